@@ -1,0 +1,49 @@
+"""Errors by who has to act. A foreign exception is translated once, at the edge (F2), into one of these."""
+
+
+class DcuError(Exception):
+    """Base of every error this project raises on purpose."""
+
+    who = "us"
+
+
+class ConfigError(DcuError):
+    """The operator has to correct the configuration. `problems` holds one line each: file:line: key: what is wrong."""
+
+    who = "operator"
+
+    def __init__(self, *problems: str) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = problems
+
+
+class BusError(DcuError):
+    """The line or its adapter: port missing, unplugged, or the TCP gateway refused."""
+
+    who = "line"
+
+
+class MeterError(DcuError):
+    """The meter answered wrongly, refused, or did not answer in time."""
+
+    who = "meter"
+
+
+class MeterTimeoutError(MeterError):
+    """No valid answer within the time-out; ends the visit."""
+
+
+class SecurityError(MeterError):
+    """A frame failed a security check (tag, counter, title, plain answer); it is never interpreted."""
+
+
+class StoreError(DcuError):
+    """The store could not keep or give data; the flow that needs it stops and health turns red."""
+
+    who = "storage"
+
+
+class UplinkError(DcuError):
+    """The broker or the way to it."""
+
+    who = "uplink"

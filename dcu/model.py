@@ -1,0 +1,172 @@
+"""The words every room shares: meters, what is read from them, captures, visits and commands. No I/O, no behaviour.
+
+Times are UTC seconds since 1970 unless a name says otherwise. Everything is frozen and slotted.
+"""
+
+from dataclasses import dataclass, field
+from enum import IntEnum, StrEnum
+
+
+#: One value of a capture: the meter's own integer (scaler and unit are in the column), or text, or bytes.
+Value = int | float | str | bytes | bool | None
+
+
+class Framing(StrEnum):
+    """Lower layer of a bus."""
+
+    HDLC = "hdlc"
+    WRAPPER = "wrapper"
+
+
+class Authentication(IntEnum):
+    """Authentication mechanism ids (IEC 62056-5-3, mechanism_id)."""
+
+    NONE = 0
+    LLS = 1
+    HLS_MD5 = 3
+    HLS_SHA1 = 4
+    HLS_GMAC = 5
+    HLS_SHA256 = 6
+    HLS_ECDSA = 7
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """How one client of the meters is used: who we are and how we prove it. Secrets are in `Keys`."""
+
+    name: str
+    client: int = 16
+    authentication: Authentication = Authentication.NONE
+    ciphered: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """Secrets of one meter. `password` for LLS; the two 16-byte keys for GMAC and ciphering. Never printed."""
+
+    password: bytes = field(default=b"", repr=False)
+    encryption_key: bytes = field(default=b"", repr=False)
+    authentication_key: bytes = field(default=b"", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Meter:
+    """One line of the archive. `address`: HDLC physical device (server) address, or server wPort for WRAPPER."""
+
+    id: str
+    bus: str
+    address: int
+    access: str
+    profile: str
+    logical_device: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Attribute:
+    """A COSEM attribute: class id, six-byte logical name, attribute index."""
+
+    class_id: int
+    name: bytes
+    index: int = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One value of a capture: which attribute it is, and how to read the integer: value · 10^scaler in `unit`."""
+
+    class_id: int
+    name: bytes
+    index: int = 2
+    data_index: int = 0
+    scaler: int = 0
+    unit: int = 255
+
+
+@dataclass(frozen=True, slots=True)
+class Capture:
+    """One row: the values a meter held at `at` (its own clock, as UTC), with the provenance of that time.
+
+    `values` and `columns` have equal length. `status` is the DLMS clock status byte (IEC 62056-6-1, 4.1.6.1).
+    `read_at` is DCU time when the answer came, `offset` meter clock minus DCU clock in seconds at this visit
+    (None: unknown), `trusted` whether the DCU clock was synchronised.
+    """
+
+    meter: str
+    stream: str
+    at: int
+    status: int
+    values: tuple[Value, ...]
+    columns: tuple[Column, ...]
+    read_at: float
+    offset: float | None
+    trusted: bool
+
+
+class Priority(IntEnum):
+    """Order of visits on a bus; a lower number goes first, always."""
+
+    COMMAND = 0
+    EVENT = 1
+    BILLING = 2
+    SCHEDULED = 3
+    BACKFILL = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """One conversation with one meter: which streams are due, or which command it carries."""
+
+    meter: str
+    streams: tuple[str, ...] = ()
+    command: "Command | None" = None
+    priority: Priority = Priority.SCHEDULED
+
+
+class Outcome(StrEnum):
+    """How a visit ended."""
+
+    OK = "ok"
+    PARTLY = "partly"
+    SILENT = "silent"
+    REFUSED = "refused"
+    LINE = "line"
+
+
+class CommandState(StrEnum):
+    """States of the command journal; the last four are final."""
+
+    ACCEPTED = "accepted"
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+    EXPIRED = "expired"
+    REJECTED = "rejected"
+
+    @property
+    def final(self) -> bool:
+        return self not in {CommandState.ACCEPTED, CommandState.RUNNING}
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A command as it was accepted. `door` is where it came from: "mqtt" or "local"."""
+
+    id: str
+    name: str
+    meters: tuple[str, ...] = ()
+    args: dict[str, object] = field(default_factory=dict)
+    issued: float = 0.0
+    expires: float | None = None
+    door: str = "mqtt"
+    received: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class CommandRecord:
+    """A journal line: the command, its state, and its answer once there is one (JSON-able)."""
+
+    command: Command
+    state: CommandState
+    result: dict[str, object] | None = None
+    error: str | None = None
+    changed: float = 0.0
