@@ -6,7 +6,6 @@ Times are UTC seconds since 1970 unless a name says otherwise. Everything is fro
 from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
 
-
 #: One value of a capture: the meter's own integer (scaler and unit are in the column), or text, or bytes.
 Value = int | float | str | bytes | bool | None
 
