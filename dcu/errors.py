@@ -47,3 +47,14 @@ class UplinkError(DcuError):
     """The broker or the way to it."""
 
     who = "uplink"
+
+
+class CommandRejected(DcuError):  # noqa: N818 - the word of the command journal, not a fault of ours
+    """The sender of a command has to correct it. `id` names the command when that much could be read."""
+
+    who = "head-end"
+
+    def __init__(self, reason: str, id: str | None = None) -> None:  # noqa: A002 - the envelope's own key
+        super().__init__(reason)
+        self.reason = reason
+        self.id = id
