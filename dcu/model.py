@@ -102,13 +102,35 @@ class Capture:
 
 
 class Priority(IntEnum):
-    """Order of visits on a bus; a lower number goes first, always."""
+    """Order of visits on a bus. A command always goes first; below it a lower number goes first, until a higher one ages."""
 
     COMMAND = 0
     EVENT = 1
     BILLING = 2
     SCHEDULED = 3
     BACKFILL = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One line of the timetable: `stream` falls due at every wall-clock multiple of `every`, plus `offset`.
+
+    `backfill` is how far back rows are fetched from a meter that has no watermark yet. All in seconds.
+    """
+
+    stream: str
+    every: float
+    offset: float = 0.0
+    backfill: float = 0.0
+    priority: Priority = Priority.SCHEDULED
+
+
+@dataclass(frozen=True, slots=True)
+class EventCode:
+    """What one number in a meter's event log means. `severity` is "info", "warning" or "alarm"."""
+
+    name: str
+    severity: str = "info"
 
 
 @dataclass(frozen=True, slots=True)
