@@ -1,0 +1,69 @@
+"""The COSEM date-time: twelve octets, wildcards, deviation, and the UTC second they mean (IEC 62056-6-2, 4.1.6.1).
+
+No clock is read here; `dcu.clock` owns wall time and the arithmetic that does not end in 2038.
+"""
+
+from datetime import date
+from struct import Struct
+from typing import Final, NamedTuple
+
+from dcu.clock import EPOCH, utc
+from dcu.errors import MeterError
+
+_DATE_TIME: Final = Struct(">HBBBBBBBhB")
+_UNSPECIFIED_DEVIATION: Final = -0x8000
+_DAY: Final = 86_400
+_EPOCH_DAY: Final = EPOCH.toordinal()
+
+
+class DateTime(NamedTuple):
+    """A COSEM date-time (IEC 62056-6-2, 4.1.6.1): 0xFFFF and 0xFF are wildcards.
+
+    `deviation` is minutes from local time to UTC (local = UTC - deviation: -60 for CET), None when not specified;
+    `status` is the clock status octet (bit 0 invalid, 1 doubtful, 7 daylight saving; 0xFF not specified).
+    """
+
+    year: int
+    month: int
+    day: int
+    weekday: int
+    hour: int
+    minute: int
+    second: int
+    hundredths: int
+    deviation: int | None
+    status: int
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> "DateTime":
+        """Return the date-time of twelve octets; MeterError for any other length."""
+        if len(data) != _DATE_TIME.size:
+            raise MeterError(f"date-time has {len(data)} octets, not 12")
+        moment = cls(*_DATE_TIME.unpack(data))
+        return moment._replace(deviation=None) if moment.deviation == _UNSPECIFIED_DEVIATION else moment
+
+    @classmethod
+    def from_utc(cls, seconds: int, deviation: int = 0, status: int = 0) -> "DateTime":
+        """Return the local date-time `deviation` minutes west of UTC at `seconds` since 1970."""
+        local = utc(seconds - deviation * 60)
+        day = (local.year, local.month, local.day, local.isoweekday())
+        return cls(*day, local.hour, local.minute, local.second, 0, deviation, status)
+
+    def to_bytes(self) -> bytes:
+        """Return the twelve octets."""
+        deviation = _UNSPECIFIED_DEVIATION if self.deviation is None else self.deviation
+        return _DATE_TIME.pack(*self[:8], deviation, self.status)
+
+    def utc(self) -> int | None:
+        """Return UTC seconds since 1970, or None when a field is a wildcard or no such moment exists.
+
+        A meter that specifies no deviation is taken to keep UTC; a wildcard second counts as 0.
+        """
+        second = 0 if self.second == 0xFF else self.second
+        if self.hour > 23 or self.minute > 59 or second > 59:
+            return None
+        try:
+            day = date(self.year, self.month, self.day).toordinal() - _EPOCH_DAY
+        except ValueError:
+            return None
+        return day * _DAY + self.hour * 3600 + (self.minute + (self.deviation or 0)) * 60 + second
