@@ -102,7 +102,7 @@ class Capture:
 
 
 class Priority(IntEnum):
-    """Order of visits on a bus. A command always goes first; below it a lower number goes first, until a higher one ages."""
+    """Order of visits on a bus: commands always first; below them a lower number first, until a higher one has aged."""
 
     COMMAND = 0
     EVENT = 1
