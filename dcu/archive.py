@@ -1,0 +1,91 @@
+"""What is known of each meter: its line of the configuration, its profile, the learned shapes, the watermarks.
+
+It talks to a meter only to learn a shape that the store does not hold yet; the timetable is not here.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Protocol
+
+from dcu.model import Column, Meter
+from dcu.obis import format_obis, parse_obis
+from dcu.profiles import INSTANT, CompanionProfile
+from dcu.session import Session
+from dcu.visit import Findings, Range, Shape, learn, next_range
+
+
+class DescriptorStore(Protocol):
+    """Where learned shapes outlive a restart."""
+
+    async def put_descriptor(self, meter: str, name: str, data: Any) -> None: ...
+
+    async def descriptors(self, meter: str) -> Mapping[str, Any]: ...
+
+
+class Archive:
+    """The meters of the box. `backfill` says per stream how many seconds back a meter is read the first time."""
+
+    def __init__(
+        self,
+        meters: Iterable[Meter],
+        profiles: Mapping[str, CompanionProfile],
+        backfill: Mapping[str, float],
+        store: DescriptorStore,
+        watermarks: Mapping[tuple[str, str], int],
+    ) -> None:
+        self._meters = {meter.id: meter for meter in meters}
+        self._profiles = profiles
+        self._backfill = backfill
+        self._store = store
+        self._watermarks = dict(watermarks)
+        self._shapes: dict[str, dict[str, Shape]] = {}
+        # meters of one model share one shape object: 1024 meters must not hold 1024 copies
+        self._shared: dict[Shape, Shape] = {}
+
+    def __contains__(self, meter: str) -> bool:
+        return meter in self._meters
+
+    def meter(self, meter: str) -> Meter:
+        return self._meters[meter]
+
+    def profile(self, meter: str) -> CompanionProfile:
+        return self._profiles[self._meters[meter].profile]
+
+    async def shapes(self, session: Session, meter: str, streams: Iterable[str]) -> dict[str, Shape]:
+        """Return the shapes of those `streams` that the meter has; what is not known yet is learned and kept."""
+        if meter not in self._shapes:
+            stored = await self._store.descriptors(meter)
+            self._shapes[meter] = {stream: self._share(_shape(data)) for stream, data in stored.items()}
+        known = self._shapes[meter]
+        missing = [stream for stream in streams if stream not in known]
+        for stream in missing:
+            learned = await learn(session, self.profile(meter), stream)
+            known[stream] = self._share(learned)
+            if learned.columns:  # a stream the meter denies is asked for again after a restart
+                await self._store.put_descriptor(meter, stream, _data(learned))
+        return {stream: known[stream] for stream in streams if known[stream].columns}
+
+    def ranges(self, meter: str, shapes: Mapping[str, Shape], now: int) -> dict[str, Range | None]:
+        """Return what to ask of each stream: None for INSTANT, else the interval after its watermark."""
+        return {
+            stream: None
+            if stream == INSTANT
+            else next_range(shape, self._watermarks.get((meter, stream)), now, self._backfill.get(stream, 0))
+            for stream, shape in shapes.items()
+        }
+
+    def stored(self, found: Findings) -> None:
+        """Move the watermarks, after the commit that moved them on disk."""
+        self._watermarks.update(found.watermarks)
+
+    def _share(self, shape: Shape) -> Shape:
+        return self._shared.setdefault(shape, shape)
+
+
+def _data(shape: Shape) -> dict[str, Any]:
+    columns = [[c.class_id, format_obis(c.name), c.index, c.data_index, c.scaler, c.unit] for c in shape.columns]
+    return {"period": shape.period, "columns": columns}
+
+
+def _shape(data: Mapping[str, Any]) -> Shape:
+    columns = tuple(Column(class_id, parse_obis(name), *rest) for class_id, name, *rest in data["columns"])
+    return Shape(columns, data["period"])

@@ -1,0 +1,1 @@
+"""The tools people type: `dcu` runs and checks the daemon, `dcuctl` talks to a running one."""

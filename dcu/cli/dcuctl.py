@@ -1,0 +1,123 @@
+"""`dcuctl`: talks to a running daemon over its local socket. Every command goes through the same journal as MQTT's."""
+
+import json
+import socket
+import time
+import uuid
+from collections.abc import Iterator
+from typing import Any, NoReturn
+
+import click
+
+from dcu.cli.show import show_reading, show_status
+
+DEFAULT_SOCKET = "/run/dcu/dcu.sock"
+
+#: How long the daemon may stay silent: an on-demand read on a slow, busy bus takes seconds, not minutes.
+SILENCE = 120.0
+
+CONTEXT = {"help_option_names": ["-h", "--help"]}
+
+
+class Daemon:
+    """One request at a time to the daemon behind a socket path."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+
+    def ask(self, name: str, *, meters: tuple[str, ...] = (), **args: Any) -> dict[str, Any]:
+        """Send a command and return its last journal line; ends the program with a clear word when it failed."""
+        request: dict[str, Any] = {"id": f"local-{uuid.uuid4()}", "name": name, "args": args}
+        if meters:
+            request["targets"] = {"meters": list(meters)}
+        answer: dict[str, Any] = {}
+        try:
+            for line in self._exchange(request):
+                answer = json.loads(line)
+        except (OSError, ValueError) as error:
+            _fail(f"cannot reach the daemon at {self._path}: {error}\nIs it running? Try: systemctl status dcu", 3)
+        if answer.get("state") != "done":
+            _fail(f"{name}: {answer.get('state', 'no answer')}: {answer.get('error') or 'the daemon gave no reason'}", 1)
+        return answer
+
+    def _exchange(self, request: dict[str, Any]) -> Iterator[str]:
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.settimeout(SILENCE)
+            connection.connect(self._path)
+            connection.sendall(json.dumps(request).encode() + b"\n")
+            with connection.makefile() as lines:
+                yield from lines
+
+
+def _fail(message: str, code: int) -> NoReturn:
+    click.echo(f"dcuctl: {message}", err=True)
+    raise SystemExit(code)
+
+
+@click.group(context_settings=CONTEXT)
+@click.option("--socket", "path", default=DEFAULT_SOCKET, envvar="DCU_SOCKET", show_default=True, show_envvar=True)
+@click.pass_context
+def cli(context: click.Context, path: str) -> None:
+    """Talk to the running data concentrator.
+
+    \b
+    Examples:
+      dcuctl status
+      dcuctl ping
+      dcuctl read M0001
+      dcuctl read M0001 --profile load0 --from 2026-11-21T00:00:00Z --to 2026-11-21T06:00:00Z
+      dcuctl --socket ./dcu.sock status --json
+    """
+    context.obj = Daemon(path)
+
+
+as_json = click.option("--json", "raw", is_flag=True, help="Print the daemon's answer as JSON.")
+
+
+@cli.command()
+@as_json
+@click.pass_obj
+def status(daemon: Daemon, *, raw: bool) -> None:
+    """Show buses, store, uplink and clock."""
+    result = daemon.ask("dcu.status")["result"]
+    click.echo(json.dumps(result, indent=2)) if raw else show_status(result)
+
+
+@cli.command()
+@click.pass_obj
+def ping(daemon: Daemon) -> None:
+    """Ask for a sign of life and say how long it took."""
+    start = time.monotonic()
+    daemon.ask("dcu.ping")
+    click.echo(f"the daemon answered in {(time.monotonic() - start) * 1000:.1f} ms")
+
+
+@cli.command()
+@click.argument("meter")
+@click.option("--profile", help="Read rows of this stream (load0, daily, billing …) instead of the registers.")
+@click.option("--from", "start", help="First capture time, e.g. 2026-11-21T00:00:00Z; needed with --profile.")
+@click.option("--to", "end", help="Last capture time; needed with --profile.")
+@as_json
+@click.pass_obj
+def read(daemon: Daemon, meter: str, profile: str | None, start: str | None, end: str | None, *, raw: bool) -> None:
+    """Read METER now, ahead of the scheduled sweep.
+
+    \b
+    Examples:
+      dcuctl read M0001
+      dcuctl read M0001 --profile load0 --from 2026-11-21T00:00:00Z --to 2026-11-21T06:00:00Z --json
+    """
+    args = {"profile": profile, "from": start, "to": end} if profile else {}
+    if profile and not (start and end):
+        _fail("--profile needs --from and --to", 2)
+    result = daemon.ask("meter.read", meters=(meter,), **args)["result"]
+    click.echo(json.dumps(result, indent=2)) if raw else show_reading(result[meter])
+
+
+def main() -> None:
+    """Entry point."""
+    cli(prog_name="dcuctl")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,88 @@
+"""How the daemon's answers look on a terminal: tables with rich. Fetching them is `dcuctl`'s business."""
+
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from dcu.clock import iso
+
+
+def scaled(value: Any, scaler: int) -> str:
+    """Return `value` · 10^scaler as text with exactly the digits the meter gave."""
+    if isinstance(value, bool) or not isinstance(value, int):
+        return "-" if value is None else str(value)
+    if scaler >= 0:
+        return str(value * 10**scaler)
+    sign, digits = ("-" if value < 0 else ""), str(abs(value)).rjust(1 - scaler, "0")
+    return f"{sign}{digits[:scaler]}.{digits[scaler:]}"
+
+
+def show_reading(reading: dict[str, Any]) -> None:
+    """Print one meter's registers as lines, or its profile rows as a table."""
+    columns, captures = reading["columns"], reading["captures"]
+    console = Console()
+    if not captures:
+        console.print(f"{reading['meter']}: no rows of {reading['stream']} in that time")
+    elif reading["stream"] == "instant":
+        console.print(_registers(reading, columns, captures[0]))
+    else:
+        console.print(_rows(reading, columns, captures))
+    if reading.get("more"):
+        console.print(f"There is more: ask again with --from after {captures[-1]['at']}")
+
+
+def _registers(reading: dict[str, Any], columns: list[dict[str, Any]], capture: dict[str, Any]) -> Table:
+    offset = reading["offset"]
+    drift = "" if offset is None else f", clock {offset:+.1f} s"
+    table = Table("object", "value", "unit", title=f"{reading['meter']} at {capture['at']}{drift}", title_justify="left")
+    table.columns[1].justify = "right"
+    for column, value in zip(columns, capture["values"], strict=True):
+        table.add_row(column["object"], scaled(value, column["scaler"]), column["symbol"])
+    return table
+
+
+def _rows(reading: dict[str, Any], columns: list[dict[str, Any]], captures: list[dict[str, Any]]) -> Table:
+    table = Table("at", "status", title=f"{reading['meter']} {reading['stream']}", title_justify="left")
+    for column in columns:
+        table.add_column(f"{column['object']}\n{column['symbol']}", justify="right")
+    for capture in captures:
+        values = (scaled(v, c["scaler"]) for v, c in zip(capture["values"], columns, strict=True))
+        table.add_row(capture["at"], f"{capture['status']:02x}", *values)
+    return table
+
+
+def show_status(status: dict[str, Any]) -> None:
+    """Print the state of the box: what it is, its buses, its store and its uplink."""
+    console = Console()
+    clock = "trusted" if status["clock"]["trusted"] else "NOT trusted"
+    console.print(
+        f"[bold]{status['dcu']}[/bold]  version {status['version']}  up {status['uptime']:.0f} s  "
+        f"{status['meters']} meters  {iso(int(status['clock']['now']))} ({clock})"
+    )
+    for problem in status["problems"]:
+        console.print(f"[red]! {problem}[/red]")
+    console.print(_buses(status["buses"]))
+    console.print(_streams(status["store"]["streams"]))
+    uplink = status["uplink"]
+    state = "connected" if uplink["connected"] else "[red]not connected[/red]"
+    console.print(
+        f"uplink {uplink['broker']}: {state}, {uplink['published']} published, {uplink['acknowledged']} acknowledged, "
+        f"{uplink['reconnects']} reconnects; store {status['store']['octets'] / 1e6:.1f} MB"
+    )
+
+
+def _buses(buses: dict[str, dict[str, Any]]) -> Table:
+    table = Table("bus", "use", "visits", "ok", "silent", "refused", "line", "captures", "due", "unreachable", "last error")
+    for name, bus in buses.items():
+        counts = (str(bus[key]) for key in ("visits", "ok", "silent", "refused", "line", "captures"))
+        plan = (str(bus["due"]), str(bus["unreachable"]))
+        table.add_row(name, f"{bus['use'] * 100:.0f} %", *counts, *plan, bus["error"] or "")
+    return table
+
+
+def _streams(streams: dict[str, dict[str, Any]]) -> Table:
+    table = Table("stream", "unsent rows", "next seq")
+    for name, stream in streams.items():
+        table.add_row(name, str(stream["pending"]), str(stream["next_seq"]))
+    return table

@@ -1,0 +1,70 @@
+"""Running state as plain data: counters, last-success times and proofs of progress. Flows write, status reads.
+
+Nothing here acts; `daemon.py` decides what the numbers mean for the watchdog and the LED.
+"""
+
+from collections import deque
+from dataclasses import asdict, dataclass, field
+
+#: A flow that has not finished a step for this long is stuck: longer than any bounded wait inside a step.
+STEP_BOUND = 90.0
+
+
+#: How many of the newest events and command latencies are kept.
+KEPT = 20
+
+
+@dataclass(slots=True)
+class Progress:
+    """When a flow last finished a step (monotonic seconds), and how long it may take for one."""
+
+    last: float
+    bound: float = STEP_BOUND
+
+    def mark(self, now: float) -> None:
+        self.last = now
+
+    def stuck(self, now: float) -> bool:
+        return now - self.last > self.bound
+
+
+@dataclass(slots=True)
+class BusHealth:
+    """What one bus did since the start. Octets as counted at the port, `busy` in seconds of conversation."""
+
+    visits: int = 0
+    ok: int = 0
+    partly: int = 0
+    silent: int = 0
+    refused: int = 0
+    line: int = 0
+    octets_sent: int = 0
+    octets_received: int = 0
+    busy: float = 0.0
+    captures: int = 0
+    bad_rows: int = 0
+    last_success: float | None = None
+    error: str | None = None
+
+
+@dataclass(slots=True)
+class Health:
+    """Everything `dcu.status` shows that is counted rather than stored."""
+
+    started: float = 0.0
+    buses: dict[str, BusHealth] = field(default_factory=dict)
+    progress: dict[str, Progress] = field(default_factory=dict)
+    store_error: str | None = None
+    last_events: deque[dict[str, object]] = field(default_factory=lambda: deque(maxlen=KEPT))
+    command_latency: deque[float] = field(default_factory=lambda: deque(maxlen=KEPT))
+
+    def watch(self, flow: str, now: float) -> Progress:
+        """Register `flow` with the watchdog and return its proof of progress."""
+        self.progress[flow] = Progress(now)
+        return self.progress[flow]
+
+    def stuck(self, now: float) -> list[str]:
+        return [flow for flow, progress in self.progress.items() if progress.stuck(now)]
+
+    def buses_as_dict(self) -> dict[str, dict[str, object]]:
+        return {name: asdict(bus) for name, bus in self.buses.items()}

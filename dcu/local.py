@@ -1,0 +1,63 @@
+"""The local door: a Unix socket where `dcuctl` talks one JSON object per line. What a request means is not known here.
+
+    client:  {"name": "dcu.ping"}\n        daemon:  one line per answer, then it closes the connection
+"""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Protocol
+
+from dcu.errors import DcuError
+
+#: A request longer than this is refused: a command with 1024 meter names fits four times.
+REQUEST_BOUND = 64 * 1024
+
+#: Requests answered at once; the next one waits in the socket's own queue.
+CONNECTIONS = 16
+
+#: A client that says nothing is shown the door after this many seconds.
+REQUEST_TIMEOUT = 10.0
+
+
+class Answer(Protocol):
+    """Turns one request line into answer lines, without line ends."""
+
+    def __call__(self, request: bytes) -> AsyncIterator[bytes]: ...
+
+
+class LocalDoor:
+    """Serves `path` while `run` runs. Owner and group may use it; who is in the group may command the box."""
+
+    def __init__(self, path: Path, answer: Callable[[bytes], AsyncIterator[bytes]]) -> None:
+        self._path = path
+        self._answer = answer
+        self._places = asyncio.Semaphore(CONNECTIONS)
+
+    async def run(self) -> None:
+        """Serve until cancelled. Raises DcuError when the path cannot be used."""
+        try:
+            self._path.unlink(missing_ok=True)
+            server = await asyncio.start_unix_server(self._serve, self._path, limit=REQUEST_BOUND)
+            os.chmod(self._path, 0o660)
+        except OSError as error:
+            raise DcuError(f"{self._path}: cannot open the local socket: {error}") from error
+        try:
+            async with server:
+                await server.serve_forever()
+        finally:
+            self._path.unlink(missing_ok=True)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            async with self._places:
+                async with asyncio.timeout(REQUEST_TIMEOUT):
+                    request = await reader.readline()
+                async for line in self._answer(request):
+                    writer.write(line + b"\n")
+                    await writer.drain()
+        except (TimeoutError, ValueError, OSError) as error:  # ValueError: the line is longer than REQUEST_BOUND
+            writer.write(b'{"error": "%s"}\n' % type(error).__name__.encode())
+        finally:
+            writer.close()

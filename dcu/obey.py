@@ -1,0 +1,175 @@
+"""Commands, from the uplink or the local socket, through one journal to the buses and back. Results leave as readings
+leave: the store puts each journal change of an MQTT command into the `result` stream, which `dcu.deliver` sends.
+
+    (refused at the door) ──► rejected
+    accepted ──► running ──► done      every meter answered
+        │           ├──────► failed    at least one meter did not, or we could not; what was read is in the result
+        └───────────┴──────► expired   `expires` passed before the end; checked again after a restart
+    Each state is committed before it is told. A repeat of an id gets the recorded answer and touches no meter.
+    After a restart an unfinished command starts over if it changes nothing (all of this version's catalogue).
+"""
+
+import asyncio
+import hashlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import structlog
+
+from dcu.clock import Clock
+from dcu.health import Health, Progress
+from dcu.messages.catalogue import PING, READ, STATUS
+from dcu.messages.commands import CommandRejected, parse_command
+from dcu.model import Command, CommandRecord, CommandState, Priority, Visit
+
+log = structlog.get_logger()
+
+#: Commands under way at once; one more is rejected, so that a flood cannot take the memory.
+UNDERWAY_BOUND = 1000
+
+#: How often expiry is looked at: a fifth of the 5 s a command may take to a meter.
+EXPIRY_STEP = 1.0
+
+
+class Journal(Protocol):
+    """What this flow needs of the store."""
+
+    async def accept(self, command: Command) -> tuple[CommandRecord, bool]:
+        """Commit a new command as accepted; a known id gives its record and False."""
+
+    async def change(
+        self, command_id: str, state: CommandState, result: Any = None, error: str | None = None
+    ) -> CommandRecord:
+        """Commit the next state."""
+
+    async def unfinished(self) -> list[CommandRecord]:
+        """Return what a restart finds accepted or running."""
+
+
+@dataclass(slots=True)
+class _Underway:
+    command: Command
+    waiting: set[str]
+    answers: dict[str, Any] = field(default_factory=dict)
+    errors: dict[str, str] = field(default_factory=dict)
+    over: asyncio.Future[CommandRecord] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+
+
+class Obey:
+    """Carries commands out. `submit` queues a visit on its meter's bus; `knows` says which meters there are."""
+
+    def __init__(
+        self,
+        journal: Journal,
+        submit: Callable[[Visit], None],
+        knows: Callable[[str], bool],
+        status: Callable[[], Awaitable[Mapping[str, Any]]],
+        clock: Clock,
+        health: Health,
+    ) -> None:
+        self._journal = journal
+        self._submit = submit
+        self._knows = knows
+        self._status = status
+        self._clock = clock
+        self._health = health
+        self._progress: Progress = health.watch("obey", clock.monotonic())
+        self._underway: dict[str, _Underway] = {}
+
+    async def run(self) -> None:
+        """Take up what a restart left, then end what expires, until cancelled."""
+        for record in await self._journal.unfinished():
+            await self._start(record.command)
+        while True:
+            await asyncio.sleep(EXPIRY_STEP)
+            await self.step()
+
+    async def step(self) -> None:
+        """End the commands whose time is over."""
+        self._progress.mark(self._clock.monotonic())
+        now = self._clock.now()
+        for underway in list(self._underway.values()):
+            expires = underway.command.expires
+            if expires is not None and expires <= now:
+                await self._end(underway, CommandState.EXPIRED, "expired before every meter had answered")
+
+    async def receive(self, payload: bytes, door: str = "mqtt") -> CommandRecord:
+        """Take one command envelope; returns its journal line, which may already be final. Never raises for input."""
+        try:
+            command = parse_command(payload, door=door, now=self._clock.now())
+        except CommandRejected as rejection:
+            return await self._reject(_blank(rejection, payload, door, self._clock.now()), str(rejection))
+        unknown = [meter for meter in command.meters if not self._knows(meter)]
+        if unknown:
+            return await self._reject(command, f"no such meter: {', '.join(unknown[:10])}")
+        if len(self._underway) >= UNDERWAY_BOUND:
+            return await self._reject(command, f"{UNDERWAY_BOUND} commands are under way already")
+        record, new = await self._journal.accept(command)
+        if new:
+            return await self._start(command)
+        return record
+
+    async def ask(self, payload: bytes) -> AsyncIterator[CommandRecord]:
+        """The local door: yield the journal line now, and again when the command is over."""
+        record = await self.receive(payload, door="local")
+        yield record
+        underway = self._underway.get(record.command.id)
+        if not record.state.final and underway is not None:
+            # shield: the client may hang up, the command goes on and another client may ask for the same id
+            yield await asyncio.shield(underway.over)
+
+    async def answered(self, visit: Visit, answer: dict[str, Any] | None, error: str | None) -> None:
+        """A bus flow reports how the visit for a command ended."""
+        underway = self._underway.get(visit.command.id) if visit.command is not None else None
+        if underway is None or visit.meter not in underway.waiting:
+            return  # it expired while the visit was under way: the journal has its end already
+        underway.waiting.discard(visit.meter)
+        if answer is not None:
+            underway.answers[visit.meter] = answer
+        else:
+            underway.errors[visit.meter] = error or "no answer"
+        if not underway.waiting:
+            state = CommandState.FAILED if underway.errors else CommandState.DONE
+            await self._end(underway, state, "; ".join(f"{m}: {e}" for m, e in underway.errors.items()) or None)
+
+    async def _start(self, command: Command) -> CommandRecord:
+        if command.expires is not None and command.expires <= self._clock.now():
+            return await self._journal.change(command.id, CommandState.EXPIRED, error="expired before it was started")
+        underway = self._underway[command.id] = _Underway(command, set(command.meters))
+        record = await self._journal.change(command.id, CommandState.RUNNING)
+        if command.name == READ:
+            for meter in command.meters:
+                self._submit(Visit(meter, command=command, priority=Priority.COMMAND))
+            return record
+        underway.answers["dcu"] = await self._own(command.name)
+        return await self._end(underway, CommandState.DONE, None)
+
+    async def _own(self, name: str) -> Mapping[str, Any]:
+        """Answer what the box answers itself."""
+        if name == STATUS:
+            return await self._status()
+        assert name == PING
+        return {"pong": self._clock.now()}
+
+    async def _end(self, underway: _Underway, state: CommandState, error: str | None) -> CommandRecord:
+        command = underway.command
+        result = underway.answers if command.meters else underway.answers.get("dcu")
+        record = await self._journal.change(command.id, state, result=result or None, error=error)
+        self._underway.pop(command.id, None)
+        if not underway.over.done():
+            underway.over.set_result(record)
+        self._health.command_latency.append(self._clock.now() - command.received)
+        log.info("command over", id=command.id, name=command.name, state=state.value, error=error)
+        return record
+
+    async def _reject(self, command: Command, reason: str) -> CommandRecord:
+        log.warning("command rejected", id=command.id, name=command.name, reason=reason)
+        record, new = await self._journal.accept(command)
+        return await self._journal.change(command.id, CommandState.REJECTED, error=reason) if new else record
+
+
+def _blank(rejection: CommandRejected, payload: bytes, door: str, now: float) -> Command:
+    """Return a journal line for what could not be read as a command; equal garbage has an equal id, so it stays one."""
+    name = rejection.id or "unreadable-" + hashlib.sha256(payload).hexdigest()[:16]
+    return Command(id=name, name="", door=door, received=now)

@@ -1,0 +1,172 @@
+"""The flow of one bus: plan picks a visit → session → store. It alone touches the port; commands come through the plan.
+
+    CLOSED ──open──► IDLE ──plan.next_visit──► VISITING ──stored──► IDLE
+      ▲ BusError (port lost), retried every REOPEN_DELAY s    │
+      └───────────────────────────────────────────────────────┘
+    A meter's failure ends its visit, drains the line and tells the plan. A store error ends the flow: readings that
+    cannot be kept must not be collected as if they were.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import structlog
+
+from dcu.archive import Archive
+from dcu.bus import Port
+from dcu.clock import Clock
+from dcu.errors import BusError, MeterError, MeterTimeoutError
+from dcu.health import BusHealth, Progress
+from dcu.model import Capture, Outcome, Priority, Visit
+from dcu.ondemand import on_demand
+from dcu.plan import BusPlan
+from dcu.session import Session, SessionMaker
+from dcu.visit import Findings, Reading
+
+log = structlog.get_logger()
+
+#: Silence on the line before a visit that follows a failed one: a late answer dies here, not in the next visit.
+QUIET = 0.25
+
+#: A lost port (adapter unplugged, gateway down) is tried again this often.
+REOPEN_DELAY = 5.0
+
+#: A command is tried again at once: somebody waits for it, and noise on the line is not an answer.
+COMMAND_TRIES = 2
+
+#: The longest an idle flow sleeps, so that its progress is seen.
+IDLE_BOUND = 10.0
+
+#: Tells the command journal how a command's visit went: (visit, answer or None, error or None).
+Answer = Callable[[Visit, dict[str, Any] | None, str | None], Awaitable[None]]
+
+
+class Readings(Protocol):
+    """What this flow needs of the store."""
+
+    async def record(self, captures: Sequence[Capture], watermarks: Mapping[tuple[str, str], int]) -> None:
+        """Keep both in one transaction; returns after the commit. Raises StoreError."""
+
+
+@dataclass(slots=True)
+class Poll:
+    """Polls one bus for as long as `run` runs."""
+
+    name: str
+    port: Port
+    plan: BusPlan
+    archive: Archive
+    sessions: SessionMaker
+    store: Readings
+    clock: Clock
+    health: BusHealth
+    progress: Progress
+    answer: Answer
+    _open: bool = False
+    _dirty: bool = False
+    _wake: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def run(self) -> None:
+        """Poll until cancelled; raises StoreError when readings cannot be kept."""
+        try:
+            while True:
+                await self.step()
+        finally:
+            await self.port.close()
+
+    def submit(self, visit: Visit) -> None:
+        """Queue an urgent visit and wake the flow."""
+        self.plan.urgent(visit)
+        self._wake.set()
+
+    async def step(self) -> None:
+        """Make the next visit, or wait until one is due."""
+        now = self.clock.monotonic()
+        self.progress.mark(now)
+        visit = self.plan.next_visit(now)
+        if visit is None:
+            await self._sleep(now)
+            return
+        outcome = await self._attempt(visit)
+        self.plan.finished(visit, outcome, self.clock.monotonic())
+        self._count(outcome, self.clock.monotonic() - now)
+        if outcome is Outcome.LINE:
+            await asyncio.sleep(REOPEN_DELAY)
+
+    async def _sleep(self, now: float) -> None:
+        due = self.plan.next_wake(now)
+        pause = IDLE_BOUND if due is None else min(IDLE_BOUND, due - now)
+        try:
+            async with asyncio.timeout(max(0.0, pause)):
+                await self._wake.wait()
+        except TimeoutError:
+            return
+        self._wake.clear()
+
+    async def _attempt(self, visit: Visit) -> Outcome:
+        """Visit the meter and say how it ended; a command hears of it whatever happens."""
+        answer, reason = None, None
+        for _ in range(COMMAND_TRIES if visit.command is not None else 1):
+            try:
+                await self._ready_line()
+                answer, outcome, reason = await self._visit(visit), Outcome.OK, None
+                break
+            except (BusError, MeterError) as error:
+                outcome, reason = self._judge(visit, error), str(error)
+        if visit.command is not None:
+            await self.answer(visit, answer, reason)
+        return outcome
+
+    def _judge(self, visit: Visit, error: BusError | MeterError) -> Outcome:
+        log.info("visit failed", bus=self.name, meter=visit.meter, reason=str(error), who=error.who)
+        self._dirty = True
+        self.health.error = str(error)
+        if isinstance(error, BusError):
+            self._open = False
+            return Outcome.LINE
+        return Outcome.SILENT if isinstance(error, MeterTimeoutError) else Outcome.REFUSED
+
+    async def _ready_line(self) -> None:
+        if not self._open:
+            await self.port.open()
+            self._open = self._dirty = True
+        if self._dirty:
+            await self.port.drain(QUIET)
+            self._dirty = False
+
+    async def _visit(self, visit: Visit) -> dict[str, Any] | None:
+        """One conversation. After a failure nobody says goodbye: the meter may be silent, and SNRM starts afresh."""
+        session = await self.sessions.make(self.port, self.archive.meter(visit.meter))
+        await session.open()
+        answer = None
+        if visit.command is not None:
+            answer = await on_demand(session, self.archive, visit.meter, visit.command, self.clock)
+        else:
+            await self._collect(session, visit)
+        await session.close()
+        return answer
+
+    async def _collect(self, session: Session, visit: Visit) -> None:
+        shapes = await self.archive.shapes(session, visit.meter, visit.streams)
+        ranges = self.archive.ranges(visit.meter, shapes, int(self.clock.now()))
+        reading = Reading(self.archive.meter(visit.meter), self.archive.profile(visit.meter), shapes, ranges)
+        found = await reading.take(session, self.clock)
+        await self._keep(found)
+        if found.more:
+            self.plan.urgent(Visit(visit.meter, tuple(found.more), priority=Priority.BACKFILL))
+
+    async def _keep(self, found: Findings) -> None:
+        await self.store.record(found.captures, found.watermarks)
+        self.archive.stored(found)
+        self.health.captures += len(found.captures)
+        self.health.bad_rows += found.bad_rows
+        self.health.last_success = self.clock.now()
+
+    def _count(self, outcome: Outcome, busy: float) -> None:
+        health = self.health
+        health.visits += 1
+        health.busy += busy
+        health.octets_sent, health.octets_received = self.port.octets_sent, self.port.octets_received
+        setattr(health, outcome.value, getattr(health, outcome.value) + 1)

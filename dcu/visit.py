@@ -1,0 +1,196 @@
+"""What is asked in one visit and how the answers become captures. It keeps nothing: `dcu.poll` stores what it returns.
+
+A visit that has not met the meter before first learns the shape of each stream (which columns the meter captures,
+their scalers and units, the capture period) from the meter itself; nothing is assumed from the companion profile but
+where to look. Everything due is then asked in one GET-WITH-LIST, the clock first, so that all values of the answer
+and the meter's time belong to one instant.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from dcu.clock import Clock
+from dcu.dlms import cosem
+from dcu.dlms.apdu import AccessError, by_range
+from dcu.dlms.association import Get
+from dcu.dlms.axdr import DateTime
+from dcu.errors import MeterError
+from dcu.model import Attribute, Capture, Column, Meter
+from dcu.profiles import INSTANT, CompanionProfile
+from dcu.session import Session
+
+PROFILE_GENERIC = 7
+BUFFER, CAPTURE_OBJECTS, CAPTURE_PERIOD = 2, 3, 4
+
+#: Where scaler_unit lives in the classes that have one (Blue Book: Register, Extended register, Demand register).
+SCALER_UNIT = {3: 3, 4: 3, 5: 4}
+
+#: Rows asked of one profile in one visit: a day of quarter hours. What is older follows in further visits.
+SLICE_ROWS = 96
+
+#: A slice may end only where every meter's clock has certainly passed; nearer to now it reaches to now instead, and
+#: the watermark follows the rows: a row that a slow clock writes late is not skipped.
+SETTLED = 3600
+
+#: Profiles without a period (billing, event logs) are asked whole, this far back at a time.
+SLICE_APERIODIC = 400 * 86400
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What one stream of a meter holds: its columns (the clock column included) and its capture period in s, or 0."""
+
+    columns: tuple[Column, ...]
+    period: int
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """A closed interval of capture times to ask a profile for; `more` when the present lies beyond its end."""
+
+    start: int
+    end: int
+    more: bool
+
+
+@dataclass(slots=True)
+class Findings:
+    """What a visit brought home. `watermarks` say up to when each stream is now read; `more` names streams cut short."""
+
+    captures: list[Capture] = field(default_factory=list)
+    watermarks: dict[tuple[str, str], int] = field(default_factory=dict)
+    refused: dict[str, str] = field(default_factory=dict)
+    more: list[str] = field(default_factory=list)
+    offset: float | None = None
+    bad_rows: int = 0
+
+
+def next_range(shape: Shape, watermark: int | None, now: int, backfill: float) -> Range:
+    """Return what to ask after `watermark` (None: never read, so `backfill` seconds back), one slice at most."""
+    start = watermark + 1 if watermark is not None else now - int(backfill)
+    length = SLICE_ROWS * shape.period if shape.period else SLICE_APERIODIC
+    end = start + length - 1
+    if end > now - SETTLED:
+        return Range(start, now, more=False)
+    return Range(start, end, more=True)
+
+
+async def learn(session: Session, profile: CompanionProfile, stream: str) -> Shape:
+    """Ask the meter for the shape of `stream`; no columns when the meter does not have it."""
+    if stream == INSTANT:
+        columns = tuple(Column(a.class_id, a.name, a.index) for a in profile.registers)
+        return Shape(await _scaled(session, columns), 0)
+    return await _profile_shape(session, profile.streams[stream].name)
+
+
+async def _profile_shape(session: Session, name: bytes) -> Shape:
+    objects, period = await session.get(
+        [Get(Attribute(PROFILE_GENERIC, name, CAPTURE_OBJECTS)), Get(Attribute(PROFILE_GENERIC, name, CAPTURE_PERIOD))]
+    )
+    if isinstance(objects, AccessError) or isinstance(period, AccessError):
+        return Shape((), 0)
+    return Shape(await _scaled(session, cosem.decode_capture_objects(objects)), int(period))
+
+
+async def _scaled(session: Session, columns: Sequence[Column]) -> tuple[Column, ...]:
+    """Return `columns` with scaler and unit as the meter gives them; a register the meter lacks falls out."""
+    asked = [column for column in columns if column.class_id in SCALER_UNIT]
+    answers = await session.get([Get(Attribute(c.class_id, c.name, SCALER_UNIT[c.class_id])) for c in asked])
+    known = dict(zip(asked, answers, strict=True))
+    scaled = []
+    for column in columns:
+        answer = known.get(column)
+        if isinstance(answer, AccessError):
+            continue
+        scaler, unit = cosem.decode_scaler_unit(answer) if answer is not None else (0, 255)
+        scaled.append(Column(column.class_id, column.name, column.index, column.data_index, scaler, unit))
+    return tuple(scaled)
+
+
+class Reading:
+    """The questions of one visit and the reading of their answers.
+
+    `wanted` maps each due stream to its range (None for INSTANT); every one of them has its shape in `shapes`.
+    """
+
+    def __init__(
+        self, meter: Meter, profile: CompanionProfile, shapes: Mapping[str, Shape], wanted: Mapping[str, Range | None]
+    ) -> None:
+        self._meter = meter
+        self._profile = profile
+        self._shapes = shapes
+        self._wanted = wanted
+
+    def questions(self) -> list[Get]:
+        """The clock, the registers, then each profile by range."""
+        asked = [Get(self._profile.clock)]
+        if INSTANT in self._wanted:
+            asked += [Get(Attribute(c.class_id, c.name, c.index)) for c in self._shapes[INSTANT].columns]
+        for stream, span in self._wanted.items():
+            if span is not None:
+                selection = by_range(span.start, span.end)
+                asked.append(Get(Attribute(PROFILE_GENERIC, self._profile.streams[stream].name, BUFFER), selection))
+        return asked
+
+    async def take(self, session: Session, clock: Clock) -> Findings:
+        """Ask, and return what came; raises what `Session.get` raises, and MeterError for a clock that is none."""
+        answers = iter(await session.get(self.questions()))
+        late = clock.monotonic() - session.asked_at
+        read_at = clock.now()
+        found = Findings()
+        meter_time = next(answers)
+        at, status = _meter_clock(meter_time)
+        if at is not None:
+            found.offset = at - (read_at - late)
+        stamp = _Stamp(self._meter.id, read_at, found.offset, clock.trusted())
+        if INSTANT in self._wanted:
+            columns = self._shapes[INSTANT].columns
+            values = tuple(_value(next(answers)) for _ in columns)
+            found.captures.append(
+                stamp.capture(INSTANT, at if at is not None else int(read_at), status, values, columns)
+            )
+        for stream, span in self._wanted.items():
+            if span is not None:
+                self._take_rows(found, stamp, stream, span, next(answers))
+        return found
+
+    def _take_rows(self, found: Findings, stamp: "_Stamp", stream: str, span: Range, answer: Any) -> None:
+        if isinstance(answer, AccessError):
+            found.refused[stream] = str(answer)
+            return
+        shape = self._shapes[stream]
+        rows, bad = cosem.profile_rows(answer, shape.columns, shape.period)
+        columns = tuple(column for column in shape.columns if not cosem.is_clock(column))
+        found.bad_rows += bad
+        # a meter that ignores the range must not push the watermark past what was asked
+        fresh = [row for row in rows if span.start <= row[0] <= span.end]
+        found.captures += [stamp.capture(stream, at, status, values, columns) for at, status, values in fresh]
+        if span.more:
+            found.more.append(stream)
+            found.watermarks[self._meter.id, stream] = span.end
+        elif fresh:
+            found.watermarks[self._meter.id, stream] = max(at for at, _, _ in fresh)
+
+
+@dataclass(frozen=True, slots=True)
+class _Stamp:
+    """The provenance that all captures of one visit share."""
+
+    meter: str
+    read_at: float
+    offset: float | None
+    trusted: bool
+
+    def capture(self, stream: str, at: int, status: int, values: tuple[Any, ...], columns: tuple[Column, ...]) -> Capture:
+        return Capture(self.meter, stream, at, status, values, columns, self.read_at, self.offset, self.trusted)
+
+
+def _meter_clock(answer: Any) -> tuple[int | None, int]:
+    """Return (UTC seconds or None, clock status). Raises MeterError when the clock attribute is no date-time."""
+    moment = cosem.as_date_time(answer)
+    return moment.utc(), moment.status
+
+
+def _value(answer: Any) -> Any:
+    return None if isinstance(answer, AccessError) else cosem.plain(answer)
