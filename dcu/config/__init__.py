@@ -1,0 +1,9 @@
+"""The configuration: YAML text to checked, frozen settings; an error names file, line, key and what was expected.
+
+What the settings mean is in docs/reference/configuration.md. Nothing here runs after the daemon has started.
+"""
+
+from dcu.config.load import load
+from dcu.config.settings import BusConfig, Config, DcuSettings, TlsSettings, UplinkSettings
+
+__all__ = ["BusConfig", "Config", "DcuSettings", "TlsSettings", "UplinkSettings", "load"]

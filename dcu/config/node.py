@@ -1,0 +1,137 @@
+"""YAML text to a small tree with line numbers, bounded in size, depth and time. What the text means is in `shape`.
+
+The parser's events are taken one by one: its own tree builders recurse, and expand aliases without a bound. Anchors,
+aliases, tags and second documents have no use in a configuration and are refused.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import yaml
+from yaml import events
+
+from dcu.errors import ConfigError
+
+#: The deepest key, meters[0].id, lies at 3.
+MAX_DEPTH = 8
+
+#: 1024 meters of nine keys are twenty thousand.
+MAX_NODES = 100_000
+
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+@dataclass(frozen=True, slots=True)
+class Scalar:
+    """A word as it is written; `quoted` words are text even when they look like nothing or a number."""
+
+    text: str
+    quoted: bool
+    line: int
+
+
+@dataclass(frozen=True, slots=True)
+class Sequence:
+    """A list."""
+
+    items: list["Node"]
+    line: int
+
+
+@dataclass(frozen=True, slots=True)
+class Mapping:
+    """A section: keys with their values in the order of the file; a key may stand in it twice."""
+
+    entries: list[tuple[Scalar, "Node"]]
+    line: int
+
+
+Node = Scalar | Sequence | Mapping
+
+
+def compose(text: str, file: str) -> Node | None:
+    """Return the tree of `text`, None when it is empty. Raises ConfigError for what is no YAML or out of bounds."""
+    builder = _Builder(file)
+    try:
+        for event in _events(text):
+            builder.receive(event)
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        raise ConfigError(f"{file}:{line}: not YAML: {error.problem}") from error
+    except yaml.reader.ReaderError as error:
+        line = text.count("\n", 0, error.position) + 1
+        raise ConfigError(f"{file}:{line}: not YAML: {error.reason}") from error
+    return builder.root
+
+
+def _events(text: str) -> Iterator[events.Event]:
+    # A lone surrogate cannot be encoded for the C parser; as "?" it fails where it matters.
+    return iter(yaml.parse(text.encode(errors="replace"), Loader=_LOADER))
+
+
+@dataclass(slots=True)
+class _Open:
+    """A collection whose end has not come yet; a mapping's keys and values alternate in `items`."""
+
+    line: int
+    is_mapping: bool
+    items: list[Node] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class _Builder:
+    file: str
+    root: Node | None = None
+    _stack: list[_Open] = field(default_factory=list)
+    _nodes: int = 0
+
+    def receive(self, event: events.Event) -> None:
+        line = event.start_mark.line + 1
+        match event:
+            case events.ScalarEvent():
+                self._refuse_extras(event, line)
+                self._add(Scalar(event.value, event.style is not None, line))
+            case events.CollectionStartEvent():
+                self._refuse_extras(event, line)
+                self._open(_Open(line, isinstance(event, events.MappingStartEvent)))
+            case events.CollectionEndEvent():
+                self._close()
+            case events.AliasEvent():
+                self._refuse(line, "no aliases (*name)")
+            case events.DocumentStartEvent() if self.root is not None:
+                self._refuse(line, "one document")
+
+    def _refuse_extras(self, event: events.NodeEvent, line: int) -> None:
+        if event.anchor is not None:
+            self._refuse(line, "no anchors (&name)")
+        if event.tag is not None:
+            self._refuse(line, "no tags (!name)")
+
+    def _refuse(self, line: int, expected: str) -> None:
+        raise ConfigError(f"{self.file}:{line}: expected {expected}")
+
+    def _open(self, collection: _Open) -> None:
+        if len(self._stack) == MAX_DEPTH:
+            self._refuse(collection.line, f"at most {MAX_DEPTH} levels")
+        self._stack.append(collection)
+
+    def _close(self) -> None:
+        done = self._stack.pop()
+        if not done.is_mapping:
+            self._add(Sequence(done.items, done.line))
+            return
+        entries = []
+        for key, value in zip(done.items[::2], done.items[1::2], strict=True):
+            if not isinstance(key, Scalar):
+                raise ConfigError(f"{self.file}:{key.line}: expected a word as key")
+            entries.append((key, value))
+        self._add(Mapping(entries, done.line))
+
+    def _add(self, node: Node) -> None:
+        self._nodes += 1
+        if self._nodes > MAX_NODES:
+            self._refuse(node.line, f"at most {MAX_NODES} values")
+        if self._stack:
+            self._stack[-1].items.append(node)
+        else:
+            self.root = node

@@ -1,0 +1,87 @@
+"""The checked configuration as frozen data: what the rest of the daemon is given. How it is read is in `parse`.
+
+Durations are seconds. Paths are absolute, or relative to the working directory when the file was named so.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from dcu.model import Access, Framing, Keys, Meter, Task
+
+
+@dataclass(frozen=True, slots=True)
+class DcuSettings:
+    """Section `dcu`. `system_title` is the eight bytes by which meters know this client (ciphering, HLS-GMAC)."""
+
+    id: str
+    system_title: bytes
+    data: str = "/var/lib/dcu"
+    socket: str = "/run/dcu/dcu.sock"
+    log: str = "info"
+
+
+@dataclass(frozen=True, slots=True)
+class TlsSettings:
+    """Section `uplink.tls`: paths of PEM files. Without `ca` the system's authorities are trusted."""
+
+    ca: str | None = None
+    cert: str | None = None
+    key: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class UplinkSettings:
+    """Section `uplink`. `mqtt_version` is "auto", "5" or "3"; `window` counts unacknowledged messages."""
+
+    host: str
+    client_id: str
+    port: int = 1883
+    prefix: str = "ami/v1"
+    mqtt_version: str = "auto"
+    keepalive: float = 30.0
+    window: int = 20
+    username: str | None = None
+    password: str | None = field(default=None, repr=False)
+    tls: TlsSettings | None = None
+    retain: bool = True
+    max_qos: int = 1
+    max_payload: int = 100_000
+    connect_spread: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class BusConfig:
+    """One entry of `buses`. `port` is a device path, or `tcp://HOST:PORT`.
+
+    `timeout` bounds the wait for the first octet of an answer, `inter_octet` the pause inside one, `turnaround` is kept
+    free between an answer and the next request. `address_size` is the octets of an HDLC server address: 1, 2 or 4.
+    """
+
+    name: str
+    port: str
+    baud: int = 9600
+    framing: Framing = Framing.HDLC
+    timeout: float = 2.0
+    turnaround: float = 0.02
+    inter_octet: float = 0.2
+    address_size: int = 4
+
+    @property
+    def network(self) -> tuple[str, int] | None:
+        """Host and port of a `tcp://` bus, None for a device."""
+        host, colon, port = self.port.removeprefix("tcp://").rpartition(":")
+        return (host.strip("[]"), int(port)) if self.port.startswith("tcp://") and colon else None
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """A configuration without a fault. `keys` has an entry for each meter that has secrets, by meter id."""
+
+    dcu: DcuSettings
+    uplink: UplinkSettings
+    buses: tuple[BusConfig, ...]
+    access: Mapping[str, Access]
+    keys: Mapping[str, Keys] = field(repr=False)
+    meters: tuple[Meter, ...]
+    timetable: tuple[Task, ...]
+    file: str

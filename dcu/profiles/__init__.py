@@ -1,0 +1,17 @@
+"""Companion profiles as data: which objects, streams and event codes the meters of one kind have (`NAME.yaml` here).
+
+How an object is read and decoded is not here; which meter follows which profile is in the configuration.
+"""
+
+from dcu.profiles.companion import INSTANT, CompanionProfile, ProfileStream, StreamKind
+from dcu.profiles.load import load_profile, parse_profile, stream_names
+
+__all__ = [
+    "INSTANT",
+    "CompanionProfile",
+    "ProfileStream",
+    "StreamKind",
+    "load_profile",
+    "parse_profile",
+    "stream_names",
+]

@@ -1,0 +1,67 @@
+"""Companion profiles from their YAML files, which lie beside this one. What they say is in `companion`."""
+
+from importlib import resources
+from typing import Any
+
+import yaml
+
+from dcu.errors import ConfigError
+from dcu.model import Attribute, EventCode
+from dcu.obis import parse_obis
+from dcu.profiles.companion import INSTANT, CompanionProfile, ProfileStream, StreamKind
+
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+#: Class ids of the Blue Book (IEC 62056-6-2) that an entry of each kind has when it names none.
+_DATA, _REGISTER, _CLOCK, _DISCONNECT = 1, 3, 8, 70
+
+
+def profile_names() -> tuple[str, ...]:
+    """Return the names of all profiles, sorted."""
+    files = (each.name for each in resources.files(__package__).iterdir())
+    return tuple(sorted(name.removesuffix(".yaml") for name in files if name.endswith(".yaml")))
+
+
+def stream_names() -> dict[str, frozenset[str]]:
+    """Return the streams that each profile knows, by profile name."""
+    return {name: frozenset(load_profile(name).streams) | {INSTANT} for name in profile_names()}
+
+
+def load_profile(name: str) -> CompanionProfile:
+    """Return the profile called `name`. Raises ConfigError when there is none or its file is wrong."""
+    if name not in profile_names():
+        raise ConfigError(f"profile {name!r}: expected one of {', '.join(profile_names())}")
+    text = resources.files(__package__).joinpath(f"{name}.yaml").read_text(encoding="utf-8")
+    return parse_profile(name, text)
+
+
+def parse_profile(name: str, text: str) -> CompanionProfile:
+    """Return the profile that the YAML `text` describes. Raises ConfigError naming the first thing that is wrong."""
+    try:
+        return _profile(name, yaml.load(text, Loader=_LOADER))  # noqa: S506 - the safe loader, in C where there is one
+    except KeyError as error:
+        raise ConfigError(f"{name}.yaml: {error.args[0]} is missing") from error
+    except (yaml.YAMLError, AttributeError, TypeError, ValueError) as error:
+        raise ConfigError(f"{name}.yaml: {error}") from error
+
+
+def _profile(name: str, data: dict[str, Any]) -> CompanionProfile:
+    return CompanionProfile(
+        name=name,
+        clock=Attribute(_CLOCK, parse_obis(data["clock"])),
+        disconnect=Attribute(_DISCONNECT, parse_obis(data["disconnect"])),
+        identity=tuple(Attribute(_DATA, parse_obis(each)) for each in data["identity"]),
+        registers=tuple(Attribute(_REGISTER, parse_obis(each)) for each in data["registers"]),
+        streams={stream: _stream(**entry) for stream, entry in data["streams"].items()},
+        event_codes={stream: _codes(codes) for stream, codes in data["event_codes"].items()},
+    )
+
+
+def _stream(object: str, period: int | None = None, kind: str = "data") -> ProfileStream:  # noqa: A002 - the file's word
+    return ProfileStream(parse_obis(object), period, StreamKind(kind))
+
+
+def _codes(codes: dict[int, str]) -> dict[int, EventCode]:
+    """Return the codes of one log; an entry reads "name" or "name, severity"."""
+    parts = {code: [part.strip() for part in entry.split(",")] for code, entry in codes.items()}
+    return {code: EventCode(*each) for code, each in parts.items()}
