@@ -1,0 +1,184 @@
+"""The words of GET, SET and ACTION: what is asked of a meter and what it answers (IEC 62056-5-3, clause 7.3).
+
+They hold no octets; `apdu` encodes and decodes them.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+from dcu.dlms import axdr
+from dcu.dlms.axdr import Typed
+from dcu.model import Attribute
+
+#: Items of one request or response with list: its count is one octet here, as in every meter known to us.
+MAX_LIST: Final = 127
+
+#: Data-Access-Result, also used for Action-Result (clause 7.3.8): what the meter says when it gives no value.
+ACCESS_RESULTS: Final = {
+    0: "success",
+    1: "hardware fault",
+    2: "temporary failure",
+    3: "read-write denied",
+    4: "object undefined",
+    9: "object class inconsistent",
+    11: "object unavailable",
+    12: "type unmatched",
+    13: "scope of access violated",
+    14: "data block unavailable",
+    15: "long get aborted",
+    16: "no long get in progress",
+    17: "long set aborted",
+    18: "no long set in progress",
+    19: "data block number invalid",
+    250: "other reason",
+}
+_SERVICE_ERRORS: Final = {
+    1: "operation not possible",
+    2: "service not supported",
+    3: "other reason",
+    4: "PDU too long",
+    5: "deciphering error",
+    6: "invocation counter error",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class AccessError:
+    """A result that is no value, with the code the meter gave for it."""
+
+    code: int
+
+    def __str__(self) -> str:
+        return ACCESS_RESULTS.get(self.code, f"access result {self.code}")
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Selective access: which `selector` of the attribute, and its parameter (Typed; decoded: the plain value)."""
+
+    selector: int
+    parameter: Any
+
+
+def by_range(column: Attribute, start: Typed, end: Typed, data_index: int = 0) -> Selection:
+    """Select the rows whose `column` lies in `start`..`end`, both inclusive, all columns (IEC 62056-6-2, 4.3.6.2.2)."""
+    restricting = axdr.structure(
+        axdr.u16(column.class_id), axdr.octets(column.name), axdr.i8(column.index), axdr.u16(data_index)
+    )
+    return Selection(1, axdr.structure(restricting, start, end, axdr.array()))
+
+
+def by_entry(first: int, last: int = 0, first_column: int = 1, last_column: int = 0) -> Selection:
+    """Select rows and columns by their numbers, counted from 1; 0 is the last there is (IEC 62056-6-2, 4.3.6.2.3)."""
+    numbers = (axdr.u32(first), axdr.u32(last), axdr.u16(first_column), axdr.u16(last_column))
+    return Selection(2, axdr.structure(*numbers))
+
+
+@dataclass(frozen=True, slots=True)
+class Get:
+    """Read one attribute, or the part of it that `selection` names."""
+
+    attribute: Attribute
+    selection: Selection | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class GetList:
+    """Read up to MAX_LIST attributes in one exchange. Decoded, every item is a Get."""
+
+    items: tuple[Attribute | Get, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class GetNext:
+    """Ask for the block after `block` of a long answer."""
+
+    block: int
+
+
+@dataclass(frozen=True, slots=True)
+class Set:
+    """Write one attribute or a selected part of it; `value` is Typed, or the plain value when decoded."""
+
+    attribute: Attribute
+    value: Any
+    selection: Selection | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """Invoke `method` of an object; `argument` is Typed or None, or the plain value when decoded."""
+
+    class_id: int
+    name: bytes
+    method: int
+    argument: Any = None
+
+
+Request = Get | GetList | GetNext | Set | Action
+
+
+@dataclass(frozen=True, slots=True)
+class GetResponse:
+    """The value of one attribute (Typed to encode, plain when decoded) or the AccessError in its place."""
+
+    result: Any
+
+
+@dataclass(frozen=True, slots=True)
+class GetListResponse:
+    """One result for each item asked, in order."""
+
+    results: tuple[Any, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class GetBlock:
+    """Block `number` (from 1) of a long answer: octets of one Data, or of `encode_results` for a list."""
+
+    number: int
+    last: bool
+    content: bytes | AccessError
+
+
+@dataclass(frozen=True, slots=True)
+class SetResponse:
+    """`error` is None when the value was taken."""
+
+    error: AccessError | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ActionResponse:
+    """`error` is None when the method was carried out; `result` is what it returned, if anything."""
+
+    error: AccessError | None = None
+    result: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class ExceptionResponse:
+    """The meter could not treat the request at all. `counter`: the invocation counter it expects, when it says so."""
+
+    state: int
+    service: int
+    counter: int | None = None
+
+    def __str__(self) -> str:
+        return f"exception: {_SERVICE_ERRORS.get(self.service, self.service)} (state error {self.state})"
+
+
+@dataclass(frozen=True, slots=True)
+class ConfirmedServiceError:
+    """The meter refused an InitiateRequest (service 1), read (5) or write (6): error category and value."""
+
+    service: int
+    category: int
+    value: int
+
+    def __str__(self) -> str:
+        return f"confirmed service error {self.service}.{self.category}.{self.value}"
+
+
+ServiceError = ExceptionResponse | ConfirmedServiceError
+Response = GetResponse | GetListResponse | GetBlock | SetResponse | ActionResponse

@@ -1,0 +1,58 @@
+"""The WRAPPER sublayer: eight octets before each APDU on TCP and UDP (IEC 62056-47, clause 6), and the link over it.
+
+Which TCP connection it runs on, and reconnecting it, belongs to `dcu.bus`.
+"""
+
+from dataclasses import dataclass
+from struct import Struct
+from typing import Final
+
+from dcu.errors import MeterError
+
+_HEADER: Final = Struct(">HHHH")
+_VERSION: Final = 1
+#: One header and the longest APDU its length field can state; no more is ever kept.
+MAX_BUFFER: Final = _HEADER.size + 0xFFFF
+
+
+@dataclass(frozen=True, slots=True)
+class Packet:
+    """One APDU with the wPorts it travels between."""
+
+    source: int
+    destination: int
+    apdu: bytes
+
+
+def encode_packet(source: int, destination: int, apdu: bytes) -> bytes:
+    """Return the header and `apdu`; ValueError above 65535 octets."""
+    if len(apdu) > 0xFFFF:
+        raise ValueError(f"APDU of {len(apdu)} octets")
+    return _HEADER.pack(_VERSION, source, destination, len(apdu)) + apdu
+
+
+class PacketReader:
+    """Cuts a stream into packets. TCP loses nothing, so a wrong version means the stream is not ours: MeterError."""
+
+    def __init__(self) -> None:
+        self._buffer = bytearray()
+
+    def receive_data(self, data: bytes) -> None:
+        self._buffer += data
+        if len(self._buffer) > MAX_BUFFER:
+            raise MeterError(f"more than {MAX_BUFFER} octets without being asked")
+
+    def next_packet(self) -> Packet | None:
+        """Return the next whole packet, or None until more data is received."""
+        buffer = self._buffer
+        if len(buffer) < _HEADER.size:
+            return None
+        version, source, destination, length = _HEADER.unpack_from(buffer)
+        if version != _VERSION:
+            raise MeterError(f"wrapper version {version}")
+        end = _HEADER.size + length
+        if len(buffer) < end:
+            return None
+        packet = Packet(source, destination, bytes(buffer[_HEADER.size : end]))
+        del buffer[:end]
+        return packet
