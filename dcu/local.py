@@ -1,14 +1,11 @@
-"""The local door: a Unix socket where `dcuctl` talks one JSON object per line. What a request means is not known here.
+r"""The local door: a Unix socket where `dcuctl` talks one JSON object per line. What a request means is not known here.
 
-    client:  {"name": "dcu.ping"}\n        daemon:  one line per answer, then it closes the connection
+client:  {"name": "dcu.ping"}\n        daemon:  one line per answer, then it closes the connection
 """
 
 import asyncio
-import os
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
-from typing import Protocol
-
 from dcu.errors import DcuError
 
 #: A request longer than this is refused: a command with 1024 meter names fits four times.
@@ -21,14 +18,11 @@ CONNECTIONS = 16
 REQUEST_TIMEOUT = 10.0
 
 
-class Answer(Protocol):
-    """Turns one request line into answer lines, without line ends."""
-
-    def __call__(self, request: bytes) -> AsyncIterator[bytes]: ...
-
-
 class LocalDoor:
-    """Serves `path` while `run` runs. Owner and group may use it; who is in the group may command the box."""
+    """Serves `path` while `run` runs; `answer` turns a request line into answer lines, without line ends.
+
+    Owner and group may use it: who is in the group may command the box.
+    """
 
     def __init__(self, path: Path, answer: Callable[[bytes], AsyncIterator[bytes]]) -> None:
         self._path = path
@@ -40,7 +34,7 @@ class LocalDoor:
         try:
             self._path.unlink(missing_ok=True)
             server = await asyncio.start_unix_server(self._serve, self._path, limit=REQUEST_BOUND)
-            os.chmod(self._path, 0o660)
+            self._path.chmod(0o660)
         except OSError as error:
             raise DcuError(f"{self._path}: cannot open the local socket: {error}") from error
         try:

@@ -1,5 +1,7 @@
-"""Commands, from the uplink or the local socket, through one journal to the buses and back. Results leave as readings
-leave: the store puts each journal change of an MQTT command into the `result` stream, which `dcu.deliver` sends.
+"""Commands, from the uplink or the local socket, through one journal to the buses and back.
+
+Results leave as readings leave: the store puts each journal change of an MQTT command into the `result` stream, which
+`dcu.deliver` sends.
 
     (refused at the door) ──► rejected
     accepted ──► running ──► done      every meter answered
@@ -18,9 +20,9 @@ from typing import Any, Protocol
 import structlog
 
 from dcu.clock import Clock
+from dcu.errors import CommandRejected
 from dcu.health import Health, Progress
-from dcu.messages.catalogue import PING, READ, STATUS
-from dcu.messages.commands import CommandRejected, parse_command
+from dcu.messages.commands import parse_command
 from dcu.model import Command, CommandRecord, CommandState, Priority, Visit
 
 log = structlog.get_logger()
@@ -79,11 +81,15 @@ class Obey:
 
     async def run(self) -> None:
         """Take up what a restart left, then end what expires, until cancelled."""
-        for record in await self._journal.unfinished():
-            await self._start(record.command)
+        await self.resume()
         while True:
             await asyncio.sleep(EXPIRY_STEP)
             await self.step()
+
+    async def resume(self) -> None:
+        """Start again what the journal holds unfinished."""
+        for record in await self._journal.unfinished():
+            await self._start(record.command)
 
     async def step(self) -> None:
         """End the commands whose time is over."""
@@ -97,7 +103,7 @@ class Obey:
     async def receive(self, payload: bytes, door: str = "mqtt") -> CommandRecord:
         """Take one command envelope; returns its journal line, which may already be final. Never raises for input."""
         try:
-            command = parse_command(payload, door=door, now=self._clock.now())
+            command = parse_command(payload, door=door, received=self._clock.now())
         except CommandRejected as rejection:
             return await self._reject(_blank(rejection, payload, door, self._clock.now()), str(rejection))
         unknown = [meter for meter in command.meters if not self._knows(meter)]
@@ -113,9 +119,9 @@ class Obey:
     async def ask(self, payload: bytes) -> AsyncIterator[CommandRecord]:
         """The local door: yield the journal line now, and again when the command is over."""
         record = await self.receive(payload, door="local")
-        yield record
         underway = self._underway.get(record.command.id)
-        if not record.state.final and underway is not None:
+        yield record
+        if underway is not None:
             # shield: the client may hang up, the command goes on and another client may ask for the same id
             yield await asyncio.shield(underway.over)
 
@@ -138,19 +144,12 @@ class Obey:
             return await self._journal.change(command.id, CommandState.EXPIRED, error="expired before it was started")
         underway = self._underway[command.id] = _Underway(command, set(command.meters))
         record = await self._journal.change(command.id, CommandState.RUNNING)
-        if command.name == READ:
-            for meter in command.meters:
-                self._submit(Visit(meter, command=command, priority=Priority.COMMAND))
+        for meter in command.meters:
+            self._submit(Visit(meter, command=command, priority=Priority.COMMAND))
+        if command.meters:
             return record
-        underway.answers["dcu"] = await self._own(command.name)
+        underway.answers["dcu"] = await self._status() if command.name == "dcu.status" else {"now": self._clock.now()}
         return await self._end(underway, CommandState.DONE, None)
-
-    async def _own(self, name: str) -> Mapping[str, Any]:
-        """Answer what the box answers itself."""
-        if name == STATUS:
-            return await self._status()
-        assert name == PING
-        return {"pong": self._clock.now()}
 
     async def _end(self, underway: _Underway, state: CommandState, error: str | None) -> CommandRecord:
         command = underway.command

@@ -23,7 +23,8 @@ ROWS_BOUND = 400
 async def on_demand(session: Session, archive: Archive, meter: str, command: Command, clock: Clock) -> dict[str, Any]:
     """Carry out `command` ("meter.read") in an open session. Raises MeterError when the meter lacks what is asked."""
     stream = str(command.args.get("profile", INSTANT))
-    shapes = await archive.shapes(session, meter, [stream])
+    known = stream == INSTANT or stream in archive.profile(meter).streams
+    shapes = await archive.shapes(session, meter, [stream]) if known else {}
     if stream not in shapes:
         raise MeterError(f"{meter} has no {stream}")
     span = None if stream == INSTANT else _range(command)

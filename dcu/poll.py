@@ -1,10 +1,10 @@
 """The flow of one bus: plan picks a visit → session → store. It alone touches the port; commands come through the plan.
 
-    CLOSED ──open──► IDLE ──plan.next_visit──► VISITING ──stored──► IDLE
-      ▲ BusError (port lost), retried every REOPEN_DELAY s    │
-      └───────────────────────────────────────────────────────┘
-    A meter's failure ends its visit, drains the line and tells the plan. A store error ends the flow: readings that
-    cannot be kept must not be collected as if they were.
+CLOSED ──open──► IDLE ──plan.next_visit──► VISITING ──stored──► IDLE
+  ▲ BusError (port lost), retried every REOPEN_DELAY s    │
+  └───────────────────────────────────────────────────────┘
+A meter's failure ends its visit, drains the line and tells the plan. A store error ends the flow: readings that
+cannot be kept must not be collected as if they were.
 """
 
 import asyncio

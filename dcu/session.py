@@ -1,14 +1,16 @@
 """One conversation with one meter: a DLMS association carried over a port. What is asked is `dcu.visit`'s business.
 
-    IDLE → open() → ASSOCIATED → get()… → close() → IDLE
-    any time-out, line error or refusal → the conversation is over; the owner of the port drains it before the next.
+IDLE → open() → ASSOCIATED → get()… → close() → IDLE
+any time-out, line error or refusal → the conversation is over; the owner of the port drains it before the next.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from dcu.bus import Port
+from dcu.config import BusConfig
 from dcu.dlms import association as dlms
 from dcu.dlms.acse import Conformance
 from dcu.dlms.hdlc import HdlcLink, ServerAddress

@@ -14,8 +14,6 @@ from dcu.clock import Clock
 from dcu.dlms import cosem
 from dcu.dlms.apdu import AccessError, by_range
 from dcu.dlms.association import Get
-from dcu.dlms.axdr import DateTime
-from dcu.errors import MeterError
 from dcu.model import Attribute, Capture, Column, Meter
 from dcu.profiles import INSTANT, CompanionProfile
 from dcu.session import Session
@@ -56,7 +54,7 @@ class Range:
 
 @dataclass(slots=True)
 class Findings:
-    """What a visit brought home. `watermarks` say up to when each stream is now read; `more` names streams cut short."""
+    """What a visit brought home: `watermarks` say up to when a stream is now read, `more` names what was cut short."""
 
     captures: list[Capture] = field(default_factory=list)
     watermarks: dict[tuple[str, str], int] = field(default_factory=dict)
@@ -182,7 +180,9 @@ class _Stamp:
     offset: float | None
     trusted: bool
 
-    def capture(self, stream: str, at: int, status: int, values: tuple[Any, ...], columns: tuple[Column, ...]) -> Capture:
+    def capture(
+        self, stream: str, at: int, status: int, values: tuple[Any, ...], columns: tuple[Column, ...]
+    ) -> Capture:
         return Capture(self.meter, stream, at, status, values, columns, self.read_at, self.offset, self.trusted)
 
 

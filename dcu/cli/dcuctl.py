@@ -37,7 +37,8 @@ class Daemon:
         except (OSError, ValueError) as error:
             _fail(f"cannot reach the daemon at {self._path}: {error}\nIs it running? Try: systemctl status dcu", 3)
         if answer.get("state") != "done":
-            _fail(f"{name}: {answer.get('state', 'no answer')}: {answer.get('error') or 'the daemon gave no reason'}", 1)
+            reason = answer.get("error") or "the daemon gave no reason"
+            _fail(f"{name}: {answer.get('state', 'no answer')}: {reason}", 1)
         return answer
 
     def _exchange(self, request: dict[str, Any]) -> Iterator[str]:
@@ -58,7 +59,7 @@ def _fail(message: str, code: int) -> NoReturn:
 @click.option("--socket", "path", default=DEFAULT_SOCKET, envvar="DCU_SOCKET", show_default=True, show_envvar=True)
 @click.pass_context
 def cli(context: click.Context, path: str) -> None:
-    """Talk to the running data concentrator.
+    r"""Talk to the running data concentrator.
 
     \b
     Examples:
@@ -100,7 +101,7 @@ def ping(daemon: Daemon) -> None:
 @as_json
 @click.pass_obj
 def read(daemon: Daemon, meter: str, profile: str | None, start: str | None, end: str | None, *, raw: bool) -> None:
-    """Read METER now, ahead of the scheduled sweep.
+    r"""Read METER now, ahead of the scheduled sweep.
 
     \b
     Examples:

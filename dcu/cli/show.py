@@ -35,7 +35,8 @@ def show_reading(reading: dict[str, Any]) -> None:
 def _registers(reading: dict[str, Any], columns: list[dict[str, Any]], capture: dict[str, Any]) -> Table:
     offset = reading["offset"]
     drift = "" if offset is None else f", clock {offset:+.1f} s"
-    table = Table("object", "value", "unit", title=f"{reading['meter']} at {capture['at']}{drift}", title_justify="left")
+    title = f"{reading['meter']} at {capture['at']}{drift}"
+    table = Table("object", "value", "unit", title=title, title_justify="left")
     table.columns[1].justify = "right"
     for column, value in zip(columns, capture["values"], strict=True):
         table.add_row(column["object"], scaled(value, column["scaler"]), column["symbol"])
@@ -73,9 +74,10 @@ def show_status(status: dict[str, Any]) -> None:
 
 
 def _buses(buses: dict[str, dict[str, Any]]) -> Table:
-    table = Table("bus", "use", "visits", "ok", "silent", "refused", "line", "captures", "due", "unreachable", "last error")
+    counted = ("visits", "ok", "silent", "refused", "line", "captures")
+    table = Table("bus", "use", *counted, "due", "unreachable", "last error")
     for name, bus in buses.items():
-        counts = (str(bus[key]) for key in ("visits", "ok", "silent", "refused", "line", "captures"))
+        counts = (str(bus[key]) for key in counted)
         plan = (str(bus["due"]), str(bus["unreachable"]))
         table.add_row(name, f"{bus['use'] * 100:.0f} %", *counts, *plan, bus["error"] or "")
     return table

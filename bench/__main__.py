@@ -1,0 +1,61 @@
+"""`python -m bench [NAME …]`: run benchmarks; without a name, list them. A missed goal fails only with --check."""
+
+import argparse
+import importlib
+import sys
+from collections.abc import Sequence
+
+from bench.figures import Benchmark, Figure, machine_noise, table
+
+#: Benchmarks by name, each a module of this package with `run(quick) -> figures`; the text is the question it answers.
+BENCHMARKS = {
+    "wire": "how close a sweep comes to what the line allows, and what a visit costs in line time",
+    "cpu": "processor time of the client for a visit and for decoding a day's profile",
+    "memory": "resident memory of the daemon while it polls 1024 meters",
+    "start": "time from exec to the first visit with 1024 meters configured",
+}
+
+EXAMPLES = """examples:
+  python -m bench                 list the benchmarks
+  python -m bench wire --quick    one of them, within 50 s
+  python -m bench all --check     all of them; exit status 1 when a goal is missed
+"""
+
+
+def _benchmark(name: str) -> Benchmark:
+    module = importlib.import_module(f"bench.{name}")
+    run: Benchmark = module.run
+    return run
+
+
+def _measure(names: Sequence[str], *, quick: bool) -> list[Figure]:
+    figures: list[Figure] = []
+    for name in names:
+        print(f"== {name}: {BENCHMARKS[name]}")
+        figures += _benchmark(name)(quick)
+    return figures
+
+
+def main() -> int:
+    """Run what the command line asks for."""
+    parser = argparse.ArgumentParser(
+        prog="python -m bench", epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("names", nargs="*", choices=[*BENCHMARKS, "all", []], metavar="NAME", help="or `all`")
+    parser.add_argument("--quick", action="store_true", help="an answer within 50 s each, with more noise")
+    parser.add_argument("--check", action="store_true", help="exit with 1 when a goal is missed")
+    arguments = parser.parse_args()
+    if not arguments.names:
+        for name, question in BENCHMARKS.items():
+            print(f"{name:8} {question}")
+        return 0
+    print(machine_noise())
+    names = list(BENCHMARKS) if "all" in arguments.names else arguments.names
+    figures = _measure(names, quick=arguments.quick)
+    print(*table(figures), sep="\n")
+    print(*(figure.line() for figure in figures), sep="\n")
+    return 1 if arguments.check and not all(figure.met for figure in figures) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,81 @@
+"""A figure, its goal, and how it is printed. What is measured, and how, is in one module per benchmark."""
+
+import json
+import statistics
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Goal:
+    """A metric's bound: met when the value is at most `limit`; `moonshot` is what would be remarkable."""
+
+    limit: float
+    moonshot: float
+    unit: str
+
+
+#: Every metric by (bench, metric), with the names people compare across releases.
+GOALS: dict[tuple[str, str], Goal] = {
+    ("wire", "line_ratio"): Goal(1.10, 1.03, "ratio"),
+    ("wire", "visit_reconnect"): Goal(1.62, 1.55, "ratio"),
+    ("wire", "visit_open"): Goal(1.00, 0.95, "ratio"),
+    ("wire", "rows_open"): Goal(0.60, 0.52, "ratio"),
+    ("cpu", "visit_ms"): Goal(0.5, 0.15, "ms"),
+    ("cpu", "decode_ms"): Goal(0.4, 0.25, "ms"),
+    ("memory", "rss_mb"): Goal(48, 38, "MB"),
+    ("start", "seconds"): Goal(2.0, 1.0, "s"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One measured value."""
+
+    bench: str
+    metric: str
+    value: float
+
+    @property
+    def goal(self) -> Goal:
+        return GOALS[self.bench, self.metric]
+
+    @property
+    def met(self) -> bool:
+        return self.value <= self.goal.limit
+
+    def line(self) -> str:
+        """Return the one JSON object by which tools know the figure."""
+        goal = self.goal
+        found = {"bench": self.bench, "metric": self.metric, "value": round(self.value, 4), "goal": goal.limit}
+        return json.dumps(found | {"unit": goal.unit, "met": self.met})
+
+
+#: A benchmark: takes `quick`, prints its method and findings, returns its figures.
+Benchmark = Callable[[bool], Sequence[Figure]]
+
+
+def machine_noise() -> str:
+    """Say how steady this machine is now: the spread of one fixed piece of work, in percent of its median."""
+    times = [_one_piece() for _ in range(15)]
+    middle = statistics.median(times)
+    spread = (max(times) - min(times)) / middle * 100
+    return f"noise of this machine: a fixed piece of work took {middle * 1000:.1f} ms, spread {spread:.0f} %"
+
+
+def _one_piece() -> float:
+    start = time.perf_counter()
+    sum(number * number for number in range(100_000))
+    return time.perf_counter() - start
+
+
+def table(figures: Sequence[Figure]) -> Iterator[str]:
+    """Yield lines for people: value, goal, moonshot, verdict."""
+    for figure in figures:
+        goal = figure.goal
+        verdict = "met" if figure.met else "MISSED"
+        yield (
+            f"  {figure.bench:8} {figure.metric:16} {figure.value:9.3f} {goal.unit:6}"
+            f" goal ≤ {goal.limit:g}, moonshot ≤ {goal.moonshot:g}: {verdict}"
+        )

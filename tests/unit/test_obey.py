@@ -1,0 +1,178 @@
+"""The command journal's flow, against a journal in memory and buses that only take note."""
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from dcu.health import Health
+from dcu.model import Command, CommandRecord, CommandState, Priority, Visit
+from dcu.obey import UNDERWAY_BOUND, Obey
+
+
+class MemoryJournal:
+    """Keeps records in a dict, and every change in a list in the order of the commits."""
+
+    def __init__(self) -> None:
+        self.records: dict[str, CommandRecord] = {}
+        self.changes: list[tuple[str, CommandState]] = []
+
+    async def accept(self, command: Command) -> tuple[CommandRecord, bool]:
+        known = self.records.get(command.id)
+        if known is not None:
+            return known, False
+        self.records[command.id] = CommandRecord(command, CommandState.ACCEPTED)
+        self.changes.append((command.id, CommandState.ACCEPTED))
+        return self.records[command.id], True
+
+    async def change(
+        self, command_id: str, state: CommandState, result: Any = None, error: str | None = None
+    ) -> CommandRecord:
+        self.records[command_id] = replace(self.records[command_id], state=state, result=result, error=error)
+        self.changes.append((command_id, state))
+        return self.records[command_id]
+
+    async def unfinished(self) -> list[CommandRecord]:
+        return [record for record in self.records.values() if not record.state.final]
+
+
+class SetClock:
+    """A clock that tests move."""
+
+    def __init__(self) -> None:
+        self.time = 1_800_000_000.0
+
+    def now(self) -> float:
+        return self.time
+
+    def monotonic(self) -> float:
+        return self.time
+
+    def trusted(self) -> bool:
+        return True
+
+
+class Bench:
+    """An Obey with everything it touches in reach."""
+
+    def __init__(self) -> None:
+        self.journal = MemoryJournal()
+        self.clock = SetClock()
+        self.visits: list[Visit] = []
+        self.health = Health()
+        self.obey = Obey(
+            self.journal, self.visits.append, {"M1", "M2"}.__contains__, self.status, self.clock, self.health
+        )
+
+    async def status(self) -> dict[str, Any]:
+        return {"dcu": "D1"}
+
+    async def receive(self, **envelope: Any) -> CommandRecord:
+        return await self.obey.receive(json.dumps(envelope).encode())
+
+
+@pytest.fixture
+async def bench() -> Bench:
+    return Bench()
+
+
+READ = {"id": "c1", "name": "meter.read", "targets": {"meters": ["M1"]}}
+
+
+async def test_a_ping_is_journalled_through_every_state_and_answered(bench: Bench) -> None:
+    record = await bench.receive(id="p1", name="dcu.ping")
+    assert record.state is CommandState.DONE
+    assert record.result == {"now": bench.clock.time}
+    assert [state.value for _, state in bench.journal.changes] == ["accepted", "running", "done"]
+    assert list(bench.health.command_latency) == [0.0]
+
+
+async def test_status_gives_what_the_daemon_says_of_itself(bench: Bench) -> None:
+    assert (await bench.receive(id="s1", name="dcu.status")).result == {"dcu": "D1"}
+
+
+async def test_a_read_becomes_one_urgent_visit_and_its_answer_the_result(bench: Bench) -> None:
+    assert (await bench.receive(**READ)).state is CommandState.RUNNING
+    (visit,) = bench.visits
+    assert (visit.meter, visit.priority) == ("M1", Priority.COMMAND)
+    await bench.obey.answered(visit, {"values": [1]}, None)
+    record = bench.journal.records["c1"]
+    assert (record.state, record.result) == (CommandState.DONE, {"M1": {"values": [1]}})
+
+
+async def test_a_repeated_id_gets_the_recorded_answer_and_touches_no_meter(bench: Bench) -> None:
+    await bench.receive(**READ)
+    await bench.obey.answered(bench.visits[0], {"values": [1]}, None)
+    again = await bench.receive(**READ)
+    assert again.result == {"M1": {"values": [1]}}
+    assert len(bench.visits) == 1
+
+
+async def test_a_repeat_while_it_runs_starts_nothing_twice(bench: Bench) -> None:
+    await bench.receive(**READ)
+    assert (await bench.receive(**READ)).state is CommandState.RUNNING
+    assert len(bench.visits) == 1
+
+
+async def test_a_meter_that_does_not_answer_fails_the_command_with_its_reason(bench: Bench) -> None:
+    await bench.receive(**READ)
+    await bench.obey.answered(bench.visits[0], None, "silent for 2.0 s")
+    record = bench.journal.records["c1"]
+    assert (record.state, record.error) == (CommandState.FAILED, "M1: silent for 2.0 s")
+
+
+async def test_a_command_past_its_time_expires_and_a_late_answer_changes_nothing(bench: Bench) -> None:
+    await bench.receive(**READ, expires=int(bench.clock.time) + 5)
+    bench.clock.time += 6
+    await bench.obey.step()
+    assert bench.journal.records["c1"].state is CommandState.EXPIRED
+    await bench.obey.answered(bench.visits[0], {"values": [1]}, None)
+    assert bench.journal.records["c1"].state is CommandState.EXPIRED
+
+
+async def test_a_command_that_comes_too_late_is_never_started(bench: Bench) -> None:
+    record = await bench.receive(**READ, expires=int(bench.clock.time) - 1)
+    assert record.state is CommandState.EXPIRED
+    assert bench.visits == []
+
+
+async def test_an_unknown_meter_is_rejected_by_name(bench: Bench) -> None:
+    record = await bench.receive(id="c2", name="meter.read", targets={"meters": ["M9"]})
+    assert record.state is CommandState.REJECTED
+    assert record.error is not None
+    assert "M9" in record.error
+
+
+async def test_garbage_is_rejected_under_one_id_however_often_it_comes(bench: Bench) -> None:
+    first = await bench.obey.receive(b"\xff not json")
+    second = await bench.obey.receive(b"\xff not json")
+    assert first.state is second.state is CommandState.REJECTED
+    assert len(bench.journal.records) == 1
+
+
+async def test_a_flood_is_rejected_at_the_bound(bench: Bench) -> None:
+    for number in range(UNDERWAY_BOUND):
+        await bench.receive(id=f"f{number}", name="meter.read", targets={"meters": ["M1"]})
+    record = await bench.receive(id="last", name="meter.read", targets={"meters": ["M1"]})
+    assert record.state is CommandState.REJECTED
+    assert len(bench.visits) == UNDERWAY_BOUND
+
+
+async def test_after_a_restart_what_was_running_is_taken_up_or_expires(bench: Bench) -> None:
+    await bench.receive(**READ)
+    await bench.receive(**{**READ, "id": "c2"}, expires=int(bench.clock.time) + 5)
+    bench.clock.time += 10
+    visits: list[Visit] = []
+    after = Obey(bench.journal, visits.append, {"M1"}.__contains__, bench.status, bench.clock, Health())
+    await after.resume()
+    assert [visit.command.id for visit in visits if visit.command] == ["c1"]
+    assert bench.journal.records["c2"].state is CommandState.EXPIRED
+
+
+async def test_the_local_door_tells_the_end_of_a_command(bench: Bench) -> None:
+    answers = bench.obey.ask(json.dumps(READ).encode())
+    assert (await anext(answers)).state is CommandState.RUNNING
+    await bench.obey.answered(bench.visits[0], {"values": [1]}, None)
+    assert (await anext(answers)).state is CommandState.DONE
+    assert [record async for record in answers] == []
