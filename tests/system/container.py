@@ -1,0 +1,158 @@
+"""A Debian system of its own, booted under its real systemd, for tests of the package.
+
+Makes and caches the root file system and runs commands inside; what is installed there is the business of the tests.
+"""
+
+import asyncio
+import os
+import shutil
+import signal
+from asyncio.subprocess import DEVNULL, PIPE, STDOUT, Process
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
+from hashlib import sha256
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+CACHE = ROOT / ".cache" / "containers"
+CGROUPS = Path("/sys/fs/cgroup")
+PATH = "PATH=/usr/sbin:/usr/bin:/sbin:/bin"
+TOOLS = ("mmdebstrap", "systemd-nspawn", "nsenter")
+BOOT_SECONDS = 60
+
+
+class Unavailable(Exception):  # noqa: N818 - no error of ours: the machine has no containers, the test is skipped
+    """Why this machine cannot run a container; the text is for people."""
+
+
+async def run(*command: str | Path, stdin: bytes = b"", check: bool = True) -> str:
+    """Run a command on the machine itself and return what it printed, both streams; `check` wants exit code 0."""
+    process = await asyncio.create_subprocess_exec(*command, stdin=PIPE, stdout=PIPE, stderr=STDOUT)
+    output, _ = await process.communicate(stdin)
+    text = output.decode(errors="replace")
+    if check and process.returncode:
+        raise AssertionError(f"{' '.join(map(str, command))} ended with {process.returncode}:\n{text}")
+    return text
+
+
+async def debian_root(suite: str, packages: Sequence[str]) -> Path:
+    """Return a root file system of `suite` with systemd and `packages`, made once and then cached."""
+    missing = [tool for tool in TOOLS if shutil.which(tool) is None]
+    if os.geteuid() != 0:
+        raise Unavailable("a container needs root")
+    if missing:
+        raise Unavailable(f"not installed: {', '.join(missing)}")
+    include = ",".join(("systemd", "systemd-sysv", "dbus", *packages))
+    root = CACHE / f"{suite}-{sha256(include.encode()).hexdigest()[:16]}"
+    if not root.exists():
+        part = root.with_suffix(".part")
+        shutil.rmtree(part, ignore_errors=True)
+        part.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            await run("mmdebstrap", "--quiet", "--variant=minbase", f"--include={include}", suite, part)
+        except AssertionError as error:
+            raise Unavailable(f"no root file system of {suite}: {error}") from error
+        part.rename(root)
+    return root
+
+
+class Container:
+    """A booted system. Commands run inside it as root, in all its namespaces."""
+
+    def __init__(self, leader: int) -> None:
+        self._enter = ("nsenter", "--target", str(leader), "--all", "env", "-i", PATH)
+
+    async def run(self, *command: str, stdin: bytes = b"", check: bool = True) -> str:
+        """Run a command inside and return what it printed, both streams; `check` wants exit code 0."""
+        return await run(*self._enter, *command, stdin=stdin, check=check)
+
+    @asynccontextmanager
+    async def stream(self, *command: str) -> AsyncIterator[asyncio.StreamReader]:
+        """Run a command inside for the length of the block; the reader gives what it prints."""
+        process = await asyncio.create_subprocess_exec(*self._enter, *command, stdin=DEVNULL, stdout=PIPE)
+        assert process.stdout is not None
+        try:
+            yield process.stdout
+        finally:
+            await _kill(process)
+
+    async def put(self, path: str, content: bytes) -> None:
+        """Write a file inside, with the directories that lead to it."""
+        await self.run("sh", "-c", 'mkdir -p "${1%/*}" && cat > "$1"', "put", path, stdin=content)
+
+    async def unit(self, name: str, *properties: str) -> dict[str, str]:
+        """Return properties of a systemd unit, all as text."""
+        text = await self.run("systemctl", "show", name, f"--property={','.join(properties)}")
+        return dict(line.split("=", 1) for line in text.splitlines())
+
+
+async def _kill(process: Process) -> None:
+    with suppress(ProcessLookupError):
+        process.kill()
+    await process.wait()
+
+
+def _own_cgroup(name: str) -> list[Path]:
+    """Make a cgroup per hierarchy that systemd uses; two containers in one group would share their services."""
+    hierarchies = [CGROUPS / "unified", CGROUPS / "systemd"]
+    groups = [each / name for each in hierarchies if each.is_dir()] or [CGROUPS / name]
+    for group in groups:
+        group.mkdir()
+    return groups
+
+
+def _remove_cgroup(group: Path) -> None:
+    for directory in sorted(group.glob("**/"), reverse=True):
+        directory.rmdir()
+
+
+def _children(pid: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+async def _leader(nspawn: Process, log: Path) -> int:
+    """Return the process that is number one inside; `log` holds what nspawn said when there is none."""
+    while nspawn.returncode is None:
+        if children := _children(nspawn.pid):
+            return children[0]
+        await asyncio.sleep(0.05)
+    raise Unavailable(f"systemd-nspawn does not work here: {log.read_text()}")
+
+
+async def _booted(container: Container) -> None:
+    """Wait until everything that starts at boot has been started."""
+    while True:
+        state = (await container.run("systemctl", "is-system-running", "--wait", check=False)).strip()
+        if state in {"running", "degraded"}:
+            return
+        await asyncio.sleep(0.1)
+
+
+@asynccontextmanager
+async def boot(root: Path, devices: Mapping[str, Path]) -> AsyncIterator[Container]:
+    """Boot `root` without a network and forget its changes; `devices` are nodes of this machine by names inside."""
+    name = f"dcu-test-{os.getpid()}"
+    groups = _own_cgroup(name)
+    join = "".join(f"echo $$ > {group}/cgroup.procs; " for group in groups)
+    log = root.with_suffix(".log")
+    with log.open("wb") as console:
+        nspawn = await asyncio.create_subprocess_exec(
+            *("sh", "-c", f'{join}exec systemd-nspawn "$@"', "nspawn", "--quiet", "--boot", f"--directory={root}"),
+            *(f"--machine={name}", "--volatile=overlay", "--register=no", "--keep-unit", "--private-network"),
+            *("--console=pipe", *(f"--bind={node}:{inside}" for inside, node in devices.items())),
+            stdin=DEVNULL,
+            stdout=console,
+            stderr=STDOUT,
+        )
+    try:
+        async with asyncio.timeout(BOOT_SECONDS):
+            container = Container(await _leader(nspawn, log))
+            await _booted(container)
+        yield container
+    finally:
+        # SIGTERM would be an orderly halt, which takes seconds; nothing in here is kept.
+        for child in _children(nspawn.pid) if nspawn.returncode is None else ():
+            os.kill(child, signal.SIGKILL)
+        await nspawn.wait()
+        for group in groups:
+            _remove_cgroup(group)
