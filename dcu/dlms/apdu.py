@@ -13,6 +13,7 @@ from dcu.dlms.services import (
     AccessError,
     Action,
     ActionResponse,
+    Answer,
     ConfirmedServiceError,
     ExceptionResponse,
     Get,
@@ -22,7 +23,6 @@ from dcu.dlms.services import (
     GetNext,
     GetResponse,
     Request,
-    Response,
     Selection,
     ServiceError,
     Set,
@@ -91,7 +91,7 @@ def _encode_optional(value: Typed | None) -> bytes:
     return b"\x00" if value is None else b"\x01" + axdr.encode(value)
 
 
-def encode_response(response: Response | ServiceError, invoke: int) -> bytes:
+def encode_response(response: Answer | ServiceError, invoke: int) -> bytes:
     """Return the APDU of `response` to the request that had invoke-id `invoke`; the error APDUs carry none."""
     head = bytes((_PRIORITY | invoke,))
     match response:
@@ -143,7 +143,7 @@ def decode_request(data: bytes) -> tuple[Request, int]:
     return request, invoke
 
 
-def decode_response(data: bytes) -> tuple[Response | ServiceError, int | None]:
+def decode_response(data: bytes) -> tuple[Answer | ServiceError, int | None]:
     """Return the response in `data` and its invoke-id (None: an error APDU has none); MeterError as above."""
     if data[:1] == bytes((EXCEPTION_RESPONSE,)) and len(data) in {3, 7}:
         return ExceptionResponse(data[1], data[2], int.from_bytes(data[3:]) if data[3:] else None), None
@@ -263,7 +263,7 @@ def _decode_action_done(data: bytes) -> tuple[ActionResponse, int]:
     return ActionResponse(_decode_code(data[3]), result), end
 
 
-_RESPONSES: Final[dict[bytes, Callable[[bytes], tuple[Response, int]]]] = {
+_RESPONSES: Final[dict[bytes, Callable[[bytes], tuple[Answer, int]]]] = {
     _GOT_NORMAL: _decode_got,
     _GOT_BLOCK: _decode_block,
     _GOT_LIST: _decode_got_list,

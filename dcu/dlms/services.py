@@ -181,4 +181,4 @@ class ConfirmedServiceError:
 
 
 ServiceError = ExceptionResponse | ConfirmedServiceError
-Response = GetResponse | GetListResponse | GetBlock | SetResponse | ActionResponse
+Answer = GetResponse | GetListResponse | GetBlock | SetResponse | ActionResponse

@@ -1,0 +1,60 @@
+"""What HDLC and WRAPPER have in common for the association above them: three verbs, and the events they lead to.
+
+A link moves whole APDUs and believes only frames between its own two addresses; it knows nothing of what they say.
+"""
+
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class NeedData:
+    """Nothing more can be told from what was received so far."""
+
+
+@dataclass(frozen=True, slots=True)
+class LinkOpened:
+    """The meter accepted the link."""
+
+
+@dataclass(frozen=True, slots=True)
+class Transmit:
+    """Write `data` to the line now."""
+
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class ApduReceived:
+    """A whole APDU from the meter, not yet checked in any way."""
+
+    apdu: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class LinkClosed:
+    """The meter confirmed the end of the link."""
+
+
+NEED_DATA: Final = NeedData()
+
+LinkEvent = NeedData | LinkOpened | Transmit | ApduReceived | LinkClosed
+
+
+class Link(Protocol):
+    """One client talking to one meter. A violation by the meter raises MeterError and leaves only `close` to call."""
+
+    def open(self) -> bytes:
+        """Return what opens the link, b"" when it is open without a word and no LinkOpened will come."""
+
+    def send(self, apdu: bytes) -> bytes:
+        """Return the first octets of `apdu` on the line; the rest follows in Transmit events."""
+
+    def receive_data(self, data: bytes) -> None:
+        """Take what was read from the line, in pieces of any size."""
+
+    def next_event(self) -> LinkEvent:
+        """Return the next event, NEED_DATA when there is none."""
+
+    def close(self) -> bytes:
+        """Return what closes the link, b"" when nothing has to be said and no LinkClosed will come."""
