@@ -1,0 +1,39 @@
+"""The JSON of the store: how values and columns are written into a row, and read again.
+
+No SQL and no I/O; what a row holds besides is in schema/NNN.sql.
+"""
+
+import json
+from collections.abc import Iterable
+
+from dcu.model import Column, Value
+
+
+def _plain(value: object) -> dict[str, str]:
+    if isinstance(value, bytes | bytearray):
+        return {"hex": value.hex()}
+    raise TypeError(f"{type(value).__name__} is not a value of a capture")
+
+
+def _octets(found: dict[str, str]) -> bytes:
+    return bytes.fromhex(found["hex"])
+
+
+#: Compact JSON, pure ASCII: whatever text a meter or a head-end sends can be bound to a statement.
+to_json = json.JSONEncoder(separators=(",", ":"), default=_plain).encode
+
+# only for values and columns, where an object can be nothing else than octets
+_decode = json.JSONDecoder(object_hook=_octets).decode
+
+
+def columns_text(columns: Iterable[Column]) -> str:
+    """Return `columns` as a JSON array of [class id, logical name, attribute, data index, scaler, unit]."""
+    return to_json([[c.class_id, c.name, c.index, c.data_index, c.scaler, c.unit] for c in columns])
+
+
+def columns_from(text: str) -> tuple[Column, ...]:
+    return tuple(Column(*fields) for fields in _decode(text))
+
+
+def values_from(text: str) -> tuple[Value, ...]:
+    return tuple(_decode(text))

@@ -1,0 +1,124 @@
+"""The command journal: each command once, its state and its answer, and the changes of state that are to be published.
+
+What a command does, and when it is too late for it, is the business of `dcu.obey`.
+"""
+
+import json
+from dataclasses import asdict
+from functools import partial
+
+from aiosqlite import Connection
+
+from dcu.errors import DcuError
+from dcu.messages.envelope import RESULT
+from dcu.model import Command, CommandRecord, CommandState
+from dcu.store.cells import to_json
+from dcu.store.database import Database
+from dcu.store.numbers import place_of
+
+#: The door whose commands are answered by publishing.
+MQTT = "mqtt"
+
+_FIND = "SELECT command, body, state, answer, changed FROM commands WHERE id = ?"
+
+_INSERT = "INSERT INTO commands (id, body, state, answer, changed) VALUES (?, ?, ?, ?, ?)"
+
+_CHANGE = "UPDATE commands SET state = ?, answer = ?, changed = ? WHERE command = ?"
+
+_PUBLISH = "INSERT INTO results (place, command, state, answer, changed) VALUES (?, ?, ?, ?, ?)"
+
+_UNFINISHED = """
+SELECT body, state, answer, changed FROM commands WHERE state IN ('accepted', 'running') ORDER BY command
+"""
+
+_RUN = """
+SELECT body, results.state, results.answer, results.changed FROM results JOIN commands USING (command)
+WHERE place BETWEEN ? AND ? ORDER BY place
+"""
+
+#: A line of the journal: number, body, state, answer, changed.
+_Entry = tuple[int, str, str, str, float]
+
+
+class Commands(Database):
+    """The journal. A command that came through MQTT puts each change of its state into the stream `RESULT`."""
+
+    async def accept(self, command: Command) -> tuple[CommandRecord, bool]:
+        """Enter `command`, or find it: return its record, and whether it is new.
+
+        A repeat gets the recorded state, whatever else it says; one that came through MQTT is published again.
+        """
+        result: tuple[CommandRecord, bool] = await self._write(
+            partial(self._accept, command=command), deliverable=command.door == MQTT
+        )
+        return result
+
+    async def change(
+        self, command_id: str, state: CommandState, result: dict[str, object] | None = None, error: str | None = None
+    ) -> CommandRecord:
+        """Record that a command is now in `state`, with its answer.
+
+        Raises DcuError for a command that was never accepted or has its final state: that is our own mistake.
+        """
+        apply = partial(self._change, command_id=command_id, state=state, answer=_answer(result, error))
+        record: CommandRecord | None = await self._write(apply, deliverable=True)
+        if record is None:
+            raise DcuError(f"command {command_id!r} is not open: it cannot become {state}")
+        return record
+
+    async def unfinished(self) -> list[CommandRecord]:
+        """Return what was accepted or running, oldest first."""
+        return [_record(*row) for row in await self._read(_UNFINISHED)]
+
+    async def _results(self, stream: int, first: int, last: int) -> list[CommandRecord]:
+        """Return the changes of state at these positions of the stream `RESULT`."""
+        return [_record(*row) for row in await self._read(_RUN, (place_of(stream, first), place_of(stream, last)))]
+
+    async def _accept(self, database: Connection, *, command: Command) -> tuple[CommandRecord, bool]:
+        entry = await _find(database, command.id)
+        new = entry is None
+        if entry is None:
+            fields = (to_json(asdict(command)), CommandState.ACCEPTED, _answer(None, None), self._clock.now())
+            row = await database.execute_insert(_INSERT, (command.id, *fields))
+            assert row is not None
+            entry = (int(row[0]), *fields)
+        if command.door == MQTT:
+            await self._publish(database, entry)
+        return _record(*entry[1:]), new
+
+    async def _change(
+        self, database: Connection, *, command_id: str, state: CommandState, answer: str
+    ) -> CommandRecord | None:
+        """Return the record as it is now, None when the command is not open."""
+        entry = await _find(database, command_id)
+        if entry is None or CommandState(entry[2]).final:
+            return None
+        number, body, *_ = entry
+        changed = self._clock.now()
+        record = _record(body, state, answer, changed)
+        await database.execute(_CHANGE, (state, answer, changed, number))
+        if record.command.door == MQTT:
+            await self._publish(database, (number, body, state, answer, changed))
+        return record
+
+    async def _publish(self, database: Connection, entry: _Entry) -> None:
+        number, _, *state = entry
+        stream = await self._stream(database, RESULT)
+        position = await self._tails.append(database, stream)
+        await database.execute(_PUBLISH, (place_of(stream, position), number, *state))
+
+
+async def _find(database: Connection, command_id: str) -> _Entry | None:
+    for entry in await database.execute_fetchall(_FIND, (command_id,)):
+        return tuple(entry)
+    return None
+
+
+def _answer(result: dict[str, object] | None, error: str | None) -> str:
+    return to_json({"result": result, "error": error})
+
+
+def _record(body: str, state: str, answer: str, changed: float) -> CommandRecord:
+    fields = json.loads(body)
+    command = Command(**fields | {"meters": tuple(fields["meters"])})
+    return CommandRecord(command, CommandState(state), changed=changed, **json.loads(answer))

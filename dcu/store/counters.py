@@ -1,0 +1,42 @@
+"""Invocation counters of DLMS security: handed out in ranges, each committed before it is used and never again.
+
+IEC 62056-5-3 builds the initialization vector of AES-GCM from the counter: one that is used twice under the same
+key gives the key away.
+"""
+
+from functools import partial
+
+from aiosqlite import Connection
+
+from dcu.errors import StoreError
+from dcu.store.database import Database
+
+#: An invocation counter is four octets.
+COUNTER_BOUND = 1 << 32
+
+_NEXT = "SELECT next FROM counters WHERE key = ?"
+
+_SET = "INSERT INTO counters (key, next) VALUES (?, ?) ON CONFLICT DO UPDATE SET next = excluded.next"
+
+
+class Counters(Database):
+    """The counters of every key in use."""
+
+    async def reserve_counters(self, key: str, count: int) -> range:
+        """Return `count` counters of `key` that were never given before and never will be again.
+
+        Those of a new key begin at Unix seconds, so that a re-installation that lost the store does not repeat them.
+        Raises StoreError when the key has no such range left: it has to be replaced in the meter.
+        """
+        reserved: range = await self._write(partial(self._reserve, key=key, count=count))
+        if not reserved:
+            raise StoreError(f"key {key!r} has no {count} invocation counters left; replace it in the meter")
+        return reserved
+
+    async def _reserve(self, database: Connection, *, key: str, count: int) -> range:
+        found = list(await database.execute_fetchall(_NEXT, (key,)))
+        first = found[0][0] if found else int(self._clock.now())
+        if first + count > COUNTER_BOUND:
+            return range(0)
+        await database.execute(_SET, (key, first + count))
+        return range(first, first + count)

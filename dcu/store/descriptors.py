@@ -1,0 +1,39 @@
+"""What a meter said about itself once and for long, such as the shape of a profile, so that it is not asked again.
+
+What a descriptor means is known where it is learned; here it is JSON, held once for all meters that agree in it.
+"""
+
+import json
+from functools import partial
+from typing import Any
+
+from aiosqlite import Connection
+
+from dcu.store.cells import to_json
+from dcu.store.database import Database
+
+_PUT = """
+INSERT INTO descriptors (meter, name, layout) VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET layout = excluded.layout
+"""
+
+_OF_METER = """
+SELECT descriptors.name, content FROM descriptors JOIN meters USING (meter) JOIN layouts USING (layout)
+WHERE meters.name = ?
+"""
+
+
+class Descriptors(Database):
+    """The descriptor cache."""
+
+    async def put_descriptor(self, meter: str, name: str, data: Any) -> None:
+        """Keep `data` (JSON-able) as what `meter` says of `name`, in place of what it said before."""
+        await self._write(partial(self._put, meter=meter, name=name, content=to_json(data)))
+
+    async def descriptors(self, meter: str) -> dict[str, Any]:
+        """Return everything kept of `meter`, by name."""
+        return {name: json.loads(content) for name, content in await self._read(_OF_METER, (meter,))}
+
+    async def _put(self, database: Connection, *, meter: str, name: str, content: str) -> None:
+        number = await self._meters.number(database, meter)
+        layout = await self._layouts.number(database, content)
+        await database.execute(_PUT, (number, name, layout))

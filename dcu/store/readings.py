@@ -1,0 +1,176 @@
+"""Captures and watermarks: what was read from the meters, and up to when each stream of each meter is read.
+
+How captures leave the box is in `outbox.py`.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from aiosqlite import Connection
+
+from dcu.model import Capture, Column
+from dcu.store.cells import columns_from, columns_text, to_json, values_from
+from dcu.store.database import Database
+from dcu.store.numbers import CACHE_BOUND, place_of
+
+#: Captures turned from or into JSON before the event loop gets its turn: about a millisecond.
+SLICE = 100
+
+#: The most captures one question gets for an answer.
+ANSWER_BOUND = 1000
+
+#: Times SQLite can compare; what is asked beyond them is asked up to them.
+TIME_BOUND = 1 << 62
+
+_INSERT = """
+INSERT INTO captures (place, back, meter, layout, at, status, read_at, offset, trusted, cells)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+"""
+
+_MARK = """
+INSERT INTO marks (meter, stream, newest, watermark) VALUES (?, ?, ?, ?)
+ON CONFLICT DO UPDATE SET newest = excluded.newest, watermark = excluded.watermark
+"""
+
+_MARK_OF = "SELECT newest, watermark FROM marks WHERE meter = ? AND stream = ?"
+
+_WATERMARKS = """
+SELECT meters.name, streams.name, watermark FROM marks JOIN meters USING (meter) JOIN streams USING (stream)
+WHERE watermark IS NOT NULL
+"""
+
+_RUN = "SELECT * FROM readings WHERE place BETWEEN ? AND ? ORDER BY place"
+
+# one meter's captures from the newest back, as far as it takes to find enough
+_CHAIN = """
+WITH RECURSIVE chain (place, back, at) AS (
+    SELECT place, back, at FROM captures WHERE place = (
+        SELECT stream << 40 | newest FROM marks JOIN meters USING (meter) JOIN streams USING (stream)
+        WHERE meters.name = ? AND streams.name = ?)
+    UNION ALL
+    SELECT older.place, older.back, older.at
+    FROM chain JOIN captures AS older ON older.place = chain.place - chain.back)
+SELECT readings.* FROM (SELECT place FROM chain WHERE at BETWEEN ? AND ? LIMIT ?) JOIN readings USING (place)
+ORDER BY place
+"""
+
+
+@dataclass(slots=True)
+class _Mark:
+    """Where one stream of one meter stands: its newest capture's position, and the watermark."""
+
+    meter: int
+    stream: int
+    newest: int | None
+    watermark: int | None
+
+    def follow(self, position: int) -> int | None:
+        """Make `position` the newest; return how far back the one before it is."""
+        back = None if self.newest is None else position - self.newest
+        self.newest = position
+        return back
+
+    def moved(self, watermark: int | None) -> tuple[int, int, int | None, int | None]:
+        """Return the row to keep; the mark only moves forward."""
+        known = [mark for mark in (self.watermark, watermark) if mark is not None]
+        return self.meter, self.stream, self.newest, max(known, default=None)
+
+
+class Readings(Database):
+    """The captures of the box, by stream in the order in which they were recorded."""
+
+    async def record(self, captures: Sequence[Capture], watermarks: Mapping[tuple[str, str], int]) -> None:
+        """Keep `captures` and move `watermarks` ((meter, stream) → UTC seconds) in one transaction; return after it.
+
+        Where a watermark is given, captures that are not newer than the stored one are known already and left out.
+        A watermark never moves back. Raises StoreError, and then nothing was kept.
+        """
+        cells = [text async for text in _encoded(captures)]
+        apply = partial(self._record, captures=captures, cells=cells, watermarks=watermarks)
+        await self._write(apply, rows=len(captures) + len(watermarks), deliverable=bool(captures))
+
+    async def watermarks(self) -> dict[tuple[str, str], int]:
+        """Return up to when (UTC seconds) each (meter, stream) is read."""
+        return {(meter, stream): at for meter, stream, at in await self._read(_WATERMARKS)}
+
+    async def latest(self, meter: str, stream: str) -> Capture | None:
+        """Return the capture of this stream that was recorded last for `meter`, if there is one."""
+        found = await self.captures(meter, stream, -TIME_BOUND, TIME_BOUND, 1)
+        return found[0] if found else None
+
+    async def captures(self, meter: str, stream: str, start: int, end: int, limit: int) -> list[Capture]:
+        """Return the last `limit` (≤ ANSWER_BOUND) captures with start ≤ at ≤ end, in the order of recording."""
+        span = (max(start, -TIME_BOUND), min(end, TIME_BOUND), min(limit, ANSWER_BOUND))
+        return await self._decoded(await self._read(_CHAIN, (meter, stream, *span)))
+
+    async def _run(self, stream: int, first: int, last: int) -> list[Capture]:
+        """Return the captures at these positions of a stream."""
+        return await self._decoded(await self._read(_RUN, (place_of(stream, first), place_of(stream, last))))
+
+    async def _record(
+        self,
+        database: Connection,
+        *,
+        captures: Sequence[Capture],
+        cells: Sequence[str],
+        watermarks: Mapping[tuple[str, str], int],
+    ) -> None:
+        marks = await self._marks(database, {(c.meter, c.stream) for c in captures} | watermarks.keys())
+        layouts = await self._layout_numbers(database, captures)
+        rows: list[tuple[object, ...]] = []
+        for capture, text in zip(captures, cells, strict=True):
+            key = (capture.meter, capture.stream)
+            mark = marks[key]
+            if key in watermarks and mark.watermark is not None and capture.at <= mark.watermark:
+                continue
+            position = await self._tails.append(database, mark.stream)
+            place, back = place_of(mark.stream, position), mark.follow(position)
+            rows.append((place, back, mark.meter, layouts[id(capture.columns)], *_provenance(capture), text))
+        await database.executemany(_INSERT, rows)
+        await database.executemany(_MARK, [mark.moved(watermarks.get(key)) for key, mark in marks.items()])
+
+    async def _marks(self, database: Connection, keys: Iterable[tuple[str, str]]) -> dict[tuple[str, str], _Mark]:
+        """Return the mark of each (meter, stream); numbers are given to those not met before."""
+        marks = {}
+        for meter_name, stream_name in sorted(keys):
+            meter = await self._meters.number(database, meter_name)
+            stream = await self._stream(database, stream_name)
+            found = list(await database.execute_fetchall(_MARK_OF, (meter, stream)))
+            newest, watermark = found[0] if found else (None, None)
+            marks[meter_name, stream_name] = _Mark(meter, stream, newest, watermark)
+        return marks
+
+    async def _layout_numbers(self, database: Connection, captures: Iterable[Capture]) -> dict[int, int]:
+        """Return the layout number by id() of the columns: the captures of a visit share the tuple itself."""
+        shared = {id(capture.columns): capture.columns for capture in captures}
+        return {key: await self._layouts.number(database, columns_text(columns)) for key, columns in shared.items()}
+
+    async def _decoded(self, rows: Iterable[Any]) -> list[Capture]:
+        captures: list[Capture] = []
+        for _, stream, meter, layout, at, status, read_at, offset, trusted, cells in rows:
+            if len(captures) % SLICE == SLICE - 1:
+                await asyncio.sleep(0)
+            columns = self._columns.get(layout) or await self._load_columns(layout)
+            values = values_from(cells)
+            captures.append(Capture(meter, stream, at, status, values, columns, read_at, offset, bool(trusted)))
+        return captures
+
+    async def _load_columns(self, layout: int) -> tuple[Column, ...]:
+        [(text,)] = await self._read("SELECT content FROM layouts WHERE layout = ?", (layout,))
+        if len(self._columns) >= CACHE_BOUND:
+            self._columns.clear()
+        return self._columns.setdefault(layout, columns_from(text))
+
+
+async def _encoded(captures: Iterable[Capture]) -> AsyncIterator[str]:
+    for index, capture in enumerate(captures):
+        if index % SLICE == SLICE - 1:
+            await asyncio.sleep(0)
+        yield to_json(capture.values)
+
+
+def _provenance(capture: Capture) -> tuple[int, int, float, float | None, bool]:
+    return capture.at, capture.status, capture.read_at, capture.offset, capture.trusted

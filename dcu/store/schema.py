@@ -1,0 +1,81 @@
+"""The form of the database file: how a connection is set up, whose file it is, and its way from version to version.
+
+What is kept in the tables is the business of the other files; the tables themselves are in schema/NNN.sql.
+"""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.resources import files
+
+from aiosqlite import Connection
+
+from dcu.errors import StoreError
+
+#: "DCUS" in the header of the file (PRAGMA application_id): anything else is not ours to touch.
+APPLICATION_ID = 0x44435553
+
+#: The smallest commit rewrites one page per place it touches, and every page goes to the log whole. Measured with
+#: commits of 20 visits: 1024 writes 0.57 of what 4096 writes; 512 gains 6 % more and splits rows of 24 values.
+PAGE_SIZE = 1024
+
+#: Pages each connection may hold, in KiB: appends touch few pages, and memory is worth more than a second read.
+CACHE_KIB = 512
+
+#: Seconds to wait for another process (a backup, a person with a shell) that holds the lock.
+BUSY_SECONDS = 5.0
+
+
+@contextmanager
+def translated(doing: str) -> Iterator[None]:
+    """Turn what SQLite and the operating system raise into StoreError(`doing`: reason)."""
+    try:
+        yield
+    except (sqlite3.Error, OSError) as error:
+        raise StoreError(f"{doing}: {error}") from error
+
+
+async def prepare(database: Connection, path: str) -> None:
+    """Make the file of this connection a store of the newest schema, or raise StoreError and leave it as it was."""
+    await database.execute(f"PRAGMA page_size = {PAGE_SIZE}")
+    schemas = _schemas()
+    version = await _recognise(database, path, newest=len(schemas))
+    mode = await _pragma(database, "journal_mode = WAL")
+    if mode != "wal":
+        raise StoreError(f"{path}: this file system cannot keep a write-ahead log (journal mode {mode})")
+    # FULL: WAL with NORMAL forgets the last commits when the power goes
+    await database.execute("PRAGMA synchronous = FULL")
+    await database.execute("PRAGMA wal_autocheckpoint = 0")
+    await database.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
+    for number, script in enumerate(schemas[version:], start=version + 1):
+        await database.executescript(f"BEGIN IMMEDIATE;\n{script}\nPRAGMA user_version = {number};\nCOMMIT;")
+
+
+async def prepare_reader(database: Connection) -> None:
+    """Make a second connection one that cannot write."""
+    await database.execute("PRAGMA query_only = ON")
+    await database.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
+
+
+async def _recognise(database: Connection, path: str, newest: int) -> int:
+    """Return the schema version of the file, 0 for an empty one."""
+    version = int(await _pragma(database, "user_version"))
+    owner = await _pragma(database, "application_id")
+    [(tables,)] = await database.execute_fetchall("SELECT count(*) FROM sqlite_schema")
+    if owner != APPLICATION_ID and (tables or version):
+        raise StoreError(f"{path}: a database, but not a store of this program")
+    if version > newest:
+        raise StoreError(f"{path}: schema {version} is newer than this program knows ({newest}); install its program")
+    return version
+
+
+async def _pragma(database: Connection, pragma: str) -> str | int:
+    [(value,)] = await database.execute_fetchall(f"PRAGMA {pragma}")
+    assert isinstance(value, str | int)
+    return value
+
+
+def _schemas() -> list[str]:
+    """Return the scripts in order; script number n leads from version n - 1 to n."""
+    found = sorted((file.name, file) for file in files("dcu.store").joinpath("schema").iterdir())
+    return [file.read_text() for name, file in found if name.endswith(".sql")]

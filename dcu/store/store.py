@@ -1,0 +1,16 @@
+"""The store of the box: readings, commands, deliveries, counters and descriptors in one SQLite file.
+
+This file only puts the parts together; each part says what it keeps.
+"""
+
+from dcu.store.counters import Counters
+from dcu.store.descriptors import Descriptors
+from dcu.store.outbox import Outbox
+
+
+class Store(Outbox, Descriptors, Counters):
+    """Use as `async with Store.open(path, clock) as store:`. Every method raises StoreError when the disk fails.
+
+    What a method that writes returned from is committed (WAL, synchronous=FULL). Any number of tasks may call at
+    once; what they write meanwhile shares a commit.
+    """
