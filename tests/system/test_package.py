@@ -1,7 +1,6 @@
 """The Debian package under a real systemd: built twice, installed, started, killed, watched and purged."""
 
 import asyncio
-import os
 from collections.abc import AsyncIterator
 from hashlib import sha256
 from pathlib import Path
