@@ -26,7 +26,7 @@ def apart(work: Callable[[], T]) -> T:
         os.close(reader)
         _answer(writer, work)
     os.close(writer)
-    with open(reader, "rb") as pipe:
+    with os.fdopen(reader, "rb") as pipe:
         answer = pipe.read()
     _, status = os.waitpid(child, 0)
     if status or not answer:
@@ -43,7 +43,7 @@ def _answer(writer: int, work: Callable[[], object]) -> NoReturn:
     """Write (result, problems, bug) and end without the parent's exit handlers, which are not the child's to run."""
     code = 1
     try:
-        with open(writer, "wb") as pipe:
+        with os.fdopen(writer, "wb") as pipe:
             pipe.write(_outcome(work))
         code = 0
     finally:

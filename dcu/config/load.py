@@ -1,4 +1,4 @@
-"""The configuration from its files. What may stand in them is in `parse`; this reads them, bounded and with rights checked.
+"""The configuration from its files, bounded and with their rights checked. What may stand in them is not here.
 
 YAML is parsed in a child process that ends at once, so the daemon keeps the settings and not the parser's memory.
 """
@@ -37,7 +37,7 @@ def _load(path: str, profiles: Mapping[str, frozenset[str]]) -> Config:
 def read(path: str, *, secret: bool = False) -> str:
     """Return the text of a file. Raises ConfigError: unreadable, too long, not UTF-8, or a secret open to others."""
     try:
-        with open(path, "rb") as file:
+        with Path(path).open("rb") as file:
             mode = os.fstat(file.fileno()).st_mode
             data = file.read(MAX_FILE + 1)
     except OSError as error:

@@ -4,8 +4,8 @@ The parser's events are taken one by one: its own tree builders recurse, and exp
 aliases, tags and second documents have no use in a configuration and are refused.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 import yaml
 from yaml import events
@@ -31,7 +31,7 @@ class Scalar:
 
 
 @dataclass(frozen=True, slots=True)
-class Sequence:
+class Listing:
     """A list."""
 
     items: list["Node"]
@@ -39,34 +39,35 @@ class Sequence:
 
 
 @dataclass(frozen=True, slots=True)
-class Mapping:
+class Section:
     """A section: keys with their values in the order of the file; a key may stand in it twice."""
 
     entries: list[tuple[Scalar, "Node"]]
     line: int
 
 
-Node = Scalar | Sequence | Mapping
+Node = Scalar | Listing | Section
 
 
 def compose(text: str, file: str) -> Node | None:
     """Return the tree of `text`, None when it is empty. Raises ConfigError for what is no YAML or out of bounds."""
     builder = _Builder(file)
+    # A lone surrogate has no UTF-8 form; as "?" it fails where it matters.
+    data = text.encode(errors="replace")
     try:
-        for event in _events(text):
+        for event in yaml.parse(data, Loader=_LOADER):
             builder.receive(event)
     except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise ConfigError(f"{file}:{line}: not YAML: {error.problem}") from error
+        raise ConfigError(f"{file}:{_line(error.problem_mark)}: not YAML: {error.problem}") from error
     except yaml.reader.ReaderError as error:
-        line = text.count("\n", 0, error.position) + 1
+        line = data.count(b"\n", 0, error.position) + 1
         raise ConfigError(f"{file}:{line}: not YAML: {error.reason}") from error
     return builder.root
 
 
-def _events(text: str) -> Iterator[events.Event]:
-    # A lone surrogate cannot be encoded for the C parser; as "?" it fails where it matters.
-    return iter(yaml.parse(text.encode(errors="replace"), Loader=_LOADER))
+def _line(mark: Any) -> int:
+    """Return the line of a mark, counted from 1. The two parsers have their own classes of marks."""
+    return mark.line + 1 if mark is not None else 1
 
 
 @dataclass(slots=True)
@@ -86,11 +87,11 @@ class _Builder:
     _nodes: int = 0
 
     def receive(self, event: events.Event) -> None:
-        line = event.start_mark.line + 1
+        line = _line(event.start_mark)
         match event:
             case events.ScalarEvent():
                 self._refuse_extras(event, line)
-                self._add(Scalar(event.value, event.style is not None, line))
+                self._add(Scalar(event.value, bool(event.style), line))
             case events.CollectionStartEvent():
                 self._refuse_extras(event, line)
                 self._open(_Open(line, isinstance(event, events.MappingStartEvent)))
@@ -101,7 +102,7 @@ class _Builder:
             case events.DocumentStartEvent() if self.root is not None:
                 self._refuse(line, "one document")
 
-    def _refuse_extras(self, event: events.NodeEvent, line: int) -> None:
+    def _refuse_extras(self, event: events.ScalarEvent | events.CollectionStartEvent, line: int) -> None:
         if event.anchor is not None:
             self._refuse(line, "no anchors (&name)")
         if event.tag is not None:
@@ -118,14 +119,14 @@ class _Builder:
     def _close(self) -> None:
         done = self._stack.pop()
         if not done.is_mapping:
-            self._add(Sequence(done.items, done.line))
+            self._add(Listing(done.items, done.line))
             return
         entries = []
         for key, value in zip(done.items[::2], done.items[1::2], strict=True):
             if not isinstance(key, Scalar):
                 raise ConfigError(f"{self.file}:{key.line}: expected a word as key")
             entries.append((key, value))
-        self._add(Mapping(entries, done.line))
+        self._add(Section(entries, done.line))
 
     def _add(self, node: Node) -> None:
         self._nodes += 1

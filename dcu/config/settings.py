@@ -75,7 +75,7 @@ class BusConfig:
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """A configuration without a fault. `keys` has an entry for each meter that has secrets, by meter id."""
+    """A configuration without a fault. `keys` has an entry for each meter, by its id; `access` is by name."""
 
     dcu: DcuSettings
     uplink: UplinkSettings

@@ -1,0 +1,136 @@
+"""Whether the sections agree: names used once and known where they are used, addresses in range, keys for every meter.
+
+The form of each section has been judged before, in `shape`; a faulty entry is missing here and is not blamed twice.
+"""
+
+from collections.abc import Callable, Collection, Hashable, Mapping
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from dcu.config.keys import KeyFile
+from dcu.config.node import Listing, Node, Scalar, Section
+from dcu.config.settings import BusConfig
+from dcu.config.shape import Place, is_empty
+from dcu.model import Access, Authentication, Framing, Meter, Task
+
+T = TypeVar("T")
+
+#: Known names shown beside one that is not known.
+MAX_NAMES = 8
+
+#: Addresses of single devices by octets of the HDLC server address; those below and above are reserved
+#: (IEC 62056-46, 6.4.2.3).
+HDLC_ADDRESSES = {2: range(0x10, 0x7E), 4: range(0x10, 0x3FFE)}
+
+#: The largest address of a logical device in one half of the HDLC server address.
+LAST_LOGICAL_DEVICE = {2: 0x7D, 4: 0x3FFD}
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """The sound entries of the sections that have to agree, each with its place; `root` is the whole file."""
+
+    root: Place
+    buses: list[tuple[BusConfig, Place]] = field(default_factory=list)
+    access: list[tuple[Access, Place]] = field(default_factory=list)
+    keys: KeyFile | None = None
+    meters: list[tuple[Meter, Place]] = field(default_factory=list)
+    timetable: list[tuple[Task, Place]] = field(default_factory=list)
+
+
+def check(parts: Parts, profiles: Mapping[str, frozenset[str]]) -> None:
+    """Report every disagreement; `profiles` are the streams of each companion profile."""
+    _unique(parts.buses, "name", lambda bus: bus.name)
+    _unique(parts.buses, "port", lambda bus: bus.port)
+    _unique(parts.meters, "id", lambda meter: meter.id)
+    _unique(parts.meters, "address", lambda meter: (meter.bus, meter.address, meter.logical_device))
+    _known(parts.meters, "bus", lambda meter: meter.bus, _written(parts.root.key("buses").node, "name"))
+    _known(parts.meters, "access", lambda meter: meter.access, _sections(parts.root.key("access").node))
+    _known(parts.meters, "profile", lambda meter: meter.profile, profiles)
+    _known_streams(parts, profiles)
+    _framings(parts)
+    _addresses(parts)
+    _secrets(parts)
+
+
+def _unique(entries: list[tuple[T, Place]], key: str, of: Callable[[T], Hashable]) -> None:
+    first: dict[Hashable, Place] = {}
+    for value, place in entries:
+        used = first.setdefault(of(value), place)
+        if used is not place:
+            place.key(key).fault(f"one that {used.path} (line {used.line}) has not")
+
+
+def _known(entries: list[tuple[T, Place]], key: str, of: Callable[[T], str], names: Collection[str]) -> None:
+    for value, place in entries:
+        if of(value) not in names:
+            place.key(key).fault(_one_of(names))
+
+
+def _one_of(names: Collection[str]) -> str:
+    shown = sorted(names)[:MAX_NAMES]
+    more = ", …" if len(names) > MAX_NAMES else ""
+    return f"one of {', '.join(shown)}{more}" if shown else "a name, and there is none yet"
+
+
+def _written(listing: Node | None, key: str) -> set[str]:
+    """Return the words under `key` in all entries, also those that are faulty otherwise."""
+    entries = listing.items if isinstance(listing, Listing) else []
+    pairs = (pair for entry in entries if isinstance(entry, Section) for pair in entry.entries)
+    return {value.text for name, value in pairs if name.text == key and isinstance(value, Scalar)}
+
+
+def _sections(node: Node | None) -> set[str]:
+    return {name.text for name, _ in node.entries} if isinstance(node, Section) else set()
+
+
+def _known_streams(parts: Parts, profiles: Mapping[str, frozenset[str]]) -> None:
+    streams = frozenset().union(*profiles.values())
+    for task, place in parts.timetable:
+        if task.stream not in streams:
+            place.report(f"no profile has this stream: expected {_one_of(streams)}")
+
+
+def _framings(parts: Parts) -> None:
+    for bus, place in parts.buses:
+        if bus.framing is Framing.WRAPPER and bus.network is None:
+            place.key("framing").fault("hdlc on a device; wrapper needs tcp://HOST:PORT")
+
+
+def _addresses(parts: Parts) -> None:
+    buses = {bus.name: bus for bus, _ in parts.buses}
+    for meter, place in parts.meters:
+        bus = buses.get(meter.bus)
+        if bus is None or bus.framing is Framing.WRAPPER:
+            continue
+        allowed, last = HDLC_ADDRESSES[bus.address_size], LAST_LOGICAL_DEVICE[bus.address_size]
+        if meter.address not in allowed:
+            place.key("address").fault(f"{allowed[0]} to {allowed[-1]}, for {bus.address_size}-octet HDLC addresses")
+        if meter.logical_device > last:
+            place.key("logical_device").fault(f"at most {last}, for {bus.address_size}-octet HDLC addresses")
+
+
+def _secrets(parts: Parts) -> None:
+    access = {each.name: needed_keys(each) for each, _ in parts.access}
+    if parts.keys is None:
+        _no_keys(parts, access)
+        return
+    for meter, place in parts.meters:
+        keys = parts.keys.of(meter.id)
+        for name in access.get(meter.access, ()):
+            if not getattr(keys, name):
+                place.report(f"{parts.keys.path} has no {name} for {meter.id}, which access {meter.access!r} needs")
+
+
+def _no_keys(parts: Parts, access: Mapping[str, tuple[str, ...]]) -> None:
+    """Without any key file one fault stands for all meters; a key file that is faulty has been reported."""
+    needing = [place for meter, place in parts.meters if access.get(meter.access)]
+    if needing and is_empty(parts.root.key("keys").node):
+        needing[0].key("access").fault("an access without secrets, or a file of them under the key 'keys'")
+
+
+def needed_keys(access: Access) -> tuple[str, ...]:
+    """Return the fields of `Keys` that an access cannot do without."""
+    password = ("password",) if access.authentication is Authentication.LLS else ()
+    gmac = access.ciphered or access.authentication is Authentication.HLS_GMAC
+    return password + (("encryption_key", "authentication_key") if gmac else ())

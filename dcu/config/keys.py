@@ -1,0 +1,66 @@
+"""The file of the meters' secrets: entries by meter id, and one that serves those without their own.
+
+Who may read the file is checked where it is read; whether each meter has what its access needs, in `check`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from dcu.config import words
+from dcu.config.node import compose
+from dcu.config.shape import Faulty, Place, Shape, named
+from dcu.errors import ConfigError
+from dcu.model import Keys
+
+#: Keys of meters that are not in the archive yet may lie ready.
+MAX_ENTRIES = 4096
+
+#: AES-128, the key length of security suite 0.
+KEY_OCTETS = 16
+
+_Entry = Mapping[str, bytes]
+
+_ENTRY: Shape[_Entry] = Shape(
+    dict,
+    {},
+    {
+        "password": words.password,
+        "encryption_key": words.octets(KEY_OCTETS),
+        "authentication_key": words.octets(KEY_OCTETS),
+    },
+)
+
+
+@dataclass(frozen=True, slots=True)
+class KeyFile:
+    """The secrets of all meters; a meter's own entry overrides the default one key by key."""
+
+    path: str
+    default: Keys
+    meters: Mapping[str, _Entry]
+
+    def of(self, meter: str) -> Keys:
+        own = self.meters.get(meter)
+        return replace(self.default, **own) if own else self.default
+
+
+def _named_entry(name: str, place: Place) -> tuple[str, _Entry]:
+    return name, _ENTRY(place)
+
+
+_FILE: Shape[dict[str, Any]] = Shape(dict, {}, {"default": _ENTRY, "meters": named(_named_entry, MAX_ENTRIES)})
+
+
+def keys_file(place: Place) -> KeyFile:
+    """Read the file that `place` names. Nothing of what stands in it is ever shown."""
+    path = words.path(place)
+    text = place.other(path, secret=True)
+    try:
+        root = compose(text, path)
+    except ConfigError as error:
+        place.problems.add(*error.problems)
+        raise Faulty from error
+    values = _FILE(Place(path, "", root, place.problems, place.read, secret=True))
+    entries = dict(entry for entry, _ in values.get("meters", []))
+    return KeyFile(path, Keys(**values.get("default", {})), entries)

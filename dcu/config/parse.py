@@ -1,0 +1,49 @@
+"""YAML text to the whole configuration: shapes first, then their agreement, then the settings.
+
+Which keys there are is in `sections`, what must agree in `check`; other files are read through a function handed in.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from dcu.config.check import Parts, check
+from dcu.config.node import compose
+from dcu.config.sections import TOP
+from dcu.config.settings import Config, DcuSettings, UplinkSettings
+from dcu.config.shape import Faulty, Place, Problems, ReadFile
+from dcu.model import Keys
+
+PLAIN_PORT, TLS_PORT = 1883, 8883
+
+
+def parse(text: str, file: str, *, read: ReadFile, profiles: Mapping[str, frozenset[str]]) -> Config:
+    """Return the configuration that `text` describes; `file` is its path, for messages and relative paths.
+
+    `read` gives the other files it names, `profiles` the streams of each companion profile. Raises ConfigError with
+    every fault as FILE:LINE: key.path: expected X, got Y, up to `shape.MAX_PROBLEMS`.
+    """
+    problems = Problems()
+    root = Place(file, "", compose(text, file), problems, read)
+    try:
+        values = TOP.read(root)
+    except Faulty:
+        values = {}
+    parts = Parts(root, **{key: value for key, value in values.items() if key not in {"dcu", "uplink"}})
+    check(parts, profiles)
+    problems.end()
+    return _config(values["dcu"], values["uplink"], parts)
+
+
+def _config(dcu: DcuSettings, uplink: dict[str, Any], parts: Parts) -> Config:
+    port = TLS_PORT if "tls" in uplink else PLAIN_PORT
+    meters = tuple(meter for meter, _ in parts.meters)
+    return Config(
+        dcu=dcu,
+        uplink=UplinkSettings(**{"client_id": dcu.id, "port": port, **uplink}),
+        buses=tuple(bus for bus, _ in parts.buses),
+        access={access.name: access for access, _ in parts.access},
+        keys={meter.id: parts.keys.of(meter.id) if parts.keys else Keys() for meter in meters},
+        meters=meters,
+        timetable=tuple(task for task, _ in parts.timetable),
+        file=parts.root.file,
+    )

@@ -1,0 +1,167 @@
+"""The sections of the configuration: which keys each has, what may stand there, and what they become.
+
+Defaults are those of `settings` and `dcu.model`; docs/reference/configuration.md describes every key for the operator.
+"""
+
+from collections.abc import Mapping
+from functools import partial
+from hashlib import sha256
+from typing import Any
+
+from dcu.config import words
+from dcu.config.keys import keys_file
+from dcu.config.settings import BusConfig, DcuSettings, TlsSettings
+from dcu.config.shape import Place, Reader, Shape, items, named
+from dcu.model import Access, Authentication, Framing, Meter, Priority, Task
+
+#: What one DCU serves (R3), and the lines that takes when every meter is behind an IP address of its own.
+MAX_METERS = 1024
+MAX_BUSES = 1024
+MAX_ACCESS = 32
+MAX_TASKS = 32
+
+BAUDS = (300, 600, 1200, 2400, 4800, 9600, 19200, 38400, 57600, 115200)
+
+#: The mechanisms that this version can prove itself by.
+AUTHENTICATIONS = {"none": Authentication.NONE, "lls": Authentication.LLS, "hls-gmac": Authentication.HLS_GMAC}
+
+#: Streams that come before the others when a bus is busy, by the first part of their name.
+PRIORITIES = {"event": Priority.EVENT, "daily": Priority.BILLING, "billing": Priority.BILLING}
+
+
+def _words(*options: str) -> Reader:
+    return words.choice({option: option for option in options})
+
+
+def _dcu(id: str, system_title: bytes | None = None, **others: Any) -> DcuSettings:  # noqa: A002 - the file's key
+    """A system title has to be this client's alone: with its counter it makes the nonce of AES-GCM."""
+    return DcuSettings(id, system_title or b"DCU" + sha256(id.encode()).digest()[:5], **others)
+
+
+DCU = Shape(
+    _dcu,
+    {"id": words.name},
+    {
+        "data": words.path,
+        "socket": words.socket_path,
+        "log": _words("debug", "info", "warning", "error"),
+        "system_title": words.octets(8),
+    },
+)
+
+
+def _secret_line(place: Place) -> str:
+    return place.other(words.path(place), secret=True).rstrip("\r\n")
+
+
+def _tls(place: Place) -> TlsSettings:
+    files = _TLS.read(place)
+    if ("cert" in files) != ("key" in files):
+        place.fault("cert and key together, or neither")
+    return TlsSettings(**files)
+
+
+def _readable(place: Place, *, secret: bool = False) -> str:
+    """Return the path of a file that can be read: better missed now than at the first connection."""
+    path = words.path(place)
+    place.other(path, secret=secret)
+    return path
+
+
+_TLS: Shape[dict[str, str]] = Shape(
+    dict, {}, {"ca": _readable, "cert": _readable, "key": partial(_readable, secret=True)}
+)
+
+
+def _uplink(place: Place) -> dict[str, Any]:
+    values = _UPLINK(place)
+    if "password_file" in values:
+        values["password"] = values.pop("password_file")
+        if "username" not in values:
+            place.key("password_file").fault("a username beside it")
+    return values
+
+
+_UPLINK: Shape[dict[str, Any]] = Shape(
+    dict,
+    {"host": words.host},
+    {
+        "port": words.number(1, 65535),
+        "prefix": words.prefix,
+        "client_id": words.name,
+        "mqtt_version": _words("auto", "5", "3"),
+        "keepalive": words.duration("5s", "1h"),
+        "window": words.number(1, 1000),
+        "username": words.text,
+        "password_file": _secret_line,
+        "tls": _tls,
+        "retain": words.boolean,
+        # Without PUBACK nothing is delivered, so QoS 0 is no choice.
+        "max_qos": words.number(1, 2),
+        "max_payload": words.number(1_000, 1_000_000),
+        "connect_spread": words.duration("0s", "1h"),
+    },
+)
+
+BUS = Shape(
+    BusConfig,
+    {"name": words.name, "port": words.port},
+    {
+        "baud": words.choice({str(baud): baud for baud in BAUDS}),
+        "framing": words.choice({framing.value: framing for framing in Framing}),
+        "timeout": words.duration("50ms", "120s"),
+        "turnaround": words.duration("0ms", "10s"),
+        "inter_octet": words.duration("1ms", "30s"),
+        "address_size": words.choice({"2": 2, "4": 4}),
+    },
+)
+
+# HDLC client addresses are one octet with seven bits of address (IEC 62056-46, 6.4.2.2).
+_ACCESS: Shape[dict[str, Any]] = Shape(
+    dict,
+    {"client": words.number(1, 127)},
+    {"authentication": words.choice(AUTHENTICATIONS), "ciphered": words.boolean},
+)
+
+
+def _access(name: str, place: Place) -> Access:
+    return Access(name, **_ACCESS(place))
+
+
+METER = Shape(
+    Meter,
+    {
+        "id": words.name,
+        "bus": words.name,
+        "address": words.number(1, 65535),
+        "access": words.name,
+        "profile": words.name,
+    },
+    {"logical_device": words.number(1, 16381)},
+)
+
+_TASK: Shape[dict[str, Any]] = Shape(
+    dict,
+    {"every": words.duration("10s", "31d")},
+    {"offset": words.duration("0s", "31d"), "backfill": words.duration("0s", "400d")},
+)
+
+
+def _task(stream: str, place: Place) -> Task:
+    values = _TASK(place)
+    if values.get("offset", 0.0) >= values["every"]:
+        place.key("offset").fault("less than every")
+    priority = PRIORITIES.get(stream.partition(".")[0], Priority.SCHEDULED)
+    return Task(stream, priority=priority, **values)
+
+
+TOP: Shape[Mapping[str, Any]] = Shape(
+    dict,
+    {"dcu": DCU, "uplink": _uplink, "timetable": named(_task, MAX_TASKS)},
+    {
+        "buses": items(BUS, MAX_BUSES),
+        "access": named(_access, MAX_ACCESS),
+        "keys": keys_file,
+        "meters": items(METER, MAX_METERS),
+    },
+)

@@ -1,0 +1,167 @@
+"""What single words of the configuration must look like: names, numbers in a range, durations, keys, paths, ports.
+
+Each reader takes a place and returns the value, or raises `Expected` with what should stand there.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from pathlib import PurePath
+from sys import intern
+from typing import TypeVar
+
+from dcu.config.node import Scalar
+from dcu.config.shape import Expected, Place
+
+T = TypeVar("T")
+
+#: Characters of one word. The longest is a path or a password.
+MAX_WORD = 1024
+
+#: `sockaddr_un.sun_path` holds 108 octets with the final zero (unix(7)).
+MAX_SOCKET_PATH = 107
+
+#: A topic has at most seven slashes (some cloud brokers), and `PREFIX/DCU/meter/METER/state` takes four of them.
+MAX_PREFIX_SLASHES = 3
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_HOST = re.compile(r"[A-Za-z0-9.:_-]{1,253}")
+_TCP = re.compile(r"tcp://(?:[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\]):([0-9]{1,5})")
+_NUMBER = re.compile(r"[0-9]{1,12}")
+_DURATION = re.compile(r"(?:[0-9]{1,9}(?:ms|s|m|h|d))+")
+_PART = re.compile(r"([0-9]+)(ms|s|m|h|d)")
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_BOOLEANS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
+
+
+def text(place: Place, expected: str = "text") -> str:
+    """Return what is written, numbers too as they are written: the meter 00123 keeps its zeros."""
+    if not isinstance(place.node, Scalar) or not place.node.text or len(place.node.text) > MAX_WORD:
+        raise Expected(expected)
+    if not place.node.text.isprintable():
+        raise Expected(f"{expected} without control characters")
+    return place.node.text
+
+
+def name(place: Place) -> str:
+    """Return a name that may stand in an MQTT topic and in a file name."""
+    expected = "a name (letters, digits, '.', '_', '-'; at most 64)"
+    word = text(place, expected)
+    if not _NAME.fullmatch(word):
+        raise Expected(expected)
+    # The same bus and profile is named a thousand times, and the pickled result holds it once.
+    return intern(word)
+
+
+def host(place: Place) -> str:
+    expected = "a host name or an IP address"
+    word = text(place, expected)
+    if not _HOST.fullmatch(word):
+        raise Expected(expected)
+    return word
+
+
+def port(place: Place) -> str:
+    """Return the port of a bus: a device path, or tcp://HOST:PORT."""
+    expected = "a device such as /dev/ttyS1, or tcp://HOST:PORT"
+    word = text(place, expected)
+    match = _TCP.fullmatch(word)
+    if not (match and 0 < int(match[1]) < 65536) and not word.startswith("/"):
+        raise Expected(expected)
+    return word
+
+
+def prefix(place: Place) -> str:
+    """Return a topic prefix of at most four levels without wildcards; `$` topics are the broker's own."""
+    expected = f"a topic prefix of at most {MAX_PREFIX_SLASHES + 1} levels such as ami/v1"
+    word = text(place, expected)
+    levels = word.split("/")
+    if not all(_NAME.fullmatch(level) for level in levels) or len(levels) > MAX_PREFIX_SLASHES + 1:
+        raise Expected(expected)
+    return word
+
+
+def path(place: Place) -> str:
+    """Return a path; a relative one is relative to the file it stands in."""
+    return str(PurePath(place.file).parent / text(place, "a path"))
+
+
+def socket_path(place: Place) -> str:
+    full = path(place)
+    if len(full.encode()) > MAX_SOCKET_PATH:
+        raise Expected(f"a path of at most {MAX_SOCKET_PATH} octets")
+    return full
+
+
+def boolean(place: Place) -> bool:
+    word = text(place, "true or false").lower()
+    if word not in _BOOLEANS:
+        raise Expected("true or false")
+    return _BOOLEANS[word]
+
+
+def number(least: int, most: int) -> Callable[[Place], int]:
+    """Return a reader of whole numbers from `least` to `most`, both not negative."""
+
+    def read(place: Place) -> int:
+        expected = f"a whole number from {least} to {most}"
+        word = text(place, expected)
+        if not _NUMBER.fullmatch(word) or not least <= int(word) <= most:
+            raise Expected(expected)
+        return int(word)
+
+    return read
+
+
+def duration(least: str, most: str) -> Callable[[Place], float]:
+    """Return a reader of durations in seconds, given and bounded as 500ms, 20s, 5m, 1h30m, 2d."""
+    low, high = _seconds(least), _seconds(most)
+
+    def read(place: Place) -> float:
+        expected = f"a duration from {least} to {most}, such as 500ms, 20s, 5m, 1h, 2d"
+        word = text(place, expected)
+        if not _DURATION.fullmatch(word) or not low <= _seconds(word) <= high:
+            raise Expected(expected)
+        return _seconds(word)
+
+    return read
+
+
+def _seconds(word: str) -> float:
+    return sum(int(count) * _UNITS[unit] for count, unit in _PART.findall(word))
+
+
+def choice(options: Mapping[str, T]) -> Callable[[Place], T]:
+    """Return a reader of one of the words of `options`, giving what it stands for."""
+
+    def read(place: Place) -> T:
+        expected = f"one of {', '.join(options)}"
+        word = text(place, expected)
+        if word not in options:
+            raise Expected(expected)
+        return options[word]
+
+    return read
+
+
+def octets(count: int) -> Callable[[Place], bytes]:
+    """Return a reader of exactly `count` octets in hexadecimal."""
+
+    def read(place: Place) -> bytes:
+        expected = f"{count} octets as {2 * count} hexadecimal digits"
+        word = text(place, expected)
+        if not re.fullmatch(f"[0-9A-Fa-f]{{{2 * count}}}", word):
+            raise Expected(expected)
+        return bytes.fromhex(word)
+
+    return read
+
+
+def password(place: Place) -> bytes:
+    """Return an LLS password: text, or hex: and hexadecimal digits."""
+    expected = "text, or hex: and pairs of hexadecimal digits"
+    word = text(place, expected)
+    if not word.startswith("hex:"):
+        return word.encode()
+    if not re.fullmatch(r"(?:[0-9A-Fa-f]{2})+", word[4:]):
+        raise Expected(expected)
+    return bytes.fromhex(word[4:])
