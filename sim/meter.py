@@ -1,0 +1,149 @@
+"""A simulated meter: its identity, clock, relay, and what each of its objects holds at a second of its clock.
+
+Everything but the relay and the invocation counters is a pure function of (seed, meter, object, time). How attributes
+look on the wire is in `sim.objects`, who may ask for them in `sim.server`.
+"""
+
+from collections import Counter, deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from dcu.model import Attribute, Column, Keys, Value
+from dcu.obis import parse_obis
+from sim.events import DISCONNECTOR, LOGS, REMOTE_CONNECTION, REMOTE_DISCONNECTION, EventLog, power_failed
+from sim.household import DAY, INSTALLED, Household, noise
+from sim.profiles import PROFILES, STATUS_PERIODS, SimProfile
+from sim.registers import REGISTERS
+
+DEVICE_NAME = parse_obis("0-0:42.0.0.255")
+SERIAL_NUMBER = parse_obis("0-0:96.1.0.255")
+FIRMWARE = parse_obis("1-0:0.2.0.255")
+
+#: Profile status, bit 7: the mains were away in this period.
+STATUS_POWER_DOWN = 0x80
+
+#: How far back the last event's code is looked for when a code object is read by itself.
+LAST_EVENT = 60 * DAY
+
+#: Remote operations that the disconnector log remembers; the oldest fall out.
+RELAY_HISTORY = 64
+
+_LOG_OF_CODE = {log.code: log for log in LOGS}
+
+
+@dataclass(frozen=True, slots=True)
+class Nameplate:
+    """What distinguishes one meter from another, for good. `address` is its HDLC physical address or its wPort.
+
+    Its clock is `clock_offset` seconds off on the day it was installed and gains `clock_drift` seconds per day.
+    `compressed` meters send null-data for what repeats or counts on in a profile. `max_info` octets and `window` frames
+    are what its HDLC layer grants at most.
+    """
+
+    seed: int
+    id: str
+    address: int = 17
+    phases: int = 1
+    solar: bool = False
+    keys: Keys = field(default_factory=Keys)
+    compressed: bool = True
+    clock_offset: float = 0.0
+    clock_drift: float = 0.0
+    max_info: int = 2030
+    window: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Which rows of a profile are asked for: a span of capture times, and entries counted from 1 (last 0: all)."""
+
+    start: int = INSTALLED
+    end: int | None = None
+    first: int = 1
+    last: int = 0
+
+
+class Relay:
+    """The disconnector: connected, or not; and what was remotely done to it, as (meter time, event code)."""
+
+    def __init__(self) -> None:
+        self.connected = True
+        self.history: deque[tuple[int, int]] = deque(maxlen=RELAY_HISTORY)
+
+    def switch(self, at: int, *, connected: bool) -> None:
+        """Disconnect or reconnect at `at`; one entry per second, so that a capture time names one event."""
+        self.connected = connected
+        latest = self.history[-1][0] if self.history else at - 1
+        self.history.append((max(at, latest + 1), REMOTE_CONNECTION if connected else REMOTE_DISCONNECTION))
+
+
+class SimMeter:
+    """One meter. Times called `at` are whole UTC seconds of the meter's own clock, `now` is the world's time."""
+
+    def __init__(self, plate: Nameplate) -> None:
+        self.plate = plate
+        self.home = Household(plate.seed, plate.id, plate.solar)
+        self.registers = REGISTERS[plate.phases]
+        self.profiles = PROFILES[plate.phases]
+        self.relay = Relay()
+        number = noise(plate.seed, plate.id, "serial") % 10**8
+        self.identity = {
+            DEVICE_NAME: b"SIM%013d" % number,
+            SERIAL_NUMBER: b"%08d" % number,
+            FIRMWARE: b"sim %d-phase 1.0" % plate.phases,
+        }
+        #: Eight octets: three letters of the maker and the serial number (IEC 62056-5-3, system title).
+        self.title = b"SIM" + number.to_bytes(5)
+        #: The last invocation counters accepted from a client and used in answers; state, as the relay is.
+        self.heard = -1
+        self.spoken = 0
+        #: Attributes read with success, by logical name.
+        self.served: Counter[bytes] = Counter()
+
+    @property
+    def id(self) -> str:
+        return self.plate.id
+
+    def take_counter(self) -> int:
+        """Return an invocation counter that no answer had before."""
+        self.spoken += 1
+        return self.spoken
+
+    def clock_at(self, now: float) -> int:
+        """Return the second that the meter's clock shows at `now` (UTC seconds)."""
+        return int(now + self.plate.clock_offset + self.plate.clock_drift * (now - INSTALLED) / DAY)
+
+    def value(self, column: Attribute | Column, at: int) -> Value:
+        """Return what a capture of `column` at `at` holds; KeyError for what this meter does not capture."""
+        name = column.name
+        if name in self.registers:
+            return self.registers[name].value(self.home, at)
+        if name in STATUS_PERIODS:
+            failed = power_failed(self.plate.seed, self.id, at - STATUS_PERIODS[name] + 1, at)
+            return STATUS_POWER_DOWN if failed else 0
+        if name in _LOG_OF_CODE:
+            return self._last_code(_LOG_OF_CODE[name], at)
+        return self.identity[name]
+
+    def rows(self, profile: SimProfile, wanted: Rows, at: int) -> Sequence[int]:
+        """Return the capture times that `wanted` selects from what the profile holds at `at`."""
+        end = at if wanted.end is None else min(wanted.end, at)
+        start = max(wanted.start, at - profile.keep, INSTALLED)
+        return self.times(profile, start, end)[max(wanted.first - 1, 0) : wanted.last or None]
+
+    def times(self, profile: SimProfile, start: int, end: int) -> Sequence[int]:
+        """Return all capture times of `profile` in start..end, both included."""
+        if profile.log is None:
+            return profile.times(start, end)
+        return [at for at, _ in self._events(profile.log, start, end)]
+
+    def _events(self, log: EventLog, start: int, end: int) -> list[tuple[int, int]]:
+        events = log.between(self.plate.seed, self.id, start, end)
+        if log is DISCONNECTOR:
+            events += [event for event in self.relay.history if start <= event[0] <= end]
+            events.sort()
+        return events
+
+    def _last_code(self, log: EventLog, at: int) -> int:
+        events = self._events(log, at, at) or self._events(log, at - LAST_EVENT, at)
+        return events[-1][1] if events else 0

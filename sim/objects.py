@@ -1,0 +1,214 @@
+"""The COSEM objects of a simulated meter: each attribute as A-XDR data, what may be written, what may be invoked.
+
+The values are `sim.meter`'s; who is allowed to ask is decided in `sim.server`.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from dcu.dlms import axdr
+from dcu.dlms.axdr import DateTime, Typed
+from dcu.dlms.services import AccessError, Selection
+from dcu.errors import MeterError
+from dcu.model import Attribute
+from dcu.obis import parse_obis
+from sim.events import LOGS
+from sim.meter import DEVICE_NAME, FIRMWARE, SERIAL_NUMBER, Rows, SimMeter
+from sim.profiles import CLOCK, PROFILES, STATUS_PERIODS, SimProfile
+from sim.registers import REGISTERS
+
+ASSOCIATION = parse_obis("0-0:40.0.0.255")
+DISCONNECT = parse_obis("0-0:96.3.10.255")
+INVOCATION_COUNTER = parse_obis("0-0:43.1.0.255")
+
+DATA, REGISTER, PROFILE_GENERIC, CLOCK_CLASS, ASSOCIATION_LN, DISCONNECT_CONTROL = 1, 3, 7, 8, 15, 70
+
+#: Class versions that differ from 0 (Blue Book), and how many attributes and methods each class shows.
+_VERSIONS: Final = {PROFILE_GENERIC: 1, ASSOCIATION_LN: 1}
+_SHAPES: Final = {
+    DATA: (2, 0),
+    REGISTER: (3, 1),
+    PROFILE_GENERIC: (8, 2),
+    CLOCK_CLASS: (9, 6),
+    ASSOCIATION_LN: (9, 4),
+    DISCONNECT_CONTROL: (4, 2),
+}
+
+READ_WRITE_DENIED: Final = AccessError(3)
+OBJECT_UNDEFINED: Final = AccessError(4)
+CLASS_INCONSISTENT: Final = AccessError(9)
+OBJECT_UNAVAILABLE: Final = AccessError(11)
+TYPE_UNMATCHED: Final = AccessError(12)
+
+#: Selectors of a profile's buffer (IEC 62056-6-2, 4.3.6.2.2).
+_BY_RANGE, _BY_ENTRY = 1, 2
+
+_READ_ONLY: Final = 1
+_FIFO: Final = 1
+_CRYSTAL: Final = 1
+_CONNECTED: Final = 1
+_DISCONNECTED: Final = 0
+#: Control mode 4: remote disconnection, remote reconnection, no manual one.
+_CONTROL_MODE: Final = 4
+_REMOTE_DISCONNECT, _REMOTE_RECONNECT = 1, 2
+
+
+def _classes(phases: int) -> dict[bytes, int]:
+    names = (DEVICE_NAME, SERIAL_NUMBER, FIRMWARE, INVOCATION_COUNTER, *STATUS_PERIODS, *(log.code for log in LOGS))
+    return {
+        CLOCK: CLOCK_CLASS,
+        ASSOCIATION: ASSOCIATION_LN,
+        DISCONNECT: DISCONNECT_CONTROL,
+        **dict.fromkeys(names, DATA),
+        **dict.fromkeys(REGISTERS[phases], REGISTER),
+        **dict.fromkeys(PROFILES[phases], PROFILE_GENERIC),
+    }
+
+
+#: By number of phases: the class of every object, by logical name.
+CLASSES: Final = {phases: _classes(phases) for phases in (1, 3)}
+
+
+def read(meter: SimMeter, attribute: Attribute, at: int, selection: Selection | None = None) -> Typed | AccessError:
+    """Return the attribute at `at` (UTC seconds of the meter's clock), or why there is none."""
+    known = CLASSES[meter.plate.phases].get(attribute.name)
+    if known is None:
+        return OBJECT_UNDEFINED
+    if known != attribute.class_id:
+        return CLASS_INCONSISTENT
+    if attribute.index == 1:
+        return axdr.octets(attribute.name)
+    if attribute.class_id == PROFILE_GENERIC:
+        return _read_profile(meter, meter.profiles[attribute.name], attribute.index, at, selection)
+    if attribute.class_id in {DATA, REGISTER} and attribute.index == 2:
+        return _typed(meter, attribute, at)
+    return _attributes(meter, attribute, at).get(attribute.index, OBJECT_UNAVAILABLE)
+
+
+def invoke(meter: SimMeter, name: bytes, method: int, at: int) -> AccessError | None:
+    """Invoke a method; only the relay has any. Return None when it was carried out."""
+    if name not in CLASSES[meter.plate.phases]:
+        return OBJECT_UNDEFINED
+    if name != DISCONNECT or method not in {_REMOTE_DISCONNECT, _REMOTE_RECONNECT}:
+        return READ_WRITE_DENIED
+    meter.relay.switch(at, connected=method == _REMOTE_RECONNECT)
+    return None
+
+
+def _typed(meter: SimMeter, attribute: Attribute, at: int) -> Typed:
+    """Return a captured value with the type this meter sends it in."""
+    if attribute.name == INVOCATION_COUNTER:
+        return axdr.u32(max(meter.heard, 0))
+    value: Any = meter.value(attribute, at)
+    if isinstance(value, bytes):
+        return axdr.octets(value)
+    register = meter.registers.get(attribute.name)
+    return register.typed(value) if register else axdr.u8(value)
+
+
+def _attributes(meter: SimMeter, attribute: Attribute, at: int) -> dict[int, Typed]:
+    """Return the attributes of an object that are neither its name nor a captured value, by index."""
+    if attribute.class_id == REGISTER:
+        register = meter.registers[attribute.name]
+        return {3: axdr.structure(axdr.i8(register.scaler), axdr.enum(register.unit))}
+    if attribute.class_id == CLOCK_CLASS:
+        return _clock(at)
+    if attribute.class_id == DISCONNECT_CONTROL:
+        return _disconnector(connected=meter.relay.connected)
+    if attribute.class_id == ASSOCIATION_LN:
+        return {2: axdr.array(*(_object_element(*item) for item in CLASSES[meter.plate.phases].items()))}
+    return {}
+
+
+def _clock(at: int) -> dict[int, Typed]:
+    """Return a Clock in UTC without daylight saving (IEC 62056-6-2, 4.5.1)."""
+    never = axdr.octets(bytes.fromhex("ffffffffffffffffff800000"))
+    return {
+        2: axdr.date_time(DateTime.from_utc(at)),
+        3: axdr.i16(0),
+        4: axdr.u8(0),
+        5: never,
+        6: never,
+        7: axdr.i8(0),
+        8: axdr.boolean(False),
+        9: axdr.enum(_CRYSTAL),
+    }
+
+
+def _disconnector(*, connected: bool) -> dict[int, Typed]:
+    state = _CONNECTED if connected else _DISCONNECTED
+    return {2: axdr.boolean(connected), 3: axdr.enum(state), 4: axdr.enum(_CONTROL_MODE)}
+
+
+def _object_element(name: bytes, class_id: int) -> Typed:
+    """Return an element of the object list (IEC 62056-6-2, 4.4.4.2.2): class, version, name, access rights."""
+    attributes, methods = _SHAPES[class_id]
+    rights = axdr.structure(
+        axdr.array(*(axdr.structure(axdr.i8(i), axdr.enum(_READ_ONLY), axdr.null()) for i in range(1, attributes + 1))),
+        axdr.array(
+            *(axdr.structure(axdr.i8(i), axdr.boolean(class_id == DISCONNECT_CONTROL)) for i in range(1, methods + 1))
+        ),
+    )
+    return axdr.structure(axdr.u16(class_id), axdr.u8(_VERSIONS.get(class_id, 0)), axdr.octets(name), rights)
+
+
+def _read_profile(
+    meter: SimMeter, profile: SimProfile, index: int, at: int, selection: Selection | None
+) -> Typed | AccessError:
+    if index == 2:
+        try:
+            wanted = _rows_of(selection)
+        except (MeterError, LookupError, TypeError, ValueError):
+            return TYPE_UNMATCHED
+        return _buffer(meter, profile, meter.rows(profile, wanted, at))
+    if index == 7:
+        return axdr.u32(len(meter.rows(profile, Rows(), at)))
+    values = {
+        3: axdr.array(*map(_capture_object, (Attribute(CLOCK_CLASS, CLOCK), *profile.columns))),
+        4: axdr.u32(profile.period),
+        5: axdr.enum(_FIFO),
+        6: _capture_object(Attribute(CLOCK_CLASS, CLOCK)),
+        8: axdr.u32(profile.capacity),
+    }
+    return values.get(index, OBJECT_UNAVAILABLE)
+
+
+def _capture_object(column: Attribute) -> Typed:
+    return axdr.structure(axdr.u16(column.class_id), axdr.octets(column.name), axdr.i8(column.index), axdr.u16(0))
+
+
+def _rows_of(selection: Selection | None) -> Rows:
+    """Return what a decoded selection asks for; raises for a parameter of the wrong shape."""
+    if selection is None:
+        return Rows()
+    if selection.selector == _BY_ENTRY:
+        first, last, *_ = selection.parameter
+        return Rows(first=int(first), last=int(last))
+    if selection.selector != _BY_RANGE:
+        raise ValueError
+    _, start, end, _ = selection.parameter
+    return Rows(_moment(start) or 0, _moment(end))
+
+
+def _moment(value: Any) -> int | None:
+    """Return the UTC second of a date-time, however it is tagged; None when it is unspecified."""
+    date_time = value if isinstance(value, DateTime) else DateTime.from_bytes(value)
+    return date_time.utc()
+
+
+def _buffer(meter: SimMeter, profile: SimProfile, times: Sequence[int]) -> Typed:
+    """Return the rows of `times`, clock first; a compressed meter sends null for what repeats, or is one period on."""
+    rows = []
+    last_at = 0
+    last: list[Typed] = []
+    for at in times:
+        values = [_typed(meter, column, at) for column in profile.columns]
+        shown = values
+        stamp = axdr.date_time(DateTime.from_utc(at))
+        if meter.plate.compressed and last:
+            shown = [axdr.null() if now == before else now for now, before in zip(values, last, strict=True)]
+            if at - last_at == profile.period:
+                stamp = axdr.null()
+        rows.append(axdr.structure(stamp, *shown))
+        last_at, last = at, values
+    return axdr.array(*rows)
