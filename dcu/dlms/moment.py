@@ -4,14 +4,17 @@ No clock is read here; `dcu.clock` owns wall time and the arithmetic that does n
 """
 
 from datetime import date
+from functools import lru_cache
 from struct import Struct
 from typing import Final, NamedTuple
 
 from dcu.clock import EPOCH, utc
 from dcu.errors import MeterError
 
+DATE_TIME_SIZE: Final = 12
 _DATE_TIME: Final = Struct(">HBBBBBBBhB")
 _UNSPECIFIED_DEVIATION: Final = -0x8000
+_WILDCARD: Final = 0xFF
 _DAY: Final = 86_400
 _EPOCH_DAY: Final = EPOCH.toordinal()
 
@@ -37,7 +40,7 @@ class DateTime(NamedTuple):
     @classmethod
     def from_bytes(cls, data: bytes) -> "DateTime":
         """Return the date-time of twelve octets; MeterError for any other length."""
-        if len(data) != _DATE_TIME.size:
+        if len(data) != DATE_TIME_SIZE:
             raise MeterError(f"date-time has {len(data)} octets, not 12")
         moment = cls(*_DATE_TIME.unpack(data))
         return moment._replace(deviation=None) if moment.deviation == _UNSPECIFIED_DEVIATION else moment
@@ -59,11 +62,26 @@ class DateTime(NamedTuple):
 
         A meter that specifies no deviation is taken to keep UTC; a wildcard second counts as 0.
         """
-        second = 0 if self.second == 0xFF else self.second
-        if self.hour > 23 or self.minute > 59 or second > 59:
-            return None
-        try:
-            day = date(self.year, self.month, self.day).toordinal() - _EPOCH_DAY
-        except ValueError:
-            return None
-        return day * _DAY + self.hour * 3600 + (self.minute + (self.deviation or 0)) * 60 + second
+        return instant(self.to_bytes())[0]
+
+
+def instant(data: bytes) -> tuple[int | None, int]:
+    """Return `utc()` and status of twelve octets without building the date-time: the road of every profile row."""
+    year, month, day, _, hour, minute, second, _, deviation, status = _DATE_TIME.unpack(data)
+    if second == _WILDCARD:
+        second = 0
+    midnight = _midnight(year, month, day)
+    if midnight is None or hour > 23 or minute > 59 or second > 59:
+        return None, status
+    if deviation == _UNSPECIFIED_DEVIATION:
+        deviation = 0
+    return midnight + hour * 3600 + (minute + deviation) * 60 + second, status
+
+
+@lru_cache(maxsize=512)
+def _midnight(year: int, month: int, day: int) -> int | None:
+    """Return seconds since 1970 at the start of a day, None when there is no such day."""
+    try:
+        return (date(year, month, day).toordinal() - _EPOCH_DAY) * _DAY
+    except ValueError:
+        return None

@@ -1,0 +1,206 @@
+"""What decoded values mean: scaler and unit, captured columns, profile rows, units by their symbols (IEC 62056-6-2).
+
+Octets are `axdr`'s; which objects a meter has is the companion profile's.
+"""
+
+from collections.abc import Sequence
+from json import dumps
+from typing import Any, Final, cast
+
+from dcu.dlms.axdr import BitString
+from dcu.dlms.moment import DATE_TIME_SIZE, DateTime, instant
+from dcu.errors import MeterError
+from dcu.model import Column, Value
+
+CLOCK_CLASS: Final = 8
+#: Columns of one profile; the widest known billing profiles have about 60.
+MAX_COLUMNS: Final = 128
+_LOGICAL_NAME_SIZE: Final = 6
+
+#: One row without its clock column: UTC seconds, clock status, the other values in column order.
+Row = tuple[int, int, tuple[Value, ...]]
+
+_VALUE_TYPES: Final = frozenset({int, float, str, bytes, bool, type(None)})
+
+#: Symbols of the unit codes (IEC 62056-6-2, 4.3.2.2, Table 4); 255 is a pure number.
+UNITS: Final = {
+    1: "a",
+    2: "mo",
+    3: "wk",
+    4: "d",
+    5: "h",
+    6: "min",
+    7: "s",
+    8: "°",
+    9: "°C",
+    10: "currency",
+    11: "m",
+    12: "m/s",
+    13: "m³",
+    14: "m³",
+    15: "m³/h",
+    16: "m³/h",
+    17: "m³/d",
+    18: "m³/d",
+    19: "l",
+    20: "kg",
+    21: "N",
+    22: "Nm",
+    23: "Pa",
+    24: "bar",
+    25: "J",
+    26: "J/h",
+    27: "W",
+    28: "VA",
+    29: "var",
+    30: "Wh",
+    31: "VAh",
+    32: "varh",
+    33: "A",
+    34: "C",
+    35: "V",
+    36: "V/m",
+    37: "F",
+    38: "Ω",
+    39: "Ωm²/m",
+    40: "Wb",
+    41: "T",
+    42: "A/m",
+    43: "H",
+    44: "Hz",
+    45: "1/(Wh)",
+    46: "1/(varh)",
+    47: "1/(VAh)",
+    48: "V²h",
+    49: "A²h",
+    50: "kg/s",
+    51: "S",
+    52: "K",
+    53: "1/(V²h)",
+    54: "1/(A²h)",
+    55: "1/m³",
+    56: "%",
+    57: "Ah",
+    60: "Wh/m³",
+    61: "J/m³",
+    62: "mol%",
+    63: "g/m³",
+    64: "Pa s",
+    65: "J/kg",
+    66: "g/cm²",
+    67: "atm",
+    70: "dBm",
+    71: "dBµV",
+    72: "dB",
+    254: "other",
+    255: "",
+}
+
+
+def decode_scaler_unit(value: Any) -> tuple[int, int]:
+    """Return scaler and unit code of a decoded scal_unit_type; MeterError when it is none."""
+    match value:
+        case [int(scaler), int(unit)] if -128 <= scaler <= 127 and 0 <= unit <= 255:
+            return scaler, unit
+        case _:
+            raise MeterError(f"not a scaler and unit: {str(value)[:60]}")
+
+
+def decode_capture_objects(value: Any) -> tuple[Column, ...]:
+    """Return the columns of a decoded capture_objects, scaler and unit not known yet (0, 255); or MeterError."""
+    if not isinstance(value, list) or len(value) > MAX_COLUMNS:
+        raise MeterError(f"capture objects are no list of up to {MAX_COLUMNS}")
+    return tuple(map(_column, value))
+
+
+def _column(definition: Any) -> Column:
+    match definition:
+        case [int(class_id), bytes(name), int(index), int(data_index)] if len(name) == _LOGICAL_NAME_SIZE:
+            return Column(class_id, name, index, data_index)
+        case _:
+            raise MeterError(f"not a capture object: {str(definition)[:60]}")
+
+
+def clock_column(columns: Sequence[Column]) -> int | None:
+    """Return which column holds the time of a row, None when no column does."""
+    return next((at for at, column in enumerate(columns) if (column.class_id, column.index) == (CLOCK_CLASS, 2)), None)
+
+
+def value_columns(columns: Sequence[Column]) -> tuple[Column, ...]:
+    """Return the columns that the values of `profile_rows` belong to: all but the clock."""
+    clock = clock_column(columns)
+    return tuple(column for at, column in enumerate(columns) if at != clock)
+
+
+def profile_rows(buffer: Any, columns: Sequence[Column], period: int | None) -> tuple[list[Row], int]:
+    """Return the rows of a decoded profile buffer, and how many others were too bad to use.
+
+    Null-data stands for the value above it, and in the clock column for the time above it plus `period` seconds
+    (IEC 62056-6-2, 4.3.6.2.1). A bad row has another width than `columns`, or no time that exists, or nulls that refer
+    to nothing known. MeterError when `buffer` is no list or no column is a clock.
+    """
+    clock = clock_column(columns)
+    if clock is None or not isinstance(buffer, list):
+        raise MeterError("profile without a clock column, or without rows")
+    table = _Table(len(columns), clock, period)
+    rows = [complete for row in buffer if (complete := table.row(row)) is not None]
+    return rows, len(buffer) - len(rows)
+
+
+class _Table:
+    """What a compressed row refers to: the values above it, or None when they are not known, and the time above it."""
+
+    __slots__ = ("above", "at", "clock", "period", "status", "width")
+
+    def __init__(self, width: int, clock: int, period: int | None) -> None:
+        self.width = width
+        self.clock = clock
+        self.period = period
+        self.above: list[Any] | None = [None] * width  # above the first row a null is a value that was not captured
+        self.at: int | None = None
+        self.status = 0
+
+    def row(self, row: Any) -> Row | None:
+        """Return the complete row, None when it cannot be used."""
+        if type(row) is not list or len(row) != self.width:
+            self.above = self.at = None
+            return None
+        time = row[self.clock]
+        if time is not None:
+            self.at, self.status = _instant(time)
+        elif self.at is not None:
+            self.at = self.at + self.period if self.period else None
+        if None in row:
+            row = self.complete(row)
+        self.above = row
+        if self.at is None or row is None:
+            return None
+        values = row[: self.clock] + row[self.clock + 1 :]
+        if not _VALUE_TYPES.issuperset(map(type, values)):
+            values = map(plain, values)
+        return self.at, self.status, tuple(values)
+
+    def complete(self, row: list[Any]) -> list[Any] | None:
+        """Return `row` with its nulls replaced by the values above them, None when those are not known."""
+        if self.above is None:
+            values = row[: self.clock] + row[self.clock + 1 :]
+            return None if None in values else row
+        return [old if new is None else new for new, old in zip(row, self.above, strict=True)]
+
+
+def _instant(time: Any) -> tuple[int | None, int]:
+    """Return UTC seconds (None when there is no such moment) and status of a date-time in either encoding."""
+    if type(time) is bytes and len(time) == DATE_TIME_SIZE:
+        return instant(time)
+    return (time.utc(), time.status) if isinstance(time, DateTime) else (None, 0)
+
+
+def plain(value: Any) -> Value:
+    """Return what a capture stores: numbers, text and octets as they are, a bit-string as 0s and 1s, a list as JSON."""
+    if type(value) in _VALUE_TYPES:
+        return cast("Value", value)
+    if isinstance(value, BitString):
+        return str(value)
+    if isinstance(value, DateTime):
+        return value.to_bytes()
+    return dumps(value, default=bytes.hex, separators=(",", ":"))
