@@ -3,7 +3,8 @@
 What the settings mean is in docs/reference/configuration.md. Nothing here runs after the daemon has started.
 """
 
+from dcu.config.apart import apart
 from dcu.config.load import load
 from dcu.config.settings import BusConfig, Config, DcuSettings, TlsSettings, UplinkSettings
 
-__all__ = ["BusConfig", "Config", "DcuSettings", "TlsSettings", "UplinkSettings", "load"]
+__all__ = ["BusConfig", "Config", "DcuSettings", "TlsSettings", "UplinkSettings", "apart", "load"]

@@ -1,16 +1,14 @@
 """Companion profiles from their YAML files, which lie beside this one. What they say is in `companion`."""
 
-from importlib import resources
+from pathlib import Path
 from typing import Any
-
-import yaml
 
 from dcu.errors import ConfigError
 from dcu.model import Attribute, EventCode
 from dcu.obis import parse_obis
 from dcu.profiles.companion import INSTANT, CompanionProfile, ProfileStream, StreamKind
 
-_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_FOLDER = Path(__file__).parent
 
 #: Class ids of the Blue Book (IEC 62056-6-2) that an entry of each kind has when it names none.
 _DATA, _REGISTER, _CLOCK, _DISCONNECT = 1, 3, 8, 70
@@ -18,8 +16,7 @@ _DATA, _REGISTER, _CLOCK, _DISCONNECT = 1, 3, 8, 70
 
 def profile_names() -> tuple[str, ...]:
     """Return the names of all profiles, sorted."""
-    files = (each.name for each in resources.files(__package__).iterdir())
-    return tuple(sorted(name.removesuffix(".yaml") for name in files if name.endswith(".yaml")))
+    return tuple(sorted(file.stem for file in _FOLDER.glob("*.yaml")))
 
 
 def stream_names() -> dict[str, frozenset[str]]:
@@ -31,14 +28,16 @@ def load_profile(name: str) -> CompanionProfile:
     """Return the profile called `name`. Raises ConfigError when there is none or its file is wrong."""
     if name not in profile_names():
         raise ConfigError(f"profile {name!r}: expected one of {', '.join(profile_names())}")
-    text = resources.files(__package__).joinpath(f"{name}.yaml").read_text(encoding="utf-8")
-    return parse_profile(name, text)
+    return parse_profile(name, (_FOLDER / f"{name}.yaml").read_text(encoding="utf-8"))
 
 
 def parse_profile(name: str, text: str) -> CompanionProfile:
     """Return the profile that the YAML `text` describes. Raises ConfigError naming the first thing that is wrong."""
+    import yaml  # noqa: PLC0415 - it takes 2 MB, which a caller in a child process need not leave behind
+
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
-        return _profile(name, yaml.load(text, Loader=_LOADER))  # noqa: S506 - the safe loader, in C where there is one
+        return _profile(name, yaml.load(text, Loader=loader))  # noqa: S506 - the safe one, in C where that is built
     except KeyError as error:
         raise ConfigError(f"{name}.yaml: {error.args[0]} is missing") from error
     except (yaml.YAMLError, AttributeError, TypeError, ValueError) as error:
