@@ -1,0 +1,166 @@
+"""The flow up: store → uplink, and commands from the uplink to whoever journals them.
+
+AWAY ──back-off, spread──► CONNECTING ──birth acknowledged, subscribed──► SENDING ──stop──► stopped
+  ▲ UplinkError at any point, missing PUBACK included                        │
+  └──────────────────────────────────────────────────────────────────────────┘
+A block leaves the store's outbox when the broker has acknowledged all of it; until then every new connection sends
+it again, under the same sequence number. What is sent, and in which words, is `messages`; when a block is allotted
+its number is the store's.
+"""
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, aclosing
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import structlog
+
+from dcu.clock import Clock
+from dcu.config import UplinkSettings
+from dcu.errors import UplinkError
+from dcu.health import Progress
+from dcu.messages.envelope import Envelopes
+from dcu.sending import Delivery, Outbox, Sending, Strikes
+from dcu.uplink import Backoff, Link, Outgoing, Topics
+
+log = structlog.get_logger()
+
+#: Seconds between two health messages, and for the last words of a clean stop.
+HEALTH_PERIOD = 60.0
+STOP_TIMEOUT = 2.0
+
+#: Who journals a command: (topic, payload). It returns when the command is safe; then the broker may forget it.
+OnCommand = Callable[[str, bytes], Awaitable[None]]
+
+
+class Broker(Protocol):
+    """What this flow needs of the uplink."""
+
+    settings: UplinkSettings
+    topics: Topics
+
+    def connect(self, will: Outgoing) -> AbstractAsyncContextManager[Link]:
+        """Raises UplinkError."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Deliver:
+    """Delivers for as long as `run` runs. `health` gives the figures of the health message."""
+
+    store: Outbox
+    uplink: Broker
+    envelopes: Envelopes
+    clock: Clock
+    on_command: OnCommand
+    health: Callable[[], Mapping[str, object]] = dict
+    backoff: Backoff = field(default_factory=Backoff)
+    progress: Progress = field(default_factory=lambda: Progress(0.0))
+    figures: Delivery = field(default_factory=Delivery)
+    stop_reason: str = "stop"
+    _strikes: Strikes = field(default_factory=Strikes)
+
+    async def run(self) -> None:
+        """Keep a connection for ever; ends when cancelled. Raises StoreError (in an ExceptionGroup)."""
+        while True:
+            await self._rest(random.uniform(0, self.uplink.settings.connect_spread))  # noqa: S311 - a mere spread
+            await self.step()
+            await self._rest(self.backoff.delay())
+
+    async def step(self) -> None:
+        """One connection, from CONNECT to its loss. Returns when it is lost or could not be had."""
+        began = self.clock.monotonic()
+        try:
+            async with self.uplink.connect(self._state(self.envelopes.will(self.clock.now()))) as link:
+                await self._live(link)
+        except* UplinkError as lost:
+            self.figures.error = _first_words(lost)
+            log.warning("uplink lost", error=self.figures.error)
+        finally:
+            self.figures.connected, self.figures.in_flight = False, 0
+        if self.clock.monotonic() - began > self.backoff.cap:
+            self.backoff.reset()
+        _end_if_cancelled()
+
+    async def _rest(self, seconds: float) -> None:
+        while seconds > 0:
+            self.progress.mark(self.clock.monotonic())
+            await asyncio.sleep(min(seconds, HEALTH_PERIOD))
+            seconds -= HEALTH_PERIOD
+
+    async def _live(self, link: Link) -> None:
+        try:
+            await self._greet(link)
+            await self._exchange(link)
+        except asyncio.CancelledError:
+            await self._farewell(link)
+            raise
+
+    async def _greet(self, link: Link) -> None:
+        """Subscribe, then birth: who reads `online` may send commands."""
+        await link.subscribe(*self.uplink.topics.subscriptions)
+        streams = {stream: await self.store.next_seq(stream) for stream in await self.store.streams()}
+        now = self.clock.now()
+        await link.publish(self._state(self.envelopes.birth(now, streams, await self.store.pending(), link.version)))
+        figures = self.figures
+        figures.connected, figures.since, figures.mqtt, figures.error = True, now, link.version, None
+        figures.connections += 1
+        log.info("uplink connected", mqtt=link.version, window=link.window)
+
+    async def _exchange(self, link: Link) -> None:
+        sending = Sending(
+            store=self.store,
+            link=link,
+            envelopes=self.envelopes,
+            topics=self.uplink.topics,
+            figures=self.figures,
+            strikes=self._strikes,
+            proven=self.backoff.reset,
+        )
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._listen(link))
+                group.create_task(self._report(link))
+                group.create_task(sending.follow())
+                group.create_task(sending.run(group))
+        except* UplinkError:
+            self._strikes.blame(sending.oldest)
+            raise
+
+    async def _farewell(self, link: Link) -> None:
+        try:
+            async with asyncio.timeout(STOP_TIMEOUT):
+                await link.publish(self._state(self.envelopes.stopped(self.clock.now(), self.stop_reason)))
+        except (UplinkError, TimeoutError) as error:
+            log.warning("stopped without farewell", error=str(error))
+
+    async def _listen(self, link: Link) -> None:
+        async with aclosing(link.messages()) as messages:
+            async for message in messages:
+                self.figures.commands += 1
+                await self.on_command(message.topic, message.payload)
+                link.acknowledge(message)
+
+    async def _report(self, link: Link) -> None:
+        while True:
+            self.progress.mark(self.clock.monotonic())
+            payload = self.envelopes.health(self.clock.now(), self.health())
+            await link.publish(Outgoing(self.uplink.topics.health, payload, qos=0, retain=True))
+            await asyncio.sleep(HEALTH_PERIOD)
+
+    def _state(self, payload: bytes) -> Outgoing:
+        return Outgoing(self.uplink.topics.state, payload, retain=True)
+
+
+def _first_words(lost: BaseException) -> str:
+    while isinstance(lost, BaseExceptionGroup):
+        lost = lost.exceptions[0]
+    return str(lost)
+
+
+def _end_if_cancelled() -> None:
+    """A task group that fails in the instant it is cancelled reports the failure only (before Python 3.13)."""
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError

@@ -1,0 +1,103 @@
+"""Command envelopes: bytes from a stranger → a checked `Command`, or CommandRejected with the reason, nothing else.
+
+The same envelope comes through MQTT and through the local socket. What the commands are is in `catalogue`.
+"""
+
+import json
+import math
+import re
+from collections.abc import Mapping
+from typing import Any, NoReturn
+
+from dcu.errors import CommandRejected
+from dcu.messages.catalogue import CATALOGUE, CommandKind, moment
+from dcu.model import Command
+
+#: Longest envelope that is looked at; a whole group of meter names fits many times.
+MAX_COMMAND = 16_384
+
+_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
+_METER = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_KEYS = ("id", "name", "targets", "args", "priority", "issued", "expires")
+
+
+def parse_command(payload: bytes, *, door: str, received: float) -> Command:
+    """Return the checked command; `received` (UTC seconds) stands in for a missing `issued`.
+
+    Raises CommandRejected in time and memory bounded by MAX_COMMAND; its `id` is set as soon as it could be read.
+    """
+    envelope = _object(payload)
+    command_id = envelope.get("id")
+    if not isinstance(command_id, str) or not _ID.fullmatch(command_id):
+        raise CommandRejected("id: expected 1 to 64 letters, digits or . _ : -")
+    try:
+        return _checked(command_id, envelope, door, received)
+    except CommandRejected as rejected:
+        raise CommandRejected(rejected.reason, command_id) from None
+
+
+def _object(payload: bytes) -> Mapping[str, Any]:
+    if len(payload) > MAX_COMMAND:
+        raise CommandRejected(f"a command has at most {MAX_COMMAND} octets, this one {len(payload)}")
+    try:
+        envelope = json.loads(payload.decode(), parse_constant=_no_constant)
+    except (ValueError, RecursionError):  # RecursionError: the parser's own bound on nesting
+        raise CommandRejected("not a JSON object in UTF-8") from None
+    if not isinstance(envelope, dict):
+        raise CommandRejected("not a JSON object in UTF-8")
+    return envelope
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(name)
+
+
+def _checked(command_id: str, envelope: Mapping[str, Any], door: str, received: float) -> Command:
+    for key in envelope:
+        if key not in _KEYS:
+            raise CommandRejected(f"{key[:32]!a} is unknown, expected {', '.join(_KEYS)}")
+    kind = _kind(envelope.get("name"))
+    return Command(
+        id=command_id,
+        name=kind.name,
+        meters=_meters(kind, envelope.get("targets", {})),
+        args=kind.check(_mapping(envelope.get("args", {}), "args")),
+        issued=_issued(envelope.get("issued"), received),
+        expires=None if envelope.get("expires") is None else moment(envelope["expires"], "expires"),
+        door=door,
+        received=received,
+    )
+
+
+def _kind(name: object) -> CommandKind:
+    kind = CATALOGUE.get(name) if isinstance(name, str) else None
+    if kind is None:
+        raise CommandRejected(f"name: expected one of {', '.join(CATALOGUE)}")
+    return kind
+
+
+def _meters(kind: CommandKind, targets: object) -> tuple[str, ...]:
+    found = _mapping(targets, "targets")
+    if set(found) - {"meters"}:
+        raise CommandRejected('targets: expected {"meters": […]}; groups are not known yet')
+    meters = found.get("meters", [])
+    if not isinstance(meters, list) or not all(isinstance(meter, str) and _METER.fullmatch(meter) for meter in meters):
+        raise CommandRejected("targets.meters: expected a list of meter names")
+    if len(meters) not in kind.meters:
+        most = kind.meters[-1]
+        raise CommandRejected(f"targets.meters: {kind.name} takes {'exactly one meter' if most else 'no meter'}")
+    return tuple(meters)
+
+
+def _mapping(value: object, what: str) -> Mapping[str, Any]:
+    if not isinstance(value, dict):
+        raise CommandRejected(f"{what}: expected an object")
+    return value
+
+
+def _issued(value: object, received: float) -> float:
+    if value is None:
+        return received
+    if isinstance(value, float) and math.isfinite(value) and value >= 0:
+        return value
+    return moment(value, "issued")

@@ -1,0 +1,21 @@
+"""JSON as this interface writes it: compact, UTF-8, no NaN, octets as {"hex": …}.
+
+What a message means is in `envelope`.
+"""
+
+import json
+from typing import Any
+
+
+def _octets(value: object) -> dict[str, str]:
+    if isinstance(value, bytes):
+        return {"hex": value.hex()}
+    raise TypeError(f"{type(value).__name__} has no place in a message")
+
+
+_encoder = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False, default=_octets)
+
+
+def encode(message: Any) -> bytes:
+    """Return `message` as JSON. Raises TypeError or ValueError for what JSON cannot hold (NaN, lone surrogates)."""
+    return _encoder.encode(message).encode()

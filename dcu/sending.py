@@ -1,0 +1,286 @@
+"""What one connection has under way and what goes next: results, events, then data in turn, in a bounded window.
+
+Here is the order of sending and the isolation of blocks the broker will not take. Connecting, and everything that is
+not a block, is in `deliver`.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import structlog
+
+from dcu.errors import UplinkError
+from dcu.messages.envelope import RESULT, Envelopes, is_event, urgent
+from dcu.model import Capture, CommandRecord
+from dcu.uplink import Link, Outgoing, RefusedError, Topics
+
+log = structlog.get_logger()
+
+#: A block's stream and sequence number.
+Key = tuple[str, int]
+
+#: Octets of payload under way unacknowledged: a GPRS line (20 kbit/s) empties it within the usual keepalive of 30 s,
+#: and an urgent message never waits behind more than this.
+WINDOW_OCTETS = 32_768
+
+#: Octets a data block aims at, so that several fit into the window; rows per block follow from what rows came to.
+BLOCK_OCTETS = 8_192
+MAX_BLOCK_ROWS = 100
+FIRST_BLOCK_ROWS = 16
+
+#: Places in the window that data leaves to results and events.
+URGENT_PLACES = 2
+
+#: A block that was the oldest under way when that many connections broke, or that was refused, is set aside: it is
+#: tried again ASIDE_PERIOD seconds later when nothing else is under way, and does not hold up its stream.
+SUSPECT_AFTER = 3
+
+#: Blocks set aside at most; when the broker refuses more it is not the blocks' fault.
+MAX_ASIDE = 8
+ASIDE_PERIOD = 300.0
+
+
+class Block(Protocol):
+    """A row range of one stream under the number it keeps for ever."""
+
+    @property
+    def stream(self) -> str: ...
+    @property
+    def seq(self) -> int: ...
+    @property
+    def items(self) -> Sequence[Capture] | Sequence[CommandRecord]: ...
+
+
+class Outbox(Protocol):
+    """What this flow needs of the store. Each raises StoreError, which ends the flow."""
+
+    #: Set after a commit that added something to deliver.
+    fresh: asyncio.Event
+
+    async def streams(self) -> Sequence[str]:
+        """Streams that were ever stored."""
+
+    async def unacknowledged(self, stream: str) -> Sequence[Block]:
+        """Blocks allotted and not acknowledged, oldest first; no more than once were under way together."""
+
+    async def next_block(self, stream: str, limit: int) -> Block | None:
+        """Allot the next number to at most `limit` rows; committed before it returns. None: all are allotted."""
+
+    async def acknowledge(self, stream: str, seq: int) -> None:
+        """The broker has this block; in any order."""
+
+    async def next_seq(self, stream: str) -> int:
+        """Number the next block of `stream` will bear."""
+
+    async def pending(self) -> Mapping[str, int]:
+        """Rows per stream not yet acknowledged."""
+
+
+@dataclass(slots=True)
+class Delivery:
+    """Figures for health. `acknowledged` counts blocks, `published` also those sent again."""
+
+    connected: bool = False
+    since: float | None = None
+    mqtt: str | None = None
+    published: int = 0
+    acknowledged: int = 0
+    refused: int = 0
+    in_flight: int = 0
+    set_aside: int = 0
+    connections: int = 0
+    commands: int = 0
+    error: str | None = None
+
+
+@dataclass(slots=True)
+class Strikes:
+    """Which blocks broke connections or were refused, over all connections. At most MAX_ASIDE blocks are suspected."""
+
+    _counted: dict[Key, int] = field(default_factory=dict)
+
+    def suspect(self, key: Key) -> bool:
+        """Whether the block `key` is to be kept from holding up the others."""
+        return self._counted.get(key, 0) >= SUSPECT_AFTER
+
+    def blame(self, oldest: Key | None) -> None:
+        """A connection broke: count it against the block that was `oldest` under way."""
+        if oldest is not None:
+            self._counted[oldest] = self._counted.get(oldest, 0) + 1
+        self._bound()
+
+    def refuse(self, key: Key) -> bool:
+        """The broker refused the block `key`; say whether that may still be the block's own fault."""
+        self._counted[key] = SUSPECT_AFTER
+        return self._bound()
+
+    def clear(self, key: Key) -> None:
+        """The block `key` was acknowledged."""
+        self._counted.pop(key, None)
+
+    def _bound(self) -> bool:
+        within = len(self._counted) <= MAX_ASIDE
+        if not within:
+            self._counted.clear()
+        return within
+
+
+@dataclass(slots=True, kw_only=True)
+class Sending:
+    """Sends blocks over one `link`. `proven` is told of each acknowledgement."""
+
+    store: Outbox
+    link: Link
+    envelopes: Envelopes
+    topics: Topics
+    figures: Delivery
+    strikes: Strikes
+    proven: Callable[[], None]
+    _again: dict[str, deque[Block]] = field(default_factory=dict)
+    _aside: deque[tuple[float, Block]] = field(default_factory=deque)
+    _turn: deque[str] = field(default_factory=deque)
+    _dry: set[str] = field(default_factory=set)
+    _commits: int = 0
+    _looked: int = -1
+    _under_way: dict[Key, int] = field(default_factory=dict)
+    _row_octets: dict[str, float] = field(default_factory=dict)
+    _wake: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def oldest(self) -> Key | None:
+        """Key of the block that has waited longest for its acknowledgement."""
+        return next(iter(self._under_way), None)
+
+    async def follow(self) -> None:
+        """Look into the store again after each commit."""
+        fresh = self.store.fresh
+        while True:
+            await fresh.wait()
+            fresh.clear()
+            self._commits += 1
+            self._dry.clear()
+            self._wake.set()
+
+    async def run(self, group: asyncio.TaskGroup) -> None:
+        """Send what earlier connections left, then whatever comes; acknowledgements are awaited in `group`."""
+        await self._recall()
+        while True:
+            self._wake.clear()
+            if not await self.step(group):
+                await self._wake.wait()
+
+    async def step(self, group: asyncio.TaskGroup) -> bool:
+        """Send the most urgent block there is room for; say whether one was sent."""
+        block = await self._next()
+        if block is None:
+            return False
+        payloads = self.envelopes.block(block.stream, block.seq, block.items, self.link.max_payload)
+        octets = sum(map(len, payloads))
+        self._row_octets[block.stream] = octets / max(1, len(block.items))
+        self._under_way[block.stream, block.seq] = octets
+        self.figures.in_flight = len(self._under_way)
+        sent = group.create_task(self._send(block, payloads))
+        if len(payloads) > 1:
+            # The later parts are queued only after the earlier ones' acknowledgement: nothing may come between them.
+            await asyncio.wait([sent])
+        return True
+
+    async def _send(self, block: Block, payloads: Sequence[bytes]) -> None:
+        key = block.stream, block.seq
+        try:
+            for payload in payloads:
+                self.figures.published += 1
+                await self.link.publish(Outgoing(self.topics.of_stream(block.stream), payload))
+        except RefusedError as error:
+            self._refused(block, error)
+        else:
+            await self.store.acknowledge(*key)
+            self._accepted(key)
+        del self._under_way[key]
+        self.figures.in_flight = len(self._under_way)
+        self._wake.set()
+
+    def _accepted(self, key: Key) -> None:
+        self.figures.acknowledged += 1
+        self.strikes.clear(key)
+        self.proven()
+
+    def _refused(self, block: Block, error: RefusedError) -> None:
+        log.error("block refused", stream=block.stream, seq=block.seq, error=str(error))
+        self.figures.refused += 1
+        self._set_aside(block)
+        if not self.strikes.refuse((block.stream, block.seq)):
+            raise UplinkError(f"the broker refuses everything: {error}") from error
+
+    async def _recall(self) -> None:
+        for stream in await self.store.streams():
+            blocks = await self.store.unacknowledged(stream)
+            self._again[stream] = deque(each for each in blocks if not self.strikes.suspect((stream, each.seq)))
+            for block in blocks:
+                if self.strikes.suspect((stream, block.seq)):
+                    self._set_aside(block)
+
+    def _set_aside(self, block: Block) -> None:
+        loop = asyncio.get_running_loop()
+        due = loop.time() + ASIDE_PERIOD
+        self._aside.append((due, block))
+        self.figures.set_aside = len(self._aside)
+        loop.call_at(due, self._wake.set)
+
+    async def _next(self) -> Block | None:
+        places = self.link.window - len(self._under_way)
+        if places <= 0:
+            return None
+        await self._look_around()
+        block = await self._first(sorted(filter(urgent, self._turn), key=is_event))
+        if block is None and self._room_for_data(places):
+            self._turn.rotate(-1)
+            block = await self._first([stream for stream in self._turn if not urgent(stream)])
+        return block or self._due_aside()
+
+    async def _look_around(self) -> None:
+        """Learn of streams that appeared since; asked only when a commit may have brought one."""
+        if self._looked == self._commits:
+            return
+        self._looked = self._commits
+        known = set(self._turn)
+        self._turn.extend(stream for stream in await self.store.streams() if stream not in known)
+
+    async def _first(self, streams: Sequence[str]) -> Block | None:
+        for stream in streams:
+            block = await self._from(stream)
+            if block is not None:
+                return block
+        return None
+
+    async def _from(self, stream: str) -> Block | None:
+        if self._again.get(stream):
+            return self._again[stream].popleft()
+        if stream in self._dry:
+            return None
+        commits = self._commits
+        block = await self.store.next_block(stream, self._rows(stream))
+        if block is None and commits == self._commits:
+            self._dry.add(stream)
+        return block
+
+    def _rows(self, stream: str) -> int:
+        if stream == RESULT:
+            return 1
+        if stream not in self._row_octets:
+            return FIRST_BLOCK_ROWS
+        aim = min(BLOCK_OCTETS, self.link.max_payload // 2)
+        return max(1, min(MAX_BLOCK_ROWS, int(aim / self._row_octets[stream])))
+
+    def _room_for_data(self, places: int) -> bool:
+        if not self._under_way:
+            return True
+        return places > URGENT_PLACES and sum(self._under_way.values()) + BLOCK_OCTETS <= WINDOW_OCTETS
+
+    def _due_aside(self) -> Block | None:
+        if self._under_way or not self._aside or self._aside[0][0] > asyncio.get_running_loop().time():
+            return None
+        return self._aside.popleft()[1]

@@ -1,0 +1,30 @@
+"""Waiting times between tries to connect: decorrelated jitter, so that a fleet that fell does not rise at once.
+
+Only arithmetic; whoever waits does so on the loop's clock.
+"""
+
+import random
+from dataclasses import dataclass, field
+
+#: Seconds before the first new try, at least; and between tries, at most.
+BASE = 1.0
+CAP = 60.0
+
+
+@dataclass(slots=True)
+class Backoff:
+    """Each delay is drawn from `base` to three times the one before, up to `cap` seconds."""
+
+    base: float = BASE
+    cap: float = CAP
+    random: random.Random = field(default_factory=random.SystemRandom)
+    _last: float = 0.0
+
+    def delay(self) -> float:
+        """Return the seconds to wait before the next try."""
+        self._last = min(self.cap, self.random.uniform(self.base, max(self.base, 3 * self._last)))
+        return self._last
+
+    def reset(self) -> None:
+        """Begin again at `base`: the connection proved itself."""
+        self._last = 0.0

@@ -1,0 +1,226 @@
+"""The MQTT link to the head-end's broker: connect, publish until acknowledged, receive commands. UplinkError otherwise.
+
+Nothing is kept here: a message is the caller's until `publish` has returned. When to connect again is `deliver`'s.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from itertools import product
+from typing import Any
+
+import aiomqtt
+from aiomqtt.exceptions import MqttConnectError
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+
+from dcu.config import UplinkSettings
+from dcu.errors import UplinkError
+from dcu.uplink.client import MAX_PACKET_IN, Client, ClosedBeforeConnackError, PubackRefusedError
+from dcu.uplink.tls import tls_context
+from dcu.uplink.topics import Topics
+
+#: Seconds the broker keeps our subscriptions and the commands for us while we are away.
+SESSION_EXPIRY = 86_400
+
+#: Seconds for a connection in all, whatever was tried.
+CONNECT_TIMEOUT = 40.0
+
+#: Commands the broker may have under way to us without our PUBACK.
+RECEIVE_MAXIMUM = 20
+
+#: The slowest line we wait for, octets per second: below a GPRS uplink of 20 kbit/s.
+FLOOR_RATE = 1_000
+
+#: Octets of a PUBLISH that are not payload: headers, topic, properties.
+PACKET_ROOM = 512
+
+# MQTT 5, 3.2.2.2, and MQTT 3.1.1, 3.2.2.3.
+_UNSUPPORTED_VERSION = (132, 1)
+_RETAIN_NOT_SUPPORTED = 154
+
+_PROTOCOLS = {5: aiomqtt.ProtocolVersion.V5, 3: aiomqtt.ProtocolVersion.V311}
+
+
+class RefusedError(UplinkError):
+    """The broker answered that it does not take this one message; the connection itself is sound."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """A message on its way up."""
+
+    topic: str
+    payload: bytes
+    qos: int = 1
+    retain: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Incoming:
+    """A message on its way down, to be acknowledged with `Link.acknowledge` once it is safe."""
+
+    topic: str
+    payload: bytes
+    origin: aiomqtt.Message
+
+
+class Link:
+    """One living connection. `window`, `max_payload`: what may be under way unacknowledged, and octets per message."""
+
+    def __init__(self, client: Client, settings: UplinkSettings, version: int, *, retain: bool) -> None:
+        granted = client.granted
+        self.version = "5" if version == 5 else "3.1.1"
+        # One less than the broker's Receive Maximum, so that the farewell has room beside a full window.
+        self.window = max(1, min(settings.window, granted.receive_maximum - 1))
+        self.max_payload = min(settings.max_payload, granted.max_packet - PACKET_ROOM)
+        self._max_qos = min(settings.max_qos, granted.max_qos)
+        self._retain = retain and granted.retain
+        self._patience = settings.keepalive
+        self._client = client
+        self._under_way = 0
+
+    async def publish(self, message: Outgoing) -> None:
+        """Send `message`; returns after its PUBACK (at QoS 0: after the write).
+
+        It is queued before the first await, so messages leave in the order of the calls. Raises RefusedError when the
+        broker refuses it, UplinkError when the connection is lost or acknowledges nothing in its time.
+        """
+        size = len(message.payload)
+        self._under_way += size
+        try:
+            with _translated():
+                acknowledgement = self._client.send(
+                    message.topic,
+                    message.payload,
+                    qos=min(message.qos, self._max_qos),
+                    retain=message.retain and self._retain,
+                )
+                async with asyncio.timeout(self._patience + self._under_way / FLOOR_RATE):
+                    await acknowledgement
+        finally:
+            self._under_way -= size
+
+    async def subscribe(self, *filters: str) -> None:
+        """Subscribe to `filters` at QoS 1 (the broker's session keeps them too, but may have lost them)."""
+        with _translated():
+            granted = await self._client.subscribe([(each, min(1, self._max_qos)) for each in filters])
+        refused = [each for each, code in zip(filters, granted, strict=False) if _code(code) >= 128]
+        if refused:
+            raise UplinkError(f"the broker refuses the subscription to {', '.join(refused)}")
+
+    async def messages(self) -> AsyncGenerator[Incoming, None]:
+        """Messages as they come, until UplinkError says that the connection is gone."""
+        with _translated():
+            async for message in self._client.messages:
+                payload = message.payload if isinstance(message.payload, bytes) else bytes(message.payload)
+                yield Incoming(str(message.topic), payload, message)
+
+    def acknowledge(self, message: Incoming) -> None:
+        """Let the broker forget `message`."""
+        self._client.acknowledge(message.origin)
+
+
+class Uplink:
+    """The way to the broker of `settings`, always under the same client id, so that there is never a second one."""
+
+    def __init__(self, settings: UplinkSettings, dcu: str) -> None:
+        self.settings = settings
+        self.topics = Topics(settings.prefix, dcu)
+        self._identifier = settings.client_id
+        self._unsupported: set[tuple[int, bool]] = set()
+
+    @asynccontextmanager
+    async def connect(self, will: Outgoing) -> AsyncIterator[Link]:
+        """Connect with `will` left at the broker: MQTT 5 when it speaks it, else 3.1.1; retained when it can.
+
+        Raises UplinkError when there is no connection to be had. Ends with DISCONNECT, so that the will is not sent.
+        """
+        with _translated():
+            async with asyncio.timeout(CONNECT_TIMEOUT):
+                client, version, retain = await self._open(will)
+        try:
+            yield Link(client, self.settings, version, retain=retain)
+        finally:
+            client.close()
+
+    async def _open(self, will: Outgoing) -> tuple[Client, int, bool]:
+        failure = UplinkError("no protocol version left to try")
+        for version, retain in self._choices():
+            if (version, retain) in self._unsupported:
+                continue
+            client = self._client(will, version, retain=retain)
+            try:
+                with _translated():
+                    await client.open()
+            except UplinkError as error:
+                failure = error
+                if not self._concedes(error.__cause__, version):
+                    break
+            else:
+                return client, version, retain
+        raise failure
+
+    def _choices(self) -> list[tuple[int, bool]]:
+        versions = {"auto": (5, 3), "5": (5,), "3": (3,)}[self.settings.mqtt_version]
+        return list(product(versions, (True, False) if self.settings.retain else (False,)))
+
+    def _concedes(self, cause: BaseException | None, version: int) -> bool:
+        """Whether another choice may succeed. What the broker names is remembered; a bare hang-up is not."""
+        if not isinstance(cause, MqttConnectError):
+            return isinstance(cause, ClosedBeforeConnackError)
+        code = _code(cause.rc)
+        if code in _UNSUPPORTED_VERSION:
+            self._unsupported |= {(version, True), (version, False)}
+        elif code == _RETAIN_NOT_SUPPORTED:
+            self._unsupported |= {(5, True), (3, True)}
+        else:
+            return False
+        return True
+
+    def _client(self, will: Outgoing, version: int, *, retain: bool) -> Client:
+        settings = self.settings
+        session: dict[str, Any] = {"clean_session": False}
+        if version == 5:
+            session = {"clean_start": False, "properties": _connect_properties()}
+        return Client(
+            settings.host,
+            settings.port,
+            identifier=self._identifier,
+            username=settings.username,
+            password=settings.password,
+            protocol=_PROTOCOLS[version],
+            keepalive=max(1, round(settings.keepalive)),
+            # The window is ours (deliver): nothing may wait inside paho, where nobody sees it.
+            max_inflight_messages=0,
+            will=aiomqtt.Will(will.topic, will.payload, min(will.qos, settings.max_qos), will.retain and retain),
+            tls_context=None if settings.tls is None else tls_context(settings.tls),
+            **session,
+        )
+
+
+def _connect_properties() -> Properties:
+    properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]  # paho leaves it untyped
+    properties.SessionExpiryInterval = SESSION_EXPIRY
+    properties.ReceiveMaximum = RECEIVE_MAXIMUM
+    properties.MaximumPacketSize = MAX_PACKET_IN
+    return properties
+
+
+def _code(reason: object) -> int:
+    """Number of a reason: paho gives integers for 3.1.1 and objects with a value for 5."""
+    return int(getattr(reason, "value", reason))  # type: ignore[call-overload,no-any-return]
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    """Foreign errors become ours, once, here."""
+    try:
+        yield
+    except PubackRefusedError as error:
+        raise RefusedError(str(error)) from error
+    except TimeoutError as error:
+        raise UplinkError("the broker does not answer in time") from error
+    except (aiomqtt.MqttError, OSError) as error:
+        raise UplinkError(str(error) or type(error).__name__) from error

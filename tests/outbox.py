@@ -1,0 +1,79 @@
+"""An outbox in memory that behaves as the store does: a block has its number before it is handed out."""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from dcu.model import Capture, Column, Command, CommandRecord, CommandState
+
+COLUMNS = (Column(3, bytes.fromhex("0100010800ff"), scaler=0, unit=30),)
+NOON = 1_769_860_800
+FIRST_SEQ = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    stream: str
+    seq: int
+    items: tuple[Capture, ...] | tuple[CommandRecord, ...]
+
+
+def capture(meter: str = "M0001", stream: str = "load0", at: int = NOON, values: tuple[object, ...] = (1,)) -> Capture:
+    return Capture(meter, stream, at, 0, values, COLUMNS, at + 7.25, -0.5, trusted=True)  # type: ignore[arg-type]
+
+
+def record(command_id: str = "c1", state: CommandState = CommandState.DONE, **more: object) -> CommandRecord:
+    return CommandRecord(Command(command_id, "dcu.ping"), state, changed=NOON + 0.5, **more)  # type: ignore[arg-type]
+
+
+class MemoryOutbox:
+    def __init__(self) -> None:
+        self.fresh = asyncio.Event()
+        self.rows: dict[str, list[Capture] | list[CommandRecord]] = {}
+        self.allotted: defaultdict[str, dict[int, Block]] = defaultdict(dict)
+        self.numbers: defaultdict[str, int] = defaultdict(lambda: FIRST_SEQ)
+        self.acknowledged: list[tuple[str, int]] = []
+        self.failure: Exception | None = None
+
+    def add(self, *items: Capture | CommandRecord) -> None:
+        for item in items:
+            stream = item.stream if isinstance(item, Capture) else "result"
+            self.rows.setdefault(stream, []).append(item)  # type: ignore[arg-type]
+        self.fresh.set()
+
+    async def streams(self) -> Sequence[str]:
+        return list(self.rows)
+
+    async def unacknowledged(self, stream: str) -> Sequence[Block]:
+        return [self.allotted[stream][seq] for seq in sorted(self.allotted[stream])]
+
+    async def next_block(self, stream: str, limit: int) -> Block | None:
+        await asyncio.sleep(0)
+        if self.failure is not None:
+            raise self.failure
+        rows = self.rows.get(stream, [])
+        taken, self.rows[stream] = rows[:limit], rows[limit:]
+        if not taken:
+            return None
+        block = Block(stream, self.numbers[stream], tuple(taken))  # type: ignore[arg-type]
+        self.numbers[stream] += 1
+        self.allotted[stream][block.seq] = block
+        return block
+
+    async def acknowledge(self, stream: str, seq: int) -> None:
+        del self.allotted[stream][seq]
+        self.acknowledged.append((stream, seq))
+
+    async def next_seq(self, stream: str) -> int:
+        return self.numbers[stream]
+
+    async def pending(self) -> Mapping[str, int]:
+        return {
+            stream: len(rows) + sum(len(block.items) for block in self.allotted[stream].values())
+            for stream, rows in self.rows.items()
+        }
+
+    @property
+    def empty(self) -> bool:
+        return not any(self.rows.values()) and not any(self.allotted.values())

@@ -1,0 +1,17 @@
+import math
+
+import pytest
+
+from dcu.messages.encoding import encode
+
+
+def test_compact_utf8_with_octets_as_hex() -> None:
+    assert encode({"a": [1, None, True, "Zähler"], "b": b"\x00\xff"}) == (
+        '{"a":[1,null,true,"Zähler"],"b":{"hex":"00ff"}}'.encode()
+    )
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, "\ud800", {1, 2}, object()])
+def test_what_json_cannot_hold_is_an_error(value: object) -> None:
+    with pytest.raises((TypeError, ValueError)):
+        encode([value])
