@@ -1,15 +1,26 @@
-"""Which tests run one after the other: those that pace serial lines and start daemons, in real time."""
+"""What runs beside what when pytest has two workers: the tests in real time follow one another on one of them."""
 
 from pathlib import Path
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
-REAL_TIME = Path(__file__).parent / "system"
+#: The tests that pace serial lines and start daemons; two at a time would disturb each other.
+REAL_TIME = "tests/system/"
+
+
+class RealTimeApart(LoadScopeScheduling):  # type: ignore[misc] # xdist ships no types
+    """A worker takes a whole file, and whoever takes the first test of REAL_TIME takes them all."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return REAL_TIME if nodeid.startswith(REAL_TIME) else nodeid.partition("::")[0]
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> RealTimeApart:
+    return RealTimeApart(config, log)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep the tests of tests/system on one of two workers, and begin with them since they take longest."""
-    items.sort(key=lambda item: REAL_TIME not in item.path.parents)
-    for item in items:
-        if REAL_TIME in item.path.parents:
-            item.add_marker(pytest.mark.xdist_group("real time"))
+    """Begin with the tests in real time: they take longest."""
+    root = Path(__file__).parents[1] / REAL_TIME
+    items.sort(key=lambda item: root not in item.path.parents)
