@@ -4,13 +4,13 @@ Nothing here acts; `daemon.py` decides what the numbers mean for the watchdog an
 """
 
 from collections import deque
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 
 #: A flow that has not finished a step for this long is stuck: longer than any bounded wait inside a step.
 STEP_BOUND = 90.0
 
 
-#: How many of the newest events and command latencies are kept.
+#: How many of the newest command latencies (s) are kept.
 KEPT = 20
 
 
@@ -54,8 +54,7 @@ class Health:
     started: float = 0.0
     buses: dict[str, BusHealth] = field(default_factory=dict)
     progress: dict[str, Progress] = field(default_factory=dict)
-    store_error: str | None = None
-    last_events: deque[dict[str, object]] = field(default_factory=lambda: deque(maxlen=KEPT))
+    store_errors: dict[str, str] = field(default_factory=dict)
     command_latency: deque[float] = field(default_factory=lambda: deque(maxlen=KEPT))
 
     def watch(self, flow: str, now: float) -> Progress:
@@ -66,5 +65,6 @@ class Health:
     def stuck(self, now: float) -> list[str]:
         return [flow for flow, progress in self.progress.items() if progress.stuck(now)]
 
-    def buses_as_dict(self) -> dict[str, dict[str, object]]:
-        return {name: asdict(bus) for name, bus in self.buses.items()}
+    def bus(self, name: str) -> BusHealth:
+        """Register bus `name` and return its counters."""
+        return self.buses.setdefault(name, BusHealth())

@@ -23,6 +23,8 @@ from dcu.clock import Clock
 from dcu.errors import CommandRejected
 from dcu.health import Health, Progress
 from dcu.messages.commands import parse_command
+from dcu.messages.encoding import encode
+from dcu.messages.envelope import answer
 from dcu.model import Command, CommandRecord, CommandState, Priority, Visit
 
 log = structlog.get_logger()
@@ -117,7 +119,7 @@ class Obey:
         return record
 
     async def ask(self, payload: bytes) -> AsyncIterator[CommandRecord]:
-        """The local door: yield the journal line now, and again when the command is over."""
+        """Take a command at the local door: yield the journal line now, and again when the command is over."""
         record = await self.receive(payload, door="local")
         underway = self._underway.get(record.command.id)
         yield record
@@ -125,14 +127,19 @@ class Obey:
             # shield: the client may hang up, the command goes on and another client may ask for the same id
             yield await asyncio.shield(underway.over)
 
-    async def answered(self, visit: Visit, answer: dict[str, Any] | None, error: str | None) -> None:
+    async def lines(self, request: bytes) -> AsyncIterator[bytes]:
+        """Answer one line of the local door as JSON lines."""
+        async for record in self.ask(request):
+            yield encode(answer(record))
+
+    async def answered(self, visit: Visit, found: dict[str, Any] | None, error: str | None) -> None:
         """A bus flow reports how the visit for a command ended."""
         underway = self._underway.get(visit.command.id) if visit.command is not None else None
         if underway is None or visit.meter not in underway.waiting:
             return  # it expired while the visit was under way: the journal has its end already
         underway.waiting.discard(visit.meter)
-        if answer is not None:
-            underway.answers[visit.meter] = answer
+        if found is not None:
+            underway.answers[visit.meter] = found
         else:
             underway.errors[visit.meter] = error or "no answer"
         if not underway.waiting:
@@ -145,11 +152,17 @@ class Obey:
         underway = self._underway[command.id] = _Underway(command, set(command.meters))
         record = await self._journal.change(command.id, CommandState.RUNNING)
         for meter in command.meters:
-            self._submit(Visit(meter, command=command, priority=Priority.COMMAND))
+            await self._send_out(Visit(meter, command=command, priority=Priority.COMMAND))
         if command.meters:
             return record
         underway.answers["dcu"] = await self._status() if command.name == "dcu.status" else {"now": self._clock.now()}
         return await self._end(underway, CommandState.DONE, None)
+
+    async def _send_out(self, visit: Visit) -> None:
+        try:
+            self._submit(visit)
+        except CommandRejected as rejection:  # the bus has more commands waiting than it can ever serve in time
+            await self.answered(visit, None, str(rejection))
 
     async def _end(self, underway: _Underway, state: CommandState, error: str | None) -> CommandRecord:
         command = underway.command

@@ -19,7 +19,7 @@ from dcu.bus import Port
 from dcu.clock import Clock
 from dcu.errors import BusError, MeterError, MeterTimeoutError
 from dcu.health import BusHealth, Progress
-from dcu.model import Capture, Outcome, Priority, Visit
+from dcu.model import Capture, Outcome, Visit
 from dcu.ondemand import on_demand
 from dcu.plan import BusPlan
 from dcu.session import Session, SessionMaker
@@ -77,7 +77,7 @@ class Poll:
             await self.port.close()
 
     def submit(self, visit: Visit) -> None:
-        """Queue an urgent visit and wake the flow."""
+        """Queue a visit for a command and wake the flow; raises CommandRejected when too many wait."""
         self.plan.urgent(visit)
         self._wake.set()
 
@@ -85,6 +85,7 @@ class Poll:
         """Make the next visit, or wait until one is due."""
         now = self.clock.monotonic()
         self.progress.mark(now)
+        self.plan.align(now, self.clock.now())
         visit = self.plan.next_visit(now)
         if visit is None:
             await self._sleep(now)
@@ -155,7 +156,7 @@ class Poll:
         found = await reading.take(session, self.clock)
         await self._keep(found)
         if found.more:
-            self.plan.urgent(Visit(visit.meter, tuple(found.more), priority=Priority.BACKFILL))
+            self.plan.again(visit.meter, found.more, self.clock.monotonic())
 
     async def _keep(self, found: Findings) -> None:
         await self.store.record(found.captures, found.watermarks)

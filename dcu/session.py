@@ -1,7 +1,7 @@
 """One conversation with one meter: a DLMS association carried over a port. What is asked is `dcu.visit`'s business.
 
-IDLE → open() → ASSOCIATED → get()… → close() → IDLE
-any time-out, line error or refusal → the conversation is over; the owner of the port drains it before the next.
+    IDLE → open() → ASSOCIATED → get()… → close() → IDLE
+    any time-out, line error or refusal → the conversation is over; the owner of the port drains it before the next.
 """
 
 import asyncio
@@ -13,11 +13,13 @@ from dcu.bus import Port
 from dcu.config import BusConfig
 from dcu.dlms import association as dlms
 from dcu.dlms.acse import Conformance
-from dcu.dlms.hdlc import HdlcLink, ServerAddress
-from dcu.dlms.link import Link
+from dcu.dlms.hdlc import ServerAddress
+from dcu.dlms.hdlc_link import HdlcLink
+from dcu.dlms.link import NEED_DATA, Link, Transmit
+from dcu.dlms.services import Get, GetList, Request
 from dcu.dlms.wrapper import WrapperLink
 from dcu.errors import DcuError, MeterError, MeterTimeoutError
-from dcu.model import Access, Framing, Keys, Meter
+from dcu.model import Access, Authentication, Framing, Keys, Meter
 
 #: Bits on the line per octet at 8N1.
 BITS_PER_OCTET = 10
@@ -32,28 +34,25 @@ LIST_BOUND = 20
 CLOSE_TIMEOUT = 1.0
 
 
-def make_link(framing: Framing, meter: Meter, access: Access) -> Link:
+def make_link(bus: BusConfig, meter: Meter, access: Access) -> Link:
     """Return the lower layer that reaches `meter` on its bus."""
-    if framing is Framing.WRAPPER:
+    if bus.framing is Framing.WRAPPER:
         return WrapperLink(access.client, meter.address)
-    return HdlcLink(access.client, ServerAddress(meter.logical_device, meter.address))
+    if bus.address_size == 1:  # one octet has no room for a physical part: it names the device itself
+        return HdlcLink(access.client, ServerAddress(meter.address, size=1))
+    return HdlcLink(access.client, ServerAddress(meter.logical_device, meter.address, bus.address_size))
 
 
 class Session:
-    """A conversation over `port`; nobody else uses the port while it lasts.
+    """A conversation over `port`; nobody else uses the port while it lasts."""
 
-    `timeout` is the silence in seconds that ends it, beyond the time our own octets need at `baud`.
-    """
-
-    def __init__(
-        self, port: Port, link: Link, access: Access, keys: Keys, *, baud: int, timeout: float, **identity: Any
-    ) -> None:
+    def __init__(self, port: Port, line: BusConfig, association: dlms.Association) -> None:
         self._port = port
-        self._baud = baud
-        self._timeout = timeout
-        self._association = dlms.Association(link, access, keys, **identity)
+        self._line = line
+        self._association = association
         self._conformance = Conformance(0)
-        #: Monotonic time when the last octet of the latest request left: the instant the meter's answer describes.
+        self._left = 0.0
+        #: Monotonic time when the first request of the latest `get` had left: the instant its first value describes.
         self.asked_at = 0.0
 
     async def open(self) -> None:
@@ -61,25 +60,28 @@ class Session:
         event = await self._exchange(self._association.connect(), dlms.Associated)
         self._conformance = event.conformance
 
-    async def get(self, items: Sequence[dlms.Get]) -> list[Any]:
+    async def get(self, items: Sequence[Get]) -> list[Any]:
         """Return one value (or AccessError) per item, in as few requests as the meter allows."""
-        if len(items) == 1 or Conformance.MULTIPLE_REFERENCES not in self._conformance:
-            return [(await self._request(item))[0] for item in items]
+        size = LIST_BOUND if Conformance.MULTIPLE_REFERENCES in self._conformance else 1
         results: list[Any] = []
-        for start in range(0, len(items), LIST_BOUND):
-            results += await self._request(dlms.GetList(tuple(items[start : start + LIST_BOUND])))
+        for start in range(0, len(items), size):
+            some = items[start : start + size]
+            results += await self._request(some[0] if len(some) == 1 else GetList(tuple(some)))
+            if not start:
+                self.asked_at = self._left
         return results
 
     async def close(self) -> None:
         """Release the association and disconnect, as far as the meter still listens."""
         try:
             async with asyncio.timeout(CLOSE_TIMEOUT):
-                await self._exchange(self._association.release(), dlms.Released)
+                if farewell := self._association.release():
+                    await self._exchange(farewell, dlms.Released)
         except (TimeoutError, DcuError):
             # the next visit starts with a drained line and SNRM, which ends a stale conversation in the meter too
-            await self._port.drain(self._timeout / 10)
+            await self._port.drain(self._line.inter_octet)
 
-    async def _request(self, request: dlms.Request) -> list[Any]:
+    async def _request(self, request: Request) -> list[Any]:
         event = await self._exchange(self._association.send(request), dlms.Response)
         return list(event.results)
 
@@ -88,35 +90,42 @@ class Session:
         loop = asyncio.get_running_loop()
         end = loop.time() + EXCHANGE_BOUND
         patience = await self._write(data)
+        self._left = loop.time() + patience - self._line.timeout
         while loop.time() < end:
             event = self._association.next_event()
             if isinstance(event, until):
                 return event
-            if isinstance(event, dlms.Transmit):
+            if isinstance(event, Transmit):
                 patience = await self._write(event.data)
-            elif event is dlms.NEED_DATA:
-                await self._hear(patience)
+            elif event is NEED_DATA:
+                # once the meter has begun to answer, its octets come without a pause or they come no more
+                patience = await self._hear(patience)
             else:
                 raise MeterError(f"the meter ended the conversation: {event}")
         raise MeterTimeoutError(f"no whole answer within {EXCHANGE_BOUND:.0f} s")
 
     async def _write(self, data: bytes) -> float:
-        """Write and return how long the answer's first octet may take: our own octets leave at line speed first."""
+        """Write, and return how long the answer may take: our own octets leave at line speed first."""
         await self._port.write(data)
-        return self._timeout + BITS_PER_OCTET * len(data) / self._baud
+        return self._line.timeout + BITS_PER_OCTET * len(data) / self._line.baud
 
-    async def _hear(self, patience: float) -> None:
+    async def _hear(self, patience: float) -> float:
         try:
             async with asyncio.timeout(patience):
                 data = await self._port.read()
         except TimeoutError as error:
             raise MeterTimeoutError(f"silent for {patience:.1f} s") from error
         self._association.receive_data(data)
+        return self._line.inter_octet
 
 
 #: Counters fetched from the store at a time, and the fewest a visit may start with: a visit of 256 requests is hostile.
 COUNTER_BLOCK = 1024
 COUNTER_RESERVE = 256
+
+
+#: A meter that asks for no secret has none.
+NO_KEYS = Keys()
 
 
 class SessionMaker:
@@ -145,18 +154,16 @@ class SessionMaker:
     async def make(self, port: Port, meter: Meter) -> Session:
         """Return a Session for `meter`, not yet opened; raises StoreError when no counters can be reserved."""
         access = self._access[meter.access]
-        if access.authentication.ciphers or access.ciphered:
+        if access.ciphered or access.authentication is Authentication.HLS_GMAC:
             await self._refill(meter.id)
-        return Session(
-            port,
-            make_link(self._bus.framing, meter, access),
+        association = dlms.Association(
+            make_link(self._bus, meter, access),
             access,
-            self._keys[meter.id],
-            baud=self._bus.baud,
-            timeout=self._bus.timeout,
+            self._keys.get(meter.id, NO_KEYS),
             client_title=self._title,
             take_counter=partial(self._take, meter.id),
         )
+        return Session(port, self._bus, association)
 
     async def _refill(self, meter: str) -> None:
         if self._left.get(meter, 0) < COUNTER_RESERVE:

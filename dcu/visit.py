@@ -12,8 +12,10 @@ from typing import Any
 
 from dcu.clock import Clock
 from dcu.dlms import cosem
-from dcu.dlms.apdu import AccessError, by_range
-from dcu.dlms.association import Get
+from dcu.dlms.axdr import Typed, date_time
+from dcu.dlms.moment import DateTime
+from dcu.dlms.services import AccessError, Get, by_range
+from dcu.errors import MeterError
 from dcu.model import Attribute, Capture, Column, Meter
 from dcu.profiles import INSTANT, CompanionProfile
 from dcu.session import Session
@@ -127,7 +129,7 @@ class Reading:
             asked += [Get(Attribute(c.class_id, c.name, c.index)) for c in self._shapes[INSTANT].columns]
         for stream, span in self._wanted.items():
             if span is not None:
-                selection = by_range(span.start, span.end)
+                selection = by_range(self._profile.clock, _moment(span.start), _moment(span.end))
                 asked.append(Get(Attribute(PROFILE_GENERIC, self._profile.streams[stream].name, BUFFER), selection))
         return asked
 
@@ -159,7 +161,7 @@ class Reading:
             return
         shape = self._shapes[stream]
         rows, bad = cosem.profile_rows(answer, shape.columns, shape.period)
-        columns = tuple(column for column in shape.columns if not cosem.is_clock(column))
+        columns = cosem.value_columns(shape.columns)
         found.bad_rows += bad
         # a meter that ignores the range must not push the watermark past what was asked
         fresh = [row for row in rows if span.start <= row[0] <= span.end]
@@ -186,10 +188,17 @@ class _Stamp:
         return Capture(self.meter, stream, at, status, values, columns, self.read_at, self.offset, self.trusted)
 
 
+def _moment(seconds: int) -> Typed:
+    return date_time(DateTime.from_utc(seconds))
+
+
 def _meter_clock(answer: Any) -> tuple[int | None, int]:
     """Return (UTC seconds or None, clock status). Raises MeterError when the clock attribute is no date-time."""
-    moment = cosem.as_date_time(answer)
-    return moment.utc(), moment.status
+    if isinstance(answer, bytes):
+        answer = DateTime.from_bytes(answer)
+    if not isinstance(answer, DateTime):
+        raise MeterError(f"the clock is no date-time: {answer}")
+    return answer.utc(), answer.status
 
 
 def _value(answer: Any) -> Any:

@@ -8,12 +8,16 @@ from collections import Counter, deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from dcu.dlms.axdr import Typed
 from dcu.model import Attribute, Column, Keys, Value
 from dcu.obis import parse_obis
 from sim.events import DISCONNECTOR, LOGS, REMOTE_CONNECTION, REMOTE_DISCONNECTION, EventLog, power_failed
 from sim.household import DAY, INSTALLED, Household, noise
 from sim.profiles import PROFILES, STATUS_PERIODS, SimProfile
 from sim.registers import REGISTERS
+
+#: The attribute of every class captured or shown here that holds its value.
+VALUE = 2
 
 DEVICE_NAME = parse_obis("0-0:42.0.0.255")
 SERIAL_NUMBER = parse_obis("0-0:96.1.0.255")
@@ -99,6 +103,8 @@ class SimMeter:
         self.spoken = 0
         #: Attributes read with success, by logical name.
         self.served: Counter[bytes] = Counter()
+        #: Values handed out, by logical name: the rows of profiles, and one for each other value (attribute 2).
+        self.given: Counter[bytes] = Counter()
 
     @property
     def id(self) -> str:
@@ -108,6 +114,11 @@ class SimMeter:
         """Return an invocation counter that no answer had before."""
         self.spoken += 1
         return self.spoken
+
+    def give(self, attribute: Attribute, value: Typed) -> None:
+        """Count `value` as handed out."""
+        if attribute.index == VALUE:
+            self.given[attribute.name] += len(value.value) if attribute.name in self.profiles else 1
 
     def clock_at(self, now: float) -> int:
         """Return the second that the meter's clock shows at `now` (UTC seconds)."""

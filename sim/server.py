@@ -220,6 +220,7 @@ class ServerAssociation:
         result = objects.read(self._meter, item.attribute, at, item.selection)
         if not isinstance(result, AccessError):
             self._meter.served[name] += 1
+            self._meter.give(item.attribute, result)
         return result
 
     def _invoke(self, action: Action, at: int) -> AccessError | None:

@@ -9,10 +9,12 @@ clock. Nothing of the daemon knows of it.
 import argparse
 import asyncio
 import selectors
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+
+from dcu.cli.dcu import cli
+from dcu.daemon import TimeBase
 
 
 @dataclass(frozen=True)
@@ -67,12 +69,10 @@ def main() -> None:
     parser.add_argument("program", nargs=argparse.REMAINDER, metavar="-- dcu …", help="the command line to run")
     arguments = parser.parse_args()
     words = [word for word in arguments.program if word != "--"]
-    from dcu.cli.dcu import main as dcu_main  # noqa: PLC0415 # parse our own errors before loading the daemon
-    from dcu.daemon import TimeBase, use_time  # noqa: PLC0415 # likewise
-
-    use_time(TimeBase(WarpClock(arguments.speed, arguments.origin), loop_factory(arguments.speed)))
-    sys.argv = words
-    dcu_main()
+    if words[:1] != ["dcu"]:
+        parser.error("expected `-- dcu …` at the end")
+    base = TimeBase(WarpClock(arguments.speed, arguments.origin), loop_factory(arguments.speed))
+    cli(words[1:], prog_name="dcu", obj=base)
 
 
 if __name__ == "__main__":

@@ -3,8 +3,8 @@
 Only arithmetic; whoever waits does so on the loop's clock.
 """
 
-import random
 from dataclasses import dataclass, field
+from random import Random, SystemRandom
 
 #: Seconds before the first new try, at least; and between tries, at most.
 BASE = 1.0
@@ -17,12 +17,12 @@ class Backoff:
 
     base: float = BASE
     cap: float = CAP
-    random: random.Random = field(default_factory=random.SystemRandom)
+    dice: Random = field(default_factory=SystemRandom)
     _last: float = 0.0
 
     def delay(self) -> float:
         """Return the seconds to wait before the next try."""
-        self._last = min(self.cap, self.random.uniform(self.base, max(self.base, 3 * self._last)))
+        self._last = min(self.cap, self.dice.uniform(self.base, max(self.base, 3 * self._last)))
         return self._last
 
     def reset(self) -> None:

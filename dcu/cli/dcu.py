@@ -1,0 +1,87 @@
+"""`dcu`: checks a configuration and runs the daemon. Talking to a running daemon is `dcuctl`'s business."""
+
+import sys
+
+import click
+
+from dcu import __version__
+from dcu.cli.logs import set_up_logs
+from dcu.config import Config, load
+from dcu.errors import ConfigError, DcuError
+from dcu.profiles import stream_names
+
+CONTEXT = {"help_option_names": ["-h", "--help"]}
+
+#: Exit statuses: the configuration is wrong (systemd must not restart on it), or something else is.
+EXIT_CONFIG, EXIT_FAILED = 78, 1
+
+config_option = click.option(
+    "-c",
+    "--config",
+    "path",
+    default="/etc/dcu/dcu.yaml",
+    show_default=True,
+    help="The YAML configuration.",
+)
+
+
+@click.group(context_settings=CONTEXT)
+@click.version_option(__version__, prog_name="dcu")
+def cli() -> None:
+    r"""The data concentrator daemon.
+
+    \b
+    Examples:
+      dcu check -c /etc/dcu/dcu.yaml     is this file right?
+      dcu run -c /etc/dcu/dcu.yaml       read the meters until SIGTERM
+    """
+
+
+def _load(path: str) -> Config:
+    try:
+        return load(path, stream_names)
+    except ConfigError as error:
+        click.echo(str(error), err=True)
+        count = len(error.problems)
+        click.echo(f"dcu: {count} problem{'s' if count != 1 else ''} in the configuration", err=True)
+        sys.exit(EXIT_CONFIG)
+
+
+@cli.command()
+@config_option
+def check(path: str) -> None:
+    """Check the configuration: every problem with file, line, key and what was expected."""
+    config = _load(path)
+    click.echo(f"{path}: good: {len(config.meters)} meters on {len(config.buses)} buses")
+    for bus in config.buses:
+        count = sum(meter.bus == bus.name for meter in config.meters)
+        click.echo(f"  {bus.name:16} {bus.port:24} {bus.baud:6} Bd  {bus.framing.value:8} {count:5} meters")
+    for task in config.timetable:
+        click.echo(f"  {task.stream:16} every {task.every:g} s, offset {task.offset:g} s")
+
+
+@cli.command()
+@config_option
+@click.pass_context
+def run(context: click.Context, path: str) -> None:
+    """Run the daemon in the foreground until SIGTERM or SIGINT; logs go to stderr."""
+    config = _load(path)
+    set_up_logs(config.dcu.log)
+    # imported late: `dcu check` needs no broker library, and the child that parses YAML must not carry it
+    from dcu.daemon import REAL_TIME, TimeBase, serve  # noqa: PLC0415
+
+    base = context.obj if isinstance(context.obj, TimeBase) else REAL_TIME
+    try:
+        serve(config, base)
+    except DcuError as error:
+        click.echo(f"dcu: {error} (to be mended by: {error.who})", err=True)
+        sys.exit(EXIT_FAILED)
+
+
+def main() -> None:
+    """Entry point."""
+    cli(prog_name="dcu")
+
+
+if __name__ == "__main__":
+    main()

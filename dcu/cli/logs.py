@@ -1,0 +1,22 @@
+"""How the daemon's log looks: colours for a person at a terminal, key=value lines for the journal."""
+
+import logging
+import sys
+
+import structlog
+
+
+def set_up_logs(level: str) -> None:
+    """Log to stderr from `level` ("debug", "info", "warning", "error") on. systemd adds the time to what it keeps."""
+    number = logging.getLevelNamesMapping()[level.upper()]
+    processors: list[structlog.typing.Processor] = [structlog.processors.add_log_level]
+    if sys.stderr.isatty():
+        processors += [structlog.processors.TimeStamper("%H:%M:%S"), structlog.dev.ConsoleRenderer()]
+    else:
+        processors.append(structlog.processors.LogfmtRenderer(key_order=["level", "event"], bool_as_flag=False))
+    structlog.configure(
+        processors=processors,
+        wrapper_class=structlog.make_filtering_bound_logger(number),
+        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
+        cache_logger_on_first_use=True,
+    )

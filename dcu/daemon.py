@@ -1,0 +1,214 @@
+"""Assembly: builds everything from a checked configuration, runs the flows in one task group, ends in order.
+
+    STARTING ──store open──► READY ──SIGTERM, SIGINT──► STOPPING: buses, commands, uplink, then the store
+    A flow that loses the store is reported and started again; any other error is our bug: all ends, systemd restarts.
+"""
+
+import asyncio
+import signal
+import uuid
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import structlog
+
+from dcu import __version__
+from dcu.archive import Archive
+from dcu.bus import make_port
+from dcu.clock import Clock, SystemClock
+from dcu.config import BusConfig, Config
+from dcu.config.apart import apart
+from dcu.deliver import Deliver
+from dcu.dlms.cosem import UNITS
+from dcu.errors import StoreError
+from dcu.health import Health
+from dcu.local import LocalDoor
+from dcu.messages.envelope import Envelopes
+from dcu.model import Capture, Visit
+from dcu.notify import notify, watchdog_interval
+from dcu.obey import Obey
+from dcu.plan import BusPlan
+from dcu.poll import Poll
+from dcu.profiles import CompanionProfile, load_profile
+from dcu.sending import Delivery
+from dcu.session import SessionMaker
+from dcu.status import Status
+from dcu.store import Store
+from dcu.uplink import Uplink
+
+log = structlog.get_logger()
+
+#: What an ordered end may take before it is cut short; systemd waits longer.
+STOP_BOUND = 4.0
+
+#: A flow that lost the store tries again after this many seconds; the disk may have room again.
+STORE_RETRY = 15.0
+
+
+@dataclass(frozen=True, slots=True)
+class TimeBase:
+    """The clock and the event loop the daemon runs on; a simulation passes its own."""
+
+    clock: Clock
+    loop_factory: Callable[[], asyncio.AbstractEventLoop] | None = None
+
+
+REAL_TIME = TimeBase(SystemClock())
+
+
+def serve(config: Config, base: TimeBase = REAL_TIME) -> None:
+    """Run the daemon until SIGTERM or SIGINT. Raises StoreError when the store cannot be opened."""
+    used = sorted({meter.profile for meter in config.meters})
+    profiles = apart(lambda: {name: load_profile(name) for name in used})
+    path = Path(config.dcu.data) / "store.db"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreError(f"{path.parent}: cannot be made: {error.strerror}") from error
+    with asyncio.Runner(loop_factory=base.loop_factory) as runner:
+        runner.run(_run(config, profiles, base.clock, path))
+
+
+async def _run(config: Config, profiles: Mapping[str, CompanionProfile], clock: Clock, path: Path) -> None:
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    async with Store.open(path, clock) as store:
+        await Daemon(config, profiles, store, await store.watermarks(), clock).run(stop)
+    log.info("ended")
+
+
+class EventNames:
+    """Names an event capture by its meter's profile: the code is the first integer of the row."""
+
+    def __init__(self, config: Config, profiles: Mapping[str, CompanionProfile]) -> None:
+        self._codes = {meter.id: profiles[meter.profile].event_codes for meter in config.meters}
+
+    def __call__(self, capture: Capture) -> tuple[str, str] | None:
+        """Return (name, severity), or None for a code the profile does not know."""
+        codes = self._codes.get(capture.meter, {}).get(capture.stream, {})
+        number = next((value for value in capture.values if isinstance(value, int)), None)
+        found = None if number is None else codes.get(number)
+        return None if found is None else (found.name, found.severity)
+
+
+class Daemon:
+    """All rooms of one box, wired. `run` once."""
+
+    def __init__(
+        self,
+        config: Config,
+        profiles: Mapping[str, CompanionProfile],
+        store: Store,
+        watermarks: Mapping[tuple[str, str], int],
+        clock: Clock,
+    ) -> None:
+        self._config = config
+        self._store = store
+        self._clock = clock
+        self._health = Health(started=clock.monotonic())
+        self._bus_of = {meter.id: meter.bus for meter in config.meters}
+        self._delivery = Delivery()
+        self._polls: dict[str, Poll] = {}
+        self._status = Status(config, store, clock, self._health, self._delivery, self._polls)
+        self._obey = Obey(store, self._submit, self._bus_of.__contains__, self._status.snapshot, clock, self._health)
+        self._deliver = self._make_deliver(profiles)
+        backfill = {task.stream: task.backfill for task in config.timetable}
+        archive = Archive(config.meters, profiles, backfill, store, watermarks)
+        for bus in config.buses:
+            self._polls[bus.name] = self._make_poll(bus, archive)
+
+    def _make_deliver(self, profiles: Mapping[str, CompanionProfile]) -> Deliver:
+        config = self._config
+        about = {"version": __version__, "meters": len(config.meters), "buses": len(config.buses)}
+        return Deliver(
+            store=self._store,
+            uplink=Uplink(config.uplink, config.dcu.id),
+            envelopes=Envelopes(config.dcu.id, uuid.uuid4().hex[:12], about, UNITS, EventNames(config, profiles)),
+            clock=self._clock,
+            on_command=self._on_command,
+            health=self._status.figures,
+            figures=self._delivery,
+            progress=self._health.watch("deliver", self._clock.monotonic()),
+        )
+
+    def _make_poll(self, bus: BusConfig, archive: Archive) -> Poll:
+        config, clock = self._config, self._clock
+        meters = [meter.id for meter in config.meters if meter.bus == bus.name]
+        title, reserve = config.dcu.system_title, self._store.reserve_counters
+        return Poll(
+            name=bus.name,
+            port=make_port(bus),
+            plan=BusPlan(meters, config.timetable, now=clock.monotonic(), wall=clock.now()),
+            archive=archive,
+            sessions=SessionMaker(bus, config.access, config.keys, title, reserve),
+            store=self._store,
+            clock=clock,
+            health=self._health.bus(bus.name),
+            progress=self._health.watch(f"bus {bus.name}", clock.monotonic()),
+            answer=self._obey.answered,
+        )
+
+    def _submit(self, visit: Visit) -> None:
+        self._polls[self._bus_of[visit.meter]].submit(visit)
+
+    async def _on_command(self, _topic: str, payload: bytes) -> None:
+        await self._obey.receive(payload)
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Run every flow until `stop` is set, then end in order within STOP_BOUND."""
+        door = LocalDoor(Path(self._config.dcu.socket), self._obey.lines)
+        async with asyncio.TaskGroup() as group:
+            workers = [group.create_task(self._guard(f"bus {name}", poll.run)) for name, poll in self._polls.items()]
+            workers += [group.create_task(self._guard("obey", self._obey.run)), group.create_task(door.run())]
+            deliver = group.create_task(self._guard("deliver", self._deliver.run))
+            watchdog = group.create_task(self._watch())
+            notify("READY=1")
+            log.info("ready", meters=len(self._bus_of), buses=len(self._polls))
+            await stop.wait()
+            notify("STOPPING=1")
+            log.info("stopping")
+            await _end(workers)
+            # upward goes last: it tells the head-end that we stop
+            await _end([deliver, watchdog])
+
+    async def _guard(self, name: str, run: Callable[[], Awaitable[None]]) -> None:
+        """Run a flow; when it loses the store, turn health red and try again later: nothing is collected unkept."""
+        while True:
+            try:
+                await run()
+            except* StoreError as lost:
+                reason = str(lost.exceptions[0])
+                self._health.store_errors[name] = reason
+                log.critical("the store failed, the flow has stopped", flow=name, reason=reason)
+            await self._rest(name)
+            self._health.store_errors.pop(name, None)
+            log.warning("the flow starts again", flow=name)
+
+    async def _rest(self, name: str) -> None:
+        """Wait; a flow that waits for the store is red, not stuck: a restart would not give the disk room."""
+        await asyncio.sleep(STORE_RETRY)
+        if name in self._health.progress:
+            self._health.progress[name].mark(self._clock.monotonic())
+
+    async def _watch(self) -> None:
+        """Feed systemd's watchdog only while every flow makes progress."""
+        interval = watchdog_interval() or 10.0
+        while True:
+            stuck = self._health.stuck(self._clock.monotonic())
+            if stuck:
+                log.critical("no progress; the watchdog goes hungry", flows=stuck)
+            else:
+                notify("WATCHDOG=1")
+            notify(f"STATUS={self._status.line()}")
+            await asyncio.sleep(interval)
+
+
+async def _end(tasks: Sequence[asyncio.Task[None]]) -> None:
+    """Cancel `tasks` and wait for them, each half no longer than STOP_BOUND / 2."""
+    for task in tasks:
+        task.cancel()
+    _, late = await asyncio.wait(tasks, timeout=STOP_BOUND / 2)
+    if late:
+        log.error("did not end in time", tasks=[task.get_name() for task in late])

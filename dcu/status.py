@@ -1,0 +1,76 @@
+"""The running state of the box in one place: for `dcu.status`, the health message and systemd's status line.
+
+It only reads what flows count and the store holds; nothing here decides or acts.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from dcu import __version__
+from dcu.clock import Clock
+from dcu.config import Config
+from dcu.health import Health
+from dcu.poll import Poll
+from dcu.sending import Delivery
+from dcu.store import Store
+
+
+class Status:
+    """Describes a running daemon; `polls` may still be filled when this is made."""
+
+    def __init__(
+        self, config: Config, store: Store, clock: Clock, health: Health, delivery: Delivery, polls: Mapping[str, Poll]
+    ) -> None:
+        self._config = config
+        self._store = store
+        self._clock = clock
+        self._health = health
+        self._delivery = delivery
+        self._polls = polls
+
+    def figures(self) -> dict[str, Any]:
+        """Return what is counted in memory, JSON-able."""
+        now = self._clock.monotonic()
+        uptime = now - self._health.started
+        return {
+            "dcu": self._config.dcu.id,
+            "version": __version__,
+            "uptime": round(uptime, 1),
+            "meters": len(self._config.meters),
+            "clock": {"now": self._clock.now(), "trusted": self._clock.trusted()},
+            "problems": self._problems(now),
+            "buses": {name: self._bus(poll, uptime) for name, poll in self._polls.items()},
+            "uplink": asdict(self._delivery)
+            | {"broker": f"{self._config.uplink.host}:{self._config.uplink.port}"},
+            "commands": {"latency": [round(latency, 3) for latency in self._health.command_latency]},
+        }
+
+    async def snapshot(self) -> dict[str, Any]:
+        """Return `figures` with what the store holds."""
+        pending = await self._store.pending()
+        streams = {
+            stream: {"pending": pending.get(stream, 0), "next_seq": seq}
+            for stream, seq in (await self._store.streams()).items()
+        }
+        return self.figures() | {"store": {"octets": await self._store.size(), "streams": streams}}
+
+    def line(self) -> str:
+        """Return one line for `systemctl status`."""
+        buses = self._health.buses.values()
+        visits, good = sum(bus.visits for bus in buses), sum(bus.ok for bus in buses)
+        problems = "; ".join(self._problems(self._clock.monotonic())) or "no problems"
+        return f"{visits} visits, {good} good; {self._delivery.acknowledged} blocks delivered; {problems}"
+
+    def _bus(self, poll: Poll, uptime: float) -> dict[str, Any]:
+        bus, plan = poll.health, poll.plan.counts()
+        return asdict(bus) | asdict(plan) | {"use": round(bus.busy / uptime, 3) if uptime else 0.0}
+
+    def _problems(self, now: float) -> list[str]:
+        problems = [f"no progress: {flow}" for flow in self._health.stuck(now)]
+        problems += [f"store: {flow}: {reason}" for flow, reason in self._health.store_errors.items()]
+        if not self._clock.trusted():
+            problems.append("the clock was never set; nothing is collected on schedule")
+        if not self._delivery.connected:
+            problems.append(f"uplink: {self._delivery.error or 'not connected yet'}")
+        return problems

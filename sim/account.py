@@ -1,0 +1,116 @@
+"""The account of a show: expected / read / stored / delivered / wrong / missing per stream, against the meters' truth.
+
+It is drawn up when everything has ended, from three independent sources: the meters' own functions, the daemon's
+database file, and what the head-end received.
+"""
+
+import sqlite3
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+from dcu.model import Column
+from dcu.obis import parse_obis
+from sim.headend import Received, Tally
+from sim.meter import SimMeter
+from sim.truth import expected_times, expected_values
+
+#: Every meter's instantaneous values hold its energy; how often it was given tells how often they were read.
+ENERGY = parse_obis("1-0:1.8.0.255")
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """What the timetable promised of one stream: captures of `start`..`end` (UTC s, both included).
+
+    `profile` is the profile's logical name, None for instantaneous values, which are due once in every `every` s.
+    """
+
+    stream: str
+    start: int
+    end: int
+    profile: bytes | None = None
+    every: int = 0
+
+
+@dataclass(slots=True)
+class Line:
+    """One line of the account. `read` counts rows the meters gave out, repeats included; the others count captures."""
+
+    stream: str
+    expected: int = 0
+    read: int = 0
+    stored: int = 0
+    delivered: int = 0
+    wrong: int = 0
+    missing: int = 0
+
+    @property
+    def good(self) -> bool:
+        return not self.wrong and not self.missing
+
+
+#: Captures of one stream of one meter that came to the head-end.
+_Captures = Sequence[Received]
+
+
+def draw_up(meters: Sequence[SimMeter], dues: Sequence[Due], tally: Tally, store: Path) -> list[Line]:
+    """Return the account, a line per stream of `dues`."""
+    came: dict[tuple[str, str], list[Received]] = {}
+    for received in (*tally.captures.values(), *tally.events):
+        came.setdefault((received.meter, received.stream), []).append(received)
+    lines = [_line(due, meters, came) for due in dues]
+    stored = _stored(store)
+    for line in lines:
+        line.stored = stored.get(line.stream, 0)
+    if lines:
+        lines[0].wrong += tally.conflicts + len(tally.dropped)
+    return lines
+
+
+def _line(due: Due, meters: Sequence[SimMeter], came: Mapping[tuple[str, str], _Captures]) -> Line:
+    line = Line(due.stream)
+    for meter in meters:
+        captures = came.get((meter.id, due.stream), [])
+        line.delivered += len(captures)
+        line.read += meter.given[due.profile or ENERGY]
+        line.wrong += sum(not right(meter, capture, due.profile) for capture in captures)
+        expected, missing = (_rows if due.profile else _rounds)(meter, due, captures)
+        line.expected += expected
+        line.missing += missing
+    return line
+
+
+def right(meter: SimMeter, capture: Received, profile: bytes | None) -> bool:
+    """Whether `capture` is what the meter held: its values, and (in a profile) that it captured at that second."""
+    columns = [_column(column) for column in capture.columns]
+    if profile is not None and not expected_times(meter, profile, capture.at, capture.at):
+        return False
+    return expected_values(meter, columns, capture.at) == capture.values
+
+
+def _column(column: Mapping[str, object]) -> Column:
+    class_id, index = column["class"], column["attribute"]
+    assert isinstance(class_id, int)
+    assert isinstance(index, int)
+    return Column(class_id, parse_obis(str(column["object"])), index)
+
+
+def _rows(meter: SimMeter, due: Due, captures: _Captures) -> tuple[int, int]:
+    assert due.profile is not None
+    times = expected_times(meter, due.profile, due.start, due.end)
+    return len(times), len(set(times) - {capture.at for capture in captures})
+
+
+def _rounds(meter: SimMeter, due: Due, captures: _Captures) -> tuple[int, int]:
+    """Count the rounds of instantaneous values; a capture belongs to the round in which it was read."""
+    seen = {int((capture.at - (capture.offset or 0.0)) // due.every) for capture in captures}
+    rounds = range(-(-due.start // due.every), due.end // due.every)
+    return len(rounds), sum(number not in seen for number in rounds)
+
+
+def _stored(store: Path) -> dict[str, int]:
+    """Count the captures of each stream in the daemon's database, opened read-only as a stranger would."""
+    with closing(sqlite3.connect(f"file:{store}?mode=ro", uri=True)) as database:
+        return dict(database.execute("SELECT stream, count(*) FROM readings GROUP BY stream"))
