@@ -261,7 +261,7 @@ class Parameters:
         """Return the parameters of an information field: what is left out has its default. MeterError if malformed."""
         if not field:
             return cls()
-        if field[:2] != _PARAMETERS or len(field) > _MAX_PARAMETERS or len(field) != 3 + field[2]:
+        if field[:2] != _PARAMETERS or field[2:3] != bytes((len(field[3:]) & 0xFF,)) or len(field) > _MAX_PARAMETERS:
             raise MeterError("malformed HDLC parameters")
         values = {5: 128, 6: 128, 7: 1, 8: 1}
         at = 3
