@@ -18,12 +18,12 @@ T = TypeVar("T")
 #: Known names shown beside one that is not known.
 MAX_NAMES = 8
 
-#: Addresses of single devices by octets of the HDLC server address; those below and above are reserved
-#: (IEC 62056-46, 6.4.2.3).
-HDLC_ADDRESSES = {2: range(0x10, 0x7E), 4: range(0x10, 0x3FFE)}
+#: Addresses of single devices by octets of the HDLC server address; those below and above are reserved (IEC 62056-46,
+#: 6.4.2.3). One octet has no room for a physical device: it names a logical one, of which 1 is the management.
+HDLC_ADDRESSES = {1: range(0x01, 0x7E), 2: range(0x10, 0x7E), 4: range(0x10, 0x3FFE)}
 
 #: The largest address of a logical device in one half of the HDLC server address.
-LAST_LOGICAL_DEVICE = {2: 0x7D, 4: 0x3FFD}
+LAST_LOGICAL_DEVICE = {1: 0x3FFD, 2: 0x7D, 4: 0x3FFD}
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,12 +88,12 @@ def _known_streams(parts: Parts, profiles: Mapping[str, frozenset[str]]) -> None
     streams = frozenset().union(*profiles.values())
     for task, place in parts.timetable:
         if task.stream not in streams:
-            place.report(f"no profile has this stream: expected {_one_of(streams)}")
+            place.report(f"no profile has this: expected {_one_of(streams)}")
 
 
 def _framings(parts: Parts) -> None:
     for bus, place in parts.buses:
-        if bus.framing is Framing.WRAPPER and bus.network is None:
+        if bus.framing is Framing.WRAPPER and not bus.on_network:
             place.key("framing").fault("hdlc on a device; wrapper needs tcp://HOST:PORT")
 
 
@@ -119,14 +119,14 @@ def _secrets(parts: Parts) -> None:
         keys = parts.keys.of(meter.id)
         for name in access.get(meter.access, ()):
             if not getattr(keys, name):
-                place.report(f"{parts.keys.path} has no {name} for {meter.id}, which access {meter.access!r} needs")
+                place.report(f"{parts.keys.path} has no {name} for {meter.id}: access {meter.access!r} needs it")
 
 
 def _no_keys(parts: Parts, access: Mapping[str, tuple[str, ...]]) -> None:
     """Without any key file one fault stands for all meters; a key file that is faulty has been reported."""
     needing = [place for meter, place in parts.meters if access.get(meter.access)]
     if needing and is_empty(parts.root.key("keys").node):
-        needing[0].key("access").fault("an access without secrets, or a file of them under the key 'keys'")
+        needing[0].key("access").fault("an access without secrets, or 'keys' with a file of them")
 
 
 def needed_keys(access: Access) -> tuple[str, ...]:

@@ -4,6 +4,7 @@ Defaults are those of `settings` and `dcu.model`; docs/reference/configuration.m
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 from hashlib import sha256
 from typing import Any
@@ -21,6 +22,9 @@ MAX_ACCESS = 32
 MAX_TASKS = 32
 
 BAUDS = (300, 600, 1200, 2400, 4800, 9600, 19200, 38400, 57600, 115200)
+
+#: `inter_octet` of a bus on the network that does not say otherwise: a lost segment is sent again after a second or so.
+NETWORK_PAUSE = 2.0
 
 #: The mechanisms that this version can prove itself by.
 AUTHENTICATIONS = {"none": Authentication.NONE, "lls": Authentication.LLS, "hls-gmac": Authentication.HLS_GMAC}
@@ -103,8 +107,14 @@ _UPLINK: Shape[dict[str, Any]] = Shape(
     },
 )
 
+
+def _bus(**values: Any) -> BusConfig:
+    bus = BusConfig(**values)
+    return replace(bus, inter_octet=values.get("inter_octet", NETWORK_PAUSE)) if bus.on_network else bus
+
+
 BUS = Shape(
-    BusConfig,
+    _bus,
     {"name": words.name, "port": words.port},
     {
         "baud": words.choice({str(baud): baud for baud in BAUDS}),
@@ -112,7 +122,7 @@ BUS = Shape(
         "timeout": words.duration("50ms", "120s"),
         "turnaround": words.duration("0ms", "10s"),
         "inter_octet": words.duration("1ms", "30s"),
-        "address_size": words.choice({"2": 2, "4": 4}),
+        "address_size": words.choice({"1": 1, "2": 2, "4": 4}),
     },
 )
 

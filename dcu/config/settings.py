@@ -67,10 +67,8 @@ class BusConfig:
     address_size: int = 4
 
     @property
-    def network(self) -> tuple[str, int] | None:
-        """Host and port of a `tcp://` bus, None for a device."""
-        host, colon, port = self.port.removeprefix("tcp://").rpartition(":")
-        return (host.strip("[]"), int(port)) if self.port.startswith("tcp://") and colon else None
+    def on_network(self) -> bool:
+        return self.port.startswith("tcp://")
 
 
 @dataclass(frozen=True, slots=True)

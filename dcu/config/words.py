@@ -117,7 +117,7 @@ def duration(least: str, most: str) -> Callable[[Place], float]:
     low, high = _seconds(least), _seconds(most)
 
     def read(place: Place) -> float:
-        expected = f"a duration from {least} to {most}, such as 500ms, 20s, 5m, 1h, 2d"
+        expected = f"a duration from {least} to {most}, such as 20s, 5m, 1h30m"
         word = text(place, expected)
         if not _DURATION.fullmatch(word) or not low <= _seconds(word) <= high:
             raise Expected(expected)

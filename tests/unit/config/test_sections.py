@@ -1,0 +1,76 @@
+"""What may stand under each key, by the fault that a wrong word gives."""
+
+import pytest
+
+from tests.configurations import KEYS, KEYS_FILE, faults, good, parsed
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "fault"),
+    [
+        ("id: DCU-0001", "id: a/b", "dcu.id: expected a name"),
+        ("id: DCU-0001", "id: D, log: loud", "dcu.log: expected one of debug, info, warning, error, got 'loud'"),
+        ("id: DCU-0001", "id: D, system_title: 00", "dcu.system_title: expected 8 octets"),
+        ("id: DCU-0001", f"id: D, socket: {'x' * 100}", "dcu.socket: expected a path of at most 107 octets"),
+        ("host: localhost", "host: a b", "uplink.host: expected a host name"),
+        ("host: localhost", "host: h\n  port: 0", "uplink.port: expected a whole number from 1 to 65535, got '0'"),
+        ("host: localhost", "host: h\n  prefix: a/+/b", "uplink.prefix: expected a topic prefix"),
+        ("host: localhost", "host: h\n  prefix: a/b/c/d/e", "uplink.prefix: expected a topic prefix"),
+        ("host: localhost", "host: h\n  max_qos: 0", "uplink.max_qos: expected a whole number from 1 to 2"),
+        ("host: localhost", "host: h\n  retain: maybe", "uplink.retain: expected true or false"),
+        ("host: localhost", "host: h\n  mqtt_version: 4", "uplink.mqtt_version: expected one of auto, 5, 3"),
+        ("host: localhost", "host: h\n  tls: {cert: keys.yaml}", "uplink.tls: expected cert and key together"),
+        ("host: localhost", "host: h\n  tls: {ca: none.pem}", "uplink.tls.ca: /etc/dcu/none.pem: cannot be read"),
+        ("host: localhost", "host: h\n  password_file: keys.yaml", "uplink.password_file: expected a username"),
+        ("port: /dev/ttyS1", "port: ttyS1", "buses[0].port: expected a device"),
+        ("port: /dev/ttyS1", "port: tcp://host:70000", "buses[0].port: expected a device"),
+        ("port: /dev/ttyS1", "port: /dev/ttyS1, baud: 9601", "buses[0].baud: expected one of 300, 600"),
+        ("port: /dev/ttyS1", "port: /dev/ttyS1, timeout: 1ms", "buses[0].timeout: expected a duration from 50ms"),
+        ("port: /dev/ttyS1", "port: /dev/ttyS1, address_size: 3", "buses[0].address_size: expected one of 1, 2, 4"),
+        ("client: 2", "client: 0x10", "access.reader.client: expected a whole number"),
+        ("authentication: lls", "authentication: md5", "access.reader.authentication: expected one of none, lls"),
+        ("address: 17", "address: -1", "meters[0].address: expected a whole number"),
+        ("offset: 60s", "offset: 15m", "timetable.load0.offset: expected less than every, got '15m'"),
+        ("every: 15m", "every: 9s", "timetable.load0.every: expected a duration from 10s"),
+        ("instant: {every: 5m}", "instant:", "timetable.instant: expected the key 'every'"),
+        ("meters:", "meters: {}\nunknown:", "meters: expected a list"),
+        ("access:", "access: []\nx:", "access: expected a section"),
+    ],
+)
+def test_a_wrong_word_is_named(old: str, new: str, fault: str) -> None:
+    problems = faults(good(old, new))
+    assert any(fault in problem for problem in problems), problems
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("id: DCU-0001", "id: 00017"),
+        ("id: DCU-0001", 'id: "null"'),
+        ("host: localhost", "host: '::1'"),
+        ("port: /dev/ttyS1", "port: 'tcp://[fe80::1]:4059'"),
+        ("port: /dev/ttyS1", "port: /dev/ttyS1, address_size: 1"),
+        ("address: 17", "address: 16381, logical_device: 16381"),
+        ("host: localhost", "host: h\n  username:\n  tls:"),
+        ("every: 15m", "every: 1h30m"),
+    ],
+)
+def test_unusual_but_right(old: str, new: str) -> None:
+    assert parsed(good(old, new))
+
+
+def test_names_keep_their_zeros() -> None:
+    config = parsed(good("M0001", "007"))
+    assert config.meters[0].id == "007"
+
+
+def test_too_many_entries() -> None:
+    buses = "\n".join(f"  - {{name: b{number}, port: /dev/tty{number}}}" for number in range(1025))
+    assert faults(good("buses:", f"buses:\n{buses}"))[0] == "dcu.yaml:4: buses: expected at most 1024 entries, got 1027"
+    tasks = "\n".join(f"  s{number}: {{every: 1m}}" for number in range(40))
+    assert "timetable: expected at most 32 entries" in faults(good("timetable:", f"timetable:\n{tasks}"))[0]
+
+
+def test_the_password_is_the_first_line_of_its_file() -> None:
+    text = good("host: localhost", "host: h\n  username: u\n  password_file: p")
+    assert parsed(text, {KEYS_FILE: KEYS, "/etc/dcu/p": "two words\r\n"}).uplink.password == "two words"
