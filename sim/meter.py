@@ -59,12 +59,16 @@ class Nameplate:
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """Which rows of a profile are asked for: a span of capture times, and entries counted from 1 (last 0: all)."""
+    """Which rows of a profile are asked for: a span of capture times, and entries counted from 1 (last 0: all).
+
+    `columns` says which columns, the clock being number 0; None: all of them.
+    """
 
     start: int = INSTALLED
     end: int | None = None
     first: int = 1
     last: int = 0
+    columns: tuple[int, ...] | None = None
 
 
 class Relay:
@@ -117,6 +121,7 @@ class SimMeter:
 
     def give(self, attribute: Attribute, value: Typed) -> None:
         """Count `value` as handed out."""
+        self.served[attribute.name] += 1
         if attribute.index == VALUE:
             self.given[attribute.name] += len(value.value) if attribute.name in self.profiles else 1
 

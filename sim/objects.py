@@ -157,10 +157,10 @@ def _read_profile(
 ) -> Typed | AccessError:
     if index == 2:
         try:
-            wanted = _rows_of(selection)
+            wanted = _rows_of(profile, selection)
         except (MeterError, LookupError, TypeError, ValueError):
             return TYPE_UNMATCHED
-        return _buffer(meter, profile, meter.rows(profile, wanted, at))
+        return _buffer(meter, profile, meter.rows(profile, wanted, at), wanted.columns)
     if index == 7:
         return axdr.u32(len(meter.rows(profile, Rows(), at)))
     values = {
@@ -177,17 +177,20 @@ def _capture_object(column: Attribute) -> Typed:
     return axdr.structure(axdr.u16(column.class_id), axdr.octets(column.name), axdr.i8(column.index), axdr.u16(0))
 
 
-def _rows_of(selection: Selection | None) -> Rows:
+def _rows_of(profile: SimProfile, selection: Selection | None) -> Rows:
     """Return what a decoded selection asks for; raises for a parameter of the wrong shape."""
     if selection is None:
         return Rows()
     if selection.selector == _BY_ENTRY:
-        first, last, *_ = selection.parameter
-        return Rows(first=int(first), last=int(last))
+        first, last, first_column, last_column = map(int, selection.parameter)
+        numbers = range(len(profile.columns) + 1)[max(first_column - 1, 0) : last_column or None]
+        return Rows(first=first, last=last, columns=tuple(numbers))
     if selection.selector != _BY_RANGE:
         raise ValueError
-    _, start, end, _ = selection.parameter
-    return Rows(_moment(start) or 0, _moment(end))
+    _, start, end, chosen = selection.parameter
+    known = [(CLOCK_CLASS, CLOCK, 2), *((column.class_id, column.name, column.index) for column in profile.columns)]
+    columns = tuple(known.index(tuple(column[:3])) for column in chosen) or None
+    return Rows(_moment(start) or 0, _moment(end), columns=columns)
 
 
 def _moment(value: Any) -> int | None:
@@ -196,19 +199,18 @@ def _moment(value: Any) -> int | None:
     return date_time.utc()
 
 
-def _buffer(meter: SimMeter, profile: SimProfile, times: Sequence[int]) -> Typed:
+def _buffer(meter: SimMeter, profile: SimProfile, times: Sequence[int], columns: tuple[int, ...] | None) -> Typed:
     """Return the rows of `times`, clock first; a compressed meter sends null for what repeats, or is one period on."""
     rows = []
     last_at = 0
     last: list[Typed] = []
     for at in times:
-        values = [_typed(meter, column, at) for column in profile.columns]
+        values = [axdr.date_time(DateTime.from_utc(at)), *(_typed(meter, column, at) for column in profile.columns)]
         shown = values
-        stamp = axdr.date_time(DateTime.from_utc(at))
         if meter.plate.compressed and last:
             shown = [axdr.null() if now == before else now for now, before in zip(values, last, strict=True)]
             if at - last_at == profile.period:
-                stamp = axdr.null()
-        rows.append(axdr.structure(stamp, *shown))
+                shown[0] = axdr.null()
+        rows.append(axdr.structure(*(shown if columns is None else (shown[number] for number in columns))))
         last_at, last = at, values
     return axdr.array(*rows)

@@ -214,12 +214,10 @@ class ServerAssociation:
                 return ActionResponse(self._invoke(request, at))
 
     def _read(self, item: Get, at: int) -> axdr.Typed | AccessError:
-        name = item.attribute.name
-        if self._access is PUBLIC and name not in _PUBLIC_OBJECTS:
+        if self._access is PUBLIC and item.attribute.name not in _PUBLIC_OBJECTS:
             return objects.READ_WRITE_DENIED
         result = objects.read(self._meter, item.attribute, at, item.selection)
         if not isinstance(result, AccessError):
-            self._meter.served[name] += 1
             self._meter.give(item.attribute, result)
         return result
 

@@ -3,6 +3,7 @@
 What they mean is `dcu.config`'s; the meters are `sim.fleet`'s.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from json import dumps
@@ -27,6 +28,9 @@ TIMETABLE: Mapping[str, Mapping[str, str]] = {
 }
 
 _AUTHENTICATIONS = {Authentication.NONE: "none", Authentication.LLS: "lls", Authentication.HLS_GMAC: "hls-gmac"}
+
+#: Names, paths, addresses and durations.
+_BARE = re.compile(r"[A-Za-z/][A-Za-z0-9_./:-]*[A-Za-z0-9]|[0-9]{1,6}(ms|s|m|h|d)")
 
 #: What one entry of the file may hold; numbers and truth values are written bare.
 Word = str | int | bool
@@ -103,5 +107,9 @@ def _secrets(keys: Keys) -> dict[str, Word]:
 
 
 def _flow(words: Mapping[str, Word]) -> str:
-    """Return a YAML flow mapping; JSON's words are YAML's, and quoting each text spares asking which needs it."""
-    return "{" + ", ".join(f"{key}: {dumps(value)}" for key, value in words.items()) + "}"
+    return "{" + ", ".join(f"{key}: {_word(value)}" for key, value in words.items()) + "}"
+
+
+def _word(value: Word) -> str:
+    """Return `value` as YAML: a text bare where nobody can take it for something else, otherwise as in JSON."""
+    return value if isinstance(value, str) and _BARE.fullmatch(value) else dumps(value)
