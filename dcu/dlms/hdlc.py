@@ -242,19 +242,18 @@ class Parameters:
     receive_window: int = 1
 
     def to_bytes(self) -> bytes:
-        """Return the information field of SNRM or UA, empty for the defaults (clause 6.4.4.4.3.2)."""
-        if self == Parameters():
-            return b""
+        """Return the information field of SNRM or UA, without what has its default (clause 6.4.4.4.3.2)."""
         body = b"".join(
             bytes((tag, size)) + value.to_bytes(size)
-            for tag, size, value in (
-                (5, 1 + (self.transmit > 0xFF), self.transmit),
-                (6, 1 + (self.receive > 0xFF), self.receive),
-                (7, 4, self.transmit_window),
-                (8, 4, self.receive_window),
+            for tag, size, value, default in (
+                (5, 1 + (self.transmit > 0xFF), self.transmit, 128),
+                (6, 1 + (self.receive > 0xFF), self.receive, 128),
+                (7, 4, self.transmit_window, 1),
+                (8, 4, self.receive_window, 1),
             )
+            if value != default
         )
-        return _PARAMETERS + bytes((len(body),)) + body
+        return _PARAMETERS + bytes((len(body),)) + body if body else b""
 
     @classmethod
     def from_bytes(cls, field: bytes) -> "Parameters":

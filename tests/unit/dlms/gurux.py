@@ -1,4 +1,4 @@
-"""The second view: gurux-dlms clients set up like ours, and what they would write. Our encodings must agree with theirs."""
+"""The second view: gurux-dlms clients set up like ours, and what they would write in our place."""
 
 from collections.abc import Iterable
 
@@ -50,11 +50,7 @@ def ciphered(counter: int = 5) -> GXDLMSSecureClient:
 
 def written(messages: Iterable[bytes | list[bytes]]) -> list[bytes]:
     """The messages as bytes, however deep gurux nests them."""
-    return [
-        bytes(part)
-        for message in messages
-        for part in (message if isinstance(message, list) else [message])
-    ]
+    return [bytes(part) for message in messages for part in (message if isinstance(message, list) else [message])]
 
 
 assert int(SERVICES).bit_count() == int(CONFORMANCE).bit_count()

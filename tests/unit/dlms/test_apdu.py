@@ -93,8 +93,8 @@ def test_gurux_selects_a_range_the_same() -> None:
     start, end = 1_767_225_600, 1_767_312_000
     theirs = written(client().readRowsByRange(profile, GXDateTime(utc(start)), GXDateTime(utc(end))))[0]
     # gurux leaves the weekday open; we state it
-    limits = [axdr.date_time(DateTime.from_utc(at)._replace(weekday=0xFF)) for at in (start, end)]
-    assert theirs == encode_request(Get(PROFILE, by_range(CLOCK, *limits)), 1)
+    first, last = (axdr.date_time(DateTime.from_utc(at)._replace(weekday=0xFF)) for at in (start, end))
+    assert theirs == encode_request(Get(PROFILE, by_range(CLOCK, first, last)), 1)
 
 
 def test_gurux_writes_the_same() -> None:

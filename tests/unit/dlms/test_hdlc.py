@@ -129,7 +129,7 @@ def test_the_buffer_is_bounded() -> None:
 def test_parameters() -> None:
     assert Parameters.from_bytes(b"") == Parameters(128, 128, 1, 1)
     offer = Parameters(2030, 200, 1, 7)
-    assert offer.to_bytes().hex() == "818013" + "050207ee" + "0601c8" + "070400000001" + "080400000007"
+    assert offer.to_bytes().hex() == "81800d" + "050207ee" + "0601c8" + "080400000007"
     assert Parameters.from_bytes(offer.to_bytes()) == offer
     assert Parameters().to_bytes() == b""
 
@@ -145,7 +145,9 @@ def test_more_than_the_standard_allows_is_cut_to_it() -> None:
     assert Parameters.from_bytes(bytes.fromhex("81800e0502ffff0602ffff0701090801 09")) == Parameters(2030, 2030, 7, 7)
 
 
-@pytest.mark.parametrize("field", ["8180", "818103050180", "81800305028 0", "8180030501 10", "818003070100", "81800205"])
+@pytest.mark.parametrize(
+    "field", ["8180", "818103050180", "81800305028 0", "8180030501 10", "818003070100", "81800205"]
+)
 def test_malformed_parameters(field: str) -> None:
     with pytest.raises(MeterError, match="parameters"):
         Parameters.from_bytes(bytes.fromhex(field.replace(" ", "")))

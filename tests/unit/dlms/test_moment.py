@@ -1,6 +1,6 @@
 """Twelve octets, the second they mean, and the seconds they cannot mean."""
 
-import datetime
+import datetime as dt
 
 import pytest
 
@@ -9,7 +9,7 @@ from dcu.errors import MeterError
 
 # 2026-01-31 12:00:00 in Berlin, winter time: one hour before UTC, so deviation -60.
 BERLIN = bytes.fromhex("07ea011f060c000000ffc400")
-NOON_UTC = int(datetime.datetime(2026, 1, 31, 11, tzinfo=datetime.UTC).timestamp())
+NOON_UTC = int(dt.datetime(2026, 1, 31, 11, tzinfo=dt.UTC).timestamp())
 
 
 def test_local_time_is_utc_minus_deviation() -> None:
@@ -21,7 +21,7 @@ def test_local_time_is_utc_minus_deviation() -> None:
 
 
 def test_time_goes_on_after_2038() -> None:
-    seconds = int(datetime.datetime(2041, 6, 1, tzinfo=datetime.UTC).timestamp())
+    seconds = int(dt.datetime(2041, 6, 1, tzinfo=dt.UTC).timestamp())
     assert seconds > 2**31
     assert DateTime.from_utc(seconds, 330).utc() == seconds
 

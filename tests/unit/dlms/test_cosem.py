@@ -1,0 +1,143 @@
+"""Scalers, columns and profile rows: compressed rows complete themselves, bad rows cost only themselves."""
+
+from typing import Any
+
+import pytest
+
+from dcu.dlms.axdr import BitString, DateTime
+from dcu.dlms.cosem import (
+    UNITS,
+    clock_column,
+    decode_capture_objects,
+    decode_scaler_unit,
+    plain,
+    profile_rows,
+    value_columns,
+)
+from dcu.errors import MeterError
+from dcu.model import Column
+
+CLOCK = Column(8, b"\x00\x00\x01\x00\x00\xff")
+STATUS = Column(1, b"\x00\x00\x60\x0a\x01\xff")
+ENERGY = Column(3, b"\x01\x00\x01\x08\x00\xff")
+COLUMNS = (CLOCK, STATUS, ENERGY)
+NOON = 1_800_000_000
+BAD_TIME = b"\xff" * 12
+
+
+def at(seconds: int, status: int = 0) -> bytes:
+    return DateTime.from_utc(seconds, -60, status).to_bytes()
+
+
+def test_scaler_and_unit() -> None:
+    assert decode_scaler_unit([-3, 30]) == (-3, 30)
+    assert UNITS[30] == "Wh"
+
+
+@pytest.mark.parametrize("value", [None, 5, [], [1], [1, 2, 3], ["a", 30], [-129, 30], [0, 256], [0, None]])
+def test_no_scaler_and_unit(value: Any) -> None:
+    with pytest.raises(MeterError, match="scaler"):
+        decode_scaler_unit(value)
+
+
+def test_capture_objects() -> None:
+    captured = [[8, CLOCK.name, 2, 0], [3, ENERGY.name, 2, 1]]
+    assert decode_capture_objects(captured) == (CLOCK, Column(3, ENERGY.name, 2, 1, 0, 255))
+
+
+@pytest.mark.parametrize("value", [None, 7, [7], [[8, b"short", 2, 0]], [[8, CLOCK.name, 2]], [[8] * 4], [[]] * 129])
+def test_no_capture_objects(value: Any) -> None:
+    with pytest.raises(MeterError, match="capture object"):
+        decode_capture_objects(value)
+
+
+def test_the_clock_is_taken_out() -> None:
+    assert clock_column((STATUS, CLOCK)) == 1
+    assert clock_column((STATUS, Column(8, CLOCK.name, 3))) is None
+    assert value_columns(COLUMNS) == (STATUS, ENERGY)
+
+
+def test_rows() -> None:
+    rows, bad = profile_rows([[at(NOON), 0, 100], [at(NOON + 900, 0x80), 8, 101]], COLUMNS, 900)
+    assert rows == [(NOON, 0, (0, 100)), (NOON + 900, 0x80, (8, 101))]
+    assert not bad
+
+
+def test_a_date_time_with_its_own_tag() -> None:
+    assert profile_rows([[DateTime.from_utc(NOON), 0, 1]], COLUMNS, None)[0] == [(NOON, 0, (0, 1))]
+
+
+def test_null_repeats_the_value_and_advances_the_time() -> None:
+    buffer = [[at(NOON, 0x80), 0, 100], [None, None, 101], [None, None, None], [at(NOON + 3600), 1, None]]
+    assert profile_rows(buffer, COLUMNS, 900) == (
+        [
+            (NOON, 0x80, (0, 100)),
+            (NOON + 900, 0x80, (0, 101)),
+            (NOON + 1800, 0x80, (0, 101)),
+            (NOON + 3600, 0, (1, 101)),
+        ],
+        0,
+    )
+
+
+def test_null_in_the_first_row_is_no_value() -> None:
+    assert profile_rows([[at(NOON), 0, None]], COLUMNS, 900) == ([(NOON, 0, (0, None))], 0)
+
+
+def test_a_row_of_another_width_costs_itself_and_what_refers_to_it() -> None:
+    buffer = [[at(NOON), 0, 1], [at(NOON + 900), 0], [at(NOON + 1800), 0, None], [None, 0, 3], [at(NOON + 3600), 0, 4]]
+    assert profile_rows(buffer, COLUMNS, 900) == (
+        [(NOON, 0, (0, 1)), (NOON + 2700, 0, (0, 3)), (NOON + 3600, 0, (0, 4))],
+        2,
+    )
+
+
+def test_a_bad_time_costs_its_row_but_not_its_values() -> None:
+    buffer = [
+        [BAD_TIME, 7, 1],
+        [None, 0, 2],
+        [at(NOON), None, 3],
+        [b"short", 0, 4],
+        ["text", 0, 5],
+        [at(NOON), 0, None],
+    ]
+    assert profile_rows(buffer, COLUMNS, 900) == ([(NOON, 0, (0, 3)), (NOON, 0, (0, 5))], 4)
+
+
+@pytest.mark.parametrize("period", [None, 0])
+def test_without_a_period_a_null_time_is_unknown(period: int | None) -> None:
+    assert profile_rows([[at(NOON), 0, 1], [None, 0, 2]], COLUMNS, period) == ([(NOON, 0, (0, 1))], 1)
+
+
+@pytest.mark.parametrize("buffer", [None, 5, {}])
+def test_no_rows(buffer: Any) -> None:
+    with pytest.raises(MeterError, match="rows"):
+        profile_rows(buffer, COLUMNS, 900)
+
+
+def test_no_clock() -> None:
+    with pytest.raises(MeterError, match="clock"):
+        profile_rows([], (STATUS,), 900)
+
+
+def test_rows_that_are_no_rows() -> None:
+    assert profile_rows([5, None, [], b"abc"], COLUMNS, 900) == ([], 4)
+
+
+@pytest.mark.parametrize(
+    ("value", "stored"),
+    [
+        (5, 5),
+        (None, None),
+        (True, True),
+        (1.5, 1.5),
+        ("text", "text"),
+        (b"\x01", b"\x01"),
+        (BitString(5, 4), "0101"),
+        (DateTime.from_utc(NOON), DateTime.from_utc(NOON).to_bytes()),
+        ([1, [b"\x0a", None]], '[1,["0a",null]]'),
+    ],
+)
+def test_what_a_capture_stores(value: Any, stored: Any) -> None:
+    assert plain(value) == stored
+    assert profile_rows([[at(NOON), value, 1]], COLUMNS, 900)[0] == [(NOON, 0, (stored, 1))]

@@ -1,0 +1,251 @@
+"""The HDLC state table from the client's side: every state, segments both ways, and what is ignored or refused."""
+
+import pytest
+
+from dcu.dlms import hdlc
+from dcu.dlms.hdlc import Frame, FrameReader, Parameters, ServerAddress
+from dcu.dlms.hdlc_link import MAX_APDU, MAX_POLLS, HdlcLink
+from dcu.dlms.link import NEED_DATA, ApduReceived, LinkClosed, LinkOpened, Transmit
+from dcu.errors import MeterError
+
+CLIENT = hdlc.client_address(2)
+METER = ServerAddress(1, 17).to_bytes()
+
+
+def frame_of(octets: bytes) -> Frame:
+    reader = FrameReader()
+    reader.receive_data(octets)
+    frame = reader.next_frame()
+    assert frame is not None
+    return frame
+
+
+def say(link: HdlcLink, kind: int, payload: bytes = b"", *, send: int = 0, receive: int = 0, **more: bool) -> None:
+    """Let the meter say one frame."""
+    segmented = more.pop("segmented", False)
+    control = hdlc.control(kind, send=send, receive=receive, **more)
+    link.receive_data(hdlc.encode_frame(CLIENT, METER, control, payload, segmented=segmented))
+
+
+def opened(granted: Parameters | None = None) -> HdlcLink:
+    link = HdlcLink(2, ServerAddress(1, 17))
+    snrm = frame_of(link.open())
+    assert (snrm.destination, snrm.source, snrm.kind) == (METER, CLIENT, hdlc.SNRM)
+    say(link, hdlc.UA, (granted or Parameters(2030, 2030)).to_bytes())
+    assert link.next_event() == LinkOpened()
+    return link
+
+
+def test_one_frame_each_way() -> None:
+    link = opened()
+    request = frame_of(link.send(b"request"))
+    assert (request.kind, request.send, request.receive, request.final) == (hdlc.I, 0, 0, True)
+    assert request.payload == b"\xe6\xe6\x00request"
+    assert link.next_event() == NEED_DATA
+    say(link, hdlc.I, b"\xe6\xe7\x00answer", receive=1)
+    assert link.next_event() == ApduReceived(b"answer")
+    second = frame_of(link.send(b"second"))
+    assert (second.send, second.receive) == (1, 1)
+
+
+def test_sequence_numbers_wrap() -> None:
+    link = opened()
+    for number in range(20):
+        request = frame_of(link.send(b"request"))
+        assert (request.send, request.receive) == (number & 7, number & 7)
+        say(link, hdlc.I, b"\xe6\xe7\x00answer", send=number & 7, receive=number + 1 & 7)
+        assert link.next_event() == ApduReceived(b"answer")
+
+
+def test_an_empty_ua_means_128_octets() -> None:
+    link = opened(Parameters())
+    request = frame_of(link.send(bytes(200)))
+    assert (len(request.payload), request.segmented) == (128, True)
+
+
+def test_a_long_request_goes_out_in_segments() -> None:
+    link = opened(Parameters(2030, 64))
+    apdu = bytes(range(150))
+    first = frame_of(link.send(apdu))
+    say(link, hdlc.RR, receive=1)
+    event = link.next_event()
+    assert isinstance(event, Transmit)
+    second = frame_of(event.data)
+    say(link, hdlc.RR, receive=2)
+    event = link.next_event()
+    assert isinstance(event, Transmit)
+    third = frame_of(event.data)
+    assert first.payload + second.payload + third.payload == b"\xe6\xe6\x00" + apdu
+    assert [part.segmented for part in (first, second, third)] == [True, True, False]
+    assert [part.send for part in (first, second, third)] == [0, 1, 2]
+    say(link, hdlc.I, b"\xe6\xe7\x00ok", receive=3)
+    assert link.next_event() == ApduReceived(b"ok")
+
+
+def test_a_long_answer_comes_in_segments() -> None:
+    link = opened()
+    link.send(b"request")
+    say(link, hdlc.I, b"\xe6\xe7\x00one", send=0, receive=1, segmented=True)
+    event = link.next_event()
+    assert isinstance(event, Transmit)
+    ready = frame_of(event.data)
+    assert (ready.kind, ready.receive, ready.final) == (hdlc.RR, 1, True)
+    say(link, hdlc.I, b"two", send=1, receive=1)
+    assert link.next_event() == ApduReceived(b"onetwo")
+
+
+def test_a_window_is_acknowledged_at_its_end() -> None:
+    link = opened(Parameters(2030, 2030, 3, 1))
+    link.send(b"request")
+    say(link, hdlc.I, b"\xe6\xe7\x00one", send=0, receive=1, segmented=True, final=False)
+    say(link, hdlc.I, b"two", send=1, receive=1, segmented=True, final=True)
+    event = link.next_event()
+    assert isinstance(event, Transmit)
+    assert frame_of(event.data).receive == 2
+    say(link, hdlc.I, b"three", send=2, receive=1)
+    assert link.next_event() == ApduReceived(b"onetwothree")
+
+
+def test_a_meter_that_needs_time_is_polled_but_not_for_ever() -> None:
+    link = opened()
+    link.send(b"request")
+    for number in range(MAX_POLLS):
+        say(link, hdlc.RR if number else hdlc.RNR, receive=1)
+        event = link.next_event()
+        assert isinstance(event, Transmit)
+        assert frame_of(event.data).kind == hdlc.RR
+    say(link, hdlc.RNR, receive=1)
+    with pytest.raises(MeterError, match="put off"):
+        link.next_event()
+
+
+def test_close() -> None:
+    link = opened()
+    assert frame_of(link.close()).kind == hdlc.DISC
+    say(link, hdlc.UA)
+    assert link.next_event() == LinkClosed()
+    assert link.close() == b""
+
+
+@pytest.mark.parametrize("answer", [hdlc.UA, hdlc.DM])
+def test_a_link_that_was_gone_is_closed_too(answer: int) -> None:
+    link = opened()
+    link.close()
+    say(link, answer)
+    assert link.next_event() == LinkClosed()
+
+
+def test_frames_between_others_are_ignored() -> None:
+    link = opened()
+    request = link.send(b"request")
+    link.receive_data(request)  # our own echo
+    control = hdlc.control(hdlc.I, receive=1)
+    for destination, source in (
+        (CLIENT, ServerAddress(1, 18).to_bytes()),
+        (CLIENT, ServerAddress(2, 17).to_bytes()),
+        (CLIENT, ServerAddress(1, 17, 4).to_bytes()),
+        (hdlc.client_address(1), METER),
+    ):
+        link.receive_data(hdlc.encode_frame(destination, source, control, b"\xe6\xe7\x00wrong"))
+    assert link.next_event() == NEED_DATA
+    assert link.ignored == 5
+    say(link, hdlc.I, b"\xe6\xe7\x00right", receive=1)
+    assert link.next_event() == ApduReceived(b"right")
+
+
+def test_a_late_answer_is_not_taken_for_the_link_being_opened() -> None:
+    link = HdlcLink(2, ServerAddress(1, 17))
+    link.open()
+    say(link, hdlc.I, b"\xe6\xe7\x00late")
+    assert link.next_event() == NEED_DATA
+    say(link, hdlc.UA)
+    assert link.next_event() == LinkOpened()
+
+
+def test_damage_is_counted() -> None:
+    link = opened()
+    link.receive_data(hdlc.encode_frame(CLIENT, METER, hdlc.control(hdlc.UA))[:-3] + b"\x00\x00\x7e")
+    assert link.next_event() == NEED_DATA
+    assert link.rejected == 1
+
+
+def test_a_repeated_frame_is_not_an_answer() -> None:
+    link = opened()
+    link.send(b"first")
+    say(link, hdlc.I, b"\xe6\xe7\x00one", send=0, receive=1)
+    link.next_event()
+    link.send(b"second")
+    say(link, hdlc.I, b"\xe6\xe7\x00one", send=0, receive=1)
+    assert link.next_event() == NEED_DATA
+    say(link, hdlc.I, b"\xe6\xe7\x00two", send=1, receive=2)
+    assert link.next_event() == ApduReceived(b"two")
+
+
+@pytest.mark.parametrize(
+    ("send", "receive", "payload"),
+    [
+        (1, 1, b"\xe6\xe7\x00lost one"),
+        (0, 0, b"\xe6\xe7\x00before our request"),
+        (0, 2, b"\xe6\xe7\x00acknowledges what we never sent"),
+        (0, 1, b""),
+        (0, 1, b"\xe6\xe6\x00command"),
+        (0, 1, b"no header"),
+    ],
+)
+def test_answers_that_break_the_rules(send: int, receive: int, payload: bytes) -> None:
+    link = opened()
+    link.send(b"request")
+    say(link, hdlc.I, payload, send=send, receive=receive)
+    with pytest.raises(MeterError, match="HDLC"):
+        link.next_event()
+    with pytest.raises(RuntimeError):
+        link.send(b"more")
+    say(link, hdlc.I, b"\xe6\xe7\x00too late", receive=1)
+    assert link.next_event() == NEED_DATA
+    assert frame_of(link.close()).kind == hdlc.DISC
+
+
+@pytest.mark.parametrize("kind", [hdlc.DM, hdlc.FRMR, hdlc.REJ])
+def test_refusals_by_the_meter(kind: int) -> None:
+    link = opened()
+    link.send(b"request")
+    say(link, kind)
+    with pytest.raises(MeterError, match="the meter"):
+        link.next_event()
+
+
+def test_a_segment_acknowledged_out_of_turn() -> None:
+    link = opened(Parameters())
+    link.send(bytes(300))
+    say(link, hdlc.RR, receive=0)
+    with pytest.raises(MeterError, match="acknowledged"):
+        link.next_event()
+
+
+def test_a_meter_that_does_not_open() -> None:
+    link = HdlcLink(2, ServerAddress(1, 17))
+    link.open()
+    say(link, hdlc.DM)
+    with pytest.raises(MeterError, match="disconnected"):
+        link.next_event()
+
+
+def test_impossible_parameters() -> None:
+    link = HdlcLink(2, ServerAddress(1, 17))
+    link.open()
+    say(link, hdlc.UA, b"\x81\x80\x03\x06\x01\x05")
+    with pytest.raises(MeterError, match="impossible"):
+        link.next_event()
+
+
+def test_the_answer_is_bounded() -> None:
+    link = opened()
+    link.send(b"request")
+    part = b"\xe6\xe7\x00".ljust(hdlc.MAX_INFO, b"x")
+    full = MAX_APDU // hdlc.MAX_INFO
+    for number in range(full):
+        say(link, hdlc.I, part, send=number & 7, receive=1, segmented=True)
+        assert isinstance(link.next_event(), Transmit)
+    say(link, hdlc.I, part, send=full & 7, receive=1, segmented=True)
+    with pytest.raises(MeterError, match="longer"):
+        link.next_event()
