@@ -29,7 +29,7 @@ log = structlog.get_logger()
 
 #: Seconds between two health messages, and for the last words of a clean stop.
 HEALTH_PERIOD = 60.0
-STOP_TIMEOUT = 2.0
+STOP_TIMEOUT = 1.5
 
 #: Who journals a command: (topic, payload). It returns when the command is safe; then the broker may forget it.
 OnCommand = Callable[[str, bytes], Awaitable[None]]
@@ -100,9 +100,8 @@ class Deliver:
     async def _greet(self, link: Link) -> None:
         """Subscribe, then birth: who reads `online` may send commands."""
         await link.subscribe(*self.uplink.topics.subscriptions)
-        streams = {stream: await self.store.next_seq(stream) for stream in await self.store.streams()}
-        now = self.clock.now()
-        await link.publish(self._state(self.envelopes.birth(now, streams, await self.store.pending(), link.version)))
+        now, streams, pending = self.clock.now(), await self.store.streams(), await self.store.pending()
+        await link.publish(self._state(self.envelopes.birth(now, streams, pending, link.version)))
         figures = self.figures
         figures.connected, figures.since, figures.mqtt, figures.error = True, now, link.version, None
         figures.connections += 1
@@ -123,7 +122,9 @@ class Deliver:
                 group.create_task(self._listen(link))
                 group.create_task(self._report(link))
                 group.create_task(sending.follow())
-                group.create_task(sending.run(group))
+                # In the body, not as a fourth task: only so does the group settle its own cancelling of this task,
+                # which `_end_if_cancelled` relies on (Python 3.11).
+                await sending.run(group)
         except* UplinkError:
             self._strikes.blame(sending.oldest)
             raise

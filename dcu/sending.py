@@ -60,8 +60,8 @@ class Outbox(Protocol):
     #: Set after a commit that added something to deliver.
     fresh: asyncio.Event
 
-    async def streams(self) -> Sequence[str]:
-        """Streams that were ever stored."""
+    async def streams(self) -> Mapping[str, int]:
+        """Streams that were ever stored, each with the number its next block will bear."""
 
     async def unacknowledged(self, stream: str) -> Sequence[Block]:
         """Blocks allotted and not acknowledged, oldest first; no more than once were under way together."""
@@ -71,9 +71,6 @@ class Outbox(Protocol):
 
     async def acknowledge(self, stream: str, seq: int) -> None:
         """The broker has this block; in any order."""
-
-    async def next_seq(self, stream: str) -> int:
-        """Number the next block of `stream` will bear."""
 
     async def pending(self) -> Mapping[str, int]:
         """Rows per stream not yet acknowledged."""

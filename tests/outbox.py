@@ -42,8 +42,8 @@ class MemoryOutbox:
             self.rows.setdefault(stream, []).append(item)  # type: ignore[arg-type]
         self.fresh.set()
 
-    async def streams(self) -> Sequence[str]:
-        return list(self.rows)
+    async def streams(self) -> Mapping[str, int]:
+        return {stream: self.numbers[stream] for stream in self.rows}
 
     async def unacknowledged(self, stream: str) -> Sequence[Block]:
         return [self.allotted[stream][seq] for seq in sorted(self.allotted[stream])]
@@ -64,9 +64,6 @@ class MemoryOutbox:
     async def acknowledge(self, stream: str, seq: int) -> None:
         del self.allotted[stream][seq]
         self.acknowledged.append((stream, seq))
-
-    async def next_seq(self, stream: str) -> int:
-        return self.numbers[stream]
 
     async def pending(self) -> Mapping[str, int]:
         return {

@@ -7,6 +7,8 @@ by the library, a dial that can be cancelled, a close that never waits. Settings
 import asyncio
 import contextlib
 import socket
+import ssl
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,8 +27,8 @@ MAX_QUEUED_IN = 100
 DIAL_TIMEOUT = 10.0
 
 
-class ClosedBeforeConnackError(aiomqtt.MqttError):
-    """The broker hung up instead of answering CONNECT; many do so with a protocol version they do not know."""
+class NoConnackError(aiomqtt.MqttError):
+    """The broker hung up or kept silent at CONNECT; many do so with a protocol version they do not know."""
 
 
 class PubackRefusedError(aiomqtt.MqttError):
@@ -51,6 +53,7 @@ class Client(aiomqtt.Client):
         self.granted = Granted()
         self._acknowledgements: dict[int, asyncio.Future[None]] = {}
         self._client.manual_ack_set(True)
+        self._disconnected.add_done_callback(self._lost)
 
     async def open(self) -> None:
         """Connect. Raises OSError or MqttError; leaves nothing behind, also when cancelled."""
@@ -60,16 +63,23 @@ class Client(aiomqtt.Client):
         vars(self._client)["_create_socket_connection"] = lambda: line
         try:
             await self.__aenter__()
-        except BaseException:
+            self._require_socket()
+        except BaseException as error:
+            silent = type(error) is aiomqtt.MqttError and self._client.socket() is not None
             with contextlib.suppress(OSError):
                 guard.shutdown(socket.SHUT_RDWR)
             self._connected.cancel()
             self.close()
             line.close()
+            if silent:
+                raise NoConnackError("no CONNACK in time") from error
             raise
         finally:
             guard.close()
-        self._disconnected.add_done_callback(self._lost)
+
+    def _require_socket(self) -> None:
+        if self._client.socket() is None:
+            raise aiomqtt.MqttError("connection lost right after CONNACK")
 
     def close(self) -> None:
         """Say DISCONNECT if the socket takes it at once, and drop the connection."""
@@ -111,9 +121,9 @@ class Client(aiomqtt.Client):
         properties: Properties | None = None,
     ) -> None:
         if not self._connected.done():
-            self._connected.set_exception(ClosedBeforeConnackError("connection closed before CONNACK"))
-            return
-        super()._on_disconnect(client, userdata, flags, reason_code, properties)
+            self._connected.set_exception(NoConnackError("connection closed before CONNACK"))
+        elif not self._connected.cancelled():
+            super()._on_disconnect(client, userdata, flags, reason_code, properties)
 
     def _on_publish(
         self,
@@ -138,15 +148,48 @@ class Client(aiomqtt.Client):
             if not acknowledgement.done():
                 acknowledgement.set_exception(aiomqtt.MqttError(f"connection lost: {cause}"))
 
-    async def _misc_loop(self) -> None:
-        # paho collects whatever length a packet announces, up to 256 MB; here is the bound it lacks.
-        while self._client.loop_misc() == paho.MQTT_ERR_SUCCESS:
+    def _on_socket_open(self, client: paho.Client, userdata: Any, sock: socket.socket) -> None:  # noqa: ARG002 - paho's
+        # Called in the connecting thread. The loop may have closed the socket by the time it looks, and its number
+        # may already belong to another: aiomqtt would watch that one.
+        def watch() -> None:
+            if client.socket() is sock:
+                self._loop.add_reader(sock.fileno(), self._read)
+                self._misc_task = self._loop.create_task(self._misc_loop())
+
+        self._loop.call_soon_threadsafe(watch)
+
+    def _on_socket_register_write(self, client: paho.Client, userdata: Any, sock: socket.socket) -> None:  # noqa: ARG002
+        def watch() -> None:
+            if client.socket() is sock:
+                self._loop.add_writer(sock.fileno(), self._write)
+
+        self._loop.call_soon_threadsafe(watch)
+
+    def _read(self) -> None:
+        with self._ending():
+            self._client.loop_read()
+            # What TLS has already decrypted makes no socket readable.
+            while isinstance(line := self._client.socket(), ssl.SSLSocket) and line.pending():
+                self._client.loop_read()
+            # paho collects whatever length a packet announces, up to 256 MB; here is the bound it lacks.
             if self._client._in_packet["remaining_length"] > MAX_PACKET_IN:  # noqa: SLF001 - nowhere public
-                self._client._sock_close()  # noqa: SLF001 - as above
-                if not self._disconnected.done():
-                    self._disconnected.set_exception(aiomqtt.MqttError("the broker sends an oversized packet"))
-                return
-            await asyncio.sleep(1)
+                raise aiomqtt.MqttError(f"the broker sends a packet of more than {MAX_PACKET_IN} octets")
+
+    def _write(self) -> None:
+        with self._ending():
+            self._client.loop_write()
+
+    @contextlib.contextmanager
+    def _ending(self) -> Iterator[None]:
+        """Whatever goes wrong in paho's loop ends this connection, and only this."""
+        try:
+            yield
+        except Exception as error:  # noqa: BLE001 - a socket error, or what a broker's nonsense raised in a callback
+            self._client._sock_close()  # noqa: SLF001 - as in `close`
+            for ending in (self._connected, self._disconnected):
+                if not ending.done():
+                    ending.set_exception(aiomqtt.MqttError(str(error)))
+                    break
 
 
 async def dial(host: str, port: int) -> socket.socket:

@@ -7,7 +7,6 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
-from itertools import product
 from typing import Any
 
 import aiomqtt
@@ -17,7 +16,7 @@ from paho.mqtt.properties import Properties
 
 from dcu.config import UplinkSettings
 from dcu.errors import UplinkError
-from dcu.uplink.client import MAX_PACKET_IN, Client, ClosedBeforeConnackError, PubackRefusedError
+from dcu.uplink.client import MAX_PACKET_IN, Client, NoConnackError, PubackRefusedError
 from dcu.uplink.tls import tls_context
 from dcu.uplink.topics import Topics
 
@@ -135,6 +134,8 @@ class Uplink:
     async def connect(self, will: Outgoing) -> AsyncIterator[Link]:
         """Connect with `will` left at the broker: MQTT 5 when it speaks it, else 3.1.1; retained when it can.
 
+        What a broker could not do, and connected without, is not asked of it again.
+
         Raises UplinkError when there is no connection to be had. Ends with DISCONNECT, so that the will is not sent.
         """
         with _translated():
@@ -147,6 +148,7 @@ class Uplink:
 
     async def _open(self, will: Outgoing) -> tuple[Client, int, bool]:
         failure = UplinkError("no protocol version left to try")
+        passed: list[tuple[int, bool]] = []
         for version, retain in self._choices():
             if (version, retain) in self._unsupported:
                 continue
@@ -158,18 +160,21 @@ class Uplink:
                 failure = error
                 if not self._concedes(error.__cause__, version):
                     break
+                passed.append((version, retain))
             else:
+                self._unsupported |= set(passed)
                 return client, version, retain
         raise failure
 
     def _choices(self) -> list[tuple[int, bool]]:
         versions = {"auto": (5, 3), "5": (5,), "3": (3,)}[self.settings.mqtt_version]
-        return list(product(versions, (True, False) if self.settings.retain else (False,)))
+        retains = (True, False) if self.settings.retain else (False,)
+        return [(version, retain) for retain in retains for version in versions]
 
     def _concedes(self, cause: BaseException | None, version: int) -> bool:
-        """Whether another choice may succeed. What the broker names is remembered; a bare hang-up is not."""
+        """Whether another choice may succeed, given why `version` did not."""
         if not isinstance(cause, MqttConnectError):
-            return isinstance(cause, ClosedBeforeConnackError)
+            return isinstance(cause, NoConnackError)
         code = _code(cause.rc)
         if code in _UNSUPPORTED_VERSION:
             self._unsupported |= {(version, True), (version, False)}

@@ -10,6 +10,7 @@ from dcu.errors import CommandRejected
 from dcu.messages.catalogue import CATALOGUE, LATEST
 from dcu.messages.commands import MAX_COMMAND, parse_command
 from dcu.messages.encoding import encode
+from dcu.model import Command
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
@@ -37,17 +38,19 @@ def judge(payload: bytes) -> None:
     try:
         command = parse_command(payload, door="mqtt", received=1.0)
     except CommandRejected as rejected:
-        refusal = rejected
+        refusal = encode({"reason": rejected.reason, "id": rejected.id})
     else:
-        refusal = None
-    if refusal is not None:
-        # A reason is answered and logged: it has to be writable and short.
-        assert len(encode({"reason": refusal.reason, "id": refusal.id})) < 500
-    else:
-        kind = CATALOGUE[command.name]
-        assert len(command.meters) in kind.meters
-        assert kind.check(command.args) == command.args
-        encode({"id": command.id, "args": command.args, "issued": command.issued, "expires": command.expires})
+        judge_accepted(command)
+        refusal = b""
+    # A reason is answered and logged: it has to be writable and short.
+    assert len(refusal) < 500
+
+
+def judge_accepted(command: Command) -> None:
+    kind = CATALOGUE[command.name]
+    assert len(command.meters) in kind.meters
+    assert kind.check(command.args) == command.args
+    encode({"id": command.id, "args": command.args, "issued": command.issued, "expires": command.expires})
 
 
 @given(st.binary(max_size=2 * MAX_COMMAND))

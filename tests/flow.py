@@ -1,0 +1,61 @@
+"""A delivering flow towards a real broker, over an outbox in memory; also as a process of its own that can be killed.
+
+`python -m tests.flow PORT ROWS` delivers ROWS captures and stays.
+"""
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+
+from dcu.clock import SystemClock
+from dcu.config import UplinkSettings
+from dcu.deliver import Deliver
+from dcu.messages.envelope import Envelopes
+from dcu.uplink import Backoff, Uplink
+from tests.outbox import NOON, MemoryOutbox, capture
+
+DCU = "DCU-0001"
+
+
+def make_flow(port: int, store: MemoryOutbox, commands: list[bytes] | None = None, **settings: object) -> Deliver:
+    received = commands if commands is not None else []
+
+    async def on_command(_: str, payload: bytes) -> None:
+        received.append(payload)
+
+    return Deliver(
+        store=store,
+        uplink=Uplink(UplinkSettings("127.0.0.1", DCU, port, **settings), DCU),  # type: ignore[arg-type]
+        envelopes=Envelopes(DCU, "b"),
+        clock=SystemClock(),
+        on_command=on_command,
+        backoff=Backoff(base=0.02, cap=0.1),
+    )
+
+
+@asynccontextmanager
+async def running(flow: Deliver) -> AsyncIterator[asyncio.Task[None]]:
+    task = asyncio.create_task(flow.run())
+    try:
+        yield task
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+def fill(store: MemoryOutbox, count: int, start: int = 0) -> None:
+    store.add(
+        *[capture(f"M{n % 100:04}", at=NOON + 900 * (n // 100), values=(n,)) for n in range(start, start + count)]
+    )
+
+
+async def main(port: int, rows: int) -> None:
+    store = MemoryOutbox()
+    fill(store, rows)
+    await make_flow(port, store).run()
+
+
+if __name__ == "__main__":
+    asyncio.run(main(int(sys.argv[1]), int(sys.argv[2])))

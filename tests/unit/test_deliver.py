@@ -1,0 +1,548 @@
+"""The flow up over a link in memory: what is sent when, and what happens when the link goes."""
+
+import asyncio
+import json
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, cast
+
+import pytest
+
+from dcu import deliver
+from dcu.config import UplinkSettings
+from dcu.deliver import Deliver
+from dcu.errors import StoreError, UplinkError
+from dcu.messages.envelope import Envelopes
+from dcu.model import Capture, CommandRecord, CommandState
+from dcu.sending import MAX_ASIDE, SUSPECT_AFTER, WINDOW_OCTETS
+from dcu.uplink import Backoff, Link, Outgoing, RefusedError, Topics
+from sim.headend import Tally
+from tests.outbox import FIRST_SEQ, NOON, MemoryOutbox, capture, record
+
+TOPICS = Topics("ami/v1", "DCU-1")
+
+
+class FixedClock:
+    def now(self) -> float:
+        return float(NOON)
+
+    def monotonic(self) -> float:
+        return asyncio.get_running_loop().time()
+
+    def trusted(self) -> bool:
+        return True
+
+
+@dataclass
+class Sent:
+    message: Outgoing
+    puback: asyncio.Future[None]
+
+    @property
+    def key(self) -> tuple[str, int]:
+        return self.body["stream"], self.body["seq"]
+
+    @property
+    def body(self) -> dict[str, Any]:
+        return cast("dict[str, Any]", json.loads(self.message.payload))
+
+
+class MemoryLink:
+    """Acknowledges by itself unless `holding`; `lose()` is the end of the connection."""
+
+    version = "5"
+
+    def __init__(self, window: int = 20, *, holding: bool = False, max_payload: int = 100_000) -> None:
+        self.window = window
+        self.max_payload = max_payload
+        self.holding = holding
+        self.filters: tuple[str, ...] = ()
+        self.sent: list[Sent] = []
+        self.acknowledged: list[bytes] = []
+        self.down: asyncio.Queue[bytes] = asyncio.Queue()
+        self.lost = asyncio.get_running_loop().create_future()
+        self.silent = False
+        self.refuses: Callable[[Outgoing], bool] = lambda _: False
+        self.breaks_after: int | None = None
+        self.breaks_at: Callable[[Outgoing], bool] = lambda _: False
+
+    async def publish(self, message: Outgoing) -> None:
+        puback = asyncio.get_running_loop().create_future()
+        sent = Sent(message, puback)
+        self.sent.append(sent)
+        if len(self.sent) == self.breaks_after or self.breaks_at(message):
+            self.lose()
+        if self.refuses(message):
+            raise RefusedError("not authorized")
+        if self.silent:
+            await asyncio.Event().wait()
+        if message.qos == 0 or not (self.lost.done() or (self.holding and message.topic != TOPICS.state)):
+            puback.set_result(None)
+        await asyncio.wait([puback, self.lost], return_when=asyncio.FIRST_COMPLETED)
+        if not puback.done():
+            raise UplinkError("connection lost")
+
+    async def subscribe(self, *filters: str) -> None:
+        self.filters = filters
+
+    async def messages(self) -> AsyncGenerator[Any, None]:
+        while True:
+            payload = asyncio.create_task(self.down.get())
+            try:
+                await asyncio.wait([payload, self.lost], return_when=asyncio.FIRST_COMPLETED)
+                if self.lost.done():
+                    raise UplinkError("connection lost")
+                yield Outgoing(TOPICS.command, payload.result())
+            finally:
+                payload.cancel()
+
+    def acknowledge(self, message: Any) -> None:
+        self.acknowledged.append(message.payload)
+
+    def lose(self) -> None:
+        if not self.lost.done():
+            self.lost.set_result(None)
+
+    @property
+    def blocks(self) -> list[Sent]:
+        return [sent for sent in self.sent if sent.message.topic not in {TOPICS.state, TOPICS.health}]
+
+    @property
+    def keys(self) -> list[tuple[str, int]]:
+        return [sent.key for sent in self.blocks]
+
+    def states(self) -> list[str]:
+        return [sent.body["state"] for sent in self.sent if sent.message.topic == TOPICS.state]
+
+
+@dataclass
+class MemoryUplink:
+    """Hands out the links it was given, then none."""
+
+    links: list[MemoryLink]
+    settings: UplinkSettings = field(default_factory=lambda: UplinkSettings("broker", "DCU-1"))
+    topics: Topics = TOPICS
+    wills: list[Outgoing] = field(default_factory=list)
+
+    @asynccontextmanager
+    async def connect(self, will: Outgoing) -> AsyncIterator[Link]:
+        self.wills.append(will)
+        if not self.links:
+            raise UplinkError("connection refused")
+        link = self.links.pop(0)
+        try:
+            yield cast("Link", link)
+        finally:
+            link.lose()
+
+
+@dataclass
+class Bench:
+    store: MemoryOutbox
+    deliver: Deliver
+    uplink: MemoryUplink
+    commands: list[bytes]
+
+
+def bench(*links: MemoryLink, store: MemoryOutbox | None = None) -> Bench:
+    commands: list[bytes] = []
+
+    async def on_command(_: str, payload: bytes) -> None:
+        commands.append(payload)
+
+    store = store or MemoryOutbox()
+    uplink = MemoryUplink(list(links))
+    flow = Deliver(
+        store=store,
+        uplink=uplink,
+        envelopes=Envelopes("DCU-1", "b"),
+        clock=FixedClock(),
+        on_command=on_command,
+        backoff=Backoff(base=1e-6, cap=1e-6),
+    )
+    return Bench(store, flow, uplink, commands)
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Let the tasks run; everything here is in memory, so turns of the loop are enough."""
+    for _ in range(10_000):
+        if condition():
+            return
+        await asyncio.sleep(0)
+    pytest.fail("did not come true")
+
+
+def acknowledged(store: MemoryOutbox, count: int) -> bool:
+    return len(store.acknowledged) == count
+
+
+def is_empty(store: MemoryOutbox) -> bool:
+    return store.empty
+
+
+def sent_blocks(link: MemoryLink, count: int) -> bool:
+    return len(link.blocks) == count
+
+
+async def settle() -> None:
+    for _ in range(200):
+        await asyncio.sleep(0)
+
+
+@asynccontextmanager
+async def running(flow: Deliver) -> AsyncIterator[asyncio.Task[None]]:
+    task = asyncio.create_task(flow.run())
+    try:
+        yield task
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+def rows(count: int, stream: str = "load0") -> list[Capture]:
+    return [capture(f"M{n:04}", stream, values=(n,)) for n in range(count)]
+
+
+async def test_birth_after_subscription_then_data_released_by_puback() -> None:
+    link = MemoryLink()
+    at = bench(link)
+    at.store.add(*rows(3))
+    async with running(at.deliver):
+        await until(lambda: at.store.empty)
+        assert link.filters == TOPICS.subscriptions
+        birth = link.sent[0]
+        assert birth.message.retain
+        assert birth.body["streams"] == {"load0": FIRST_SEQ}
+        assert birth.body["pending"] == {"load0": 3}
+        assert link.blocks[0].message.topic == "ami/v1/DCU-1/data/load0"
+        figures = at.deliver.figures
+        assert figures.connected
+        assert (figures.published, figures.acknowledged, figures.in_flight) == (1, 1, 0)
+    (will,) = at.uplink.wills
+    assert (will.topic, json.loads(will.payload)["state"], will.retain) == (TOPICS.state, "offline", True)
+
+
+async def test_new_rows_and_new_streams_wake_it() -> None:
+    link = MemoryLink()
+    at = bench(link)
+    async with running(at.deliver):
+        await until(lambda: bool(link.states()))
+        for round_, stream in enumerate(["load0", "load0", "instant"], 1):
+            at.store.add(*rows(1, stream))
+            await until(partial(acknowledged, at.store, round_))
+    assert at.store.acknowledged == [("load0", FIRST_SEQ), ("load0", FIRST_SEQ + 1), ("instant", FIRST_SEQ)]
+
+
+async def test_the_window_bounds_what_is_under_way() -> None:
+    link = MemoryLink(window=5, holding=True)
+    at = bench(link)
+    at.store.add(*rows(1000))
+    async with running(at.deliver):
+        await settle()
+        assert len(link.blocks) == 3, "two places are left to urgent messages"
+        assert at.deliver.figures.in_flight == 3
+        link.blocks[0].puback.set_result(None)
+        await settle()
+        assert len(link.blocks) == 4
+        assert link.keys == sorted(link.keys)
+
+
+async def test_octets_bound_the_window_too() -> None:
+    link = MemoryLink(window=1000, holding=True)
+    at = bench(link)
+    at.store.add(*[capture(f"M{n:04}", values=("x" * 400,)) for n in range(2000)])
+    async with running(at.deliver):
+        await settle()
+        under_way = sum(len(sent.message.payload) for sent in link.blocks)
+        assert WINDOW_OCTETS / 2 < under_way <= WINDOW_OCTETS
+        assert len(link.blocks) > 2
+
+
+async def test_a_window_of_one_still_moves() -> None:
+    link = MemoryLink(window=1)
+    at = bench(link)
+    at.store.add(*rows(100), record())
+    async with running(at.deliver):
+        await until(lambda: at.store.empty)
+    assert link.keys[0] == ("result", FIRST_SEQ)
+
+
+async def test_results_and_events_go_before_data_and_into_a_full_window() -> None:
+    link = MemoryLink(window=5, holding=True)
+    at = bench(link)
+    at.store.add(*rows(1000))
+    async with running(at.deliver):
+        await settle()
+        at.store.add(capture(stream="event.fraud", values=(40,)), record("c1"))
+        await settle()
+        assert link.keys[3:] == [("result", FIRST_SEQ), ("event.fraud", FIRST_SEQ)]
+        link.blocks[0].puback.set_result(None)
+        at.store.add(record("c2", CommandState.RUNNING))
+        await settle()
+        assert link.keys[5:] == [("result", FIRST_SEQ + 1)]
+
+
+async def test_each_command_record_is_a_message_of_its_own() -> None:
+    link = MemoryLink()
+    at = bench(link)
+    at.store.add(record("c1", CommandState.ACCEPTED), record("c1"))
+    async with running(at.deliver):
+        await until(lambda: at.store.empty)
+    assert [sent.body["state"] for sent in link.blocks] == ["accepted", "done"]
+
+
+async def test_streams_take_turns() -> None:
+    link = MemoryLink(window=3)
+    at = bench(link)
+    at.store.add(*rows(600, "load0"), *rows(600, "load1"))
+    async with running(at.deliver):
+        await until(lambda: at.store.empty)
+    first = [stream for stream, _ in link.keys[:6]]
+    assert first.count("load0") == first.count("load1") == 3
+
+
+async def test_nothing_is_released_before_its_own_puback() -> None:
+    link = MemoryLink(holding=True)
+    at = bench(link)
+    at.store.add(*rows(40))
+    async with running(at.deliver):
+        await until(lambda: len(link.blocks) == 2)
+        await settle()
+        assert at.store.acknowledged == []
+        link.blocks[1].puback.set_result(None)
+        await settle()
+        assert at.store.acknowledged == [("load0", FIRST_SEQ + 1)]
+
+
+async def test_what_was_not_acknowledged_is_sent_again_alike_and_first() -> None:
+    lost, link = MemoryLink(holding=True), MemoryLink()
+    at = bench(lost, link)
+    at.store.add(*rows(100))
+    async with running(at.deliver):
+        await until(lambda: len(lost.blocks) >= 3)
+        lost.blocks[1].puback.set_result(None)
+        await settle()
+        at.store.add(*rows(5))
+        lost.lose()
+        await until(lambda: at.store.empty)
+    unacknowledged = [sent.message.payload for n, sent in enumerate(lost.blocks) if n != 1]
+    assert [sent.message.payload for sent in link.blocks[: len(unacknowledged)]] == unacknowledged
+    assert at.deliver.figures.connections == 2
+    assert [seq for _, seq in sorted(at.store.acknowledged)] == list(range(FIRST_SEQ, at.store.numbers["load0"]))
+
+
+async def test_losing_the_link_at_any_message_loses_and_changes_nothing() -> None:
+    for breaking in range(1, 12):
+        lost, link, tally = MemoryLink(), MemoryLink(), Tally()
+        lost.breaks_after = breaking
+        at = bench(lost, link)
+        at.store.add(*rows(100), record())
+        async with running(at.deliver):
+            await until(partial(is_empty, at.store))
+        for sent in lost.blocks + link.blocks:
+            tally.take("data", sent.message.payload)
+        assert len(tally.captures) == 100
+        assert tally.conflicts == 0
+        assert tally.holes() == {}
+        assert tally.results["c1"]
+
+
+async def test_cancelled_at_any_turn_it_ends_and_keeps_what_is_not_acknowledged() -> None:
+    for turns in range(40):
+        link = MemoryLink()
+        at = bench(link)
+        at.store.add(*rows(100))
+        task = asyncio.create_task(at.deliver.run())
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.wait([task])
+        assert task.cancelled()
+        acknowledged = {seq for _, seq in at.store.acknowledged}
+        assert acknowledged | set(at.store.allotted["load0"]) == set(range(FIRST_SEQ, at.store.numbers["load0"]))
+        assert not at.deliver.figures.connected
+
+
+async def test_a_clean_stop_says_so_with_its_reason() -> None:
+    link = MemoryLink()
+    at = bench(link)
+    at.deliver.stop_reason = "SIGTERM"
+    async with running(at.deliver):
+        await until(lambda: link.states() == ["online"])
+    assert link.states() == ["online", "stopped"]
+    assert link.sent[-1].body["reason"] == "SIGTERM"
+
+
+async def test_a_stop_without_an_answer_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(deliver, "STOP_TIMEOUT", 0.01)
+    link = MemoryLink()
+    at = bench(link)
+    async with running(at.deliver):
+        await until(lambda: link.states() == ["online"])
+        link.silent = True
+    assert link.states() == ["online", "stopped"]
+
+
+@pytest.mark.parametrize("turns", range(10))
+async def test_a_stop_in_the_instant_of_a_loss_is_still_a_stop(turns: int) -> None:
+    link = MemoryLink(holding=True)
+    at = bench(link)
+    at.store.add(*rows(5))
+    task = asyncio.create_task(at.deliver.run())
+    await until(partial(sent_blocks, link, 1))
+    link.lose()
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    task.cancel()
+    await settle()
+    assert task.cancelled()
+
+
+async def test_a_command_is_acknowledged_when_it_is_safe() -> None:
+    link = MemoryLink()
+    at = bench(link)
+    safe = asyncio.Event()
+
+    async def journal(_: str, payload: bytes) -> None:
+        at.commands.append(payload)
+        await safe.wait()
+
+    at.deliver.on_command = journal
+    async with running(at.deliver):
+        link.down.put_nowait(b"ping")
+        await until(lambda: at.commands == [b"ping"])
+        await settle()
+        assert link.acknowledged == []
+        safe.set()
+        await until(lambda: link.acknowledged == [b"ping"])
+
+
+async def test_a_store_error_ends_the_flow() -> None:
+    at = bench(MemoryLink())
+    at.store.failure = StoreError("disk full")
+    at.store.add(*rows(1))
+    with pytest.RaisesGroup(StoreError, flatten_subgroups=True):
+        await at.deliver.run()
+
+
+async def test_a_poison_capture_does_not_block_its_stream() -> None:
+    link, tally = MemoryLink(), Tally()
+    at = bench(link)
+    at.store.add(*rows(3), capture("M9999", values=(float("nan"),)), *rows(3, "load1"))
+    async with running(at.deliver):
+        await until(lambda: at.store.empty)
+    for sent in link.blocks:
+        tally.take("data", sent.message.payload)
+    assert len(tally.captures) == 6
+    assert [dropped["meter"] for dropped in tally.dropped] == ["M9999"]
+
+
+async def test_an_oversized_block_is_divided_and_released_after_its_last_part() -> None:
+    link, tally = MemoryLink(max_payload=1000, holding=True), Tally()
+    at = bench(link)
+    at.store.add(*rows(10))
+    async with running(at.deliver):
+        await until(lambda: len(link.blocks) == 1)
+        parts = link.blocks[0].body["parts"]
+        for part in range(parts):
+            await until(partial(sent_blocks, link, part + 1))
+            assert at.store.acknowledged == []
+            link.blocks[part].puback.set_result(None)
+        await until(lambda: at.store.empty)
+    for sent in link.blocks:
+        assert len(sent.message.payload) <= 1000
+        tally.take("data", sent.message.payload)
+    assert len(tally.captures) == 10
+
+
+async def test_a_refused_block_is_set_aside_and_the_rest_goes_on() -> None:
+    link = MemoryLink()
+    link.refuses = lambda message: message.topic.endswith("load0") and b'"M0017"' in message.payload
+    at = bench(link)
+    at.store.add(*rows(100))
+    async with running(at.deliver):
+        await until(lambda: list(at.store.allotted["load0"]) == [FIRST_SEQ + 1] and not at.store.rows["load0"])
+        assert at.deliver.figures.refused == 1
+        assert at.deliver.figures.set_aside == 1
+        assert at.deliver.figures.connected
+
+
+async def test_a_broker_that_refuses_everything_is_left_and_nothing_released() -> None:
+    link, later = MemoryLink(), MemoryLink()
+    link.refuses = lambda message: message.topic != TOPICS.state and message.qos > 0
+    at = bench(link, later)
+    at.store.add(*rows(2000))
+    async with running(at.deliver):
+        await until(lambda: at.store.empty)
+    assert len(link.blocks) <= MAX_ASIDE + 20
+    assert len(at.store.acknowledged) == at.store.numbers["load0"] - FIRST_SEQ
+    assert later.keys == sorted(later.keys)
+
+
+async def test_a_block_that_breaks_every_connection_ends_up_last() -> None:
+    def poisoned() -> MemoryLink:
+        link = MemoryLink(window=1)
+        link.breaks_at = lambda message: b'"M0000"' in message.payload
+        return link
+
+    links = [poisoned() for _ in range(SUSPECT_AFTER + 1)]
+    at = bench(*links)
+    at.store.add(*rows(100))
+    async with running(at.deliver):
+        await until(lambda: not at.store.rows["load0"] and list(at.store.allotted["load0"]) == [FIRST_SEQ])
+        assert at.deliver.figures.connected
+    assert len(at.uplink.links) == 0
+
+
+@pytest.mark.parametrize("window", [1, 3, 20])
+async def test_a_long_backlog_over_a_link_that_keeps_breaking(window: int) -> None:
+    links = [MemoryLink(window) for _ in range(200)]
+    for link in links:
+        link.breaks_after = 9
+    at, tally = bench(*links), Tally()
+    at.store.add(*rows(1500))
+    async with running(at.deliver):
+        await until(lambda: at.store.empty)
+    for link in links:
+        for sent in link.blocks:
+            tally.take("data", sent.message.payload)
+    assert len(tally.captures) == 1500
+    assert (tally.conflicts, tally.holes()) == (0, {})
+
+
+async def test_without_a_broker_it_keeps_trying_and_keeps_alive() -> None:
+    at = bench()
+    at.deliver.progress.mark(-1.0)
+    async with running(at.deliver):
+        await until(lambda: len(at.uplink.wills) >= 5)
+        assert at.deliver.figures.error == "connection refused"
+        assert at.deliver.progress.last > 0
+
+
+async def test_health_is_reported_when_connected() -> None:
+    link = MemoryLink()
+    at = bench(link)
+    figures: Mapping[str, object] = {"visits": 12}
+    at.deliver.health = lambda: figures
+    async with running(at.deliver):
+        await until(lambda: any(sent.message.topic == TOPICS.health for sent in link.sent))
+    (health,) = [sent for sent in link.sent if sent.message.topic == TOPICS.health]
+    assert (health.message.qos, health.message.retain, health.body["visits"]) == (0, True, 12)
+
+
+async def test_a_connection_that_delivered_resets_the_waiting_time() -> None:
+    at = bench(MemoryLink())
+    at.deliver.backoff = Backoff(base=1.0, cap=60.0)
+    while at.deliver.backoff.delay() < 10:
+        pass
+    item: Capture | CommandRecord = record()
+    at.store.add(item)
+    task = asyncio.create_task(at.deliver.step())
+    await until(lambda: at.store.empty)
+    await settle()
+    assert at.deliver.backoff.delay() <= 3.0
+    task.cancel()
+    await asyncio.wait([task])

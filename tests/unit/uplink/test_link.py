@@ -1,0 +1,264 @@
+import asyncio
+
+import pytest
+
+from dcu.config import UplinkSettings
+from dcu.errors import UplinkError
+from dcu.uplink import Link, Outgoing, RefusedError, Uplink, client
+from dcu.uplink.client import MAX_PACKET_IN
+from tests.scripted_broker import (
+    ACCEPTED_3,
+    ACCEPTED_5,
+    CONNECT,
+    DISCONNECT,
+    PUBLISH,
+    REFUSED_3,
+    SUBSCRIBE,
+    Answer,
+    ScriptedBroker,
+    connack_5,
+    puback,
+    scripted,
+    version,
+)
+
+WILL = Outgoing("ami/v1/D/state", b'{"state":"offline"}', retain=True)
+DATA = Outgoing("ami/v1/D/data/load0", b"x")
+
+
+def uplink(port: int, **settings: object) -> Uplink:
+    return Uplink(UplinkSettings("127.0.0.1", "D", port, **settings), "D")  # type: ignore[arg-type]
+
+
+def accepting(connack: bytes = ACCEPTED_5, on_publish: bytes | None = b"") -> Answer:
+    """Accept and leave every PUBLISH unanswered, or hang up at it."""
+
+    def answer(first: int, _: bytes) -> bytes | None:
+        return {CONNECT: connack, PUBLISH: on_publish}.get(first & 0xF0, b"")
+
+    return answer
+
+
+def acknowledging(connack: bytes, reason: int | None = None) -> Answer:
+    def answer(first: int, body: bytes) -> bytes | None:
+        return {CONNECT: connack, PUBLISH: puback(body, reason)}.get(first & 0xF0, b"")
+
+    return answer
+
+
+def connects(broker: ScriptedBroker) -> list[bytes]:
+    return [body for first, body in broker.packets if first & 0xF0 == CONNECT]
+
+
+async def test_mqtt_5_with_a_session_that_lasts() -> None:
+    async with scripted(acknowledging(ACCEPTED_5)) as broker, uplink(broker.port).connect(WILL) as link:
+        await link.publish(DATA)
+        (connect,) = connects(broker)
+        assert version(connect) == 5
+        assert connect[7] & 0b0000_0010 == 0, "clean start"
+        assert connect[7] & 0b0010_1100 == 0b0010_1100, "will, QoS 1, retained"
+        assert bytes.fromhex("1100015180") in connect, "session expiry 86400 s"
+        assert link.version == "5"
+
+
+async def test_a_broker_that_refuses_mqtt_5_is_remembered() -> None:
+    def answer(first: int, body: bytes) -> bytes | None:
+        if first & 0xF0 != CONNECT:
+            return b""
+        return ACCEPTED_3 if version(body) == 4 else REFUSED_3
+
+    async with scripted(answer) as broker:
+        way = uplink(broker.port)
+        for _ in range(2):
+            async with way.connect(WILL) as link:
+                assert link.version == "3.1.1"
+        assert [version(connect) for connect in connects(broker)] == [5, 4, 4]
+        assert connects(broker)[-1][7] & 0b0000_0010 == 0, "clean session"
+
+
+@pytest.mark.parametrize("reply", [None, b""])
+async def test_a_broker_that_does_not_answer_mqtt_5_gets_3_1_1(
+    reply: bytes | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client, "DIAL_TIMEOUT", 0.1)
+
+    def answer(first: int, body: bytes) -> bytes | None:
+        if first & 0xF0 != CONNECT:
+            return b""
+        return ACCEPTED_3 if version(body) == 4 else reply
+
+    async with scripted(answer) as broker:
+        way = uplink(broker.port)
+        for _ in range(2):
+            async with way.connect(WILL) as link:
+                assert link.version == "3.1.1"
+        assert [version(connect) for connect in connects(broker)] == [5, 4, 4]
+
+
+async def test_a_broker_without_retained_messages_by_its_connack() -> None:
+    refusing = connack_5(154)
+
+    def answer(first: int, body: bytes) -> bytes | None:
+        if first & 0xF0 != CONNECT:
+            return puback(body)
+        return refusing if body[7] & 0b0010_0000 else connack_5(0, bytes.fromhex("2500"))
+
+    async with scripted(answer) as broker, uplink(broker.port).connect(WILL) as link:
+        await link.publish(WILL)
+        assert broker.packets[-1][0] == PUBLISH | 0b0010, "QoS 1, not retained"
+
+
+async def test_a_version_that_is_configured_is_kept_to() -> None:
+    async with scripted(accepting(REFUSED_3)) as broker:
+        with pytest.raises(UplinkError, match="Unsupported protocol version"):
+            async with uplink(broker.port, mqtt_version="5").connect(WILL):
+                pass
+        assert broker.connections == 1
+
+
+async def test_a_refusal_for_another_reason_ends_the_try() -> None:
+    async with scripted(accepting(connack_5(135))) as broker:
+        with pytest.raises(UplinkError, match="Not authorized"):
+            async with uplink(broker.port).connect(WILL):
+                pass
+        assert broker.connections == 1
+
+
+async def test_nobody_listens() -> None:
+    with pytest.raises(UplinkError):
+        async with uplink(1).connect(WILL):
+            pass
+
+
+async def test_limits_of_the_broker_are_kept() -> None:
+    # Receive Maximum 8, Maximum QoS 0, Maximum Packet Size 4096.
+    limits = bytes.fromhex("210008 2400 2700001000")
+    async with scripted(accepting(connack_5(0, limits))) as broker, uplink(broker.port).connect(WILL) as link:
+        assert link.window == 7
+        assert link.max_payload == 4096 - 512
+        await link.publish(DATA)
+        await broker.until(lambda: PUBLISH in broker.kinds())
+        assert broker.packets[-1][0] == PUBLISH, "QoS 0"
+
+
+async def test_a_puback_that_never_comes_is_an_error_in_time() -> None:
+    async with scripted(accepting()) as broker, uplink(broker.port, keepalive=0.05).connect(WILL) as link:
+        with pytest.raises(UplinkError, match="not answer in time"):
+            await link.publish(DATA)
+
+
+async def test_a_refused_message_is_not_an_acknowledged_one() -> None:
+    async with scripted(acknowledging(ACCEPTED_5, 0x87)) as broker, uplink(broker.port).connect(WILL) as link:
+        with pytest.raises(RefusedError, match="Not authorized"):
+            await link.publish(DATA)
+        assert broker.open == 1
+
+
+async def test_a_lost_connection_wakes_every_waiter_at_once() -> None:
+    publishes = 0
+
+    def answer(first: int, _: bytes) -> bytes | None:
+        nonlocal publishes
+        publishes += first & 0xF0 == PUBLISH
+        return None if publishes == 3 else {CONNECT: ACCEPTED_5}.get(first, b"")
+
+    async with scripted(answer) as broker, uplink(broker.port).connect(WILL) as link:
+        waiting = [link.publish(DATA) for _ in range(3)]
+        outcomes = await asyncio.gather(*waiting, anext(link.messages()), return_exceptions=True)
+        assert [type(outcome) for outcome in outcomes] == [UplinkError] * 4
+        with pytest.raises(UplinkError):
+            await link.publish(DATA)
+
+
+async def test_messages_leave_in_the_order_of_the_calls() -> None:
+    async with scripted(acknowledging(ACCEPTED_5)) as broker, uplink(broker.port).connect(WILL) as link:
+        await asyncio.gather(*(link.publish(Outgoing("t", b"%d" % n)) for n in range(50)))
+        sent = [body for first, body in broker.packets if first & 0xF0 == PUBLISH]
+        assert [body[6:] for body in sent] == [b"%d" % n for n in range(50)]
+
+
+def delivering(command: bytes) -> Answer:
+    """A broker that sends one QoS 1 command, packet id 9, after the SUBSCRIBE."""
+    publish = b"\x00\x01c\x00\x09\x00" + command
+
+    def answer(first: int, body: bytes) -> bytes | None:
+        if first & 0xF0 == SUBSCRIBE:
+            return bytes([0x90, 5]) + body[:2] + b"\x00\x01\x01" + bytes([0x32, len(publish)]) + publish
+        return {CONNECT: ACCEPTED_5}.get(first, b"")
+
+    return answer
+
+
+async def test_a_command_is_acknowledged_by_us_and_not_before() -> None:
+    async with scripted(delivering(b"do it")) as broker, uplink(broker.port).connect(WILL) as link:
+        await link.subscribe("c", "d")
+        message = await anext(link.messages())
+        assert (message.topic, message.payload) == ("c", b"do it")
+        assert 0x40 not in broker.kinds()
+        link.acknowledge(message)
+        await broker.until(lambda: 0x40 in broker.kinds())
+        assert broker.packets[-1][1][:2] == b"\x00\x09"
+
+
+async def test_a_refused_subscription_is_an_error() -> None:
+    def answer(first: int, body: bytes) -> bytes | None:
+        if first & 0xF0 == SUBSCRIBE:
+            return bytes([0x90, 5]) + body[:2] + b"\x00\x01\x87"
+        return {CONNECT: ACCEPTED_5}.get(first, b"")
+
+    async with scripted(answer) as broker, uplink(broker.port).connect(WILL) as link:
+        with pytest.raises(UplinkError, match="subscription to d"):
+            await link.subscribe("c", "d")
+
+
+async def test_a_packet_without_end_is_cut_off() -> None:
+    endless = bytes([0x30, 0xFF, 0xFF, 0xFF, 0x7F]) + bytes(MAX_PACKET_IN + 1)
+
+    def answer(first: int, _: bytes) -> bytes | None:
+        return {CONNECT: ACCEPTED_5 + endless}.get(first, b"")
+
+    async with scripted(answer) as broker:
+        with pytest.raises(UplinkError, match=r"more than 65536 octets|right after CONNACK"):
+            async with uplink(broker.port).connect(WILL) as link:
+                await anext(link.messages())
+        await broker.until(lambda: broker.open == 0)
+
+
+async def test_leaving_says_disconnect() -> None:
+    async with scripted(accepting()) as broker:
+        async with uplink(broker.port).connect(WILL):
+            pass
+        await broker.until(lambda: broker.open == 0)
+        assert broker.kinds()[-1] == DISCONNECT
+
+
+async def test_cancelled_while_the_broker_keeps_silent() -> None:
+    """No connection stays behind: with the same client id it would throw out the next one."""
+    async with scripted(lambda _, __: b"") as broker:
+
+        async def connecting() -> None:
+            async with uplink(broker.port).connect(WILL):
+                pass
+
+        task = asyncio.create_task(connecting())
+        await broker.until(lambda: CONNECT in broker.kinds())
+        task.cancel()
+        await asyncio.wait([task])
+        assert task.cancelled()
+        await broker.until(lambda: broker.open == 0)
+
+
+async def test_cancelled_while_waiting_for_an_acknowledgement() -> None:
+    async with scripted(accepting()) as broker, uplink(broker.port).connect(WILL) as link:
+        task = asyncio.create_task(link.publish(DATA))
+        await broker.until(lambda: PUBLISH in broker.kinds())
+        task.cancel()
+        await asyncio.wait([task])
+        assert task.cancelled()
+        assert await still_works(broker, link)
+
+
+async def still_works(broker: ScriptedBroker, link: Link) -> bool:
+    broker.answer = acknowledging(ACCEPTED_5)
+    await link.publish(DATA)
+    return True
