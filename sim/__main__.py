@@ -70,7 +70,8 @@ def _plan(options: argparse.Namespace) -> FleetPlan:
     )
 
 
-async def _run_fleet(plan: FleetPlan, site: Site, directory: Path) -> None:
+async def run_fleet(plan: FleetPlan, site: Site, directory: Path) -> None:
+    """Run the fleet of `plan` until SIGINT or SIGTERM, its configuration in `directory`; OSError when that fails."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -107,7 +108,7 @@ def main() -> None:
     if not 0 <= options.tcp_meters <= options.meters or options.buses < 1:
         parser.error("expected at least one bus, and no more TCP meters than meters")
     try:
-        asyncio.run(_run_fleet(_plan(options), Site(host=options.host, port=options.port), options.dir))
+        asyncio.run(run_fleet(_plan(options), Site(host=options.host, port=options.port), options.dir))
     except OSError as error:
         sys.exit(f"python -m sim: {error}")
 

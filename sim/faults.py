@@ -54,8 +54,11 @@ class Dice:
         reader = FrameReader()
         reader.receive_data(answer)
         frame = reader.next_frame()
-        strangers = [other for other in others if frame is None or other != frame.source]
-        if frame is None or not strangers:
+        if frame is None:
+            return answer
+        # of the same size: the other sizes also hold this meter's own address, written differently
+        strangers = [other for other in others if len(other) == len(frame.source) and other != frame.source]
+        if not strangers:
             return answer
         source = self._random.choice(strangers)
         return encode_frame(frame.destination, source, frame.control, frame.payload, segmented=frame.segmented)

@@ -154,7 +154,7 @@ class SimMeter:
         return [at for at, _ in self._events(profile.log, start, end)]
 
     def _events(self, log: EventLog, start: int, end: int) -> list[tuple[int, int]]:
-        events = log.between(self.plate.seed, self.id, start, end)
+        events = log.between(self.plate.seed, self.id, max(start, INSTALLED), end)
         if log is DISCONNECTOR:
             events += [event for event in self.relay.history if start <= event[0] <= end]
             events.sort()

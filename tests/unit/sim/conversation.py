@@ -8,7 +8,7 @@ from dcu.dlms.association import Associated, Association, Released, Response
 from dcu.dlms.hdlc import FrameReader, Parameters, ServerAddress
 from dcu.dlms.hdlc_link import OFFER, HdlcLink
 from dcu.dlms.link import NEED_DATA, Link, Transmit
-from dcu.dlms.services import AccessError, Get, GetList, Request
+from dcu.dlms.services import Get, GetList, Request
 from dcu.dlms.wrapper import PacketReader, WrapperLink
 from dcu.model import Access, Attribute, Keys
 from sim.meter import Nameplate, SimMeter
@@ -29,12 +29,12 @@ def meter(**changes: Any) -> SimMeter:
 
 
 class Talk:
-    """One conversation. `exchange` is how octets reach the meter; `turns` counts the client's transmissions."""
+    """One conversation. `exchange` is how octets reach the meter; `turns` counts what was sent, `last` is the last."""
 
     def __init__(self, link: Link, exchange: Callable[[bytes], bytes], access: Access, keys: Keys = KEYS) -> None:
-        self._exchange = exchange
-        self._pending = b""
+        self.exchange = exchange
         self.turns = 0
+        self.last = b""
         self.association = Association(
             link, access, keys, client_title=CLIENT_TITLE, take_counter=lambda: next(COUNTERS)
         )
@@ -49,7 +49,7 @@ class Talk:
         assert isinstance(event, Response)
         return event.results
 
-    def get(self, *attributes: Attribute | Get) -> list[Any | AccessError]:
+    def get(self, *attributes: Attribute | Get) -> list[Any]:
         return self.ask(GetList(attributes))
 
     def close(self) -> None:
@@ -64,7 +64,8 @@ class Talk:
 
     def _send(self, data: bytes) -> None:
         self.turns += 1
-        self.association.receive_data(self._exchange(data))
+        self.last = data
+        self.association.receive_data(self.exchange(data))
 
     def _events(self) -> Iterator[object]:
         while (event := self.association.next_event()) is not NEED_DATA:

@@ -1,0 +1,47 @@
+import asyncio
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+
+from sim.__main__ import main
+
+
+def test_help_shows_examples(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.argv", ["sim", "--help"])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 0
+    assert "python -m sim fleet --meters 48 --buses 3" in capsys.readouterr().out
+
+
+def test_an_impossible_fleet_is_refused(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.argv", ["sim", "fleet", "--meters", "2", "--tcp-meters", "3", "--dir", "/nowhere"])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 2
+    assert "no more TCP meters than meters" in capsys.readouterr().err
+
+
+def test_the_load_of_a_day_is_drawn(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.argv", ["sim", "load", "--meter", "M0007", "--solar"])
+    main()
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("M0007, 20")
+    assert len(lines) == 25
+    assert "+" in lines[13]
+    assert "#" in lines[22]
+
+
+async def test_a_fleet_runs_until_it_is_interrupted(tmp_path: Path) -> None:
+    arguments = ("-m", "sim", "fleet", "--meters", "3", "--buses", "1", "--tcp-meters", "1", "--dir", str(tmp_path))
+    running = await asyncio.create_subprocess_exec(sys.executable, *arguments, stdout=asyncio.subprocess.PIPE)
+    assert running.stdout is not None
+    shown = (await running.stdout.readuntil(b"Ctrl-C ends\n")).decode()
+    assert "rs485-1: 2 meters at /dev/pts/" in shown
+    assert "gateway-1: 1 meters at tcp://127.0.0.1:" in shown
+    assert (tmp_path / "dcu.yaml").exists()
+    running.send_signal(signal.SIGINT)
+    assert b"reads served: none" in await running.stdout.read()
+    assert await running.wait() == 0
