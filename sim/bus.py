@@ -8,7 +8,6 @@ import os
 import tty
 from asyncio import StreamReader, StreamWriter
 from collections.abc import Iterable
-from contextlib import suppress
 from dataclasses import replace
 from types import TracebackType
 from typing import Self
@@ -208,14 +207,17 @@ class TcpBus:
         self._open.add(writer)
         packets = PacketReader()
         server = WrapperServer(self.meters)
-        # what is no packet, like a lost connection, ends this conversation and no other
-        with suppress(MeterError, ConnectionError):
+        try:
             while data := await reader.read(READ_SIZE):
                 packets.receive_data(data)
                 self.counters.octets_in += len(data)
                 await self._answer(packets, server, writer)
-        self._open.discard(writer)
-        writer.close()
+        except (MeterError, ConnectionError):
+            # what is no packet, like a lost connection, ends this conversation and no other
+            return
+        finally:
+            self._open.discard(writer)
+            writer.close()
 
     async def _answer(self, packets: PacketReader, server: WrapperServer, writer: StreamWriter) -> None:
         while packet := packets.next_packet():
