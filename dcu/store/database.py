@@ -4,6 +4,7 @@ What the tables mean is said by the parts (readings, outbox, commands, counters)
 """
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -81,13 +82,36 @@ class Database:
 async def _connections(path: str) -> AsyncIterator[tuple[aiosqlite.Connection, aiosqlite.Connection]]:
     async with AsyncExitStack() as stack:
         with translated(f"cannot open the store {path}"):
-            writing = await stack.enter_async_context(_connection(path))
+            _touch(path)
+            writing = await _connect(path)
+            stack.push_async_callback(writing.close)
             await prepare(writing, path)
-            reading = await stack.enter_async_context(_connection(path))
+            reading = await _connect(path)
+            stack.push_async_callback(reading.close)
             await prepare_reader(reading)
         yield writing, reading
 
 
-def _connection(path: str) -> aiosqlite.Connection:
-    # transactions begin and end where the writer says, not where the module guesses
-    return aiosqlite.connect(path, timeout=BUSY_SECONDS, isolation_level=None)
+def _touch(path: str) -> None:
+    """Raise OSError when the file cannot be used: a connection that fails to open leaves its thread behind for a while.
+
+    Load profiles tell when somebody is at home: a new file is not for everybody's eyes.
+    """
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640))
+
+
+async def _connect(path: str) -> aiosqlite.Connection:
+    """Return a started connection. A cancellation waits for it: its thread must not outlive the loop."""
+
+    async def start() -> aiosqlite.Connection:
+        # transactions begin and end where the writer says, not where the module guesses
+        return await aiosqlite.connect(path, timeout=BUSY_SECONDS, isolation_level=None)
+
+    starting = asyncio.create_task(start())
+    try:
+        return await asyncio.shield(starting)
+    except asyncio.CancelledError:
+        await asyncio.wait([starting])
+        if starting.exception() is None:
+            await starting.result().close()
+        raise

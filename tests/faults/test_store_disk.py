@@ -1,0 +1,96 @@
+"""A disk that is full and a file that is damaged: a clear error, nothing half-written, and it goes on when it can."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from dcu.errors import StoreError
+from dcu.store import Store
+from dcu.store.schema import PAGE_SIZE
+from tests.captures import SetClock, capture
+
+
+async def limit(store: Store, pages: int) -> None:
+    """Let the database grow to `pages` and no further: to SQLite that is a full disk."""
+    await store._writer._database.execute(f"PRAGMA max_page_count = {pages}")
+
+
+async def fill(store: Store) -> int:
+    """Record visits of 5 captures until one is refused; return how many were kept."""
+    for at in range(0, 10_000, 5):
+        try:
+            await store.record([capture(at + row) for row in range(5)], {("M1", "load0"): at + 4})
+        except StoreError as error:
+            assert str(error) == "cannot write to the store: database or disk is full"  # noqa: PT017 - `at` is wanted
+            return at
+    raise AssertionError("the disk was never full")
+
+
+async def test_a_full_disk_refuses_and_keeps_what_it_promised(tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+    async with Store.open(path, SetClock()) as store:
+        await limit(store, 40)
+        kept = await fill(store)
+        assert kept > 0
+        assert await store.watermarks() == {("M1", "load0"): kept - 1}
+        assert await store.pending() == {"load0": kept}
+    async with Store.open(path, SetClock()) as store:
+        found = await store.captures("M1", "load0", 0, 10_000, 1000)
+        assert found == [capture(at) for at in range(kept)]
+
+
+async def test_when_there_is_room_again_it_goes_on_where_it_stopped(tmp_path: Path) -> None:
+    async with Store.open(tmp_path / "store.db", SetClock()) as store:
+        await limit(store, 40)
+        kept = await fill(store)
+        await limit(store, 400)
+        await store.record([capture(at) for at in range(kept - 5, kept + 5)], {("M1", "load0"): kept + 4})
+        block = await store.next_block("load0", 1000)
+        assert block is not None
+        assert block.items == tuple(capture(at) for at in range(kept + 5))
+
+
+async def test_everybody_in_the_refused_batch_is_told(tmp_path: Path) -> None:
+    async with Store.open(tmp_path / "store.db", SetClock()) as store:
+        await limit(store, 40)
+        await fill(store)
+        big = [store.record([capture(at, meter)] * 200, {}) for at, meter in enumerate(["M1", "M2", "M3"])]
+        answers = await asyncio.gather(*big, return_exceptions=True)
+        assert [type(answer) for answer in answers] == [StoreError] * 3
+
+
+async def filled(path: Path) -> None:
+    async with Store.open(path, SetClock()) as store:
+        await store.record([capture(at) for at in range(500)], {("M1", "load0"): 499})
+
+
+async def test_a_damaged_header_is_said_at_the_start(tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+    await filled(path)
+    damaged = bytearray(path.read_bytes())
+    damaged[:16] = b"\xff" * 16
+    path.write_bytes(damaged)
+    with pytest.raises(StoreError, match=r"cannot open the store .*store\.db: file is not a database"):
+        async with Store.open(path, SetClock()):
+            pass
+    assert path.read_bytes() == damaged  # not erased, not overwritten: somebody may salvage it
+
+
+async def test_a_truncated_file_is_said(tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+    await filled(path)
+    path.write_bytes(path.read_bytes()[: 3 * PAGE_SIZE])
+    with pytest.raises(StoreError, match="malformed"):
+        async with Store.open(path, SetClock()) as store:
+            await store.next_block("load0", 500)
+
+
+async def test_damaged_pages_are_said_where_they_are_met(tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+    await filled(path)
+    whole = path.read_bytes()
+    path.write_bytes(whole[: 25 * PAGE_SIZE] + b"\xff" * (len(whole) - 25 * PAGE_SIZE))
+    async with Store.open(path, SetClock()) as store:
+        with pytest.raises(StoreError, match="cannot read from the store: database disk image is malformed"):
+            await store.captures("M1", "load0", 0, 1000, 1000)

@@ -1,0 +1,84 @@
+"""The command journal: one entry per id for ever, states that end, and what is published of them."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from dcu.errors import DcuError
+from dcu.model import Command, CommandRecord, CommandState
+from dcu.store import Store
+from tests.captures import SetClock
+
+READ = Command("c1", "meter.read", ("M1", "M2"), {"hex": "zz", "from": None}, 5.5, 9.0, "local", 6.25)
+PING = Command("c2", "dcu.ping")
+
+
+async def published(store: Store) -> list[CommandState]:
+    block = await store.next_block("result", 100)
+    return [item.state for item in block.items if isinstance(item, CommandRecord)] if block else []
+
+
+async def test_a_command_comes_back_as_it_was_after_a_restart(path: Path, clock: SetClock) -> None:
+    async with Store.open(path, clock) as store:
+        record, new = await store.accept(READ)
+        assert (record, new) == (CommandRecord(READ, CommandState.ACCEPTED, changed=clock.time), True)
+    async with Store.open(path, clock) as store:
+        assert await store.unfinished() == [record]
+
+
+async def test_a_repeat_gets_the_recorded_answer_whatever_it_asks(store: Store) -> None:
+    await store.accept(READ)
+    done = await store.change("c1", CommandState.DONE, {"values": [1, b"\x01"]})
+    assert await store.accept(Command("c1", "dcu.ping", door="local")) == (done_as_stored(done), False)
+
+
+def done_as_stored(record: CommandRecord) -> CommandRecord:
+    assert record.result == {"values": [1, {"hex": "01"}]}
+    return record
+
+
+async def test_two_at_once_with_one_id_are_one_command(store: Store) -> None:
+    answers = await asyncio.gather(*(store.accept(READ) for _ in range(5)))
+    assert sorted(new for _, new in answers) == [False] * 4 + [True]
+
+
+async def test_states_end(store: Store) -> None:
+    await store.accept(READ)
+    await store.change("c1", CommandState.RUNNING)
+    failed = await store.change("c1", CommandState.FAILED, error="the meter is silent")
+    assert (failed.state, failed.error) == (CommandState.FAILED, "the meter is silent")
+    with pytest.raises(DcuError, match="'c1' is not open: it cannot become running"):
+        await store.change("c1", CommandState.RUNNING)
+    with pytest.raises(DcuError, match="'c9' is not open"):
+        await store.change("c9", CommandState.DONE)
+    assert await store.accept(READ) == (failed, False)
+
+
+async def test_unfinished_are_those_to_resume_oldest_first(store: Store) -> None:
+    for name in ("c3", "c1", "c2"):
+        await store.accept(Command(name, "dcu.ping"))
+    await store.change("c1", CommandState.DONE)
+    await store.change("c3", CommandState.RUNNING)
+    assert [record.command.id for record in await store.unfinished()] == ["c3", "c2"]
+
+
+async def test_each_change_through_mqtt_is_published_and_a_repeat_once_more(store: Store) -> None:
+    await store.accept(PING)
+    await store.change("c2", CommandState.RUNNING)
+    await store.change("c2", CommandState.DONE)
+    await store.accept(PING)
+    done = CommandState.DONE
+    assert await published(store) == [CommandState.ACCEPTED, CommandState.RUNNING, done, done]
+
+
+async def test_what_came_through_the_local_door_is_not_published(store: Store) -> None:
+    await store.accept(READ)
+    await store.change("c1", CommandState.DONE)
+    assert await published(store) == []
+
+
+async def test_the_time_of_a_change_is_kept(store: Store, clock: SetClock) -> None:
+    await store.accept(PING)
+    clock.time += 2.5
+    assert (await store.change("c2", CommandState.RUNNING)).changed == clock.time

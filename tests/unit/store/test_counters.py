@@ -1,0 +1,35 @@
+"""Invocation counters: never the same one twice, and an end that is said."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from dcu.errors import StoreError
+from dcu.store import Store
+from dcu.store.counters import COUNTER_BOUND
+from tests.captures import SetClock
+
+
+async def test_ranges_of_a_key_never_meet(store: Store, clock: SetClock) -> None:
+    ranges = await asyncio.gather(*(store.reserve_counters("M1", 10) for _ in range(5)))
+    taken = [counter for given in ranges for counter in given]
+    assert sorted(taken) == list(range(int(clock.time), int(clock.time) + 50))
+
+
+async def test_keys_count_apart_and_over_a_restart(path: Path, clock: SetClock) -> None:
+    async with Store.open(path, clock) as store:
+        first = await store.reserve_counters("M1", 3)
+    clock.time += 1000  # a clock that went on, or back, changes nothing for a known key
+    async with Store.open(path, clock) as store:
+        assert await store.reserve_counters("M1", 3) == range(first.stop, first.stop + 3)
+        assert (await store.reserve_counters("M2", 1)).start == int(clock.time)
+
+
+async def test_the_last_counter_is_given_and_none_after_it(store: Store, clock: SetClock) -> None:
+    clock.time = COUNTER_BOUND - 4
+    with pytest.raises(StoreError, match="no 5 invocation counters left"):
+        await store.reserve_counters("M1", 5)
+    assert (await store.reserve_counters("M1", 4))[-1] == COUNTER_BOUND - 1
+    with pytest.raises(StoreError, match="replace it"):
+        await store.reserve_counters("M1", 1)

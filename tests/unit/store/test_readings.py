@@ -1,0 +1,99 @@
+"""Captures and watermarks: kept once, together, and found again."""
+
+import asyncio
+from dataclasses import replace
+from pathlib import Path
+
+from dcu.model import Column
+from dcu.store import Store
+from dcu.store import readings as room
+from tests.captures import COLUMNS, SetClock, capture
+
+
+async def items(store: Store, stream: str = "load0") -> list[object]:
+    block = await store.next_block(stream, 1000)
+    return list(block.items) if block else []
+
+
+async def test_a_capture_comes_back_as_it_was_after_a_restart(path: Path, clock: SetClock) -> None:
+    odd = replace(capture(900), values=(None, True, -1, 2.5, "ü", b"\x00"), columns=(Column(1, bytes(6)),) * 6)
+    bare = replace(capture(901), status=255, offset=None, trusted=False, values=(), columns=())
+    async with Store.open(path, clock) as store:
+        await store.record([odd, bare], {})
+    async with Store.open(path, clock) as store:
+        assert await items(store) == [odd, bare]
+
+
+async def test_watermarks_come_back_and_never_move_back(path: Path, clock: SetClock) -> None:
+    async with Store.open(path, clock) as store:
+        await store.record([], {("M1", "load0"): 900, ("M2", "daily"): 5})
+        await store.record([], {("M1", "load0"): 600})
+        await store.record([capture(3, "M1", "instant")], {})
+    async with Store.open(path, clock) as store:
+        assert await store.watermarks() == {("M1", "load0"): 900, ("M2", "daily"): 5}
+
+
+async def test_what_a_watermark_covers_is_not_stored_twice(store: Store) -> None:
+    await store.record([capture(900), capture(1800)], {("M1", "load0"): 1800})
+    await store.record([capture(900), capture(1800), capture(2700)], {("M1", "load0"): 2700})
+    assert await items(store) == [capture(900), capture(1800), capture(2700)]
+
+
+async def test_captures_of_one_second_are_both_kept(store: Store) -> None:
+    first, second = capture(900, values=(1,)), capture(900, values=(2,))
+    await store.record([first, second], {("M1", "load0"): 900})
+    assert await items(store) == [first, second]
+
+
+async def test_the_watermark_of_another_meter_or_stream_covers_nothing(store: Store) -> None:
+    await store.record([capture(900)], {("M1", "load0"): 900})
+    others = [capture(900, "M2"), capture(900, "M1", "load1")]
+    await store.record(others, {("M2", "load0"): 900, ("M1", "load1"): 900})
+    assert [*await items(store), *await items(store, "load1")] == [capture(900), *others]
+
+
+async def test_without_a_watermark_everything_is_stored(store: Store) -> None:
+    await store.record([capture(900)], {("M1", "load0"): 900})
+    await store.record([capture(900)], {})
+    assert await items(store) == [capture(900), capture(900)]
+
+
+async def test_captures_of_one_meter_are_found_by_time(store: Store) -> None:
+    for at in range(10):
+        await store.record([capture(at, meter) for meter in ("M1", "M2")], {})
+    assert await store.captures("M1", "load0", 2, 4, 10) == [capture(2), capture(3), capture(4)]
+    assert await store.captures("M2", "load0", 0, 9, 2) == [capture(8, "M2"), capture(9, "M2")]
+    assert await store.captures("M1", "load0", 20, 30, 10) == []
+    assert await store.captures("M1", "load1", 0, 9, 10) == []
+    assert await store.captures("M1", "load0", -(10**30), 10**30, 10**30) == [capture(at) for at in range(10)]
+
+
+async def test_the_latest_is_the_one_recorded_last(store: Store) -> None:
+    assert await store.latest("M1", "load0") is None
+    await store.record([capture(900), capture(300)], {})
+    assert await store.latest("M1", "load0") == capture(300)
+
+
+async def test_meters_of_one_model_share_their_columns_on_disk_and_in_memory(store: Store) -> None:
+    for meter in ("M1", "M2"):
+        await store.record([replace(capture(1, meter), columns=(*COLUMNS[:4], *COLUMNS[4:]))], {})
+    assert await store._read("SELECT count(*) FROM layouts") == [(1,)]
+    block = await store.next_block("load0", 2)
+    assert block is not None
+    first, second = block.items
+    assert first.columns is second.columns  # type: ignore[union-attr]
+
+
+async def test_a_long_backfill_lets_the_loop_turn(store: Store) -> None:
+    turns = 0
+
+    async def count() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    counting = asyncio.create_task(count())
+    await store.record([capture(at) for at in range(10 * room.SLICE)], {})
+    assert turns >= 10
+    counting.cancel()

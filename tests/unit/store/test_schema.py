@@ -1,0 +1,100 @@
+"""The form of the file: how it is set up, and which files are refused and left alone."""
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from aiosqlite import Connection
+
+from dcu.errors import StoreError
+from dcu.store import Store
+from dcu.store.schema import APPLICATION_ID, PAGE_SIZE, translated
+from tests.captures import SetClock, capture
+
+SAVED = Path(__file__).parents[2] / "databases"
+
+VALUES = (1, None, b"\x01\xff", "x", True, -5)
+
+
+async def refusal(path: Path) -> str:
+    with pytest.raises(StoreError) as caught:
+        async with Store.open(path, SetClock()):
+            pass
+    return str(caught.value)
+
+
+async def test_a_commit_is_on_the_disk_before_it_is_said(store: Store) -> None:
+    async def pragmas(database: Connection) -> list[object]:
+        names = ("synchronous", "journal_mode", "page_size", "wal_autocheckpoint", "user_version", "application_id")
+        answers = [await database.execute_fetchall(f"PRAGMA {name}") for name in names]
+        return [value for [(value,)] in answers]
+
+    full = 2
+    assert await store._write(pragmas) == [full, "wal", PAGE_SIZE, 0, 1, APPLICATION_ID]
+
+
+async def test_the_reading_connection_cannot_write(store: Store) -> None:
+    with pytest.raises(StoreError, match="readonly"):
+        await store._read("INSERT INTO meters (name) VALUES ('M9')")
+
+
+async def test_a_store_of_schema_1_opens(tmp_path: Path) -> None:
+    """The file was made by the first version: two streams, a block on its way, a command, a descriptor, counters."""
+    path = tmp_path / "schema1.db"
+    path.write_bytes((SAVED / "schema1.db").read_bytes())
+    async with Store.open(path, SetClock()) as store:
+        assert await store.watermarks() == {("M1", "load0"): 2700, ("M2", "load0"): 1800}
+        assert await store.latest("M1", "instant") == capture(2705, stream="instant", values=VALUES)
+        assert await store.pending() == {"instant": 1, "load0": 3, "result": 2}
+        [block] = await store.unacknowledged("load0")
+        assert (block.seq, block.items) == (1800000000251, (capture(2700), capture(1800, "M2")))
+        assert await store.captures("M1", "load0", 0, 9999, 10) == [capture(900), capture(1800), capture(2700)]
+        [record] = await store.unfinished()
+        assert (record.command.id, record.command.args) == ("read-1", {"profile": "load0"})
+        assert await store.descriptors("M1") == {"load0": {"period": 900}}
+        assert await store.reserve_counters("M1", 2) == range(1800000100, 1800000102)
+
+
+async def test_a_newer_schema_is_refused_and_left_alone(path: Path) -> None:
+    async with Store.open(path, SetClock()):
+        pass
+    with closing(sqlite3.connect(path)) as database:
+        database.execute("PRAGMA user_version = 99")
+    before = path.read_bytes()
+    assert "schema 99 is newer than this program knows (1)" in await refusal(path)
+    assert path.read_bytes() == before
+
+
+async def test_another_programs_database_is_refused_and_left_alone(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as database:
+        database.execute("CREATE TABLE theirs (x)")
+    before = path.read_bytes()
+    assert "not a store of this program" in await refusal(path)
+    assert path.read_bytes() == before
+
+
+async def test_a_file_that_is_no_database_is_refused(path: Path) -> None:
+    path.write_bytes(b"not a database at all" * 100)
+    assert f"cannot open the store {path}: file is not a database" in await refusal(path)
+
+
+async def test_a_directory_that_is_not_there_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "unmounted" / "store.db"
+    assert f"cannot open the store {path}: [Errno 2] No such file" in await refusal(path)
+    assert "Is a directory" in await refusal(tmp_path)
+
+
+async def test_an_interrupted_creation_is_made_good(path: Path) -> None:
+    """The power went after the file was made and before its schema was committed."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as database:
+        database.execute(f"PRAGMA page_size = {PAGE_SIZE}")
+        database.execute("PRAGMA journal_mode = WAL")
+    async with Store.open(path, SetClock()) as store:
+        await store.record([capture(900)], {})
+        assert await store.latest("M1", "load0") == capture(900)
+
+
+def test_operating_system_errors_are_translated_with_what_was_done() -> None:
+    with pytest.raises(StoreError, match="cannot do this: gone"), translated("cannot do this"):
+        raise OSError("gone")
