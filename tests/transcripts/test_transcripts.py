@@ -1,0 +1,128 @@
+"""Plays the transcripts beside it: what the client writes must be those octets, and what it concludes those words.
+
+A transcript begins with who talks, then verbs and what follows from each. `>` octets we write, `<` octets the meter
+says, `=` the event that results, `-` nothing results yet, `!` the error and part of its text, `#` a remark.
+"""
+
+from collections.abc import Callable
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dcu.dlms.association import Associated, Association, Event, Released, Response
+from dcu.dlms.hdlc import ServerAddress
+from dcu.dlms.hdlc_link import HdlcLink
+from dcu.dlms.link import NEED_DATA, Link, Transmit
+from dcu.dlms.services import Get, GetList, by_entry
+from dcu.dlms.wrapper import WrapperLink
+from dcu.errors import MeterError
+from dcu.model import Access, Attribute, Authentication, Keys
+from dcu.obis import parse_obis
+
+TRANSCRIPTS = sorted(Path(__file__).parent.glob("*.txt"))
+KEYS = Keys(b"12345678", bytes(range(16)), bytes(range(0xD0, 0xE0)))
+TITLE = b"DCU00001"
+CHALLENGE = b"client challenge"
+
+LINKS: dict[str, Callable[..., Link]] = {
+    "hdlc": lambda client, logical, physical: HdlcLink(client, ServerAddress(logical, physical)),
+    "wrapper": WrapperLink,
+}
+ACCESS = {
+    "public": Access("public"),
+    "lls": Access("reader", 2, Authentication.LLS),
+    "hls-gmac-ciphered": Access("management", 1, Authentication.HLS_GMAC, ciphered=True),
+}
+
+
+def attribute(text: str) -> Attribute:
+    """3/1-0:32.7.0.255/2"""
+    class_id, name, index = text.split("/")
+    return Attribute(int(class_id), parse_obis(name), int(index))
+
+
+class Player:
+    """One transcript being played: what was written and not yet read by a `>` line, and the last event."""
+
+    def __init__(self, link: str) -> None:
+        self.link = LINKS[link.split(maxsplit=1)[0]](*map(int, link.split()[1:]))
+        self.association: Association | None = None
+        self.written = b""
+        self.event: Event = NEED_DATA
+        self.error: MeterError | None = None
+
+    def play(self, mark: str, rest: str) -> None:
+        match mark:
+            case ">":
+                octets = bytes.fromhex(rest)
+                assert self.written[: len(octets)].hex(" ") == octets.hex(" ")
+                self.written = self.written[len(octets) :]
+            case "<":
+                assert not self.written
+                self.hear(bytes.fromhex(rest))
+            case "=":
+                assert self.told() == rest
+            case "-":
+                assert self.event == NEED_DATA
+            case "!":
+                name, _, text = rest.partition(" ")
+                assert type(self.error).__name__ == name
+                assert text in str(self.error)
+            case _:
+                self.written += self.do(mark, rest.split())
+
+    def do(self, verb: str, words: list[str]) -> bytes:
+        if verb == "access":
+            self.association = Association(
+                self.link,
+                ACCESS[words[0]],
+                KEYS,
+                client_title=TITLE,
+                take_counter=count(1).__next__,
+                challenge=lambda _: CHALLENGE,
+            )
+            return b""
+        assert self.association is not None
+        if verb in {"connect", "release"}:
+            return bytes(getattr(self.association, verb)())
+        attributes = tuple(map(attribute, words))
+        if verb == "rows":
+            return self.association.send(Get(attributes[0], by_entry(1, 0)))
+        return self.association.send(GetList(attributes) if verb == "list" else Get(attributes[0]))
+
+    def hear(self, data: bytes) -> None:
+        assert self.association is not None
+        self.association.receive_data(data)
+        try:
+            while isinstance(event := self.association.next_event(), Transmit):
+                self.written += event.data
+            self.event = event
+        except MeterError as error:
+            self.error = error
+
+    def told(self) -> Any:
+        match self.event:
+            case Associated(conformance, max_pdu, title):
+                return f"associated {conformance:#08x} {max_pdu} {title.hex()}".strip()
+            case Response(results):
+                return " ".join(str(result) for result in results)
+            case Released():
+                return "released"
+            case other:
+                return str(other)
+
+
+@pytest.mark.parametrize("path", TRANSCRIPTS, ids=lambda path: path.stem)
+def test_transcript(path: Path) -> None:
+    lines = [line for line in path.read_text().splitlines() if line and not line.startswith("#")]
+    player = Player(lines[0])
+    for line in lines[1:]:
+        mark, _, rest = line.partition(" ")
+        player.play(mark, rest.partition("  #")[0].strip())
+    assert not player.written
+
+
+def test_there_are_transcripts() -> None:
+    assert len(TRANSCRIPTS) >= 8
