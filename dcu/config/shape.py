@@ -19,7 +19,7 @@ T = TypeVar("T")
 #: Faults shown at once. Who has more than these sees the rest after correcting some.
 MAX_PROBLEMS = 50
 
-#: Characters of a faulty word that are shown, and of an unknown key that is compared with the known ones.
+#: Characters of a faulty word that are shown.
 MAX_SHOWN = 40
 
 
@@ -187,8 +187,7 @@ class Shape(Generic[T]):
 
 
 def _suggestion(key: str, known: Mapping[str, Reader]) -> str:
-    """Return ", did you mean …?" for a misspelt key; a long one is not compared, which would take long."""
-    close = get_close_matches(key, known, n=1) if len(key) <= MAX_SHOWN else []
+    close = get_close_matches(key, known, n=1)
     return f", did you mean {close[0]!r}?" if close else f"; known are {', '.join(known)}"
 
 

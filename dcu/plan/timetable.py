@@ -15,7 +15,9 @@ TOLERANCE = 0.5
 
 def boundary(task: Task, wall: float) -> float:
     """Return the first moment after `wall` (UTC seconds) at which `task` falls due."""
-    return (math.floor((wall - task.offset) / task.every) + 1) * task.every + task.offset
+    moment = (math.floor((wall - task.offset) / task.every) + 1) * task.every + task.offset
+    # The quotient of a boundary itself may be rounded to just below its whole number.
+    return moment if moment > wall else moment + task.every
 
 
 @dataclass(slots=True)

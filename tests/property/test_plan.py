@@ -137,6 +137,22 @@ def test_no_task_runs_twice_for_one_interval(tasks: list[Task], steps: list[tupl
         assert run == sorted(set(run))
 
 
+@given(st.integers(10_000, 9_000_000), st.integers(0, 9_999), st.floats(0, 1e7), st.floats(WALL, 2 * WALL))
+@settings(deadline=None)
+def test_rounding_rings_no_interval_twice(every: int, offset: int, now: float, wall: float) -> None:
+    """Durations are whole milliseconds, which binary fractions only come near."""
+    task = Task("load0", every / 1000, offset / 1000)
+    table = Timetable([task], now, wall)
+    table.ring(now)
+    for _ in range(50):
+        due = table.next_ring()
+        assert due is not None
+        assert table.ring(due) == [task]
+        following = table.next_ring()
+        assert following is not None
+        assert abs(following - due - task.every) < 1e-3
+
+
 @given(st.integers(1, 8), st.integers(1, 200))
 @settings(max_examples=40, deadline=None)
 def test_each_interval_is_run_once_on_an_idle_bus(meters: int, intervals: int) -> None:

@@ -63,6 +63,12 @@ def test_hdlc_addresses_depend_on_their_size() -> None:
     ]
 
 
+def test_entries_on_one_line_are_told_apart() -> None:
+    buses = "buses: [{name: a, port: /dev/a}, {name: a, port: /dev/b}]"
+    problems = faults(f"dcu: {{id: D}}\nuplink: {{host: h}}\ntimetable: {{}}\n{buses}\n")
+    assert problems == ["dcu.yaml:4: buses[1].name: expected one that buses[0] (line 4) has not, got 'a'"]
+
+
 def test_two_logical_devices_of_one_meter_are_two_entries() -> None:
     second = METER.replace("M0001", "M0003").replace("address: 17", "address: 17, logical_device: 2")
     problems = faults(good(METER, METER + second + "  - {}\n"))

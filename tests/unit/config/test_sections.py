@@ -59,6 +59,12 @@ def test_unusual_but_right(old: str, new: str) -> None:
     assert parsed(good(old, new))
 
 
+def test_a_network_may_pause_longer_than_a_line_unless_said_otherwise() -> None:
+    assert [bus.inter_octet for bus in parsed(good()).buses] == [0.2, 2.0]
+    told = parsed(good("framing: wrapper", "framing: wrapper, inter_octet: 50ms"))
+    assert [bus.inter_octet for bus in told.buses] == [0.2, 0.05]
+
+
 def test_names_keep_their_zeros() -> None:
     config = parsed(good("M0001", "007"))
     assert config.meters[0].id == "007"
