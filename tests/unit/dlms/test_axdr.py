@@ -82,6 +82,10 @@ def test_compact_array_of_structures() -> None:
     assert axdr.decode_all(bytes.fromhex(octets)) == [[1, 2, b"\xaa\xbb"], [3, 4, b""]]
 
 
+def test_compact_array_with_nulls_inside() -> None:
+    assert axdr.decode_all(bytes.fromhex("13 0202 00 11 02 0507")) == [[None, 5], [None, 7]]
+
+
 def test_compact_array_with_an_array_inside() -> None:
     assert axdr.decode_all(bytes.fromhex("13 01000211 04 01020304")) == [[1, 2], [3, 4]]
 
