@@ -68,6 +68,7 @@ class PtyBus(Bus):
         self.path = ""
 
     async def __aenter__(self) -> Self:
+        # the slave end stays open, or the master would read EIO whenever the other side closes its port
         master, slave = self._ends = os.openpty()
         tty.setraw(slave)
         os.set_blocking(master, False)
@@ -89,6 +90,7 @@ class PtyBus(Bus):
 
     def _receive(self) -> None:
         assert self._ends is not None
+        # a pty takes octets at once: the moment they are read is the moment they start to pass
         self.line.receive_data(os.read(self._ends[0], READ_SIZE), self._loop.time())
         self._pump()
 

@@ -60,6 +60,7 @@ class EventLog:
         dice = noise(seed, meter, self.name.hex(), window)
         if dice % 256 >= self.chance:
             return
+        # begin in the first half and last less than the second: windows need not know of each other
         episode = self.episodes[(dice >> 8) % len(self.episodes)]
         half = self.window // 2
         begin = window * self.window + (dice >> 16) % half

@@ -21,7 +21,7 @@ from sim.server import MANAGEMENT, READER
 
 PROFILE = "idis"
 
-#: Lower HDLC addresses are reserved (IEC 62056-46, 6.4.2.3).
+#: Lower HDLC addresses are reserved (IEC 62056-46).
 FIRST_ADDRESS = 17
 
 TCP_BUS = "gateway-1"

@@ -121,12 +121,15 @@ _Course = tuple[int, int, tuple[int, ...]]
 def _day(home: Household, day: int) -> tuple[_Course, _Course, _Course]:
     """Return one day's course of all three channels. Bounded: today and yesterday of more meters than a DCU has."""
     load = _load(home, day)
+    # load and sun are balanced slot by slot before they are counted, as a meter with one measuring element does it
     net = [use - sun for use, sun in zip(load, _sun(home, day, sum(load)), strict=True)]
     if home.solar:
+        # a day without any export would leave the day's exported Wh no slot to flow in
         net[NOON] = min(net[NOON], -1)
     drawn = [max(weight, 0) for weight in net]
     peak = [weight if slot in PEAK else 0 for slot, weight in enumerate(drawn)]
     off_peak = [0 if slot in PEAK else weight for slot, weight in enumerate(drawn)]
+    # without cells nothing flows whatever the weights, but their sum is divided by
     fed = [max(-weight, 0) for weight in net] if home.solar else [1] * SLOTS
     return (
         _course(_totals(home, day, Channel.PEAK), peak),
@@ -148,6 +151,7 @@ def _totals(home: Household, day: int, channel: Channel) -> tuple[int, int]:
     mean = 6_000 + noise(home.seed, home.meter, "mean") % 12_000
     share = 300 + noise(home.seed, home.meter, "peak") % 200
     totals = _until(home, day, mean, season=20), _until(home, day + 1, mean, season=20)
+    # a fixed share of a total that never falls never falls, nor does the rest: both tariffs keep a closed form
     evening = totals[0] * share // 1000, totals[1] * share // 1000
     if channel is Channel.PEAK:
         return evening

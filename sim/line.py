@@ -104,6 +104,7 @@ class Line:
     def transmit(self, now: float, wall: float) -> bytes:
         """Return the answer octets that have appeared since the last call; `wall` is UTC at `now`."""
         soon = now + CLOSE * self._octet
+        # requests first: whether a meter hears one decides what may follow on the line
         while self._incoming and self._end(self._incoming[0]) <= soon:
             self._hear(self._incoming.popleft(), wall)
         out = bytearray()
@@ -133,10 +134,12 @@ class Line:
     def _pass(self, burst: _Burst, now: float) -> bytes:
         """Return the octets of `burst` that appear by `now`; those that meet the master's own are garbled."""
         if not burst.sent:
+            # answers never overlap each other: a simplification, since the reader would get neither
             burst.start = max(burst.start, self._said)
         upto = min(int((now - burst.start) / self._octet), len(burst.data))
         data, burst.sent = burst.data[burst.sent : upto], upto
         self._said = burst.start + upto * self._octet
+        # half-duplex: octets that pass while the master sends are neither's any more
         if self._incoming and self._incoming[0].start < self._said:
             return bytes(octet ^ 0xFF for octet in data)
         return data
@@ -153,6 +156,7 @@ class Line:
             self._request(frame, end, wall)
 
     def _request(self, frame: Frame, end: float, wall: float) -> None:
+        # counted whether or not anybody answers: each cost the line its time
         self.counters.requests += 1
         start = end + self._turnaround
         if self._dice.falls(self.faults.chatter):

@@ -40,7 +40,7 @@ CLASS_INCONSISTENT: Final = AccessError(9)
 OBJECT_UNAVAILABLE: Final = AccessError(11)
 TYPE_UNMATCHED: Final = AccessError(12)
 
-#: Selectors of a profile's buffer (IEC 62056-6-2, 4.3.6.2.2).
+#: Selectors of a profile's buffer (IEC 62056-6-2, class 7).
 _BY_RANGE, _BY_ENTRY = 1, 2
 
 _READ_ONLY: Final = 1
@@ -121,7 +121,7 @@ def _attributes(meter: SimMeter, attribute: Attribute, at: int) -> dict[int, Typ
 
 
 def _clock(at: int) -> dict[int, Typed]:
-    """Return a Clock in UTC without daylight saving (IEC 62056-6-2, 4.5.1)."""
+    """Return a Clock in UTC without daylight saving (IEC 62056-6-2, class 8)."""
     never = axdr.octets(bytes.fromhex("ffffffffffffffffff800000"))
     return {
         2: axdr.date_time(DateTime.from_utc(at)),
@@ -141,7 +141,7 @@ def _disconnector(*, connected: bool) -> dict[int, Typed]:
 
 
 def _object_element(name: bytes, class_id: int) -> Typed:
-    """Return an element of the object list (IEC 62056-6-2, 4.4.4.2.2): class, version, name, access rights."""
+    """Return an element of the object list (IEC 62056-6-2, class 15): class, version, name, access rights."""
     attributes, methods = _SHAPES[class_id]
     rights = axdr.structure(
         axdr.array(*(axdr.structure(axdr.i8(i), axdr.enum(_READ_ONLY), axdr.null()) for i in range(1, attributes + 1))),
@@ -195,6 +195,7 @@ def _rows_of(profile: SimProfile, selection: Selection | None) -> Rows:
 
 def _moment(value: Any) -> int | None:
     """Return the UTC second of a date-time, however it is tagged; None when it is unspecified."""
+    # tag 25 is decoded already; most clients send the octet-string
     date_time = value if isinstance(value, DateTime) else DateTime.from_bytes(value)
     return date_time.utc()
 
@@ -209,6 +210,7 @@ def _buffer(meter: SimMeter, profile: SimProfile, times: Sequence[int], columns:
         shown = values
         if meter.plate.compressed and last:
             shown = [axdr.null() if now == before else now for now, before in zip(values, last, strict=True)]
+            # the client adds one period to the time above, so only an unbroken series may be shortened
             if at - last_at == profile.period:
                 shown[0] = axdr.null()
         rows.append(axdr.structure(*(shown if columns is None else (shown[number] for number in columns))))

@@ -34,6 +34,7 @@ def _energy(channel: Channel, home: Household, at: int) -> int:
 
 def _reactive(share: int, home: Household, at: int) -> int:
     """Return varh: a fixed share, in thousandths, of the Wh drawn."""
+    # a share of an energy that never falls, so this one does not either
     own = share + noise(home.seed, home.meter, "reactive", share) % 100
     return home.imported(at) * own // 1000
 
@@ -55,6 +56,7 @@ def _power_factor(home: Household, at: int) -> int:
 
 def _current(phase: int, phases: int, home: Household, at: int) -> int:
     """Return 0.01 A of one of `phases` conductors, which share the home's power unequally."""
+    # at least a third of the largest each: no conductor of a three-phase home is ever idle
     weights = [100 + noise(home.seed, home.meter, "share", index) % 100 for index in range(phases)]
     power = home.demand(at) + home.power(Channel.EXPORT, at)
     apparent = power * weights[phase] * 1000 // (sum(weights) * _power_factor(home, at))

@@ -100,6 +100,7 @@ class ServerAssociation:
         if tag == RLRQ:
             self._forget()
             return encode_release(RLRE)
+        # a challenge given and not yet answered: only the proof is heard (`_prove`)
         if not self._open and not self._server_challenge:
             return encode_response(_NOT_ALLOWED, 0)
         return self._serve(apdu, now)
@@ -123,6 +124,7 @@ class ServerAssociation:
                 return self._aare(REJECTED, refusal)
             initiate = self._initiate(request, now)
         except MeterError:
+            # malformed, or not under our keys: who cannot be deciphered is not told which it was
             self._forget()
             return self._aare(REJECTED, AUTHENTICATION_FAILURE)
         self._limit = initiate.max_pdu
@@ -179,6 +181,7 @@ class ServerAssociation:
         if self._cipher is None:
             return apdu
         plain = self._cipher.unprotect(apdu)
+        # the meter remembers over associations and clients, or a recorded request could be played again
         self._meter.heard = self._cipher.heard
         return plain
 
@@ -193,6 +196,7 @@ class ServerAssociation:
         except MeterError:
             return encode_response(_NOT_SUPPORTED, 0)
         response = self._respond(request, self._meter.clock_at(now))
+        # an exception goes out plain: exception-response has no glo- form (IEC 62056-5-3)
         if isinstance(response, ExceptionResponse):
             return encode_response(response, invoke)
         return self._protect(self._bounded(response, invoke))
@@ -227,7 +231,7 @@ class ServerAssociation:
         return objects.invoke(self._meter, action.name, action.method, at)
 
     def _prove(self, request: Request) -> Answer | ExceptionResponse:
-        """Passes 3 and 4 of HLS (IEC 62056-5-3, 5.3.7.2.3); nothing else is served before them."""
+        """Passes 3 and 4 of HLS (IEC 62056-5-3); nothing else is served before them."""
         target = (objects.ASSOCIATION_LN, objects.ASSOCIATION, _REPLY_TO_HLS)
         if not isinstance(request, Action) or (request.class_id, request.name, request.method) != target:
             return _NOT_ALLOWED
@@ -246,6 +250,7 @@ class ServerAssociation:
         if isinstance(response, GetBlock):
             return apdu
         overhead = _CIPHER_OVERHEAD if self._cipher else 0
+        # any new answer ends a block transfer that the client gave up
         self._rest, self._block = b"", 0
         if not self._limit or len(apdu) + overhead <= self._limit:
             return apdu

@@ -55,6 +55,7 @@ def write_site(fleet: Fleet, site: Site, directory: Path) -> Path:
     """
     directory.mkdir(parents=True, exist_ok=True)
     keys = directory / "keys.yaml"
+    # the mode before the content: there is no moment in which others can read a secret
     keys.touch(SECRET_MODE)
     keys.chmod(SECRET_MODE)
     keys.write_text(_keys(fleet.keys))

@@ -63,6 +63,7 @@ class HdlcServer:
         return connection.receive_frame(frame, now)
 
     def _connect(self, client: int, frame: Frame) -> list[bytes]:
+        # SNRM also ends what was: the client starts anew when it lost the thread
         try:
             asked = Parameters.from_bytes(frame.payload)
         except MeterError:
@@ -105,6 +106,7 @@ class _Connection:
 
     def _acknowledge(self, receive: int) -> None:
         count = (receive - self._first) & 7
+        # an N(R) outside what was sent is from another conversation: nothing is released
         if count <= len(self._segments):
             del self._segments[:count]
             self._first = receive
@@ -114,6 +116,7 @@ class _Connection:
         if frame.segmented:
             return
         request, self._request = self._request, b""
+        # without the LLC header it is no APDU of ours, and RR is all it gets
         if not request.startswith(LLC_COMMAND):
             return
         answer = LLC_RESPONSE + self._association.answer(request[len(LLC_COMMAND) :], now)
