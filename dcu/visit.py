@@ -12,7 +12,7 @@ from typing import Any
 
 from dcu.clock import Clock
 from dcu.dlms import cosem
-from dcu.dlms.axdr import Typed, date_time
+from dcu.dlms.axdr import Typed, octets
 from dcu.dlms.moment import DateTime
 from dcu.dlms.services import AccessError, Get, by_range
 from dcu.errors import MeterError
@@ -189,7 +189,8 @@ class _Stamp:
 
 
 def _moment(seconds: int) -> Typed:
-    return date_time(DateTime.from_utc(seconds))
+    # as an octet string, as every meter has it; the type date-time (25) is younger than many of them
+    return octets(DateTime.from_utc(seconds).to_bytes())
 
 
 def _meter_clock(answer: Any) -> tuple[int | None, int]:

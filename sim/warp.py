@@ -24,6 +24,11 @@ class WarpClock:
     speed: float = 1.0
     origin: float = 0.0
 
+    @classmethod
+    def starting_now(cls, speed: float) -> "WarpClock":
+        """Return a clock that agrees with real time at this moment."""
+        return cls(speed, time.time())
+
     def now(self) -> float:
         return self.origin + (time.time() - self.origin) * self.speed
 
