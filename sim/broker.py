@@ -14,9 +14,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-#: Seconds for a broker to listen, and to end after SIGTERM.
+#: Seconds for a broker to listen.
 START_TIMEOUT = 15.0
-STOP_TIMEOUT = 10.0
+
+#: SIGTERM is repeated after so many seconds: mosquitto forgets one that comes just after it began to listen.
+STOP_PAUSE = 0.3
+STOP_TRIES = 30
 
 #: Somebody else may take the port between our look and the broker's bind.
 PORT_TRIES = 5
@@ -88,13 +91,19 @@ class Broker:
     async def stop(self) -> None:
         """End it in order (SIGTERM): mosquitto then saves its sessions and retained messages."""
         if self._process is not None and self._process.returncode is None:
-            self._process.terminate()
-            try:
-                async with asyncio.timeout(STOP_TIMEOUT):
-                    await self._process.wait()
-            except TimeoutError:
-                self._process.kill()
+            await self._terminate(self._process)
         await self._ended()
+
+    async def _terminate(self, process: processes.Process) -> None:
+        for _ in range(STOP_TRIES):
+            process.terminate()
+            try:
+                async with asyncio.timeout(STOP_PAUSE):
+                    await process.wait()
+            except TimeoutError:
+                continue
+            return
+        process.kill()
 
     async def kill(self) -> None:
         """End it as a power cut does (SIGKILL)."""

@@ -20,6 +20,9 @@ import aiomqtt
 RETRY = 0.2
 PATIENCE = 30.0
 
+#: Seconds for the broker's answers; one that is being stopped hangs up, which aiomqtt takes for silence.
+ANSWER_TIMEOUT = 2.0
+
 _FINAL = frozenset({"done", "failed", "expired", "rejected"})
 
 Message = dict[str, Any]
@@ -219,7 +222,9 @@ class HeadEnd:
 
     async def _session(self) -> None:
         # 3.1.1, which every broker speaks; a kept session, so that an outage of ours loses nothing.
-        client = aiomqtt.Client(self._host, self._port, identifier=self._identifier, clean_session=False)
+        client = aiomqtt.Client(
+            self._host, self._port, identifier=self._identifier, clean_session=False, timeout=ANSWER_TIMEOUT
+        )
         async with client:
             await client.subscribe(self._root + "#", qos=1)
             self._client = client

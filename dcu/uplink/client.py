@@ -1,7 +1,7 @@
 """aiomqtt's client with what the durability of this project needs and it leaves out.
 
 Added: the reason in a PUBACK, waking up every waiter when the connection goes, commands acknowledged by us instead of
-by the library, a dial that can be cancelled, a close that never waits. Settings and error words are in `link`.
+by the library, a connecting that can be cancelled, a close that never waits. Settings and error words are in `link`.
 """
 
 import asyncio
@@ -17,14 +17,13 @@ import paho.mqtt.client as paho
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
+from dcu.uplink.dial import DIAL_TIMEOUT, dial
+
 #: Largest packet accepted from the broker; the longest command envelope fits twice.
 MAX_PACKET_IN = 65_536
 
 #: Received messages waiting for their turn. A message beyond is not acknowledged, so a broker keeps it.
 MAX_QUEUED_IN = 100
-
-#: Seconds for the TCP connection to one address, and for the CONNACK.
-DIAL_TIMEOUT = 10.0
 
 
 class NoConnackError(aiomqtt.MqttError):
@@ -48,8 +47,9 @@ class Granted:
 class Client(aiomqtt.Client):
     """One connection; made anew for each, so that no message survives in paho's queues."""
 
-    def __init__(self, hostname: str, port: int, **settings: Any) -> None:
+    def __init__(self, hostname: str, port: int, context: ssl.SSLContext | None, **settings: Any) -> None:
         super().__init__(hostname, port, timeout=DIAL_TIMEOUT, max_queued_incoming_messages=MAX_QUEUED_IN, **settings)
+        self._context = context
         self.granted = Granted()
         self._acknowledgements: dict[int, asyncio.Future[None]] = {}
         self._client.manual_ack_set(True)
@@ -57,25 +57,19 @@ class Client(aiomqtt.Client):
 
     async def open(self) -> None:
         """Connect. Raises OSError or MqttError; leaves nothing behind, also when cancelled."""
-        line = await dial(self._hostname, self._port)
-        # A thread may sit in the TLS handshake; shutting down a duplicate of the socket wakes it.
-        guard = line.dup()
-        vars(self._client)["_create_socket_connection"] = lambda: line
+        line = await dial(self._hostname, self._port, self._context)
+        vars(self._client)["_create_socket"] = lambda: line
         try:
             await self.__aenter__()
             self._require_socket()
         except BaseException as error:
             silent = type(error) is aiomqtt.MqttError and self._client.socket() is not None
-            with contextlib.suppress(OSError):
-                guard.shutdown(socket.SHUT_RDWR)
             self._connected.cancel()
             self.close()
             line.close()
             if silent:
                 raise NoConnackError("no CONNACK in time") from error
             raise
-        finally:
-            guard.close()
 
     def _require_socket(self) -> None:
         if self._client.socket() is None:
@@ -149,8 +143,8 @@ class Client(aiomqtt.Client):
                 acknowledgement.set_exception(aiomqtt.MqttError(f"connection lost: {cause}"))
 
     def _on_socket_open(self, client: paho.Client, userdata: Any, sock: socket.socket) -> None:  # noqa: ARG002 - paho's
-        # Called in the connecting thread. The loop may have closed the socket by the time it looks, and its number
-        # may already belong to another: aiomqtt would watch that one.
+        # Called in aiomqtt's connecting thread. The loop may have closed the socket by the time it looks, and its
+        # number may already belong to another: aiomqtt would watch that one.
         def watch() -> None:
             if client.socket() is sock:
                 self._loop.add_reader(sock.fileno(), self._read)
@@ -190,27 +184,6 @@ class Client(aiomqtt.Client):
                 if not ending.done():
                     ending.set_exception(aiomqtt.MqttError(str(error)))
                     break
-
-
-async def dial(host: str, port: int) -> socket.socket:
-    """Return a connected, non-blocking TCP socket to the first address that answers. Raises OSError."""
-    loop = asyncio.get_running_loop()
-    failure = OSError(f"{host} has no address")
-    for family, kind, protocol, _, address in await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM):
-        line = socket.socket(family, kind, protocol)
-        line.setblocking(False)
-        try:
-            async with asyncio.timeout(DIAL_TIMEOUT):
-                await loop.sock_connect(line, address)
-        except OSError as error:  # includes the TimeoutError of asyncio.timeout
-            line.close()
-            failure = error
-        except BaseException:
-            line.close()
-            raise
-        else:
-            return line
-    raise failure
 
 
 def _granted(properties: Properties) -> Granted:

@@ -192,6 +192,7 @@ class Uplink:
         return Client(
             settings.host,
             settings.port,
+            None if settings.tls is None else tls_context(settings.tls),
             identifier=self._identifier,
             username=settings.username,
             password=settings.password,
@@ -200,7 +201,6 @@ class Uplink:
             # The window is ours (deliver): nothing may wait inside paho, where nobody sees it.
             max_inflight_messages=0,
             will=aiomqtt.Will(will.topic, will.payload, min(will.qos, settings.max_qos), will.retain and retain),
-            tls_context=None if settings.tls is None else tls_context(settings.tls),
             **session,
         )
 

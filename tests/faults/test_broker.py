@@ -8,7 +8,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import aiomqtt
 import pytest
 
 from dcu.deliver import Deliver
@@ -219,10 +218,3 @@ async def test_who_may_not_publish_keeps_its_data(tmp_path: Path) -> None:
             await come_true(lambda: flow.figures.refused > 0)
         assert not store.acknowledged
         assert flow.figures.acknowledged == 0
-
-
-async def test_nobody_sees_a_head_end_lose_its_connection_silently(broker: Broker) -> None:
-    async with head_end(broker) as head:
-        await broker.stop()
-        with pytest.raises((aiomqtt.MqttError, TimeoutError)):
-            await head.command("dcu.ping", patience=0.5)

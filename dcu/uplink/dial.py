@@ -1,0 +1,68 @@
+"""Reaching the broker: a TCP connection, and TLS over it, without a thread and so that it can be cancelled at any time.
+
+What is spoken over the socket is not known here.
+"""
+
+import asyncio
+import socket
+import ssl
+
+#: Seconds for the TCP connection to one address, for the TLS handshake, and for the CONNACK.
+DIAL_TIMEOUT = 10.0
+
+
+async def dial(host: str, port: int, context: ssl.SSLContext | None = None) -> socket.socket:
+    """Return a non-blocking socket to the first address of `host` that answers, secured when there is a `context`.
+
+    Raises OSError (ssl.SSLError is one); leaves no socket behind.
+    """
+    line = await _connected(host, port)
+    if context is None:
+        return line
+    secured = context.wrap_socket(line, server_hostname=host, do_handshake_on_connect=False)
+    try:
+        async with asyncio.timeout(DIAL_TIMEOUT):
+            await _handshake(secured)
+    except BaseException:
+        secured.close()
+        raise
+    return secured
+
+
+async def _connected(host: str, port: int) -> socket.socket:
+    loop = asyncio.get_running_loop()
+    failure = OSError(f"{host} has no address")
+    for family, kind, protocol, _, address in await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM):
+        line = socket.socket(family, kind, protocol)
+        line.setblocking(False)
+        try:
+            async with asyncio.timeout(DIAL_TIMEOUT):
+                await loop.sock_connect(line, address)
+        except OSError as error:  # TimeoutError is one
+            line.close()
+            failure = error
+        except BaseException:
+            line.close()
+            raise
+        else:
+            return line
+    raise failure
+
+
+async def _handshake(line: ssl.SSLSocket) -> None:
+    loop = asyncio.get_running_loop()
+    while True:
+        ready = asyncio.Event()
+        try:
+            line.do_handshake()
+        except ssl.SSLWantReadError:
+            loop.add_reader(line, ready.set)
+        except ssl.SSLWantWriteError:
+            loop.add_writer(line, ready.set)
+        else:
+            return
+        try:
+            await ready.wait()
+        finally:
+            loop.remove_reader(line)
+            loop.remove_writer(line)
