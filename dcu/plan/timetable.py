@@ -13,20 +13,22 @@ from dcu.model import Task
 TOLERANCE = 0.5
 
 
-def boundary(task: Task, wall: float) -> float:
-    """Return the first moment after `wall` (UTC seconds) at which `task` falls due."""
-    moment = (math.floor((wall - task.offset) / task.every) + 1) * task.every + task.offset
-    # The quotient of a boundary itself may be rounded to just below its whole number.
-    return moment if moment > wall else moment + task.every
+def interval(task: Task, wall: float) -> int:
+    """Return the number of the interval of `task` that holds `wall` (UTC seconds); it grows by one per interval."""
+    return math.floor((wall - task.offset) / task.every)
 
 
 @dataclass(slots=True)
 class _Alarm:
-    """The next boundary of a task: the wall time that labels it, and when that is in monotonic seconds."""
+    """The next interval of a task to ring for, and when that is in monotonic seconds."""
 
     task: Task
-    label: float
+    interval: int
     due: float
+
+    def set(self, number: int, shift: float) -> None:
+        self.interval = number
+        self.due = number * self.task.every + self.task.offset - shift
 
 
 class Timetable:
@@ -34,15 +36,14 @@ class Timetable:
 
     def __init__(self, tasks: Iterable[Task], now: float, wall: float) -> None:
         self._shift = wall - now
-        self._alarms = [_Alarm(task, wall, now) for task in tasks]
+        self._alarms = [_Alarm(task, interval(task, wall), now) for task in tasks]
 
     def ring(self, now: float) -> list[Task]:
         """Return the tasks that fell due up to `now`; one whose boundary passed several times rings once."""
         due = [alarm for alarm in self._alarms if alarm.due <= now]
         for alarm in due:
-            # Rounding may put "now" a hair before the label it rings for, which must not ring again.
-            alarm.label = boundary(alarm.task, max(now + self._shift, alarm.label))
-            alarm.due = alarm.label - self._shift
+            # Rounding may put "now" a hair before the boundary it rings for, which must not ring again.
+            alarm.set(max(alarm.interval, interval(alarm.task, now + self._shift)) + 1, self._shift)
         return [alarm.task for alarm in due]
 
     def next_ring(self) -> float | None:
@@ -53,12 +54,11 @@ class Timetable:
         """Follow a wall clock that was set.
 
         Set forward, the boundaries it jumped over ring once. Set back by up to one interval, the interval that has
-        been read is not read again; set back further, the old labels were wrong and do not hold a task up.
+        been read is not read again; set back further, the old numbers were wrong and do not hold a task up.
         """
         shift = wall - now
         if abs(shift - self._shift) < TOLERANCE:
             return
         self._shift = shift
         for alarm in self._alarms:
-            alarm.label = min(alarm.label, boundary(alarm.task, wall) + alarm.task.every)
-            alarm.due = alarm.label - shift
+            alarm.set(min(alarm.interval, interval(alarm.task, wall) + 2), shift)

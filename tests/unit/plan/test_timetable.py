@@ -3,7 +3,7 @@
 import pytest
 
 from dcu.model import Task
-from dcu.plan.timetable import Timetable, boundary
+from dcu.plan.timetable import Timetable, interval
 
 #: 2026-11-21T10:00:00Z
 TEN = 1_795_255_200.0
@@ -11,15 +11,17 @@ QUARTER = Task("load0", 900.0, 60.0)
 
 
 @pytest.mark.parametrize(
-    ("after", "expected"),
-    [(0.0, 60.0), (59.9, 60.0), (60.0, 960.0), (61.0, 960.0), (-900.0, -840.0)],
+    ("after", "number"),
+    [(0.0, -1), (59.9, -1), (60.0, 0), (61.0, 0), (959.9, 0), (960.0, 1), (-900.0, -2)],
 )
-def test_the_next_boundary_is_later_than_now(after: float, expected: float) -> None:
-    assert boundary(QUARTER, TEN + after) == TEN + expected
+def test_intervals_begin_at_the_offset(after: float, number: int) -> None:
+    assert interval(QUARTER, TEN + after) == TEN // 900 + number
 
 
 def test_boundaries_after_2106() -> None:
-    assert boundary(QUARTER, 2.0**32) == 2**32 // 900 * 900 + 900 + 60.0
+    table = Timetable([QUARTER], now=0.0, wall=2.0**32)
+    table.ring(0.0)
+    assert table.next_ring() == 2**32 // 900 * 900 + 900 + 60.0 - 2**32
 
 
 def test_everything_is_due_at_the_start_and_then_at_its_boundary() -> None:
