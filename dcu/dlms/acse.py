@@ -1,4 +1,4 @@
-"""Opening and releasing associations: AARQ, AARE, RLRQ, RLRE and the initiate APDUs in them (IEC 62056-5-3, 6 and 7.2).
+"""Opening and releasing associations: AARQ, AARE, RLRQ, RLRE and the initiate APDUs in them (IEC 62056-5-3).
 
 Both directions are here. What an association demands of an answer is in `association`; ciphering is `security`.
 """
@@ -21,7 +21,7 @@ VERSION: Final = 6
 
 ACCEPTED: Final = 0
 REJECTED: Final = 1
-#: Diagnostics of the ACSE service user (clause 7.2.2.5); 14 asks for passes 3 and 4 of HLS.
+#: Diagnostics of the ACSE service user (Associate-source-diagnostic); 14 asks for passes 3 and 4 of HLS.
 NO_REASON: Final = 1
 CONTEXT_NOT_SUPPORTED: Final = 2
 MECHANISM_NOT_RECOGNISED: Final = 11
@@ -46,12 +46,12 @@ _REQUIREMENTS: Final = b"\x07\x80"
 _CONFORMANCE: Final = b"\x5f\x1f\x04\x00"
 _SHORT_CONFORMANCE: Final = b"\x5f\x04\x00"  # the tag as older meters encode it
 _LOGICAL_NAME_OBJECT: Final = b"\x00\x07"
-#: No ACSE APDU has more fields than this (clause 8, AARQ-apdu).
+#: AARQ-apdu has fifteen fields in the ASN.1 of the standard, the others fewer.
 _MAX_FIELDS: Final = 16
 
 
 class Conformance(IntFlag):
-    """What one side can do, bit 23 first on the wire (IEC 62056-5-3, 7.3.1)."""
+    """What one side can do, bit 23 first on the wire (IEC 62056-5-3, Conformance)."""
 
     ACTION = 1 << 0
     EVENT_NOTIFICATION = 1 << 1
@@ -88,6 +88,7 @@ class Aarq:
         if self.title:
             fields.append(_field(0xA6, _field(0x04, self.title)))
         if self.authentication:
+            # sender-acse-requirements: the authentication functional unit, without which the next two mean nothing
             fields += [_field(0x8A, _REQUIREMENTS), _field(0x8B, _identifier(_MECHANISM, self.authentication))]
             fields.append(_field(0xAC, _field(0x80, self.secret)))
         fields.append(_field(0xBE, _field(0x04, self.information)))
@@ -146,6 +147,7 @@ class Aare:
         return cls(
             information=_inner(fields, 0xBE, 0x04),
             result=_number(_inner(fields, 0xA2, 0x02)),
+            # from the service user or, with the same numbers meaning less, from the provider
             diagnostic=_number(_inner(diagnostic, 0xA1, 0x02) or _inner(diagnostic, 0xA2, 0x02)),
             ciphered=_is_ciphered(fields),
             authentication=_mechanism(fields.get(0x89)),
@@ -178,6 +180,7 @@ class Initiate:
             raise MeterError("not an InitiateRequest")
         try:
             at = 1
+            # dedicated-key, response-allowed and proposed-quality-of-service are each preceded by a presence octet
             if data[at]:
                 length, at = read_length(data, at + 1)
                 at += length - 1

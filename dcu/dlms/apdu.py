@@ -1,4 +1,4 @@
-"""xDLMS APDUs: the words of `services` to octets and back, both for a client and for a meter (IEC 62056-5-3, 7.3).
+"""xDLMS APDUs: the words of `services` to octets and back, both for a client and for a meter (IEC 62056-5-3).
 
 Who may send which of them when is in `association`; Data inside them is `axdr`, protection around them `security`.
 """
@@ -40,6 +40,7 @@ ACTION_RESPONSE: Final = 0xC7
 EXCEPTION_RESPONSE: Final = 0xD8
 CONFIRMED_SERVICE_ERROR: Final = 0x0E
 
+#: A service and which of its forms follows: the two octets that decide how the rest is read.
 _GET_NORMAL: Final = bytes((GET_REQUEST, 1))
 _GET_NEXT: Final = bytes((GET_REQUEST, 2))
 _GET_LIST: Final = bytes((GET_REQUEST, 3))
@@ -50,7 +51,7 @@ _GOT_BLOCK: Final = bytes((GET_RESPONSE, 2))
 _GOT_LIST: Final = bytes((GET_RESPONSE, 3))
 _SET_DONE: Final = bytes((SET_RESPONSE, 1))
 _ACTION_DONE: Final = bytes((ACTION_RESPONSE, 1))
-#: Confirmed service, high priority; the lowest four bits are the invoke-id (clause 7.3.2).
+#: Confirmed service, high priority; the lowest four bits are the invoke-id (Invoke-Id-And-Priority).
 _PRIORITY: Final = 0xC0
 _INVOKE: Final = 0x0F
 
@@ -84,6 +85,7 @@ def _encode_get(get: Get) -> bytes:
     target = _encode_target(attribute.class_id, attribute.name, attribute.index)
     if selection is None:
         return target + b"\x00"
+    # Cosem-Attribute-Descriptor-With-Selection: present, access-selector, access-parameters
     return target + bytes((1, selection.selector)) + axdr.encode(selection.parameter)
 
 
@@ -131,6 +133,7 @@ def _encode_code(error: AccessError | None) -> bytes:
 
 
 def _encode_block(block: GetBlock) -> bytes:
+    # DataBlock-G: last-block, block-number, then raw-data or a Data-Access-Result in its place
     head = bytes((block.last,)) + block.number.to_bytes(4)
     if isinstance(block.content, AccessError):
         return head + bytes((1, block.content.code))
@@ -161,6 +164,7 @@ def _decode(data: bytes, decoders: dict[bytes, Callable[[bytes], tuple[Any, int]
         word, end = decoder(data)
     except IndexError:
         raise MeterError("APDU is truncated") from None
+    # octets too many are as wrong as too few: whoever appended them wanted them overlooked
     if end != len(data):
         raise MeterError(f"APDU of {len(data)} octets should have {end}")
     return word, data[2] & _INVOKE

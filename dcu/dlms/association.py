@@ -1,7 +1,7 @@
 """The client's side of an application association: open, prove, ask, and believe only what was checked.
 
 Octets on the line are the link's business, waiting and counters that survive a crash the session's. Every violation of
-IEC 62056-5-3 (clauses 5.3, 6, 7) raises MeterError or SecurityError, and the association gives no value after it.
+IEC 62056-5-3 raises MeterError or SecurityError, and the association gives no value after it.
 """
 
 from collections.abc import Callable
@@ -54,7 +54,7 @@ CONFORMANCE: Final = (
 #: The longest APDU we take, which is the longest that can be named.
 MAX_PDU: Final = 0xFFFF
 CHALLENGE_SIZE: Final = 16
-#: Sizes the standard allows the meter's challenge (clause 7.2.2.6).
+#: Sizes the standard allows the meter's challenge (Authentication-value of HLS).
 _CHALLENGE_SIZES: Final = range(8, 65)
 _SUPPORTED: Final = {Authentication.NONE, Authentication.LLS, Authentication.HLS_GMAC}
 _REPLY_TO_HLS: Final = (15, b"\x00\x00\x28\x00\x00\xff", 1)
@@ -174,6 +174,7 @@ class Association:
         if closing := self._link.close():
             return closing
         if was is _State.OPEN:
+            # a meter in a ciphered context takes a release only with a protected InitiateRequest in it
             return self._link.send(encode_release(RLRQ, self._initiate() if self._access.ciphered else b""))
         self._state = _State.CLOSED
         return b""
@@ -225,6 +226,7 @@ class Association:
         self._check_security(aare)
         information = aare.information
         if self._cipher:
+            # believed from here on because every tag depends on it: another title fails the first check below
             self._cipher.peer = aare.title
             information = self._cipher.unprotect(information) if self._access.ciphered else information
         self._agreed = Initiate.from_response(information)
@@ -232,7 +234,7 @@ class Association:
             return self._opened()
         assert self._cipher is not None
         self._state = _State.PROVING
-        self._invoke = 1
+        self._invoke = 1  # ours to choose; the requests after it count on
         proof = axdr.octets(self._cipher.gmac(aare.secret))
         return Transmit(self._ask(Action(*_REPLY_TO_HLS, proof)))
 
@@ -294,7 +296,7 @@ class Association:
         return Response(results)
 
     def _collect(self, block: GetBlock) -> Event:
-        """Add `block` and ask for the next, or decode the whole (clause 7.3.3, service-specific block transfer)."""
+        """Add `block` and ask for the next, or decode the whole (service-specific block transfer)."""
         if isinstance(block.content, AccessError):
             return self._respond([block.content] * self._count())
         self._block += 1

@@ -1,4 +1,4 @@
-"""A-XDR: the COSEM `Data` type between octets and Python values (IEC 61334-6, IEC 62056-6-2 clause 4.1.5).
+"""A-XDR: the COSEM `Data` type between octets and Python values (IEC 61334-6; IEC 62056-6-2, 4.1.5).
 
 What a value means (scaler, clock, profile row) is in `cosem`; which service carried it is in `apdu`.
 
@@ -166,7 +166,7 @@ def read_length(data: bytes, offset: int) -> tuple[int, int]:
     Raises MeterError for an indefinite length or one of more than four octets, IndexError where the data ends.
     """
     first = data[offset]
-    if first < 0x80:
+    if first < 0x80:  # one octet holds it; else the low bits count the octets that do
         return first, offset + 1
     size = first & 0x7F
     end = offset + 1 + size
@@ -296,7 +296,7 @@ class _Decoder:
         while (start := self.offset) < end:
             self.claim(1, depth)
             values.append(element())
-            if self.offset == start:
+            if self.offset == start:  # nulls only: without this check the loop would not end
                 raise MeterError("compact array of elements without contents")
         if self.offset != end:
             raise MeterError("compact array ends inside an element")
@@ -305,6 +305,7 @@ class _Decoder:
     def description(self, depth: int) -> Callable[[], Any]:
         """Read a TypeDescription; return what decodes one element of it."""
         tag = self.take(1)[0]
+        # the description is small where the contents it describes are not: `claim` counts both
         if tag == ARRAY:
             count = int.from_bytes(self.take(2))
             self.claim(0, depth)

@@ -22,7 +22,7 @@ Row = tuple[int, int, tuple[Value, ...]]
 
 _VALUE_TYPES: Final = frozenset({int, float, str, bytes, bool, type(None)})
 
-#: Symbols of the unit codes (IEC 62056-6-2, 4.3.2.2, Table 4); 255 is a pure number.
+#: Symbols of the unit codes (IEC 62056-6-2, 4.3.2, scal_unit_type); 255 is a pure number.
 UNITS: Final = {
     1: "a",
     2: "mo",
@@ -136,8 +136,8 @@ def profile_rows(buffer: Any, columns: Sequence[Column], period: int | None) -> 
     """Return the rows of a decoded profile buffer, and how many others were too bad to use.
 
     Null-data stands for the value above it, and in the clock column for the time above it plus `period` seconds
-    (IEC 62056-6-2, 4.3.6.2.1). A bad row has another width than `columns`, or no time that exists, or nulls that refer
-    to nothing known. MeterError when `buffer` is no list or no column is a clock.
+    (IEC 62056-6-2, 4.3.6, buffer). A bad row has another width than `columns`, or no time that exists, or nulls
+    that refer to nothing known. MeterError when `buffer` is no list or no column is a clock.
     """
     clock = clock_column(columns)
     if clock is None or not isinstance(buffer, list):
@@ -176,6 +176,7 @@ class _Table:
         if self.at is None or row is None:
             return None
         values = row[: self.clock] + row[self.clock + 1 :]
+        # nearly every row holds plain values only: one test for all of them is cheaper than one call for each
         if not _VALUE_TYPES.issuperset(map(type, values)):
             values = map(plain, values)
         return self.at, self.status, tuple(values)

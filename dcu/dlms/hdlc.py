@@ -26,7 +26,7 @@ SNRM: Final = 0x83
 FRMR: Final = 0x87
 POLL_FINAL: Final = 0x10
 
-#: Information field lengths the standard lets a station negotiate (clause 6.4.4.4.3.2).
+#: Information field lengths and frames per window that stations may negotiate (clause 6.4.4.4).
 MIN_INFO: Final = 32
 MAX_INFO: Final = 2030
 MAX_WINDOW: Final = 7
@@ -73,7 +73,7 @@ class ServerAddress:
     def to_bytes(self) -> bytes:
         """Return the address field (clause 6.4.2.2); ValueError when the parts do not fit its size."""
         size = self.size or (2 if max(self.logical, self.physical) < 0x80 else 4)
-        half = size // 2 * 7 or 7
+        half = size // 2 * 7 or 7  # every octet holds seven bits; its lowest says whether it is the last
         if size not in _ADDRESS_SIZES or max(self.logical, self.physical) >> half or (size == 1 and self.physical):
             raise ValueError(f"{self} does not fit {size} octets")
         if size == 1:
@@ -117,6 +117,7 @@ class Frame:
     @property
     def kind(self) -> int:
         """Which of the control words this is: I, RR … FRMR."""
+        # I frames end in 0, supervisory frames in 01, unnumbered ones in 11 and have no sequence numbers to mask
         if not self.control & 1:
             return I
         return self.control & (0x0F if not self.control & 2 else ~POLL_FINAL)
@@ -242,7 +243,7 @@ class Parameters:
     receive_window: int = 1
 
     def to_bytes(self) -> bytes:
-        """Return the information field of SNRM or UA, without what has its default (clause 6.4.4.4.3.2)."""
+        """Return the information field of SNRM or UA, without what has its default (clause 6.4.4.4)."""
         body = b"".join(
             bytes((tag, size)) + value.to_bytes(size)
             for tag, size, value, default in (
@@ -268,6 +269,7 @@ class Parameters:
             size = field[at + 1] if at + 1 < len(field) else len(field)
             if at + 2 + size > len(field):
                 raise MeterError("malformed HDLC parameters")
+            # a parameter of another number is kept and never looked at
             values[field[at]] = int.from_bytes(field[at + 2 : at + 2 + size])
             at += 2 + size
         if min(values[5], values[6]) < MIN_INFO or not values[7] or not values[8]:

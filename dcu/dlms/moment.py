@@ -16,6 +16,7 @@ _DATE_TIME: Final = Struct(">HBBBBBBBhB")
 _UNSPECIFIED_DEVIATION: Final = -0x8000
 _WILDCARD: Final = 0xFF
 _DAY: Final = 86_400
+#: Ordinals count days from year 1, so no 32-bit time_t is involved (2038).
 _EPOCH_DAY: Final = EPOCH.toordinal()
 
 
@@ -68,7 +69,7 @@ class DateTime(NamedTuple):
 def instant(data: bytes) -> tuple[int | None, int]:
     """Return `utc()` and status of twelve octets without building the date-time: the road of every profile row."""
     year, month, day, _, hour, minute, second, _, deviation, status = _DATE_TIME.unpack(data)
-    if second == _WILDCARD:
+    if second == _WILDCARD:  # billing dates leave the second open
         second = 0
     midnight = _midnight(year, month, day)
     if midnight is None or hour > 23 or minute > 59 or second > 59:
@@ -78,6 +79,7 @@ def instant(data: bytes) -> tuple[int | None, int]:
     return midnight + hour * 3600 + (minute + deviation) * 60 + second, status
 
 
+# a profile of a month has thirty days in three thousand rows
 @lru_cache(maxsize=512)
 def _midnight(year: int, month: int, day: int) -> int | None:
     """Return seconds since 1970 at the start of a day, None when there is no such day."""

@@ -1,4 +1,4 @@
-"""Security suite 0: AES-GCM-128 protection of APDUs and the GMAC of HLS (IEC 62056-5-3, clauses 5.3.5 to 5.3.7).
+"""Security suite 0: AES-GCM-128 protection of APDUs and the GMAC of HLS (IEC 62056-5-3; NIST SP 800-38D).
 
 Where protection is demanded is decided in `association`; keys and invocation counters are kept elsewhere, handed in.
 """
@@ -56,6 +56,7 @@ class Cipher:
     def protect(self, apdu: bytes) -> bytes:
         """Return `apdu` authenticated and encrypted inside its glo-ciphered APDU."""
         header = self._header(AUTHENTICATED_ENCRYPTED)
+        # nonce: system title and invocation counter; authenticated with it: control octet and authentication key
         sealed = self._gcm.encrypt(self._title + header[1:], apdu, header[:1] + self._authentication_key)
         body = header + sealed[: TAG_SIZE - 16]
         return bytes((GLO[apdu[0]],)) + encode_length(len(body)) + body
@@ -72,6 +73,7 @@ class Cipher:
             raise SecurityError(f"security control {header[0]:#04x}, not {AUTHENTICATED_ENCRYPTED:#04x}")
         if counter <= self.heard:
             raise SecurityError(f"invocation counter {counter} after {self.heard}")
+        # the one-shot AESGCM only takes tags of 16 octets, suite 0 has 12
         mode = GCM(self._nonce(header), body[-TAG_SIZE:], min_tag_length=TAG_SIZE)
         decryptor = BlockCipher(self._aes, mode).decryptor()
         decryptor.authenticate_additional_data(header[:1] + self._authentication_key)
@@ -81,11 +83,11 @@ class Cipher:
             raise SecurityError("authentication tag is wrong") from None
         if plain[:1] != bytes((_PLAIN[apdu[0]],)):
             raise SecurityError("ciphered service differs from the one announced")
-        self.heard = counter
+        self.heard = counter  # only now: a forged counter must not shut out the true ones
         return plain
 
     def gmac(self, challenge: bytes) -> bytes:
-        """Return f(challenge) of HLS-GMAC: security control, invocation counter, tag (clause 5.3.4.3, Table 29)."""
+        """Return f(challenge) of HLS-GMAC: security control, invocation counter, tag."""
         header = self._header(AUTHENTICATED)
         return header + self._tag(self._title + header[1:], header, challenge)
 

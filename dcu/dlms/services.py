@@ -1,4 +1,4 @@
-"""The words of GET, SET and ACTION: what is asked of a meter and what it answers (IEC 62056-5-3, clause 7.3).
+"""The words of GET, SET and ACTION: what is asked of a meter and what it answers (IEC 62056-5-3; 4.3.6 is of IEC 62056-6-2).
 
 They hold no octets; `apdu` encodes and decodes them.
 """
@@ -13,7 +13,7 @@ from dcu.model import Attribute
 #: Items of one request or response with list: its count is one octet here, as in every meter known to us.
 MAX_LIST: Final = 127
 
-#: Data-Access-Result, also used for Action-Result (clause 7.3.8): what the meter says when it gives no value.
+#: Data-Access-Result, and Action-Result, which shares its numbers: what the meter says when it gives no value.
 ACCESS_RESULTS: Final = {
     0: "success",
     1: "hardware fault",
@@ -61,15 +61,16 @@ class Selection:
 
 
 def by_range(column: Attribute, start: Typed, end: Typed, data_index: int = 0) -> Selection:
-    """Select the rows whose `column` lies in `start`..`end`, both inclusive, all columns (IEC 62056-6-2, 4.3.6.2.2)."""
+    """Select the rows whose `column` lies in `start`..`end`, both inclusive, all columns (range_descriptor of 4.3.6)."""
     restricting = axdr.structure(
         axdr.u16(column.class_id), axdr.octets(column.name), axdr.i8(column.index), axdr.u16(data_index)
     )
+    # no selected columns means all of them: a partial row would not fit the columns we know
     return Selection(1, axdr.structure(restricting, start, end, axdr.array()))
 
 
 def by_entry(first: int, last: int = 0, first_column: int = 1, last_column: int = 0) -> Selection:
-    """Select rows and columns by their numbers, counted from 1; 0 is the last there is (IEC 62056-6-2, 4.3.6.2.3)."""
+    """Select rows and columns by their numbers, counted from 1; 0 is the last there is (entry_descriptor of 4.3.6)."""
     numbers = (axdr.u32(first), axdr.u32(last), axdr.u16(first_column), axdr.u16(last_column))
     return Selection(2, axdr.structure(*numbers))
 
