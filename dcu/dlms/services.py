@@ -1,4 +1,4 @@
-"""The words of GET, SET and ACTION: what is asked of a meter and what it answers (IEC 62056-5-3; 4.3.6 is of IEC 62056-6-2).
+"""The words of GET, SET and ACTION: what is asked of a meter and what it answers (IEC 62056-5-3, selections 62056-6-2).
 
 They hold no octets; `apdu` encodes and decodes them.
 """
@@ -61,7 +61,7 @@ class Selection:
 
 
 def by_range(column: Attribute, start: Typed, end: Typed, data_index: int = 0) -> Selection:
-    """Select the rows whose `column` lies in `start`..`end`, both inclusive, all columns (range_descriptor of 4.3.6)."""
+    """Select rows whose `column` lies in `start`..`end`, both inclusive, all columns (4.3.6, range_descriptor)."""
     restricting = axdr.structure(
         axdr.u16(column.class_id), axdr.octets(column.name), axdr.i8(column.index), axdr.u16(data_index)
     )
@@ -70,7 +70,7 @@ def by_range(column: Attribute, start: Typed, end: Typed, data_index: int = 0) -
 
 
 def by_entry(first: int, last: int = 0, first_column: int = 1, last_column: int = 0) -> Selection:
-    """Select rows and columns by their numbers, counted from 1; 0 is the last there is (entry_descriptor of 4.3.6)."""
+    """Select rows and columns by their numbers, counted from 1; 0 is the last there is (4.3.6, entry_descriptor)."""
     numbers = (axdr.u32(first), axdr.u32(last), axdr.u16(first_column), axdr.u16(last_column))
     return Selection(2, axdr.structure(*numbers))
 
