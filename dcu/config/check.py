@@ -10,7 +10,7 @@ from typing import TypeVar
 from dcu.config.keys import KeyFile
 from dcu.config.node import Listing, Node, Scalar, Section
 from dcu.config.settings import BusConfig
-from dcu.config.shape import Place, is_empty
+from dcu.config.shape import Place, clipped, is_empty
 from dcu.model import Access, Authentication, Framing, Meter, Task
 
 T = TypeVar("T")
@@ -68,9 +68,9 @@ def _known(entries: list[tuple[T, Place]], key: str, of: Callable[[T], str], nam
 
 
 def _one_of(names: Collection[str]) -> str:
-    shown = sorted(names)[:MAX_NAMES]
+    shown = map(clipped, sorted(names)[:MAX_NAMES])
     more = ", …" if len(names) > MAX_NAMES else ""
-    return f"one of {', '.join(shown)}{more}" if shown else "a name, and there is none yet"
+    return f"one of {', '.join(shown)}{more}" if names else "a name, and there is none yet"
 
 
 def _written(listing: Node | None, key: str) -> set[str]:

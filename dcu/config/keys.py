@@ -21,7 +21,7 @@ KEY_OCTETS = 16
 
 _Entry = Mapping[str, bytes]
 
-_ENTRY: Shape[_Entry] = Shape(
+ENTRY: Shape[_Entry] = Shape(
     dict,
     {},
     {
@@ -46,10 +46,10 @@ class KeyFile:
 
 
 def _named_entry(name: str, place: Place) -> tuple[str, _Entry]:
-    return name, _ENTRY(place)
+    return name, ENTRY(place)
 
 
-_FILE: Shape[dict[str, Any]] = Shape(dict, {}, {"default": _ENTRY, "meters": named(_named_entry, MAX_ENTRIES)})
+_FILE: Shape[dict[str, Any]] = Shape(dict, {}, {"default": ENTRY, "meters": named(_named_entry, MAX_ENTRIES)})
 
 
 def keys_file(place: Place) -> KeyFile:

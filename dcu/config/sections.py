@@ -78,7 +78,7 @@ _TLS: Shape[dict[str, str]] = Shape(
 
 
 def _uplink(place: Place) -> dict[str, Any]:
-    values = _UPLINK(place)
+    values = UPLINK(place)
     if "password_file" in values:
         values["password"] = values.pop("password_file")
         if "username" not in values:
@@ -86,7 +86,7 @@ def _uplink(place: Place) -> dict[str, Any]:
     return values
 
 
-_UPLINK: Shape[dict[str, Any]] = Shape(
+UPLINK: Shape[dict[str, Any]] = Shape(
     dict,
     {"host": words.host},
     {
@@ -120,14 +120,13 @@ BUS = Shape(
         "baud": words.choice({str(baud): baud for baud in BAUDS}),
         "framing": words.choice({framing.value: framing for framing in Framing}),
         "timeout": words.duration("50ms", "120s"),
-        "turnaround": words.duration("0ms", "10s"),
         "inter_octet": words.duration("1ms", "30s"),
         "address_size": words.choice({"1": 1, "2": 2, "4": 4}),
     },
 )
 
 # HDLC client addresses are one octet with seven bits of address (IEC 62056-46, 6.4.2.2).
-_ACCESS: Shape[dict[str, Any]] = Shape(
+ACCESS: Shape[dict[str, Any]] = Shape(
     dict,
     {"client": words.number(1, 127)},
     {"authentication": words.choice(AUTHENTICATIONS), "ciphered": words.boolean},
@@ -135,7 +134,7 @@ _ACCESS: Shape[dict[str, Any]] = Shape(
 
 
 def _access(name: str, place: Place) -> Access:
-    return Access(name, **_ACCESS(place))
+    return Access(words.named(name, place), **ACCESS(place))
 
 
 METER = Shape(
@@ -150,7 +149,7 @@ METER = Shape(
     {"logical_device": words.number(1, 16381)},
 )
 
-_TASK: Shape[dict[str, Any]] = Shape(
+TASK: Shape[dict[str, Any]] = Shape(
     dict,
     {"every": words.duration("10s", "31d")},
     {"offset": words.duration("0s", "31d"), "backfill": words.duration("0s", "400d")},
@@ -158,7 +157,7 @@ _TASK: Shape[dict[str, Any]] = Shape(
 
 
 def _task(stream: str, place: Place) -> Task:
-    values = _TASK(place)
+    values = TASK(place)
     if values.get("offset", 0.0) >= values["every"]:
         place.key("offset").fault("less than every")
     priority = PRIORITIES.get(stream.partition(".")[0], Priority.SCHEDULED)

@@ -53,8 +53,8 @@ class UplinkSettings:
 class BusConfig:
     """One entry of `buses`. `port` is a device path, or `tcp://HOST:PORT`.
 
-    `timeout` bounds the wait for the first octet of an answer, `inter_octet` the pause inside one, `turnaround` is kept
-    free between an answer and the next request. `address_size` is the octets of an HDLC server address: 1, 2 or 4.
+    `timeout` bounds the wait for the first octet of an answer, `inter_octet` the pause inside one. `address_size` is
+    the octets of an HDLC server address: 1, 2 or 4.
     """
 
     name: str
@@ -62,7 +62,6 @@ class BusConfig:
     baud: int = 9600
     framing: Framing = Framing.HDLC
     timeout: float = 2.0
-    turnaround: float = 0.02
     inter_octet: float = 0.2
     address_size: int = 4
 

@@ -115,12 +115,13 @@ def _shown(value: Node | None) -> str:
         case Listing():
             return "a list"
         case Scalar(text, quoted) if text or quoted:
-            return f"{_clipped(text)!r}" if text.isprintable() else _clipped(text)
+            return f"{clipped(text)!r}" if text.isprintable() else clipped(text)
         case _:
             return "nothing"
 
 
-def _clipped(text: str) -> str:
+def clipped(text: str) -> str:
+    """Return `text` as one short line: a message must not carry a file into the log."""
     shown = text if len(text) <= MAX_SHOWN else text[:MAX_SHOWN] + "…"
     return shown if shown.isprintable() else ascii(shown)
 
@@ -138,7 +139,7 @@ def section(place: Place) -> Iterator[tuple[str, Place]]:
         place.fail("a section (key: value)")
     first: dict[str, int] = {}
     for key, value in place.node.entries:
-        inner = place.inner(_clipped(key.text), value, key.line)
+        inner = place.inner(clipped(key.text), value, key.line)
         if key.text in first:
             inner.report(f"given twice, first on line {first[key.text]}")
             continue

@@ -10,7 +10,7 @@ from sys import intern
 from typing import TypeVar
 
 from dcu.config.node import Scalar
-from dcu.config.shape import Expected, Place
+from dcu.config.shape import Expected, Faulty, Place
 
 T = TypeVar("T")
 
@@ -22,6 +22,9 @@ MAX_SOCKET_PATH = 107
 
 #: A topic has at most seven slashes (some cloud brokers), and `PREFIX/DCU/meter/METER/state` takes four of them.
 MAX_PREFIX_SLASHES = 3
+
+#: What a name is, for people.
+NAME = "a name (letters, digits, '.', '_', '-'; at most 64)"
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _HOST = re.compile(r"[A-Za-z0-9.:_-]{1,253}")
@@ -44,12 +47,19 @@ def text(place: Place, expected: str = "text") -> str:
 
 def name(place: Place) -> str:
     """Return a name that may stand in an MQTT topic and in a file name."""
-    expected = "a name (letters, digits, '.', '_', '-'; at most 64)"
-    word = text(place, expected)
+    word = text(place, NAME)
     if not _NAME.fullmatch(word):
-        raise Expected(expected)
+        raise Expected(NAME)
     # The same bus and profile is named a thousand times, and the pickled result holds it once.
     return intern(word)
+
+
+def named(key: str, place: Place) -> str:
+    """Return the key of an entry that the operator named; one that is no name is reported."""
+    if not _NAME.fullmatch(key):
+        place.report(f"expected {NAME} as key")
+        raise Faulty
+    return key
 
 
 def host(place: Place) -> str:

@@ -44,7 +44,7 @@ def judged(text: str, keys: str = KEYS) -> Config | ConfigError:
     assert time.process_time() - before < BOUND
     if isinstance(result, ConfigError):
         assert 0 < len(result.problems) <= MAX_PROBLEMS + 1
-        assert all("\n" not in problem and len(problem) < 500 for problem in result.problems)
+        assert all("\n" not in problem and len(problem) < 1000 for problem in result.problems)
     return result
 
 

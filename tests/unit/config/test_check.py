@@ -91,6 +91,15 @@ def test_a_long_list_of_known_names_is_cut() -> None:
     assert problems[0].endswith("expected one of b0, b1, b10, b11, b12, b13, b14, b15, …, got 'x'")
 
 
+def test_known_names_are_shown_short_and_on_one_line() -> None:
+    problems = faults(
+        good("  reader:", f'  "a\\nb": {{client: 1}}\n  {"c" * 99}: {{client: 1}}\n  reader:').replace(
+            "access: r", "access: x"
+        )
+    )
+    assert problems[-1].endswith(f"expected one of 'a\\nb', {'c' * 40}…, management, reader, got 'xeader'")
+
+
 def test_each_meter_has_what_its_access_needs() -> None:
     assert faults(good(), {KEYS_FILE: "meters: {M0001: {encryption_key: 000102030405060708090a0b0c0d0e0f}}"}) == [
         "dcu.yaml:12: meters[0]: /etc/dcu/keys.yaml has no password for M0001: access 'reader' needs it",

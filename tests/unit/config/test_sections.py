@@ -1,8 +1,15 @@
 """What may stand under each key, by the fault that a wrong word gives."""
 
+import re
+from pathlib import Path
+
 import pytest
 
+from dcu.config import keys, sections
+from dcu.config.shape import Reader, Shape
 from tests.configurations import KEYS, KEYS_FILE, faults, good, parsed
+
+REFERENCE = Path(__file__).parents[3] / "docs/reference/configuration.md"
 
 
 @pytest.mark.parametrize(
@@ -27,6 +34,7 @@ from tests.configurations import KEYS, KEYS_FILE, faults, good, parsed
         ("port: /dev/ttyS1", "port: /dev/ttyS1, baud: 9601", "buses[0].baud: expected one of 300, 600"),
         ("port: /dev/ttyS1", "port: /dev/ttyS1, timeout: 1ms", "buses[0].timeout: expected a duration from 50ms"),
         ("port: /dev/ttyS1", "port: /dev/ttyS1, address_size: 3", "buses[0].address_size: expected one of 1, 2, 4"),
+        ("reader:", "a b:", "access.a b: expected a name"),
         ("client: 2", "client: 0x10", "access.reader.client: expected a whole number"),
         ("authentication: lls", "authentication: md5", "access.reader.authentication: expected one of none, lls"),
         ("address: 17", "address: -1", "meters[0].address: expected a whole number"),
@@ -80,3 +88,29 @@ def test_too_many_entries() -> None:
 def test_the_password_is_the_first_line_of_its_file() -> None:
     text = good("host: localhost", "host: h\n  username: u\n  password_file: p")
     assert parsed(text, {KEYS_FILE: KEYS, "/etc/dcu/p": "two words\r\n"}).uplink.password == "two words"
+
+
+def keys_of(reader: Reader) -> set[str]:
+    """Return the keys that a section may have."""
+    assert isinstance(reader, Shape)
+    return reader.required.keys() | reader.optional.keys()
+
+
+@pytest.mark.parametrize(
+    ("title", "shape"),
+    [
+        ("dcu", sections.DCU),
+        ("uplink", sections.UPLINK),
+        ("buses", sections.BUS),
+        ("access", sections.ACCESS),
+        ("keys", keys.ENTRY),
+        ("meters", sections.METER),
+        ("timetable", sections.TASK),
+    ],
+)
+def test_every_key_is_described(title: str, shape: Reader) -> None:
+    chapters = re.split(r"^## ", REFERENCE.read_text(), flags=re.MULTILINE)[1:]
+    texts = {chapter.split("\n")[0]: chapter for chapter in chapters}
+    assert texts.keys() == keys_of(sections.TOP)
+    described = set(re.findall(r"`(\w+)`", " ".join(re.findall(r"^\|([^|]*)\|", texts[title], re.MULTILINE))))
+    assert keys_of(shape) <= described <= keys_of(shape) | {"default", "meters"}
