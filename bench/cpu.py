@@ -98,7 +98,8 @@ def _answers(server: HdlcServer, data: bytes) -> list[bytes]:
 
 def _decodes(rounds: int) -> Iterator[float]:
     """A day of quarter hours with eight columns: the clock and seven registers of 32 bits, as GET delivers them."""
-    columns = (Column(8, parse_obis("0-0:1.0.0.255")), *(Column(3, parse_obis(f"1-0:{n}.8.0.255")) for n in range(1, 8)))
+    registers = (Column(3, parse_obis(f"1-0:{quantity}.8.0.255")) for quantity in range(1, 8))
+    columns = (Column(8, parse_obis("0-0:1.0.0.255")), *registers)
     rows = [
         axdr.structure(
             axdr.octets(DateTime.from_utc(NOW + 900 * row).to_bytes()),

@@ -135,9 +135,11 @@ async def _sweep(clock: Clock, count: int) -> float:
     own = [line_time(line.bus.counters) for line in lines]
     for line, wall, least in zip(lines, taken, own, strict=True):
         health = line.poll.health
-        print(f"{line.bus.name}: {health.ok} of {health.visits} visits good, {wall:.1f} s for {least:.1f} s of line time")
+        print(
+            f"{line.bus.name}: {health.ok} of {health.visits} visits good, {wall:.1f} s for {least:.1f} s on the line"
+        )
         assert health.ok == health.visits == len(line.bus.meters)
-    print(f"{store.captures} captures from {count} meters: registers and four rows each, association made anew each time")
+    print(f"{store.captures} captures from {count} meters: registers and four rows each, with association")
     return max(wall / least for wall, least in zip(taken, own, strict=True))
 
 
@@ -168,7 +170,7 @@ async def _meet(bus: MemoryBus | PtyBus, fleet: Fleet, meter: str, store: Memory
 
 
 async def _visits(clock: Clock) -> dict[str, float]:
-    """Return the line times of the reference visits, under LLS: clock, nine registers and four rows of load profile 0."""
+    """Return the line times of the reference visits: clock, nine registers, four rows of load profile 0, under LLS."""
     fleet = Fleet(FleetPlan(meters=1, buses=1, baud=BAUD, turnaround=TURNAROUND, hls=0), clock)
     meter = fleet.meters[0]
     store = Memory()
@@ -177,7 +179,9 @@ async def _visits(clock: Clock) -> dict[str, float]:
     archive, session = await _meet(bus, fleet, meter.id, store)
     shapes = await archive.shapes(session, meter.id, ["load0"])
     now = int(clock.now())
-    rows = Reading(archive.meter(meter.id), archive.profile(meter.id), shapes, {"load0": Range(now - 3600, now, False)})
+    rows = Reading(
+        archive.meter(meter.id), archive.profile(meter.id), shapes, {"load0": Range(now - 3599, now, more=False)}
+    )
     clock_and_rows = rows.questions()
     registers = [Get(Attribute(3, name)) for name in list(meter.registers)[:9]]
     await session.close()
@@ -185,7 +189,7 @@ async def _visits(clock: Clock) -> dict[str, float]:
     both = await _cost(bus, session.get([*registers, *clock_and_rows]))
     alone = await _cost(bus, session.get(clock_and_rows[1:]))
     parted = await _cost(bus, session.close())
-    print(f"association {associated:.3f} s, all {both:.3f} s, rows alone {alone:.3f} s, release {parted:.3f} s of line time")
+    print(f"line time in s: association {associated:.3f}, all {both:.3f}, rows {alone:.3f}, release {parted:.3f}")
     return {"visit_reconnect": associated + both + parted, "visit_open": both, "rows_open": alone}
 
 

@@ -3,7 +3,7 @@
 It talks to a meter only to learn a shape that the store does not hold yet; the timetable is not here.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 from dcu.model import Column, Meter
@@ -50,18 +50,17 @@ class Archive:
     def profile(self, meter: str) -> CompanionProfile:
         return self._profiles[self._meters[meter].profile]
 
-    async def shapes(self, session: Session, meter: str, streams: Iterable[str]) -> dict[str, Shape]:
+    async def shapes(self, session: Session, meter: str, streams: Sequence[str]) -> dict[str, Shape]:
         """Return the shapes of those `streams` that the meter has; what is not known yet is learned and kept."""
         if meter not in self._shapes:
             stored = await self._store.descriptors(meter)
             self._shapes[meter] = {stream: self._share(_shape(data)) for stream, data in stored.items()}
         known = self._shapes[meter]
-        missing = [stream for stream in streams if stream not in known]
-        for stream in missing:
-            learned = await learn(session, self.profile(meter), stream)
-            known[stream] = self._share(learned)
-            if learned.columns:  # a stream the meter denies is asked for again after a restart
-                await self._store.put_descriptor(meter, stream, _data(learned))
+        if missing := [stream for stream in streams if stream not in known]:
+            for stream, shape in (await learn(session, self.profile(meter), missing)).items():
+                known[stream] = self._share(shape)
+                if shape.columns:  # a stream the meter denies is asked for again after a restart
+                    await self._store.put_descriptor(meter, stream, _data(shape))
         return {stream: known[stream] for stream in streams if known[stream].columns}
 
     def ranges(self, meter: str, shapes: Mapping[str, Shape], now: int) -> dict[str, Range | None]:

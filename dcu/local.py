@@ -6,6 +6,7 @@ client:  {"name": "dcu.ping"}\n        daemon:  one line per answer, then it clo
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+
 from dcu.errors import DcuError
 
 #: A request longer than this is refused: a command with 1024 meter names fits four times.

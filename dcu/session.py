@@ -1,7 +1,7 @@
 """One conversation with one meter: a DLMS association carried over a port. What is asked is `dcu.visit`'s business.
 
-    IDLE → open() → ASSOCIATED → get()… → close() → IDLE
-    any time-out, line error or refusal → the conversation is over; the owner of the port drains it before the next.
+IDLE → open() → ASSOCIATED → get()… → close() → IDLE
+any time-out, line error or refusal → the conversation is over; the owner of the port drains it before the next.
 """
 
 import asyncio
@@ -62,6 +62,7 @@ class Session:
 
     async def get(self, items: Sequence[Get]) -> list[Any]:
         """Return one value (or AccessError) per item, in as few requests as the meter allows."""
+        # what the meter cannot do in one request it is asked one by one
         size = LIST_BOUND if Conformance.MULTIPLE_REFERENCES in self._conformance else 1
         results: list[Any] = []
         for start in range(0, len(items), size):

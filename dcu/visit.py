@@ -76,31 +76,49 @@ def next_range(shape: Shape, watermark: int | None, now: int, backfill: float) -
     return Range(start, end, more=True)
 
 
-async def learn(session: Session, profile: CompanionProfile, stream: str) -> Shape:
-    """Ask the meter for the shape of `stream`; no columns when the meter does not have it."""
-    if stream == INSTANT:
-        columns = tuple(Column(a.class_id, a.name, a.index) for a in profile.registers)
-        return Shape(await _scaled(session, columns), 0)
-    return await _profile_shape(session, profile.streams[stream].name)
+async def learn(session: Session, profile: CompanionProfile, streams: Sequence[str]) -> dict[str, Shape]:
+    """Ask the meter for the shapes of `streams`; one has no columns when the meter does not have it.
+
+    All profiles are asked at once, then all scalers: each request costs a turn of the line.
+    """
+    found = await _profile_shapes(session, {s: profile.streams[s].name for s in streams if s != INSTANT})
+    if INSTANT in streams:
+        found[INSTANT] = Shape(tuple(Column(a.class_id, a.name, a.index) for a in profile.registers), 0)
+    scalers = await _scalers(session, [column for shape in found.values() for column in shape.columns])
+    return {stream: Shape(_scaled(shape.columns, scalers), shape.period) for stream, shape in found.items()}
 
 
-async def _profile_shape(session: Session, name: bytes) -> Shape:
-    objects, period = await session.get(
-        [Get(Attribute(PROFILE_GENERIC, name, CAPTURE_OBJECTS)), Get(Attribute(PROFILE_GENERIC, name, CAPTURE_PERIOD))]
-    )
+async def _profile_shapes(session: Session, names: Mapping[str, bytes]) -> dict[str, Shape]:
+    """Return the shapes of profiles by stream, scalers and units not yet known."""
+    asked = [
+        Get(Attribute(PROFILE_GENERIC, name, index))
+        for name in names.values()
+        for index in (CAPTURE_OBJECTS, CAPTURE_PERIOD)
+    ]
+    answers = iter(await session.get(asked))
+    return {
+        stream: _profile_shape(objects, period) for stream, objects, period in zip(names, answers, answers, strict=True)
+    }
+
+
+def _profile_shape(objects: Any, period: Any) -> Shape:
     if isinstance(objects, AccessError) or isinstance(period, AccessError):
         return Shape((), 0)
-    return Shape(await _scaled(session, cosem.decode_capture_objects(objects)), int(period))
+    return Shape(cosem.decode_capture_objects(objects), int(period))
 
 
-async def _scaled(session: Session, columns: Sequence[Column]) -> tuple[Column, ...]:
-    """Return `columns` with scaler and unit as the meter gives them; a register the meter lacks falls out."""
-    asked = [column for column in columns if column.class_id in SCALER_UNIT]
-    answers = await session.get([Get(Attribute(c.class_id, c.name, SCALER_UNIT[c.class_id])) for c in asked])
-    known = dict(zip(asked, answers, strict=True))
+async def _scalers(session: Session, columns: Sequence[Column]) -> dict[tuple[int, bytes], Any]:
+    """Return what the meter says of scaler and unit, by class and logical name."""
+    objects = list(dict.fromkeys((c.class_id, c.name) for c in columns if c.class_id in SCALER_UNIT))
+    answers = await session.get([Get(Attribute(kind, name, SCALER_UNIT[kind])) for kind, name in objects])
+    return dict(zip(objects, answers, strict=True))
+
+
+def _scaled(columns: Sequence[Column], scalers: Mapping[tuple[int, bytes], Any]) -> tuple[Column, ...]:
+    """Return `columns` with scaler and unit; a register the meter lacks falls out."""
     scaled = []
     for column in columns:
-        answer = known.get(column)
+        answer = scalers.get((column.class_id, column.name))
         if isinstance(answer, AccessError):
             continue
         scaler, unit = cosem.decode_scaler_unit(answer) if answer is not None else (0, 255)

@@ -103,7 +103,7 @@ def _rows(meter: SimMeter, due: Due, captures: _Captures) -> tuple[int, int]:
     return len(times), len(set(times) - {capture.at for capture in captures})
 
 
-def _rounds(meter: SimMeter, due: Due, captures: _Captures) -> tuple[int, int]:
+def _rounds(_: SimMeter, due: Due, captures: _Captures) -> tuple[int, int]:
     """Count the rounds of instantaneous values; a capture belongs to the round in which it was read."""
     seen = {int((capture.at - (capture.offset or 0.0)) // due.every) for capture in captures}
     rounds = range(-(-due.start // due.every), due.end // due.every)

@@ -1,7 +1,7 @@
 """The main job as a show: simulated meters on ptys, the daemon as a process, a real broker, a head-end that checks.
 
-    START → broker, lines, daemon, head-end → RUN (an outage in the middle) → SETTLE: due readings arrive → STOP → account
-    It ends with 0 when the account is even, 1 when something is wrong or missing, 2 when the show itself failed.
+START → broker, lines, daemon, head-end → RUN (an outage in the middle) → SETTLE: due readings arrive → STOP → account
+It ends with 0 when the account is even, 1 when something is wrong or missing, 2 when the show itself failed.
 """
 
 import argparse
@@ -37,13 +37,13 @@ EXAMPLES = """examples:
 DAY = 86_400
 TIMETABLE: Mapping[str, tuple[int, int]] = {
     "instant": (60, 0),
-    "load0": (900, 6 * 3600),
-    "load1": (900, 3 * 3600),
-    "daily": (DAY, 5 * DAY),
+    "load0": (900, 3 * 3600),
+    "load1": (900, 3600),
+    "daily": (DAY, 3 * DAY),
     "billing": (DAY, 40 * DAY),
-    "event.standard": (900, 14 * DAY),
-    "event.fraud": (300, 14 * DAY),
-    "event.disconnector": (900, 14 * DAY),
+    "event.standard": (900, 3 * DAY),
+    "event.fraud": (300, 3 * DAY),
+    "event.disconnector": (900, 3 * DAY),
 }
 
 #: A command is sent this often, to a meter of its own each time.
@@ -110,7 +110,8 @@ class Demo:
 
     def _site(self, broker: Broker) -> Site:
         timetable = {
-            stream: {"every": f"{every}s", "backfill": f"{backfill}s"} for stream, (every, backfill) in TIMETABLE.items()
+            stream: {"every": f"{every}s", "backfill": f"{backfill}s"}
+            for stream, (every, backfill) in TIMETABLE.items()
         }
         # in faster time a pause of the processor looks longer to the lines, and the broker's too
         speed = self._options.speed

@@ -1,4 +1,4 @@
-"""The daemon as a process of its own: started, asked, stopped, killed. For the demo, the system tests and the benchmarks.
+"""The daemon as a process of its own: started, asked, stopped, killed; for the demo, tests and benchmarks.
 
 It is driven from outside only: by its command line, its signals and its local socket.
 """
@@ -58,7 +58,7 @@ class DaemonProcess:
         await self.spawn()
         try:
             async with asyncio.timeout(START_TIMEOUT * self._speed):
-                while not await self._answers():
+                while not await self._answers():  # noqa: ASYNC110 - no event of ours is set there
                     await asyncio.sleep(LOOK_AGAIN * self._speed)
         except TimeoutError:
             await self.kill()

@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -63,11 +63,11 @@ class View:
         self._live = Live(console=self._console, refresh_per_second=4) if self._console.is_terminal else None
         self._said = 0.0
 
-    def __enter__(self) -> "View":
+    def __enter__(self) -> Self:
         self._screen().__enter__()
         return self
 
-    def __exit__(self, *error: Any) -> None:
+    def __exit__(self, *error: object) -> None:
         self._screen().__exit__(*error)
 
     def _screen(self) -> AbstractContextManager[Any]:
