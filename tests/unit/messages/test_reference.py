@@ -1,0 +1,102 @@
+"""docs/reference/mqtt.md: its examples are what the code writes, its commands what the code takes."""
+
+import json
+import math
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dcu.config import UplinkSettings
+from dcu.messages.catalogue import CATALOGUE, MAX_RANGE
+from dcu.messages.commands import MAX_COMMAND, parse_command
+from dcu.messages.envelope import Envelopes
+from dcu.model import Capture, Column, Command, CommandRecord, CommandState
+from dcu.sending import SUSPECT_AFTER, URGENT_PLACES
+from dcu.uplink import Topics
+
+PAGE = (Path(__file__).parents[3] / "docs" / "reference" / "mqtt.md").read_text(encoding="utf-8")
+NOON = 1_769_860_800
+SEQ = 1_769_860_800_000
+COLUMNS = (Column(3, bytes.fromhex("0100010800ff"), scaler=0, unit=30), Column(1, bytes.fromhex("0000600100ff")))
+CODE = (Column(1, bytes.fromhex("0000600b01ff")),)
+
+ENVELOPES = Envelopes(
+    "DCU-0001",
+    "5f0c2a9be1d4",
+    {"version": "0.1.0", "meters": 48, "buses": 3},
+    {30: "Wh"},
+    lambda _: ("terminal_cover_opened", "alarm"),
+)
+
+
+def capture(stream: str, values: tuple[Any, ...], columns: tuple[Column, ...]) -> Capture:
+    return Capture("M0001", stream, NOON - 900, 0, values, columns, NOON + 2.125, -0.5, trusted=True)
+
+
+def block(stream: str, seq: int, *items: Any) -> bytes:
+    (payload,) = ENVELOPES.block(stream, seq, items, 100_000)
+    return payload
+
+
+PING = CommandRecord(
+    Command("hes-20260131-0008", "dcu.ping"), CommandState.DONE, {"now": NOON + 0.25}, changed=NOON + 0.25
+)
+
+WRITTEN: dict[str, Callable[[], bytes]] = {
+    "birth": lambda: ENVELOPES.birth(NOON, {"load0": SEQ + 1}, {"load0": 96}, "5"),
+    "will": lambda: ENVELOPES.will(NOON),
+    "stopped": lambda: ENVELOPES.stopped(NOON, "stop"),
+    "block": lambda: block("load0", SEQ + 1, capture("load0", (18_250_431, b"\x0a\x1b"), COLUMNS)),
+    "dropped": lambda: block("load0", SEQ + 2, capture("load0", (math.nan, 0), COLUMNS)),
+    "event": lambda: block("event.fraud", SEQ + 1, capture("event.fraud", (40,), CODE)),
+    "result": lambda: block("result", SEQ + 3, PING),
+}
+
+
+def examples(kind: str) -> dict[str, Any]:
+    found = re.findall(rf"<!-- {kind}: (\w+) -->\n```json\n(.*?)```", PAGE, re.DOTALL)
+    return {name: json.loads(text) for name, text in found}
+
+
+def test_every_example_is_held() -> None:
+    assert set(examples("example")) == set(WRITTEN)
+    assert PAGE.count("```json") == len(WRITTEN) + len(examples("command"))
+
+
+@pytest.mark.parametrize("name", sorted(WRITTEN))
+def test_an_example_is_what_the_code_writes(name: str) -> None:
+    written = json.loads(WRITTEN[name]())
+    assert examples("example")[name] == written
+    assert list(examples("example")[name]) == list(written), "in the same order"
+
+
+@pytest.mark.parametrize("name", sorted(examples("command")))
+def test_an_example_command_is_accepted(name: str) -> None:
+    command = parse_command(json.dumps(examples("command")[name]).encode(), door="mqtt", received=NOON)
+    assert command.args == {"profile": "load0", "from": NOON - 12 * 3600, "to": NOON}
+
+
+def test_the_catalogue_is_complete() -> None:
+    assert set(re.findall(r"^\| `((?:dcu|meter)\.\w+)` \|", PAGE, re.MULTILINE)) == set(CATALOGUE)
+    assert f"at most {MAX_RANGE // 86_400} days" in PAGE
+    assert f"At most {MAX_COMMAND // 1000} {MAX_COMMAND % 1000} octets" in PAGE
+
+
+def test_the_topics_are_the_code_s() -> None:
+    topics = Topics("{prefix}", "{dcu}")
+    listed = set(re.findall(r"^\| `(\{prefix\}/[^`]+)` \|", PAGE, re.MULTILINE))
+    up = {topics.state, topics.health, *map(topics.of_stream, ("{stream}", "event.fraud", "result"))}
+    assert listed == up | set(topics.subscriptions)
+
+
+def test_the_numbers_are_the_code_s() -> None:
+    settings = UplinkSettings("broker", "DCU-0001")
+    assert f"`{settings.prefix}`" in PAGE
+    assert "(100 000 by default)" in PAGE
+    assert settings.max_payload == 100_000
+    assert (URGENT_PLACES, SUSPECT_AFTER) == (2, 3)
+    assert "leaves two places" in PAGE
+    assert "broke three times" in PAGE
