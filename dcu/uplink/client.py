@@ -137,10 +137,11 @@ class Client(aiomqtt.Client):
 
     def _lost(self, disconnected: asyncio.Future[None]) -> None:
         cause = disconnected.exception() or aiomqtt.MqttError("disconnected")
-        waiting, self._acknowledgements = self._acknowledgements, {}
-        for acknowledgement in waiting.values():
-            if not acknowledgement.done():
-                acknowledgement.set_exception(aiomqtt.MqttError(f"connection lost: {cause}"))
+        waiting: list[asyncio.Future[Any]] = [*self._acknowledgements.values(), *self._pending_subscribes.values()]
+        self._acknowledgements.clear()
+        for answer in waiting:
+            if not answer.done():
+                answer.set_exception(aiomqtt.MqttError(f"connection lost: {cause}"))
 
     def _on_socket_open(self, client: paho.Client, userdata: Any, sock: socket.socket) -> None:  # noqa: ARG002 - paho's
         # Called in aiomqtt's connecting thread. The loop may have closed the socket by the time it looks, and its

@@ -211,6 +211,15 @@ async def test_a_refused_subscription_is_an_error() -> None:
             await link.subscribe("c", "d")
 
 
+async def test_a_hang_up_at_a_subscription_is_noticed_at_once() -> None:
+    def answer(first: int, _: bytes) -> bytes | None:
+        return {CONNECT: ACCEPTED_5, SUBSCRIBE: None}.get(first & 0xF0, b"")
+
+    async with scripted(answer) as broker, uplink(broker.port).connect(WILL) as link:
+        with pytest.raises(UplinkError, match="connection lost"):
+            await link.subscribe("c")
+
+
 async def test_a_packet_without_end_is_cut_off() -> None:
     endless = bytes([0x30, 0xFF, 0xFF, 0xFF, 0x7F]) + bytes(MAX_PACKET_IN + 1)
 
