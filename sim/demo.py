@@ -6,23 +6,21 @@ It ends with 0 when the account is even, 1 when something is wrong or missing, 2
 
 import argparse
 import asyncio
+import logging
 import signal
 import sys
 import tempfile
-from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
+from itertools import cycle
 from pathlib import Path
 
 import aiomqtt
 
-from dcu.clock import Clock, iso
-from dcu.profiles import load_profile
-from sim.account import Due, Line, draw_up
-from sim.broker import Broker
-from sim.fleet import PROFILE, Fleet, FleetPlan
-from sim.headend import HeadEnd
-from sim.process import DaemonProcess
-from sim.site import Site, write_site
+from dcu.clock import iso
+from sim.account import Line
+from sim.fleet import FleetPlan
+from sim.stage import Setting, Stage, Timetable, set_stage
 from sim.view import Snapshot, View, print_account
 from sim.warp import WarpClock, loop_factory
 
@@ -33,10 +31,11 @@ EXAMPLES = """examples:
   scripts/demo --meters 6 --buses 1 --baud 2400 --seconds 0      until Ctrl-C
 """
 
-#: What the show's daemon is asked to collect: stream → (every, backfill) in seconds.
 DAY = 86_400
-TIMETABLE: Mapping[str, tuple[int, int]] = {
-    "instant": (60, 0),
+
+#: What the show's daemon is asked to collect.
+TIMETABLE: Timetable = {
+    "instant": (20, 0),
     "load0": (900, 3 * 3600),
     "load1": (900, 3600),
     "daily": (DAY, 3 * DAY),
@@ -72,140 +71,103 @@ class Options:
 
 
 class Demo:
-    """One show in `directory`."""
+    """One show on a stage."""
 
-    def __init__(self, options: Options, clock: Clock, directory: Path) -> None:
+    def __init__(self, options: Options, stage: Stage, view: View) -> None:
         self._options = options
-        self._clock = clock
-        self._directory = directory
+        self._stage = stage
+        self._view = view
         self._stop = asyncio.Event()
-        self._view = View()
-        self._began = clock.now()
         self._broker_state = "up"
 
     async def run(self) -> list[Line]:
         """Run the show and return its account."""
-        options = self._options
-        plan = FleetPlan(meters=options.meters, buses=options.buses, baud=options.baud, seed=options.seed)
+        stage = self._stage
         for number in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(number, self._stop.set)
-        async with (
-            Broker(self._directory / "broker", embedded=options.embedded or None) as broker,
-            Fleet(plan, self._clock) as fleet,
-            HeadEnd(broker.host, broker.port, "DCU-0001") as head,
-        ):
-            config = write_site(fleet, self._site(broker), self._directory)
-            self._view.say(f"{broker.kind} on port {broker.port}; the daemon's configuration: {config}")
-            daemon = self._daemon(config)
-            try:
-                await daemon.start()
-                with self._view:
-                    await self._play(daemon, broker, fleet, head)
-                    end = self._clock.now()
-                    await self._settle(daemon, head, end)
-            finally:
-                await daemon.stop()
-            await head.until(lambda: head.tally.state == "stopped", patience=10 * options.speed)
-            return draw_up(fleet.meters, self._dues(end), head.tally, self._directory / "data" / "store.db")
+        self._view.say(f"{stage.broker.kind} on port {stage.broker.port}; the daemon's configuration: {stage.config}")
+        await stage.daemon.start()
+        with self._view:
+            end = await self._play()
+        await stage.daemon.stop()
+        await stage.head.until(lambda: stage.head.tally.state == "stopped", patience=10 * self._options.speed)
+        return stage.account(end)
 
-    def _site(self, broker: Broker) -> Site:
-        timetable = {
-            stream: {"every": f"{every}s", "backfill": f"{backfill}s"}
-            for stream, (every, backfill) in TIMETABLE.items()
-        }
-        # in faster time a pause of the processor looks longer to the lines, and the broker's too
+    async def _play(self) -> float:
+        """Play until the time is over or somebody stops it; return the time up to which all that was due is there."""
         speed = self._options.speed
-        bus = {"inter_octet": f"{round(max(200, 20 * speed))}ms", "timeout": f"{round(max(2, speed / 4))}s"}
-        uplink = {"keepalive": f"{round(max(30, 10 * speed))}s"}
-        return Site(host=broker.host, port=broker.port, timetable=timetable, bus=bus, uplink=uplink)
-
-    def _daemon(self, config: Path) -> DaemonProcess:
-        log, socket = self._directory / "dcu.log", self._directory / "dcu.sock"
-        origin = self._clock.origin if isinstance(self._clock, WarpClock) else 0.0
-        return DaemonProcess(config, socket, log, speed=self._options.speed, origin=origin)
-
-    async def _play(self, daemon: DaemonProcess, broker: Broker, fleet: Fleet, head: HeadEnd) -> None:
         async with asyncio.TaskGroup() as group:
-            helpers = [
-                group.create_task(self._watch(daemon, head)),
-                group.create_task(self._command(fleet, head)),
-                group.create_task(self._outage(broker)),
-            ]
-            try:
-                async with asyncio.timeout(self._options.seconds * self._options.speed or None):
+            outage = group.create_task(self._outage())
+            others = [group.create_task(self._watch()), group.create_task(self._command())]
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._options.seconds * speed or None):
                     await self._stop.wait()
+            others[1].cancel()
+            await outage
+            end = self._stage.setting.clock.now()
+            try:
+                end = await self._stage.settled(SETTLE)
             except TimeoutError:
-                self._stop.set()
-            for task in (helpers[0], helpers[1]):
-                task.cancel()
+                self._view.say("not everything that was due was read in time: the account will say what")
+            others[0].cancel()
+        return end
 
-    async def _watch(self, daemon: DaemonProcess, head: HeadEnd) -> None:
+    async def _watch(self) -> None:
         while True:
-            self._view.show(await self._look(daemon, head))
+            self._view.show(await self._look())
             await asyncio.sleep(LOOK * self._options.speed)
 
-    async def _look(self, daemon: DaemonProcess, head: HeadEnd) -> Snapshot:
-        now = self._clock.now()
-        tally = head.tally
+    async def _look(self) -> Snapshot:
+        stage, tally = self._stage, self._stage.head.tally
+        now = stage.setting.clock.now()
         events = [f"{iso(each.at)}  {each.meter}  {each.event}  ({each.severity})" for each in tally.events[-4:]]
         return Snapshot(
-            elapsed=(now - self._began) / self._options.speed,
+            elapsed=(now - stage.began) / self._options.speed,
             clock=iso(int(now)),
-            status=await daemon.status(),
-            delivered=len(tally.captures) + len(tally.events),
+            status=await stage.daemon.status(),
+            delivered=stage.delivered(),
             broker=self._broker_state,
-            latency=head.latencies[-1] if head.latencies else None,
+            latency=stage.head.latencies[-1] if stage.head.latencies else None,
             events=events,
         )
 
-    async def _command(self, fleet: Fleet, head: HeadEnd) -> None:
+    async def _command(self) -> None:
         """Let the head-end read a meter on demand now and then."""
-        number = 0
-        while True:
+        for meter in cycle(self._stage.fleet.meters):
             await asyncio.sleep(COMMAND_PERIOD * self._options.speed)
-            number = (number + 1) % len(fleet.meters)
             if self._broker_state == "up":
                 try:
-                    await head.command("meter.read", fleet.meters[number].id)
+                    await self._stage.head.command("meter.read", meter.id)
                 except (TimeoutError, aiomqtt.MqttError):
-                    self._view.say(f"no answer to the command for {fleet.meters[number].id}: the broker went away")
+                    self._view.say(f"no answer to the command for {meter.id}: the broker went away")
 
-    async def _outage(self, broker: Broker) -> None:
+    async def _outage(self) -> None:
         """Take the broker away in the middle of the show."""
         speed, away = self._options.speed, self._options.outage
         if not away:
             return
         await asyncio.sleep(max(1.0, (self._options.seconds - away) / 2) * speed)
         self._broker_state = "AWAY"
-        await broker.stop()
+        await self._stage.broker.stop()
         await asyncio.sleep(away * speed)
-        await broker.start()
+        await self._stage.broker.start()
         self._broker_state = "up"
 
-    async def _settle(self, daemon: DaemonProcess, head: HeadEnd, end: float) -> None:
-        """Wait until everything that fell due before `end` was read, stored and acknowledged."""
-        try:
-            async with asyncio.timeout(SETTLE * self._options.speed):
-                while True:
-                    now = await self._look(daemon, head)
-                    self._view.show(now)
-                    if self._clock.now() >= end + LOOK and not now.total("due") and not now.unsent:
-                        return
-                    await asyncio.sleep(LOOK * self._options.speed)
-        except TimeoutError:
-            self._view.say("not everything that was due was read in time: the account will say what")
 
-    def _dues(self, end: float) -> list[Due]:
-        """Say what the timetable promised up to `end`."""
-        profile = load_profile(PROFILE)
-        dues = []
-        for stream, (every, backfill) in TIMETABLE.items():
-            if stream == "instant":
-                dues.append(Due(stream, int(self._began), int(end), every=every))
-            else:
-                last = int(end) // every * every  # what came after the last boundary is not due yet
-                dues.append(Due(stream, int(end) - backfill, last, profile.streams[stream].name))
-        return dues
+def _setting(options: Options) -> Setting:
+    clock = WarpClock.starting_now(options.speed)
+    # in faster time a pause of the processor looks longer to the lines, and to the broker
+    bus = {"inter_octet": f"{round(max(200, 20 * options.speed))}ms", "timeout": f"{round(max(2, options.speed / 4))}s"}
+    return Setting(
+        FleetPlan(meters=options.meters, buses=options.buses, baud=options.baud, seed=options.seed),
+        TIMETABLE,
+        clock,
+        options.speed,
+        clock.origin,
+        options.embedded or None,
+        bus=bus,
+        uplink={"keepalive": f"{round(max(30, 10 * options.speed))}s"},
+    )
 
 
 def _options(arguments: list[str] | None) -> Options:
@@ -233,13 +195,13 @@ def _options(arguments: list[str] | None) -> Options:
 def main(arguments: list[str] | None = None) -> int:
     """Run the show that the command line describes; return the exit status."""
     options = _options(arguments)
+    logging.getLogger("mqtt").setLevel(logging.CRITICAL)  # the show says itself when the broker goes
     with tempfile.TemporaryDirectory(prefix="dcu-demo-") as temporary:
         directory = options.directory or Path(temporary)
         directory.mkdir(parents=True, exist_ok=True)
-        warp = WarpClock.starting_now(options.speed)
         with asyncio.Runner(loop_factory=loop_factory(options.speed)) as runner:
             try:
-                lines = runner.run(_run(options, warp, directory))
+                lines = runner.run(_run(options, directory))
             except (OSError, RuntimeError) as error:
                 print(f"the show failed: {error}", file=sys.stderr)
                 return 2
@@ -249,8 +211,9 @@ def main(arguments: list[str] | None = None) -> int:
     return 0 if even else 1
 
 
-async def _run(options: Options, clock: Clock, directory: Path) -> list[Line]:
-    return await Demo(options, clock, directory).run()
+async def _run(options: Options, directory: Path) -> list[Line]:
+    async with set_stage(_setting(options), directory) as stage:
+        return await Demo(options, stage, View()).run()
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ import time
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
+from types import TracebackType
 from typing import Any, Self
 
 from rich.console import Console, Group
@@ -67,15 +68,17 @@ class View:
         self._screen().__enter__()
         return self
 
-    def __exit__(self, *error: object) -> None:
-        self._screen().__exit__(*error)
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._screen().__exit__(kind, error, trace)
 
     def _screen(self) -> AbstractContextManager[Any]:
         return self._live if self._live is not None else nullcontext()
 
     def say(self, text: str) -> None:
         """Print a line that stays."""
-        self._console.print(text, highlight=False)
+        self._console.print(text, highlight=False, soft_wrap=True)
 
     def show(self, now: Snapshot) -> None:
         """Update the panel, or print a line when the last one is old enough."""

@@ -8,6 +8,8 @@ import structlog
 
 def set_up_logs(level: str) -> None:
     """Log to stderr from `level` ("debug", "info", "warning", "error") on. systemd adds the time to what it keeps."""
+    # aiomqtt reports there what reaches us as UplinkError and is logged once, in our own words
+    logging.getLogger("mqtt").setLevel(logging.CRITICAL)
     number = logging.getLevelNamesMapping()[level.upper()]
     processors: list[structlog.typing.Processor] = [structlog.processors.add_log_level]
     if sys.stderr.isatty():
