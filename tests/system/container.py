@@ -5,6 +5,7 @@ Makes and caches the root file system and runs commands inside; what is installe
 
 import asyncio
 import os
+import re
 import shutil
 import signal
 from asyncio.subprocess import DEVNULL, PIPE, STDOUT, Process
@@ -28,7 +29,10 @@ class Unavailable(Exception):  # noqa: N818 - no error of ours: the machine has 
 async def run(*command: str | Path, stdin: bytes = b"", check: bool = True) -> str:
     """Run a command on the machine itself and return what it printed, both streams; `check` wants exit code 0."""
     process = await asyncio.create_subprocess_exec(*command, stdin=PIPE, stdout=PIPE, stderr=STDOUT)
-    output, _ = await process.communicate(stdin)
+    try:
+        output, _ = await process.communicate(stdin)
+    finally:
+        await _kill(process)
     text = output.decode(errors="replace")
     if check and process.returncode:
         raise AssertionError(f"{' '.join(map(str, command))} ended with {process.returncode}:\n{text}")
@@ -52,6 +56,7 @@ async def debian_root(suite: str, packages: Sequence[str]) -> Path:
             await run("mmdebstrap", "--quiet", "--variant=minbase", f"--include={include}", suite, part)
         except AssertionError as error:
             raise Unavailable(f"no root file system of {suite}: {error}") from error
+        (part / "etc/hosts").write_text("127.0.0.1 localhost\n")
         part.rename(root)
     return root
 
@@ -87,9 +92,12 @@ class Container:
 
 
 async def _kill(process: Process) -> None:
-    with suppress(ProcessLookupError):
-        process.kill()
-    await process.wait()
+    """End a command that still runs: of nsenter its child, which would outlive it and keep the container from ending."""
+    if process.returncode is None:
+        for pid in _children(process.pid) or [process.pid]:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        await process.wait()
 
 
 def _own_cgroup(name: str) -> list[Path]:
@@ -110,11 +118,18 @@ def _children(pid: int) -> list[int]:
     return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
+def _is_init(pid: int) -> bool:
+    """Whether a process is number one of a PID namespace of its own."""
+    return re.search(r"^NSpid:\t\d+\t1$", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE) is not None
+
+
 async def _leader(nspawn: Process, log: Path) -> int:
     """Return the process that is number one inside; `log` holds what nspawn said when there is none."""
     while nspawn.returncode is None:
-        if children := _children(nspawn.pid):
-            return children[0]
+        # Before it, nspawn has a child that prepares the mounts and still lives in the namespaces of this machine.
+        with suppress(FileNotFoundError):
+            for child in filter(_is_init, _children(nspawn.pid)):
+                return child
         await asyncio.sleep(0.05)
     raise Unavailable(f"systemd-nspawn does not work here: {log.read_text()}")
 
@@ -150,9 +165,7 @@ async def boot(root: Path, devices: Mapping[str, Path]) -> AsyncIterator[Contain
             await _booted(container)
         yield container
     finally:
-        # SIGTERM would be an orderly halt, which takes seconds; nothing in here is kept.
-        for child in _children(nspawn.pid) if nspawn.returncode is None else ():
-            os.kill(child, signal.SIGKILL)
-        await nspawn.wait()
+        # Number one, not nspawn: SIGTERM would be an orderly halt, which takes seconds, and nothing in here is kept.
+        await _kill(nspawn)
         for group in groups:
             _remove_cgroup(group)
