@@ -69,7 +69,7 @@ def show_status(status: dict[str, Any]) -> None:
     state = "connected" if uplink["connected"] else "[red]not connected[/red]"
     console.print(
         f"uplink {uplink['broker']}: {state}, {uplink['published']} published, {uplink['acknowledged']} acknowledged, "
-        f"{uplink['reconnects']} reconnects; store {status['store']['octets'] / 1e6:.1f} MB"
+        f"{uplink['connections']} connections; store {status['store']['octets'] / 1e6:.1f} MB"
     )
 
 
