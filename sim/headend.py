@@ -162,8 +162,10 @@ class HeadEnd:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         assert self._following is not None
-        self._following.cancel()
-        await asyncio.wait([self._following])
+        while not self._following.done():
+            # Again if need be: asyncio.wait_for inside aiomqtt may forget one (Python 3.11).
+            self._following.cancel()
+            await asyncio.wait([self._following], timeout=ANSWER_TIMEOUT)
 
     async def until(self, condition: Callable[[], bool], patience: float = PATIENCE) -> None:
         """Return when `condition` holds; it is looked at after each message. Raises TimeoutError."""

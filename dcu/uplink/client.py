@@ -8,9 +8,9 @@ import asyncio
 import contextlib
 import socket
 import ssl
-from collections.abc import Iterator
+from collections.abc import Awaitable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import aiomqtt
 import paho.mqtt.client as paho
@@ -24,6 +24,9 @@ MAX_PACKET_IN = 65_536
 
 #: Received messages waiting for their turn. A message beyond is not acknowledged, so a broker keeps it.
 MAX_QUEUED_IN = 100
+
+
+Result = TypeVar("Result")
 
 
 class NoConnackError(aiomqtt.MqttError):
@@ -93,6 +96,14 @@ class Client(aiomqtt.Client):
     def acknowledge(self, message: aiomqtt.Message) -> None:
         """Tell the broker that `message` is safe with us (PUBACK)."""
         self._client.ack(message.mid, message.qos)
+
+    async def _wait_for(self, fut: Awaitable[Result], timeout: float | None) -> Result:  # noqa: ASYNC109 - aiomqtt's
+        # Before Python 3.12 asyncio.wait_for forgets a cancellation that comes together with the result.
+        try:
+            async with asyncio.timeout(self.timeout if timeout is None else timeout):
+                return await fut
+        except TimeoutError:
+            raise aiomqtt.MqttError("no answer in time") from None
 
     def _on_connect(
         self,
