@@ -111,10 +111,11 @@ class Link:
 
     async def messages(self) -> AsyncGenerator[Incoming, None]:
         """Messages as they come, until UplinkError says that the connection is gone."""
-        with _translated():
+        try:
             async for message in self._client.messages:
-                payload = message.payload if isinstance(message.payload, bytes) else bytes(message.payload)
-                yield Incoming(str(message.topic), payload, message)
+                yield Incoming(str(message.topic), bytes(message.payload), message)
+        except aiomqtt.MqttError as error:
+            raise UplinkError(f"connection lost: {error.__cause__ or error}") from error
 
     def acknowledge(self, message: Incoming) -> None:
         """Let the broker forget `message`."""
