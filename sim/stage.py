@@ -108,7 +108,9 @@ async def set_stage(setting: Setting, directory: Path) -> AsyncIterator[Stage]:
         Fleet(setting.plan, setting.clock) as fleet,
         HeadEnd(broker.host, broker.port, DCU) as head,
     ):
-        site = Site(DCU, broker.host, broker.port, setting.uplink, setting.bus, _words(setting.timetable))
+        # amqtt says nothing to a CONNECT of MQTT 5, which would cost the daemon ten seconds to find out
+        uplink = {"mqtt_version": "3", **setting.uplink} if broker.kind == "amqtt" else setting.uplink
+        site = Site(DCU, broker.host, broker.port, uplink, setting.bus, _words(setting.timetable))
         config = write_site(fleet, site, directory)
         daemon = DaemonProcess(
             config, directory / "dcu.sock", directory / "dcu.log", speed=setting.speed, origin=setting.origin

@@ -111,8 +111,8 @@ def read(daemon: Daemon, meter: str, profile: str | None, start: str | None, end
     args = {"profile": profile, "from": start, "to": end} if profile else {}
     if profile and not (start and end):
         _fail("--profile needs --from and --to", 2)
-    result = daemon.ask("meter.read", meters=(meter,), **args)["result"]
-    click.echo(json.dumps(result, indent=2)) if raw else show_reading(result[meter])
+    reading = daemon.ask("meter.read", meters=(meter,), **args)["result"][meter]
+    click.echo(json.dumps(reading, indent=2)) if raw else show_reading(reading)
 
 
 def main() -> None:

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
@@ -64,6 +65,9 @@ def show_status(status: dict[str, Any]) -> None:
     for problem in status["problems"]:
         console.print(f"[red]! {problem}[/red]")
     console.print(_buses(status["buses"]))
+    for name, bus in status["buses"].items():
+        if bus["error"]:
+            console.print(f"{name}: last error: {bus['error']}", highlight=False)
     console.print(_streams(status["store"]["streams"]))
     uplink = status["uplink"]
     state = "connected" if uplink["connected"] else "[red]not connected[/red]"
@@ -74,17 +78,18 @@ def show_status(status: dict[str, Any]) -> None:
 
 
 def _buses(buses: dict[str, dict[str, Any]]) -> Table:
-    counted = ("visits", "ok", "silent", "refused", "line", "captures")
-    table = Table("bus", "use", *counted, "due", "unreachable", "last error")
+    counted = ("visits", "ok", "silent", "refused", "line", "captures", "due", "unreachable")
+    table = Table(box=SIMPLE, pad_edge=False)
+    table.add_column("bus", no_wrap=True)
+    for name in ("use", *counted):
+        table.add_column(name.replace("unreachable", "dead"), justify="right")
     for name, bus in buses.items():
-        counts = (str(bus[key]) for key in counted)
-        plan = (str(bus["due"]), str(bus["unreachable"]))
-        table.add_row(name, f"{bus['use'] * 100:.0f} %", *counts, *plan, bus["error"] or "")
+        table.add_row(name, f"{bus['use']:.0%}", *(str(bus[key]) for key in counted))
     return table
 
 
 def _streams(streams: dict[str, dict[str, Any]]) -> Table:
-    table = Table("stream", "unsent rows", "next seq")
+    table = Table("stream", "unsent rows", "next seq", box=SIMPLE, pad_edge=False)
     for name, stream in streams.items():
         table.add_row(name, str(stream["pending"]), str(stream["next_seq"]))
     return table

@@ -75,7 +75,7 @@ class _State:
 
 @dataclass(frozen=True, slots=True)
 class PlanCounts:
-    """For health: waiting commands, meters that are due, meters unreachable, stream intervals that passed unread."""
+    """For health: waiting commands, meters due (the one being visited too) and unreachable, intervals passed unread."""
 
     urgent: int
     due: int
@@ -162,7 +162,7 @@ class BusPlan:
     def counts(self) -> PlanCounts:
         """Return the figures for health."""
         states = self._meters.values()
-        due = sum(1 for state in states if state.needs)
+        due = sum(1 for state in states if state.needs) + bool(self._running and self._running.needs)
         return PlanCounts(len(self._urgent), due, sum(state.dead for state in states), self._missed)
 
     def _ring(self, now: float) -> None:

@@ -1,0 +1,70 @@
+"""How a scenario is played: on a stage of its own, in real time, or faster where it says so."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Protocol
+
+from dcu.profiles import INSTANT
+from sim.stage import Setting, Stage, set_stage
+from sim.warp import WarpClock, loop_factory
+
+#: What a test does on a stage.
+Scenario = Callable[[Stage], Awaitable[None]]
+
+
+class Play(Protocol):
+    """Plays a scenario on a stage set so, `speed` times as fast as the world."""
+
+    def __call__(self, scenario: Scenario, setting: Setting, speed: float = 1.0) -> None: ...
+
+
+def play_in(directory: Path) -> Play:
+    """Return what plays scenarios with their files in `directory`."""
+
+    def play(scenario: Scenario, setting: Setting, speed: float = 1.0) -> None:
+        with asyncio.Runner(loop_factory=loop_factory(speed)) as runner:
+            runner.run(_play(scenario, setting, speed, directory))
+
+    return play
+
+
+async def _play(scenario: Scenario, setting: Setting, speed: float, directory: Path) -> None:
+    if speed != 1:
+        clock = WarpClock.starting_now(speed)
+        # what is a pause of this machine's processor must not look like the end of a meter's answer
+        bus = {"inter_octet": "1s", "timeout": "4s", **setting.bus}
+        setting = replace(setting, clock=clock, speed=speed, origin=clock.origin, bus=bus)
+    async with set_stage(setting, directory) as stage:
+        try:
+            await scenario(stage)
+        except BaseException:
+            print(stage.daemon.said()[-4000:])
+            raise
+
+
+async def pass_time(stage: Stage, seconds: float = 0.5) -> None:
+    """Let `seconds` of the world's time pass."""
+    await asyncio.sleep(seconds * stage.setting.speed)
+
+
+def assert_even(stage: Stage, end: float, *, moments: bool = True) -> None:
+    """Every capture that was due is at the head-end, each value as the meter held it, and no number is missing.
+
+    Without `moments`, instantaneous values may have been missed (a moment that passed is gone), but not mistaken.
+    """
+    for line in stage.account(end):
+        assert line.wrong == 0, line
+        assert line.missing == 0 or (line.stream == INSTANT and not moments), line
+        assert line.expected > 0 or line.stream.startswith(("event", "instant")), line
+        assert line.stored == line.delivered, line
+    assert stage.head.tally.holes() == {}
+
+
+async def finish(stage: Stage, *, moments: bool = True, patience: float = 60.0) -> None:
+    """Let everything due arrive within `patience` real seconds, end the daemon, and draw up the account."""
+    end = await stage.settled(patience)
+    assert await stage.daemon.stop() == 0
+    await stage.head.until(lambda: stage.head.tally.state == "stopped")
+    assert_even(stage, end, moments=moments)
