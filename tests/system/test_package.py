@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from dcu import __version__
 from dcu.clock import SystemClock
 from dcu.obis import parse_obis
 from sim.account import right
@@ -119,6 +120,11 @@ async def follow(container: Container, tally: Tally, until: Callable[[], bool]) 
                     tally.take(topic.decode().removeprefix("ami/v1/DCU-0001/"), payload)
         except TimeoutError:
             pytest.fail(f"came: {tally.captures.keys()}, {tally.states}\n{await journal(container)}")
+
+
+def test_version_is_that_of_the_program() -> None:
+    first_line, _, _ = (ROOT / "debian" / "changelog").read_text().partition("\n")
+    assert first_line.startswith(f"dcu ({__version__}) ")
 
 
 def test_two_builds_are_identical(packages: tuple[Path, Path]) -> None:

@@ -122,6 +122,12 @@ def test_package_carries_what_debian_does_not() -> None:
     assert [str(requirement) for requirement in vendored.values() if requirement.marker] == []
 
 
+def test_package_depends_on_what_debian_supplies() -> None:
+    control = (ROOT / "debian/control").read_text()
+    direct = {canonicalize_name(Requirement(text).name) for text in PROJECT["dependencies"]}
+    assert [name for name in direct & POLICY["debian"].keys() if f" {POLICY['debian'][name]},\n" not in control] == []
+
+
 def test_locks_name_no_registry() -> None:
     for lock in (ROOT / "requirements").iterdir():
         assert "://" not in lock.read_text()
