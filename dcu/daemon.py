@@ -1,7 +1,7 @@
 """Assembly: builds everything from a checked configuration, runs the flows in one task group, ends in order.
 
-    STARTING ──store open──► READY ──SIGTERM, SIGINT──► STOPPING: buses, commands, uplink, then the store
-    A flow that loses the store is reported and started again; any other error is our bug: all ends, systemd restarts.
+STARTING ──store open──► READY ──SIGTERM, SIGINT──► STOPPING: buses, commands, uplink, then the store
+A flow that loses the store is reported and started again; any other error is our bug: all ends, systemd restarts.
 """
 
 import asyncio

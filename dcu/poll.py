@@ -154,16 +154,18 @@ class Poll:
         ranges = self.archive.ranges(visit.meter, shapes, int(self.clock.now()))
         reading = Reading(self.archive.meter(visit.meter), self.archive.profile(visit.meter), shapes, ranges)
         found = await reading.take(session, self.clock)
-        await self._keep(found)
+        await self._keep(visit.meter, found)
         if found.more:
             self.plan.again(visit.meter, found.more, self.clock.monotonic())
 
-    async def _keep(self, found: Findings) -> None:
+    async def _keep(self, meter: str, found: Findings) -> None:
         await self.store.record(found.captures, found.watermarks)
         self.archive.stored(found)
         self.health.captures += len(found.captures)
         self.health.bad_rows += found.bad_rows
         self.health.last_success = self.clock.now()
+        if found.refused or found.bad_rows:
+            log.warning("not all could be read", meter=meter, refused=found.refused, bad_rows=found.bad_rows)
 
     def _count(self, outcome: Outcome, busy: float) -> None:
         health = self.health

@@ -41,8 +41,7 @@ class Status:
             "clock": {"now": self._clock.now(), "trusted": self._clock.trusted()},
             "problems": self._problems(now),
             "buses": {name: self._bus(poll, uptime) for name, poll in self._polls.items()},
-            "uplink": asdict(self._delivery)
-            | {"broker": f"{self._config.uplink.host}:{self._config.uplink.port}"},
+            "uplink": asdict(self._delivery) | {"broker": f"{self._config.uplink.host}:{self._config.uplink.port}"},
             "commands": {"latency": [round(latency, 3) for latency in self._health.command_latency]},
         }
 

@@ -7,7 +7,7 @@ and the meter's time belong to one instant.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from dcu.clock import Clock
@@ -170,15 +170,18 @@ class Reading:
             )
         for stream, span in self._wanted.items():
             if span is not None:
-                self._take_rows(found, stamp, stream, span, next(answers))
+                # a second that is not over may still bring another event with the same time, behind the watermark
+                end = span.end if at is None else min(span.end, at - 1)
+                self._take_rows(found, stamp, stream, replace(span, end=end), next(answers))
         return found
 
     def _take_rows(self, found: Findings, stamp: "_Stamp", stream: str, span: Range, answer: Any) -> None:
-        if isinstance(answer, AccessError):
-            found.refused[stream] = str(answer)
-            return
         shape = self._shapes[stream]
-        rows, bad = cosem.profile_rows(answer, shape.columns, shape.period)
+        try:
+            rows, bad = cosem.profile_rows(_granted(answer), shape.columns, shape.period)
+        except MeterError as error:  # one profile that cannot be read must not cost the others
+            found.refused[stream] = str(error)
+            return
         columns = cosem.value_columns(shape.columns)
         found.bad_rows += bad
         # a meter that ignores the range must not push the watermark past what was asked
@@ -204,6 +207,12 @@ class _Stamp:
         self, stream: str, at: int, status: int, values: tuple[Any, ...], columns: tuple[Column, ...]
     ) -> Capture:
         return Capture(self.meter, stream, at, status, values, columns, self.read_at, self.offset, self.trusted)
+
+
+def _granted(answer: Any) -> Any:
+    if isinstance(answer, AccessError):
+        raise MeterError(str(answer))
+    return answer
 
 
 def _moment(seconds: int) -> Typed:
