@@ -29,6 +29,7 @@ class LocalDoor:
         self._path = path
         self._answer = answer
         self._places = asyncio.Semaphore(CONNECTIONS)
+        self._conversations: set[asyncio.Task[None]] = set()
 
     async def run(self) -> None:
         """Serve until cancelled. Raises DcuError when the path cannot be used."""
@@ -40,11 +41,20 @@ class LocalDoor:
             raise DcuError(f"{self._path}: cannot open the local socket: {error}") from error
         try:
             async with server:
-                await server.serve_forever()
+                try:
+                    await server.serve_forever()
+                finally:
+                    # from Python 3.12 on a server ends only when its last conversation has: a client that waits for
+                    # a slow meter must not hold up the end of the daemon
+                    for task in self._conversations:
+                        task.cancel()
         finally:
             self._path.unlink(missing_ok=True)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._conversations.add(task)
         try:
             async with self._places:
                 async with asyncio.timeout(REQUEST_TIMEOUT):
@@ -55,4 +65,5 @@ class LocalDoor:
         except (TimeoutError, ValueError, OSError) as error:  # ValueError: the line is longer than REQUEST_BOUND
             writer.write(b'{"error": "%s"}\n' % type(error).__name__.encode())
         finally:
+            self._conversations.discard(task)
             writer.close()

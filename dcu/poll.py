@@ -17,7 +17,7 @@ import structlog
 from dcu.archive import Archive
 from dcu.bus import Port
 from dcu.clock import Clock
-from dcu.errors import BusError, MeterError, MeterTimeoutError
+from dcu.errors import BusError, DcuError, MeterTimeoutError, StoreError
 from dcu.health import BusHealth, Progress
 from dcu.model import Capture, Outcome, Visit
 from dcu.ondemand import on_demand
@@ -74,6 +74,7 @@ class Poll:
             while True:
                 await self.step()
         finally:
+            self._open = False
             await self.port.close()
 
     def submit(self, visit: Visit) -> None:
@@ -86,19 +87,25 @@ class Poll:
         now = self.clock.monotonic()
         self.progress.mark(now)
         self.plan.align(now, self.clock.now())
-        visit = self.plan.next_visit(now)
+        # a clock that was never set cannot say which interval a reading belongs to; whoever asks may still have one
+        scheduled = self.clock.trusted()
+        visit = self.plan.next_visit(now, scheduled=scheduled)
         if visit is None:
-            await self._sleep(now)
+            await self._sleep(self.plan.next_wake(now) if scheduled else None)
             return
-        outcome = await self._attempt(visit)
-        self.plan.finished(visit, outcome, self.clock.monotonic())
+        outcome = (
+            Outcome.LINE
+        )  # what stands when the store or a cancellation cuts the visit off: due again, nobody's fault
+        try:
+            outcome = await self._attempt(visit)
+        finally:
+            self.plan.finished(visit, outcome, self.clock.monotonic())
         self._count(outcome, self.clock.monotonic() - now)
         if outcome is Outcome.LINE:
             await asyncio.sleep(REOPEN_DELAY)
 
-    async def _sleep(self, now: float) -> None:
-        due = self.plan.next_wake(now)
-        pause = IDLE_BOUND if due is None else min(IDLE_BOUND, due - now)
+    async def _sleep(self, until: float | None) -> None:
+        pause = IDLE_BOUND if until is None else min(IDLE_BOUND, until - self.clock.monotonic())
         try:
             async with asyncio.timeout(max(0.0, pause)):
                 await self._wake.wait()
@@ -114,13 +121,18 @@ class Poll:
                 await self._ready_line()
                 answer, outcome, reason = await self._visit(visit), Outcome.OK, None
                 break
-            except (BusError, MeterError) as error:
+            except StoreError:
+                raise
+            except DcuError as error:
                 outcome, reason = self._judge(visit, error), str(error)
+            except Exception as error:  # our own bug over one meter must not cost the others
+                log.exception("bug in a visit", bus=self.name, meter=visit.meter)
+                outcome, reason = self._judge(visit, DcuError(f"our own mistake: {error!r}")), repr(error)
         if visit.command is not None:
             await self.answer(visit, answer, reason)
         return outcome
 
-    def _judge(self, visit: Visit, error: BusError | MeterError) -> Outcome:
+    def _judge(self, visit: Visit, error: DcuError) -> Outcome:
         log.info("visit failed", bus=self.name, meter=visit.meter, reason=str(error), who=error.who)
         self._dirty = True
         self.health.error = str(error)

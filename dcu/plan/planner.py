@@ -124,12 +124,15 @@ class BusPlan:
         """Follow the wall clock when it was set; cheap enough to be called before every visit."""
         self._timetable.align(now, wall)
 
-    def next_visit(self, now: float) -> Visit | None:
-        """Return the visit to make now, or None. It has to be reported as `finished` before the next is asked for."""
+    def next_visit(self, now: float, *, scheduled: bool = True) -> Visit | None:
+        """Return the visit to make now, or None. It has to be reported as `finished` before the next is asked for.
+
+        Without `scheduled` only commands are served: what falls due waits.
+        """
         if self._running is not None:
             raise RuntimeError(f"{self._running.visit.meter} is still being visited")
         self._ring(now)
-        running = self._take_urgent(now) or self._take_due(now)
+        running = self._take_urgent(now) or (self._take_due(now) if scheduled else None)
         self._running = running
         return None if running is None else running.visit
 
