@@ -4,6 +4,7 @@ client:  {"name": "dcu.ping"}\n        daemon:  one line per answer, then it clo
 """
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
@@ -62,8 +63,9 @@ class LocalDoor:
                 async for line in self._answer(request):
                     writer.write(line + b"\n")
                     await writer.drain()
-        except (TimeoutError, ValueError, OSError) as error:  # ValueError: the line is longer than REQUEST_BOUND
-            writer.write(b'{"error": "%s"}\n' % type(error).__name__.encode())
+        except (TimeoutError, ValueError, OSError, DcuError) as error:  # ValueError: longer than REQUEST_BOUND
+            reason = str(error) or "no request came in time"
+            writer.write(json.dumps({"state": "failed", "error": reason}).encode() + b"\n")
         finally:
             self._conversations.discard(task)
             writer.close()
