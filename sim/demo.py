@@ -33,9 +33,9 @@ EXAMPLES = """examples:
 
 DAY = 86_400
 
-#: What the show's daemon is asked to collect.
-TIMETABLE: Timetable = {
-    "instant": (20, 0),
+#: Every how many seconds the show's daemon reads registers, and which profiles it collects.
+INSTANT_PERIOD = 20
+PROFILES: Timetable = {
     "load0": (900, 3 * 3600),
     "load1": (900, 3600),
     "daily": (DAY, 3 * DAY),
@@ -156,11 +156,13 @@ class Demo:
 
 def _setting(options: Options) -> Setting:
     clock = WarpClock.starting_now(options.speed)
+    # in faster time a moment's pause of this machine would swallow whole rounds of a short period
+    registers = {"instant": (INSTANT_PERIOD * max(1, round(options.speed / 2)), 0)}
     # in faster time a pause of the processor looks longer to the lines, and to the broker
     bus = {"inter_octet": f"{round(max(200, 20 * options.speed))}ms", "timeout": f"{round(max(2, options.speed / 4))}s"}
     return Setting(
         FleetPlan(meters=options.meters, buses=options.buses, baud=options.baud, seed=options.seed),
-        TIMETABLE,
+        {**registers, **PROFILES},
         clock,
         options.speed,
         clock.origin,

@@ -25,6 +25,9 @@ DCU = "DCU-0001"
 #: Stream → (every, backfill) in seconds.
 Timetable = Mapping[str, tuple[int, int]]
 
+#: Profiles are asked for this many seconds after the capture: the row of a second that runs is left for the next time.
+OFFSET = 5
+
 #: Seconds between two looks at the daemon while something is waited for.
 LOOK = 0.2
 
@@ -83,7 +86,7 @@ class Stage:
             if stream == INSTANT:
                 dues.append(Due(stream, int(self.began), int(end), every=every))
             else:
-                last = int(end) // every * every  # what came after the last boundary is not due yet
+                last = (int(end) - OFFSET) // every * every  # what came after the last boundary is not due yet
                 dues.append(Due(stream, int(end) - backfill, last, streams[stream].name))
         return dues
 
@@ -123,6 +126,7 @@ async def set_stage(setting: Setting, directory: Path) -> AsyncIterator[Stage]:
 
 def _words(timetable: Timetable) -> dict[str, dict[str, str]]:
     return {
-        stream: {"every": f"{every}s"} | ({"backfill": f"{backfill}s"} if stream != INSTANT else {})
+        stream: {"every": f"{every}s"}
+        | ({"backfill": f"{backfill}s", "offset": f"{OFFSET}s"} if stream != INSTANT else {})
         for stream, (every, backfill) in timetable.items()
     }
