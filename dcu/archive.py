@@ -72,9 +72,11 @@ class Archive:
             for stream, shape in shapes.items()
         }
 
-    def stored(self, found: Findings) -> None:
-        """Move the watermarks, after the commit that moved them on disk."""
+    def stored(self, meter: str, found: Findings) -> None:
+        """Move the watermarks, after the commit that moved them on disk; forget shapes that no longer fit."""
         self._watermarks.update(found.watermarks)
+        for stream in found.outgrown:
+            del self._shapes[meter][stream]
 
     def _share(self, shape: Shape) -> Shape:
         return self._shared.setdefault(shape, shape)

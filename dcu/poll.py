@@ -172,7 +172,7 @@ class Poll:
 
     async def _keep(self, meter: str, found: Findings) -> None:
         await self.store.record(found.captures, found.watermarks)
-        self.archive.stored(found)
+        self.archive.stored(meter, found)
         self.health.captures += len(found.captures)
         self.health.bad_rows += found.bad_rows
         self.health.last_success = self.clock.now()

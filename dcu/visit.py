@@ -56,12 +56,16 @@ class Range:
 
 @dataclass(slots=True)
 class Findings:
-    """What a visit brought home: `watermarks` say up to when a stream is now read, `more` names what was cut short."""
+    """What a visit brought home: `watermarks` say up to when a stream is now read, `more` names what was cut short.
+
+    `refused` says why a stream gave nothing, `outgrown` names those whose shape is not what it was: to be learned anew.
+    """
 
     captures: list[Capture] = field(default_factory=list)
     watermarks: dict[tuple[str, str], int] = field(default_factory=dict)
     refused: dict[str, str] = field(default_factory=dict)
     more: list[str] = field(default_factory=list)
+    outgrown: list[str] = field(default_factory=list)
     offset: float | None = None
     bad_rows: int = 0
 
@@ -184,6 +188,10 @@ class Reading:
             return
         columns = cosem.value_columns(shape.columns)
         found.bad_rows += bad
+        if bad and not rows:
+            found.refused[stream] = f"none of {bad} rows fits the columns the meter once named"
+            found.outgrown.append(stream)
+            return
         # a meter that ignores the range must not push the watermark past what was asked
         fresh = [row for row in rows if span.start <= row[0] <= span.end]
         found.captures += [stamp.capture(stream, at, status, values, columns) for at, status, values in fresh]
