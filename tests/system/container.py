@@ -92,7 +92,7 @@ class Container:
 
 
 async def _kill(process: Process) -> None:
-    """End a command that still runs: of nsenter its child, which would outlive it and keep the container from ending."""
+    """End a command that still runs: of nsenter its child, which would outlive it and hold up the container's end."""
     if process.returncode is None:
         for pid in _children(process.pid) or [process.pid]:
             with suppress(ProcessLookupError):
