@@ -1,0 +1,175 @@
+"""A line of simulated meters in virtual time with the daemon's own flow on it, and a store in memory that can fail."""
+
+import asyncio
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from typing import Any, TypeVar
+
+from dcu.archive import Archive
+from dcu.bus import Port
+from dcu.clock import Clock
+from dcu.config import BusConfig
+from dcu.health import BusHealth, Progress
+from dcu.model import Capture, Command, Meter, Priority, Task, Visit
+from dcu.plan import BusPlan
+from dcu.poll import Poll
+from dcu.profiles import load_profile
+from dcu.session import Session, SessionMaker
+from sim.bus import MemoryBus
+from sim.fleet import PROFILE, Fleet, FleetPlan, make_line
+from sim.meter import SimMeter
+from sim.virtual import VirtualClock, VirtualLoop
+
+#: Wall time when a virtual loop starts: a few seconds after a quarter hour.
+ORIGIN = 1_790_000_105.0
+TITLE = b"DCU00001"
+BAUD = 9600
+COMPANION = load_profile(PROFILE)
+
+#: Two meters that only want a password, one with a single phase and one with three.
+PAIR = FleetPlan(meters=2, buses=1, baud=BAUD, hls=0, seed=4)
+
+#: One meter that talks HLS-GMAC, ciphered.
+CIPHERED = FleetPlan(meters=1, buses=1, baud=BAUD, hls=256)
+
+T = TypeVar("T")
+
+
+def virtually(work: Callable[[VirtualClock], Coroutine[Any, Any, T]]) -> T:
+    """Return what `work` returns in a loop whose time jumps; no task may be left when it does."""
+    loop = VirtualLoop()
+
+    async def run() -> T:
+        result = await work(VirtualClock(loop, ORIGIN))
+        assert asyncio.all_tasks() == {asyncio.current_task()}
+        return result
+
+    with asyncio.Runner(loop_factory=lambda: loop) as runner:
+        return runner.run(run())
+
+
+class MemoryStore:
+    """What polling needs of the store. `failure` is raised instead of keeping anything; `reserved` lists the ranges."""
+
+    def __init__(self) -> None:
+        self.captures: list[Capture] = []
+        self.watermarks: dict[tuple[str, str], int] = {}
+        self.shapes: dict[str, dict[str, Any]] = {}
+        self.reserved: list[range] = []
+        self.failure: Exception | None = None
+        self.records = 0
+
+    async def record(self, captures: Sequence[Capture], watermarks: Mapping[tuple[str, str], int]) -> None:
+        await self._commit()
+        self.records += 1
+        self.captures += captures
+        self.watermarks.update(watermarks)
+
+    async def put_descriptor(self, meter: str, name: str, data: Any) -> None:
+        await self._commit()
+        self.shapes.setdefault(meter, {})[name] = data
+
+    async def descriptors(self, meter: str) -> Mapping[str, Any]:
+        return self.shapes.get(meter, {})
+
+    async def reserve_counters(self, key: str, count: int) -> range:
+        await self._commit()
+        first = self.reserved[-1].stop if self.reserved else 1
+        self.reserved.append(range(first, first + count))
+        return self.reserved[-1]
+
+    async def _commit(self) -> None:
+        await asyncio.sleep(0)
+        if self.failure is not None:
+            raise self.failure
+
+
+class Box:
+    """The meters of `plan` on one line in memory, and the rooms of the daemon that talk to them.
+
+    `answers` lists what the command journal was told. The port may be replaced before `poll` or `session` is called.
+    """
+
+    def __init__(self, clock: Clock, plan: FleetPlan = PAIR, *, store: MemoryStore | None = None) -> None:
+        self.clock = clock
+        self.fleet = Fleet(plan, clock)
+        self.bus = MemoryBus("line", make_line(plan, self.fleet.meters, 0), clock)
+        self.port: Port = self.bus.port
+        self.store = store or MemoryStore()
+        self.settings = BusConfig("line", "memory", plan.baud)
+        self.answers: list[tuple[Visit, dict[str, Any] | None, str | None]] = []
+
+    @property
+    def meters(self) -> tuple[SimMeter, ...]:
+        return self.fleet.meters
+
+    @property
+    def requests(self) -> int:
+        """How many frames the master has sent."""
+        return self.bus.counters.requests
+
+    def entry(self, number: int = 0) -> Meter:
+        """Return a meter as the configuration has it."""
+        return next(meter for meter in self.fleet.archive if meter.id == self.meters[number].id)
+
+    def archive(self, backfill: Mapping[str, float] | None = None) -> Archive:
+        return Archive(
+            self.fleet.archive, {PROFILE: COMPANION}, backfill or {}, self.store, dict(self.store.watermarks)
+        )
+
+    def maker(self) -> SessionMaker:
+        return SessionMaker(self.settings, self.fleet.access, self.fleet.keys, TITLE, self.store.reserve_counters)
+
+    async def session(self, number: int = 0) -> Session:
+        """Return an open session with a meter."""
+        session = await self.maker().make(self.port, self.entry(number))
+        await session.open()
+        return session
+
+    def poll(self, *tasks: Task) -> Poll:
+        """Return the flow of this line with `tasks` as its timetable; every stream has an hour of backfill."""
+        meters = [meter.id for meter in self.meters]
+        return Poll(
+            name="line",
+            port=self.port,
+            plan=BusPlan(meters, tasks, now=self.clock.monotonic(), wall=self.clock.now()),
+            archive=self.archive({task.stream: task.backfill for task in tasks}),
+            sessions=self.maker(),
+            store=self.store,
+            clock=self.clock,
+            health=BusHealth(),
+            progress=Progress(self.clock.monotonic()),
+            answer=self._answer,
+        )
+
+    async def _answer(self, visit: Visit, found: dict[str, Any] | None, error: str | None) -> None:
+        await asyncio.sleep(0)
+        self.answers.append((visit, found, error))
+
+
+def read_command(meter: str, **args: object) -> Visit:
+    """Return the visit that carries a `meter.read`."""
+    return Visit(meter, command=Command("c1", "meter.read", (meter,), dict(args)), priority=Priority.COMMAND)
+
+
+class PortAround:
+    """A port that passes everything on; what a test overrides is what goes wrong."""
+
+    def __init__(self, port: Port) -> None:
+        self.inner = port
+        self.octets_sent = 0
+        self.octets_received = 0
+
+    async def open(self) -> None:
+        await self.inner.open()
+
+    async def write(self, data: bytes) -> None:
+        await self.inner.write(data)
+
+    async def read(self) -> bytes:
+        return await self.inner.read()
+
+    async def drain(self, quiet: float) -> None:
+        await self.inner.drain(quiet)
+
+    async def close(self) -> None:
+        await self.inner.close()

@@ -1,0 +1,345 @@
+"""One conversation over a simulated line, in virtual time: what it says, how long it waits, and what it believes."""
+
+import asyncio
+from functools import partial
+from itertools import pairwise
+from pathlib import Path
+from typing import cast
+
+import pytest
+
+from dcu import session as conversation
+from dcu.config import BusConfig
+from dcu.dlms.acse import Conformance
+from dcu.dlms.association import Association, Event, Released
+from dcu.dlms.hdlc import FrameReader, ServerAddress
+from dcu.dlms.hdlc_link import HdlcLink
+from dcu.dlms.moment import DateTime
+from dcu.dlms.services import AccessError, Get
+from dcu.dlms.wrapper import WrapperLink
+from dcu.errors import BusError, MeterError, MeterTimeoutError, StoreError
+from dcu.model import Access, Attribute, Framing, Keys, Meter
+from dcu.session import CLOSE_TIMEOUT, COUNTER_BLOCK, EXCHANGE_BOUND, LIST_BOUND, Session, SessionMaker, make_link
+from dcu.store import Store
+from sim import server
+from sim.bus import MemoryBus
+from sim.faults import Faults
+from sim.fleet import Fleet, FleetPlan, make_line
+from sim.virtual import VirtualClock
+from tests.captures import SetClock
+from tests.lines import BAUD, CIPHERED, COMPANION, TITLE, Box, PortAround, virtually
+
+REGISTERS = [Get(Attribute(3, name)) for name in (bytes((1, 0, group, 8, 0, 255)) for group in (1, 2, 3, 4))]
+UNKNOWN = Get(Attribute(3, bytes(6)))
+ENERGY = REGISTERS[0]
+
+
+def moment(answer: bytes) -> int:
+    """Return the UTC seconds of a meter's clock."""
+    at = DateTime.from_bytes(answer).utc()
+    assert at is not None
+    return at
+
+
+class Dripping(PortAround):
+    """Gives one octet of noise a second, for ever."""
+
+    async def read(self) -> bytes:
+        await asyncio.sleep(1.0)
+        return b"\x00"
+
+
+@pytest.mark.parametrize("size", [1, 2, 4])
+def test_a_meter_on_a_line_is_addressed_in_as_many_octets_as_the_bus_says(size: int) -> None:
+    meter = Meter("M1", "a", 17, "reader", "idis")
+    link = make_link(BusConfig("a", "/dev/x", address_size=size), meter, Access("reader", 2))
+    assert isinstance(link, HdlcLink)
+    reader = FrameReader()
+    reader.receive_data(link.open())
+    frame = reader.next_frame()
+    assert frame is not None
+    # one octet has no logical device in it
+    assert frame.destination == (bytes((17 << 1 | 1,)) if size == 1 else ServerAddress(1, 17, size).to_bytes())
+
+
+def test_a_meter_behind_a_gateway_is_addressed_by_its_port_number() -> None:
+    bus = BusConfig("g", "tcp://h", framing=Framing.WRAPPER)
+    link = make_link(bus, Meter("M1", "g", 258, "reader", "idis"), Access("reader", 2))
+    assert isinstance(link, WrapperLink)
+    assert link.send(b"x")[:6] == bytes((0, 1, 0, 2, 1, 2))
+
+
+def test_every_item_gets_its_own_answer_in_the_order_asked() -> None:
+    async def work(clock: VirtualClock) -> None:
+        box = Box(clock)
+        session = await box.session()
+        answers = await session.get([REGISTERS[2], UNKNOWN, REGISTERS[0], Get(COMPANION.clock)])
+        assert answers[1] == AccessError(4)
+        at = moment(answers[3])
+        assert [answers[0], answers[2]] == [box.meters[0].value(REGISTERS[n].attribute, at) for n in (2, 0)]
+        await session.close()
+
+    virtually(work)
+
+
+def test_many_items_are_asked_in_lists_no_meter_finds_too_long() -> None:
+    async def work(clock: VirtualClock) -> None:
+        box = Box(clock)
+        session = await box.session()
+        before = box.requests
+        answers = await session.get([ENERGY] * (2 * LIST_BOUND + 1))
+        assert len(answers) == 2 * LIST_BOUND + 1
+        assert box.requests - before == 3
+        assert await session.get([]) == []
+        await session.close()
+
+    virtually(work)
+
+
+def test_a_meter_without_lists_is_asked_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sim.server.CONFORMANCE", server.CONFORMANCE & ~Conformance.MULTIPLE_REFERENCES)
+
+    async def work(clock: VirtualClock) -> None:
+        box = Box(clock)
+        session = await box.session()
+        before = box.requests
+        answers = await session.get([*REGISTERS, UNKNOWN])
+        assert box.requests - before == 5
+        assert answers[4] == AccessError(4)
+        assert all(isinstance(answer, int) for answer in answers[:4])
+        await session.close()
+
+    virtually(work)
+
+
+def test_what_was_asked_first_left_the_line_at_the_instant_it_is_remembered_by() -> None:
+    async def work(clock: VirtualClock) -> None:
+        box = Box(clock)
+        session = await box.session()
+        began, sent = clock.monotonic(), box.bus.counters.octets_in
+        await session.get([ENERGY])
+        octets = box.bus.counters.octets_in - sent
+        assert session.asked_at == pytest.approx(began + octets * 10 / BAUD)
+        before = clock.monotonic()
+        await session.get([ENERGY] * (LIST_BOUND + 1))
+        # two requests went out: the first one counts
+        assert before < session.asked_at < before + 0.4
+        await session.close()
+
+    virtually(work)
+
+
+def test_a_silent_meter_is_waited_for_as_long_as_the_bus_says_and_no_longer() -> None:
+    async def work(clock: VirtualClock) -> None:
+        box = Box(clock)
+        box.bus.silence("M0001")
+        with pytest.raises(MeterTimeoutError, match="silent"):
+            await box.session()
+        assert 2.0 < clock.monotonic() < 2.1
+
+    virtually(work)
+
+
+def test_a_meter_that_stops_within_its_answer_is_not_given_a_second_time_out() -> None:
+    class Cut(PortAround):
+        async def read(self) -> bytes:
+            if self.octets_received:
+                await asyncio.Event().wait()
+            self.octets_received += 1
+            return (await super().read())[:1]
+
+    async def work(clock: VirtualClock) -> None:
+        box = Box(clock)
+        box.port = Cut(box.port)
+        with pytest.raises(MeterTimeoutError):
+            await box.session()
+        assert clock.monotonic() < 0.1 + 0.2 + 0.05
+
+    virtually(work)
+
+
+def test_a_meter_that_drips_is_bounded_however_patient_the_bus_is() -> None:
+    async def work(clock: VirtualClock) -> None:
+        box = Box(clock)
+        box.port = Dripping(box.port)
+        box.settings = BusConfig("line", "memory", BAUD, inter_octet=5.0)
+        with pytest.raises(MeterTimeoutError, match="no whole answer"):
+            await box.session()
+        assert EXCHANGE_BOUND <= clock.monotonic() < EXCHANGE_BOUND + 2
+
+    virtually(work)
+
+
+def test_a_late_answer_of_another_meter_is_never_this_ones() -> None:
+    """It comes at any moment of the next visit, which nobody drained the line for: the address alone has to tell."""
+
+    async def work(clock: VirtualClock, late_by: float) -> int | None:
+        box = Box(clock)
+        first = await box.session(0)
+        box.bus.faults = Faults(late=1.0, late_by=late_by)
+        with pytest.raises(MeterTimeoutError):
+            await first.get([ENERGY])
+        box.bus.faults = Faults()
+        try:
+            second = await box.session(1)
+            energy, now = await second.get([ENERGY, Get(COMPANION.clock)])
+        except MeterTimeoutError:  # the two requests met on the line, and neither meter heard one
+            return None
+        assert energy == box.meters[1].value(ENERGY.attribute, moment(now))
+        assert energy != box.meters[0].value(ENERGY.attribute, moment(now))
+        await second.close()
+        return cast("HdlcLink", second._association._link).ignored
+
+    ignored = [virtually(partial(work, late_by=2.0 + step / 20)) for step in range(12)]
+    assert {0, 1} <= set(ignored)
+
+
+def test_a_meter_that_says_no_goodbye_delays_the_next_visit_by_seconds_only() -> None:
+    async def work(clock: VirtualClock) -> None:
+        box = Box(clock)
+        session = await box.session()
+        box.bus.silence("M0001")
+        began = clock.monotonic()
+        await session.close()
+        assert clock.monotonic() - began < CLOSE_TIMEOUT + 0.5
+
+    virtually(work)
+
+
+def test_the_line_is_quiet_after_a_goodbye_that_came_too_late() -> None:
+    async def work(clock: VirtualClock) -> None:
+        box = Box(clock)
+        session = await box.session()
+        box.bus.faults = Faults(late=1.0, late_by=CLOSE_TIMEOUT)
+        await session.close()
+        assert box.bus.counters.late == 1
+        assert box.bus.line.next_wake() is None
+
+    virtually(work)
+
+
+def test_a_meter_that_hangs_up_in_the_middle_is_refused() -> None:
+    class HangingUp:
+        def send(self, request: object) -> bytes:
+            return b"?"
+
+        def next_event(self) -> Event:
+            return Released()
+
+    async def work(clock: VirtualClock) -> None:
+        box = Box(clock)
+        session = Session(box.port, box.settings, cast("Association", HangingUp()))
+        with pytest.raises(MeterError, match="ended the conversation"):
+            await session.get([ENERGY])
+
+    virtually(work)
+
+
+def test_a_lost_line_is_not_taken_for_a_silent_meter() -> None:
+    class Lost(PortAround):
+        async def read(self) -> bytes:
+            raise BusError("line: gone")
+
+    async def work(clock: VirtualClock) -> None:
+        box = Box(clock)
+        box.port = Lost(box.port)
+        with pytest.raises(BusError):
+            await box.session()
+
+    virtually(work)
+
+
+def test_counters_are_reserved_before_the_first_octet_leaves() -> None:
+    class Watching(PortAround):
+        async def write(self, data: bytes) -> None:
+            assert box_of[0].store.reserved
+            await super().write(data)
+
+    box_of: list[Box] = []
+
+    async def work(clock: VirtualClock) -> None:
+        box = Box(clock, CIPHERED)
+        box_of.append(box)
+        box.port = Watching(box.port)
+        session = await box.session()
+        await session.get([ENERGY])
+        await session.close()
+        assert box.store.reserved == [range(1, 1 + COUNTER_BLOCK)]
+        assert 0 < box.meters[0].heard < COUNTER_BLOCK
+
+    virtually(work)
+
+
+def test_who_only_wants_a_password_costs_no_counters() -> None:
+    async def work(clock: VirtualClock) -> None:
+        box = Box(clock)
+        await (await box.session()).close()
+        assert box.store.reserved == []
+
+    virtually(work)
+
+
+def test_without_counters_no_word_is_said() -> None:
+    async def work(clock: VirtualClock) -> None:
+        box = Box(clock, CIPHERED)
+        box.store.failure = StoreError("disk full")
+        with pytest.raises(StoreError):
+            await box.session()
+        assert box.requests == 0
+
+    virtually(work)
+
+
+def test_a_visit_begins_with_enough_counters_and_ends_when_they_are_used_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(conversation, "COUNTER_BLOCK", 6)
+    monkeypatch.setattr(conversation, "COUNTER_RESERVE", 4)
+
+    async def work(clock: VirtualClock) -> None:
+        box = Box(clock, CIPHERED)
+        maker = box.maker()
+        session = await maker.make(box.port, box.entry())
+        await session.open()  # InitiateRequest, proof, and the request that carries it
+        await session.get([ENERGY])
+        await session.close()
+        assert len(box.store.reserved) == 1
+        # two are left, fewer than a visit may start with
+        session = await maker.make(box.port, box.entry())
+        assert box.store.reserved == [range(1, 7), range(7, 13)]
+        await session.open()
+        for _ in range(3):
+            await session.get([ENERGY])
+        with pytest.raises(MeterError, match="reserved invocation counters"):
+            await session.get([ENERGY])
+        assert box.meters[0].heard == 12
+
+    virtually(work)
+
+
+async def test_no_counter_is_used_twice_however_often_the_box_starts(tmp_path: Path) -> None:
+    """Each start opens the store of the one before, as a power cut leaves it; the meter refuses a counter it knows."""
+    plan = FleetPlan(meters=1, buses=1, baud=10_000_000, hls=256, turnaround=0.0)
+    clock = SetClock()
+    fleet = Fleet(plan, clock)
+    bus = MemoryBus("line", make_line(plan, fleet.meters, 0), clock)
+    settings = BusConfig("line", "memory", plan.baud)
+    heard = []
+    for _ in range(3):
+        async with Store.open(tmp_path / "store.db", clock) as store:
+            maker = SessionMaker(settings, fleet.access, fleet.keys, TITLE, store.reserve_counters)
+            session = await maker.make(bus.port, fleet.archive[0])
+            await session.open()
+            await session.get([ENERGY])
+            heard.append(fleet.meters[0].heard)
+    assert [later - earlier for earlier, later in pairwise(heard)] == [COUNTER_BLOCK] * 2
+
+
+def test_the_keys_of_one_meter_do_not_open_another() -> None:
+    async def work(clock: VirtualClock) -> None:
+        box = Box(clock, FleetPlan(meters=2, buses=1, hls=256))
+        keys = {"M0001": box.fleet.keys["M0002"], "M0002": Keys()}
+        maker = SessionMaker(box.settings, box.fleet.access, keys, TITLE, box.store.reserve_counters)
+        session = await maker.make(box.port, box.entry(0))
+        with pytest.raises(MeterError, match="refused"):
+            await session.open()
+
+    virtually(work)
