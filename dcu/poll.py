@@ -84,8 +84,8 @@ class Poll:
 
     async def step(self) -> None:
         """Make the next visit, or wait until one is due."""
+        self._alive()
         now = self.clock.monotonic()
-        self.progress.mark(now)
         self.plan.align(now, self.clock.now())
         # a clock that was never set cannot say which interval a reading belongs to; whoever asks may still have one
         scheduled = self.clock.trusted()
@@ -93,9 +93,8 @@ class Poll:
         if visit is None:
             await self._sleep(self.plan.next_wake(now) if scheduled else None)
             return
-        outcome = (
-            Outcome.LINE
-        )  # what stands when the store or a cancellation cuts the visit off: due again, nobody's fault
+        # what stands when the store or a cancellation cuts the visit off: due again, nobody's fault
+        outcome = Outcome.LINE
         try:
             outcome = await self._attempt(visit)
         finally:
@@ -151,7 +150,7 @@ class Poll:
 
     async def _visit(self, visit: Visit) -> dict[str, Any] | None:
         """One conversation. After a failure nobody says goodbye: the meter may be silent, and SNRM starts afresh."""
-        session = await self.sessions.make(self.port, self.archive.meter(visit.meter))
+        session = await self.sessions.make(self.port, self.archive.meter(visit.meter), self._alive)
         await session.open()
         answer = None
         if visit.command is not None:
@@ -160,6 +159,9 @@ class Poll:
             await self._collect(session, visit)
         await session.close()
         return answer
+
+    def _alive(self) -> None:
+        self.progress.mark(self.clock.monotonic())
 
     async def _collect(self, session: Session, visit: Visit) -> None:
         shapes = await self.archive.shapes(session, visit.meter, visit.streams)

@@ -43,13 +43,20 @@ def make_link(bus: BusConfig, meter: Meter, access: Access) -> Link:
     return HdlcLink(access.client, ServerAddress(meter.logical_device, meter.address, bus.address_size))
 
 
-class Session:
-    """A conversation over `port`; nobody else uses the port while it lasts."""
+def _unwatched() -> None:
+    """Nobody asks whether the conversation goes on."""
 
-    def __init__(self, port: Port, line: BusConfig, association: dlms.Association) -> None:
+
+class Session:
+    """A conversation over `port`; nobody else uses the port while it lasts. `alive` is told that it goes on."""
+
+    def __init__(
+        self, port: Port, line: BusConfig, association: dlms.Association, alive: Callable[[], None] = _unwatched
+    ) -> None:
         self._port = port
         self._line = line
         self._association = association
+        self._alive = alive
         self._conformance = Conformance(0)
         self._left = 0.0
         #: Monotonic time when the first request of the latest `get` had left: the instant its first value describes.
@@ -93,6 +100,8 @@ class Session:
         patience = await self._write(data)
         self._left = loop.time() + patience - self._line.timeout
         while loop.time() < end:
+            # a slow meter may take EXCHANGE_BOUND; the watchdog, less patient, must not take that for our hanging
+            self._alive()
             event = self._association.next_event()
             if isinstance(event, until):
                 return event
@@ -152,7 +161,7 @@ class SessionMaker:
         self._counters: dict[str, Iterator[int]] = {}
         self._left: dict[str, int] = {}
 
-    async def make(self, port: Port, meter: Meter) -> Session:
+    async def make(self, port: Port, meter: Meter, alive: Callable[[], None] = _unwatched) -> Session:
         """Return a Session for `meter`, not yet opened; raises StoreError when no counters can be reserved."""
         access = self._access[meter.access]
         if access.ciphered or access.authentication is Authentication.HLS_GMAC:
@@ -164,7 +173,7 @@ class SessionMaker:
             client_title=self._title,
             take_counter=partial(self._take, meter.id),
         )
-        return Session(port, self._bus, association)
+        return Session(port, self._bus, association, alive)
 
     async def _refill(self, meter: str) -> None:
         if self._left.get(meter, 0) < COUNTER_RESERVE:

@@ -119,7 +119,7 @@ BUS = Shape(
     {
         "baud": words.choice({str(baud): baud for baud in BAUDS}),
         "framing": words.choice({framing.value: framing for framing in Framing}),
-        "timeout": words.duration("50ms", "120s"),
+        "timeout": words.duration("50ms", "60s"),
         "inter_octet": words.duration("1ms", "30s"),
         "address_size": words.choice({"1": 1, "2": 2, "4": 4}),
     },

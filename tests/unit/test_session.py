@@ -18,6 +18,7 @@ from dcu.dlms.moment import DateTime
 from dcu.dlms.services import AccessError, Get
 from dcu.dlms.wrapper import WrapperLink
 from dcu.errors import BusError, MeterError, MeterTimeoutError, StoreError
+from dcu.health import STEP_BOUND
 from dcu.model import Access, Attribute, Framing, Keys, Meter
 from dcu.session import CLOSE_TIMEOUT, COUNTER_BLOCK, EXCHANGE_BOUND, LIST_BOUND, Session, SessionMaker, make_link
 from dcu.store import Store
@@ -166,6 +167,20 @@ def test_a_meter_that_drips_is_bounded_however_patient_the_bus_is() -> None:
         with pytest.raises(MeterTimeoutError, match="no whole answer"):
             await box.session()
         assert EXCHANGE_BOUND <= clock.monotonic() < EXCHANGE_BOUND + 2
+
+    virtually(work)
+
+
+def test_a_long_answer_is_told_to_whoever_watches_over_us() -> None:
+    async def work(clock: VirtualClock) -> None:
+        box = Box(clock)
+        box.settings = BusConfig("line", "memory", BAUD, inter_octet=5.0)
+        told: list[float] = []
+        session = await box.maker().make(Dripping(box.port), box.entry(), lambda: told.append(clock.monotonic()))
+        with pytest.raises(MeterTimeoutError):
+            await session.open()
+        assert max(later - earlier for earlier, later in pairwise(told)) < STEP_BOUND
+        assert told[-1] > EXCHANGE_BOUND - STEP_BOUND
 
     virtually(work)
 
