@@ -30,7 +30,7 @@ DEAD_SHARE = 0.1
 MAX_URGENT = 2048
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class _Need:
     """A stream that a meter is due for, since when (monotonic s), and how urgent it is."""
 
@@ -170,8 +170,9 @@ class BusPlan:
 
     def _ring(self, now: float) -> None:
         for task in self._timetable.ring(now):
+            need = _Need(now, task.priority)
             for state in self._meters.values():
-                self._missed += not state.owe(task.stream, _Need(now, task.priority))
+                self._missed += not state.owe(task.stream, need)
 
     def _take_urgent(self, now: float) -> _Running | None:
         return _Running(self._urgent.popleft(), now, {}, probe=False) if self._urgent else None
