@@ -89,6 +89,10 @@ async def learn(session: Session, profile: CompanionProfile, streams: Sequence[s
     if INSTANT in streams:
         found[INSTANT] = Shape(tuple(Column(a.class_id, a.name, a.index) for a in profile.registers), 0)
     scalers = await _scalers(session, [column for shape in found.values() for column in shape.columns])
+    if INSTANT in found:  # a register the meter lacks falls out; a profile's column keeps its place in the rows
+        registers = found[INSTANT].columns
+        had = tuple(c for c in registers if not isinstance(scalers.get((c.class_id, c.name)), AccessError))
+        found[INSTANT] = Shape(had, 0)
     return {stream: Shape(_scaled(shape.columns, scalers), shape.period) for stream, shape in found.items()}
 
 
@@ -108,7 +112,9 @@ async def _profile_shapes(session: Session, names: Mapping[str, bytes]) -> dict[
 def _profile_shape(objects: Any, period: Any) -> Shape:
     if isinstance(objects, AccessError) or isinstance(period, AccessError):
         return Shape((), 0)
-    return Shape(cosem.decode_capture_objects(objects), int(period))
+    if type(period) is not int or period < 0:
+        raise MeterError(f"not a capture period: {str(period)[:60]}")
+    return Shape(cosem.decode_capture_objects(objects), period)
 
 
 async def _scalers(session: Session, columns: Sequence[Column]) -> dict[tuple[int, bytes], Any]:
@@ -119,14 +125,13 @@ async def _scalers(session: Session, columns: Sequence[Column]) -> dict[tuple[in
 
 
 def _scaled(columns: Sequence[Column], scalers: Mapping[tuple[int, bytes], Any]) -> tuple[Column, ...]:
-    """Return `columns` with scaler and unit; a register the meter lacks falls out."""
+    """Return `columns` with scaler and unit; (0, 255) where the meter tells none."""
     scaled = []
     for column in columns:
         answer = scalers.get((column.class_id, column.name))
-        if isinstance(answer, AccessError):
-            continue
-        scaler, unit = cosem.decode_scaler_unit(answer) if answer is not None else (0, 255)
-        scaled.append(Column(column.class_id, column.name, column.index, column.data_index, scaler, unit))
+        unknown = answer is None or isinstance(answer, AccessError)
+        scaler, unit = (0, 255) if unknown else cosem.decode_scaler_unit(answer)
+        scaled.append(replace(column, scaler=scaler, unit=unit))
     return tuple(scaled)
 
 
@@ -174,9 +179,7 @@ class Reading:
             )
         for stream, span in self._wanted.items():
             if span is not None:
-                # a second that is not over may still bring another event with the same time, behind the watermark
-                end = span.end if at is None else min(span.end, at - 1)
-                self._take_rows(found, stamp, stream, replace(span, end=end), next(answers))
+                self._take_rows(found, stamp, stream, _until(span, at), next(answers))
         return found
 
     def _take_rows(self, found: Findings, stamp: "_Stamp", stream: str, span: Range, answer: Any) -> None:
@@ -195,7 +198,7 @@ class Reading:
         # a meter that ignores the range must not push the watermark past what was asked
         fresh = [row for row in rows if span.start <= row[0] <= span.end]
         found.captures += [stamp.capture(stream, at, status, values, columns) for at, status, values in fresh]
-        if span.more and span.end >= span.start:  # a clock far behind has not come to this slice yet
+        if span.more:
             found.more.append(stream)
             found.watermarks[self._meter.id, stream] = span.end
         elif fresh:
@@ -215,6 +218,14 @@ class _Stamp:
         self, stream: str, at: int, status: int, values: tuple[Any, ...], columns: tuple[Column, ...]
     ) -> Capture:
         return Capture(self.meter, stream, at, status, values, columns, self.read_at, self.offset, self.trusted)
+
+
+def _until(span: Range, now: int | None) -> Range:
+    """Return the part of `span` that is over when the meter's clock shows `now`."""
+    # a second that is not over may still bring another event with the same time, behind the watermark
+    if now is None or now > span.end:
+        return span
+    return Range(span.start, now - 1, more=False)
 
 
 def _granted(answer: Any) -> Any:

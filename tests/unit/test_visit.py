@@ -1,0 +1,348 @@
+"""What a visit asks and what it makes of the answers: against simulated meters, and against meters that lie."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, cast
+
+import pytest
+
+from dcu.clock import Clock
+from dcu.dlms.moment import DateTime
+from dcu.dlms.services import AccessError, Get
+from dcu.errors import MeterError
+from dcu.model import Attribute, Capture, Column, Meter
+from dcu.obis import parse_obis
+from dcu.profiles import INSTANT
+from dcu.session import Session
+from dcu.visit import (
+    BUFFER,
+    CAPTURE_OBJECTS,
+    CAPTURE_PERIOD,
+    SETTLED,
+    SLICE_APERIODIC,
+    SLICE_ROWS,
+    Findings,
+    Range,
+    Reading,
+    Shape,
+    learn,
+    next_range,
+)
+from sim.fleet import FleetPlan
+from sim.truth import expected_times, expected_values
+from sim.virtual import VirtualClock
+from tests.captures import SetClock
+from tests.lines import COMPANION, ORIGIN, Box, virtually
+
+LOAD = Shape((Column(8, parse_obis("0-0:1.0.0.255")), Column(3, parse_obis("1-0:1.8.0.255"), unit=30)), 900)
+EVENTS = Shape((LOAD.columns[0], Column(1, parse_obis("0-0:96.11.1.255"))), 0)
+METER = Meter("M1", "a", 17, "reader", "idis")
+NOW = 1_790_000_105
+QUARTER = NOW // 900 * 900
+
+
+class Scripted:
+    """A session whose answers a test makes up."""
+
+    def __init__(self, answer: Callable[[Get], Any]) -> None:
+        self.asked_at = 0.0
+        self.asked: list[Get] = []
+        self._answer = answer
+
+    async def get(self, items: Sequence[Get]) -> list[Any]:
+        self.asked += items
+        return [self._answer(item) for item in items]
+
+
+def scripted(answer: Callable[[Get], Any]) -> Session:
+    return cast("Session", Scripted(answer))
+
+
+class Still(SetClock):
+    """The wall shows `time`; monotonic time stands where a scripted session asked."""
+
+    def monotonic(self) -> float:
+        return 0.0
+
+
+def octets(at: int) -> bytes:
+    return DateTime.from_utc(at).to_bytes()
+
+
+PRESENT = octets(NOW)
+INVALID = b"\xff" * 12
+
+
+async def take(
+    wanted: Mapping[str, Range | None],
+    rows: Any,
+    *,
+    shapes: Mapping[str, Shape] | None = None,
+    clock: Any = PRESENT,
+    at: Clock | None = None,
+) -> Findings:
+    """Read a meter that shows `clock` and answers `rows`, by stream where it is a dict."""
+
+    def answer(item: Get) -> Any:
+        if item.attribute == COMPANION.clock:
+            return clock
+        streams = {each.name: stream for stream, each in COMPANION.streams.items()}
+        return rows[streams[item.attribute.name]] if isinstance(rows, dict) else rows
+
+    reading = Reading(METER, COMPANION, shapes or {"load0": LOAD, "event.fraud": EVENTS}, wanted)
+    return await reading.take(scripted(answer), at or Still(NOW))
+
+
+def row(at: int, value: Any = 7) -> list[Any]:
+    return [octets(at), value]
+
+
+@pytest.mark.parametrize(
+    ("watermark", "expected"),
+    [
+        (None, Range(NOW - 7200, NOW, more=False)),
+        (NOW - 900, Range(NOW - 899, NOW, more=False)),
+        # a slice that would end within the last hour reaches to now instead
+        (NOW - SETTLED - SLICE_ROWS * 900 + 1, Range(NOW - SETTLED - SLICE_ROWS * 900 + 2, NOW, more=False)),
+        (NOW - SETTLED - SLICE_ROWS * 900, Range(NOW - SETTLED - SLICE_ROWS * 900 + 1, NOW - SETTLED, more=True)),
+        (0, Range(1, SLICE_ROWS * 900, more=True)),
+    ],
+)
+def test_a_profile_is_asked_from_its_watermark_one_slice_at_a_time(watermark: int | None, expected: Range) -> None:
+    assert next_range(LOAD, watermark, NOW, backfill=7200) == expected
+
+
+def test_a_profile_without_a_period_is_asked_whole() -> None:
+    assert next_range(EVENTS, None, NOW, SLICE_APERIODIC) == Range(NOW - SLICE_APERIODIC, NOW, more=False)
+    assert next_range(EVENTS, 0, NOW, 0) == Range(1, SLICE_APERIODIC, more=True)
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_a_meter_tells_the_shape_of_all_its_streams_in_few_turns(number: int) -> None:
+    async def work(clock: VirtualClock) -> None:
+        box = Box(clock)
+        session = await box.session(number)
+        before = box.requests
+        shapes = await learn(session, COMPANION, [INSTANT, *COMPANION.streams])
+        # block transfer may take several turns; one list each for objects and scalers is asked
+        assert box.requests - before < 12
+        meter = box.meters[number]
+        for stream, profile in COMPANION.streams.items():
+            held = meter.profiles[profile.name]
+            assert [(c.class_id, c.name) for c in shapes[stream].columns[1:]] == [
+                (c.class_id, c.name) for c in held.columns
+            ]
+            assert shapes[stream].period == held.period
+        registers = {column.name: (column.scaler, column.unit) for column in shapes[INSTANT].columns}
+        assert registers == {
+            each.name: (meter.registers[each.name].scaler, meter.registers[each.name].unit)
+            for each in COMPANION.registers
+            if each.name in meter.registers
+        }
+        assert len(registers) == (10 if meter.plate.phases == 1 else 14)
+        await session.close()
+
+    virtually(work)
+
+
+async def test_a_stream_the_meter_denies_has_no_columns() -> None:
+    def answer(item: Get) -> Any:
+        denied = item.attribute.name == COMPANION.streams["load1"].name
+        return AccessError(4) if denied else [] if item.attribute.index == CAPTURE_OBJECTS else 900
+
+    shapes = await learn(scripted(answer), COMPANION, ["load0", "load1"])
+    assert shapes == {"load0": Shape((), 900), "load1": Shape((), 0)}
+
+
+def _load_with(**answers: Any) -> Callable[[Get], Any]:
+    """Answer as a meter with one load profile of two registers, changed by `answers`."""
+    columns = [[8, parse_obis("0-0:1.0.0.255"), 2, 0]]
+    columns += [[3, parse_obis(name), 2, 0] for name in ("1-0:1.8.0.255", "1-0:2.8.0.255")]
+
+    def answer(item: Get) -> Any:
+        if item.attribute.class_id == 7:
+            return answers.get("period", 900) if item.attribute.index == CAPTURE_PERIOD else columns
+        exported = item.attribute.name == parse_obis("1-0:2.8.0.255")
+        return answers["scaler"] if exported and "scaler" in answers else [-1, 30]
+
+    return answer
+
+
+async def test_a_captured_register_that_may_not_be_read_by_itself_keeps_its_place_in_the_rows() -> None:
+    shapes = await learn(scripted(_load_with(scaler=AccessError(3))), COMPANION, ["load0"])
+    assert [(column.scaler, column.unit) for column in shapes["load0"].columns] == [(0, 255), (-1, 30), (0, 255)]
+
+
+@pytest.mark.parametrize("period", [None, b"\x03\x84", "900", -900, 1.5, [900]])
+async def test_a_capture_period_that_is_no_number_is_the_meters_fault(period: Any) -> None:
+    with pytest.raises(MeterError, match="capture period"):
+        await learn(scripted(_load_with(period=period)), COMPANION, ["load0"])
+
+
+async def test_a_scaler_that_is_none_is_the_meters_fault() -> None:
+    with pytest.raises(MeterError, match="scaler"):
+        await learn(scripted(_load_with(scaler=[1, 2, 3])), COMPANION, ["load0"])
+
+
+@pytest.mark.parametrize("number", [0, 1])
+@pytest.mark.parametrize("spread", [0.0, 40.0])
+def test_instantaneous_values_are_of_the_second_the_meter_names(number: int, spread: float) -> None:
+    async def work(clock: VirtualClock) -> None:
+        box = Box(clock, FleetPlan(meters=2, buses=1, hls=0, seed=4, clock_spread=spread))
+        session = await box.session(number)
+        shapes = await learn(session, COMPANION, [INSTANT])
+        found = await Reading(box.entry(number), COMPANION, shapes, {INSTANT: None}).take(session, clock)
+        (capture,) = found.captures
+        meter = box.meters[number]
+        assert capture.values == expected_values(meter, capture.columns, capture.at)
+        assert (capture.meter, capture.stream, capture.trusted) == (meter.id, INSTANT, True)
+        # the clock shows whole seconds
+        assert found.offset == capture.offset
+        assert capture.offset == pytest.approx(meter.plate.clock_offset, abs=1.0)
+        assert found.watermarks == {}
+        await session.close()
+
+    virtually(work)
+
+
+def test_rows_are_those_the_meter_held_and_the_watermark_is_the_newest() -> None:
+    async def work(clock: VirtualClock) -> None:
+        box = Box(clock)
+        session = await box.session()
+        shapes = await learn(session, COMPANION, ["load0", "load1"])
+        now = int(clock.now())
+        wanted = {"load0": Range(now - 7200, now, more=False), "load1": Range(now - 86_400, now - 7200, more=True)}
+        found = await Reading(box.entry(), COMPANION, shapes, wanted).take(session, clock)
+        for stream, span in wanted.items():
+            captures = [capture for capture in found.captures if capture.stream == stream]
+            times = expected_times(box.meters[0], COMPANION.streams[stream].name, span.start, span.end)
+            assert [capture.at for capture in captures] == list(times)
+            assert all(c.values == expected_values(box.meters[0], c.columns, c.at) for c in captures)
+        newest = now // 900 * 900
+        assert found.watermarks == {("M0001", "load0"): newest, ("M0001", "load1"): now - 7200}
+        assert found.more == ["load1"]
+        await session.close()
+
+    virtually(work)
+
+
+async def test_rows_that_were_not_asked_for_are_refused_and_move_nothing() -> None:
+    span = Range(QUARTER - 1800, NOW, more=False)
+    rows = [row(QUARTER - 9000), row(QUARTER - 900), row(QUARTER + 90_000)]
+    found = await take({"load0": span}, rows)
+    assert [capture.at for capture in found.captures] == [QUARTER - 900]
+    assert found.watermarks == {("M1", "load0"): QUARTER - 900}
+
+
+async def test_without_rows_the_watermark_stays_unless_the_slice_is_past() -> None:
+    assert (await take({"load0": Range(NOW - 900, NOW, more=False)}, [])).watermarks == {}
+    past = await take({"load0": Range(NOW - 90_000, NOW - 8000, more=True)}, [])
+    assert past.watermarks == {("M1", "load0"): NOW - 8000}
+    assert past.more == ["load0"]
+
+
+async def test_the_second_that_runs_is_left_for_the_next_visit() -> None:
+    rows = [row(NOW - 1), row(NOW)]
+    found = await take({"event.fraud": Range(NOW - 60, NOW, more=False)}, rows)
+    assert [capture.at for capture in found.captures] == [NOW - 1]
+
+
+async def test_a_slice_that_a_slow_clock_has_not_passed_is_not_done() -> None:
+    """The meter is two days behind: what it will capture in those days must still be asked for, and not at once."""
+    slow = NOW - 2 * 86_400
+    span = Range(slow - 7200, slow + 79_200 - 1, more=True)
+    found = await take({"load0": span}, [row(slow - 900)], clock=octets(slow))
+    assert found.watermarks == {("M1", "load0"): slow - 900}
+    assert found.more == []
+
+
+async def test_a_clock_far_behind_the_watermark_moves_nothing() -> None:
+    span = Range(NOW - 90_000, NOW - 8000, more=True)
+    found = await take({"load0": span}, [row(1000)], clock=octets(2000))
+    assert (found.captures, found.watermarks, found.more) == ([], {}, [])
+
+
+async def test_under_a_meter_clock_that_shows_nothing_dcu_time_labels_the_moment() -> None:
+    shapes = {INSTANT: Shape((LOAD.columns[1],), 0), "load0": LOAD}
+    rows = {"load0": [row(QUARTER - 900), row(QUARTER)]}
+
+    def answer(item: Get) -> Any:
+        if item.attribute == COMPANION.clock:
+            return INVALID
+        return rows["load0"] if item.attribute.index == BUFFER and item.attribute.class_id == 7 else 5
+
+    wanted = {INSTANT: None, "load0": Range(QUARTER - 1800, NOW, more=False)}
+    found = await Reading(METER, COMPANION, shapes, wanted).take(scripted(answer), Still(NOW + 0.75))
+    assert found.offset is None
+    assert found.captures[0] == Capture(
+        "M1", INSTANT, NOW, 0xFF, (5,), shapes[INSTANT].columns, NOW + 0.75, None, trusted=True
+    )
+    # rows bear their own time
+    assert [capture.at for capture in found.captures[1:]] == [QUARTER - 900, QUARTER]
+
+
+@pytest.mark.parametrize("clock", [AccessError(3), 12, None, b"\x07", "noon"])
+async def test_what_is_no_clock_ends_the_visit(clock: Any) -> None:
+    with pytest.raises(MeterError):
+        await take({"load0": Range(NOW - 900, NOW, more=False)}, [], clock=clock)
+
+
+async def test_the_clock_may_come_as_the_younger_type_too() -> None:
+    wanted = {"load0": Range(NOW - 900, NOW, more=False)}
+    found = await take(wanted, [row(NOW - 500)], clock=DateTime.from_utc(NOW - 3))
+    assert found.offset == -3.0
+
+
+@pytest.mark.parametrize(("refusal", "reason"), [(AccessError(3), "denied"), (17, "profile"), (None, "profile")])
+async def test_a_profile_that_cannot_be_read_costs_the_others_nothing(refusal: Any, reason: str) -> None:
+    wanted = {stream: Range(NOW - 900, NOW, more=False) for stream in ("load0", "event.fraud")}
+    found = await take(wanted, {"load0": refusal, "event.fraud": [row(NOW - 60)]})
+    assert list(found.refused) == ["load0"]
+    assert reason in found.refused["load0"]
+    assert [capture.stream for capture in found.captures] == ["event.fraud"]
+    assert found.watermarks == {("M1", "event.fraud"): NOW - 60}
+
+
+async def test_a_bad_row_is_counted_and_costs_only_itself() -> None:
+    rows = [row(QUARTER - 1800), [octets(QUARTER - 900)], [INVALID, 3], row(QUARTER)]
+    found = await take({"load0": Range(QUARTER - 3600, NOW, more=False)}, rows)
+    assert [capture.at for capture in found.captures] == [QUARTER - 1800, QUARTER]
+    assert found.bad_rows == 2
+
+
+async def test_a_register_that_fails_for_once_is_a_value_that_is_not_known() -> None:
+    shapes = {INSTANT: Shape((LOAD.columns[1],), 0)}
+
+    def answer(item: Get) -> Any:
+        return octets(NOW) if item.attribute == COMPANION.clock else AccessError(2)
+
+    found = await Reading(METER, COMPANION, shapes, {INSTANT: None}).take(scripted(answer), Still(NOW))
+    assert found.captures[0].values == (None,)
+
+
+async def test_the_clock_is_asked_first_then_registers_then_ranges() -> None:
+    wanted = {"load0": Range(NOW - 900, NOW, more=False), INSTANT: None}
+    shapes = {INSTANT: Shape((LOAD.columns[1],), 0), "load0": LOAD}
+    clock, register, buffer = Reading(METER, COMPANION, shapes, wanted).questions()
+    assert clock.attribute == COMPANION.clock
+    assert register.attribute == Attribute(3, parse_obis("1-0:1.8.0.255"))
+    assert buffer.attribute == Attribute(7, COMPANION.streams["load0"].name, BUFFER)
+    assert buffer.selection is not None
+    assert (clock.selection, register.selection, buffer.selection.selector) == (None, None, 1)
+
+
+def test_captures_say_when_they_were_read_and_whether_that_can_be_trusted() -> None:
+    class Doubtful(VirtualClock):
+        def trusted(self) -> bool:
+            return False
+
+    async def work(clock: VirtualClock) -> None:
+        box = Box(Doubtful(clock.loop, ORIGIN))
+        session = await box.session()
+        shapes = await learn(session, COMPANION, ["load0"])
+        now = int(clock.now())
+        reading = Reading(box.entry(), COMPANION, shapes, {"load0": Range(now - 900, now, more=False)})
+        found = await reading.take(session, box.clock)
+        assert {(capture.read_at, capture.trusted) for capture in found.captures} == {(clock.now(), False)}
+        await session.close()
+
+    virtually(work)
