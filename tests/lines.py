@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from dcu.archive import Archive
@@ -10,9 +11,10 @@ from dcu.clock import Clock
 from dcu.config import BusConfig
 from dcu.health import BusHealth, Progress
 from dcu.model import Capture, Command, Meter, Priority, Task, Visit
+from dcu.obis import parse_obis
 from dcu.plan import BusPlan
 from dcu.poll import Poll
-from dcu.profiles import load_profile
+from dcu.profiles import ProfileStream, load_profile
 from dcu.session import Session, SessionMaker
 from sim.bus import MemoryBus
 from sim.fleet import PROFILE, Fleet, FleetPlan, make_line
@@ -24,6 +26,9 @@ ORIGIN = 1_790_000_105.0
 TITLE = b"DCU00001"
 BAUD = 9600
 COMPANION = load_profile(PROFILE)
+
+#: The same, with a stream ("absent") that no simulated meter has.
+WIDER = replace(COMPANION, streams={**COMPANION.streams, "absent": ProfileStream(parse_obis("1-0:99.9.9.255"), 900)})
 
 #: Two meters that only want a password, one with a single phase and one with three.
 PAIR = FleetPlan(meters=2, buses=1, baud=BAUD, hls=0, seed=4)
@@ -96,6 +101,7 @@ class Box:
         self.port: Port = self.bus.port
         self.store = store or MemoryStore()
         self.settings = BusConfig("line", "memory", plan.baud)
+        self.companion = COMPANION
         self.answers: list[tuple[Visit, dict[str, Any] | None, str | None]] = []
 
     @property
@@ -113,7 +119,7 @@ class Box:
 
     def archive(self, backfill: Mapping[str, float] | None = None) -> Archive:
         return Archive(
-            self.fleet.archive, {PROFILE: COMPANION}, backfill or {}, self.store, dict(self.store.watermarks)
+            self.fleet.archive, {PROFILE: self.companion}, backfill or {}, self.store, dict(self.store.watermarks)
         )
 
     def maker(self) -> SessionMaker:

@@ -1,0 +1,150 @@
+"""What is known of each meter: learned once, kept over a restart, shared by its like."""
+
+import pytest
+
+from dcu.errors import MeterTimeoutError, StoreError
+from dcu.profiles import INSTANT
+from dcu.visit import Findings, Range
+from sim.fleet import FleetPlan
+from sim.virtual import VirtualClock
+from tests.lines import COMPANION, WIDER, Box, MemoryStore, virtually
+
+STREAMS = [INSTANT, "load0", "billing"]
+
+
+async def learn_all(box: Box, number: int = 0) -> int:
+    """Return how many requests it took a fresh archive to know the shapes of a meter."""
+    session = await box.session(number)
+    before = box.requests
+    shapes = await box.archive().shapes(session, box.meters[number].id, STREAMS)
+    took = box.requests - before
+    assert list(shapes) == STREAMS
+    await session.close()
+    return took
+
+
+def test_a_meter_is_asked_for_its_shapes_once_in_its_life() -> None:
+    async def work(clock: VirtualClock) -> None:
+        box = Box(clock)
+        assert await learn_all(box) > 0
+        assert await learn_all(box) == 0  # another archive over the same store: a restart
+
+    virtually(work)
+
+
+def test_what_was_kept_is_what_was_learned() -> None:
+    async def work(clock: VirtualClock) -> None:
+        box = Box(clock)
+        session = await box.session(1)
+        first = await box.archive().shapes(session, "M0002", STREAMS)
+        again = await box.archive().shapes(session, "M0002", STREAMS)
+        assert again == first
+        assert again["load0"].period == 900
+        assert {column.unit for column in again["load0"].columns} == {255, 30, 32}
+        await session.close()
+
+    virtually(work)
+
+
+def test_a_stream_that_is_new_in_the_timetable_is_learned_beside_the_others() -> None:
+    async def work(clock: VirtualClock) -> None:
+        box = Box(clock)
+        archive = box.archive()
+        session = await box.session()
+        await archive.shapes(session, "M0001", ["load0"])
+        assert list(await archive.shapes(session, "M0001", ["daily", "load0"])) == ["daily", "load0"]
+        assert set(box.store.shapes["M0001"]) == {"load0", "daily"}
+        await session.close()
+
+    virtually(work)
+
+
+def test_meters_of_one_model_share_their_shapes() -> None:
+    async def work(clock: VirtualClock) -> None:
+        box = Box(clock, FleetPlan(meters=2, buses=1, hls=0, seed=2))
+        archive = box.archive()
+        shapes = []
+        for number in (0, 1):
+            session = await box.session(number)
+            shapes.append(await archive.shapes(session, box.meters[number].id, STREAMS))
+            await session.close()
+        assert all(shapes[0][stream] is shapes[1][stream] for stream in STREAMS)
+
+    virtually(work)
+
+
+def test_a_stream_the_meter_denies_is_asked_for_again_only_after_a_restart() -> None:
+    async def work(clock: VirtualClock) -> None:
+        box = Box(clock)
+        box.companion = WIDER
+        archive = box.archive()
+        session = await box.session()
+        assert list(await archive.shapes(session, "M0001", ["load0", "absent"])) == ["load0"]
+        before = box.requests
+        assert list(await archive.shapes(session, "M0001", ["load0", "absent"])) == ["load0"]
+        assert box.requests == before
+        assert set(box.store.shapes["M0001"]) == {"load0"}
+        await box.archive().shapes(session, "M0001", ["absent"])
+        assert box.requests > before
+        await session.close()
+
+    virtually(work)
+
+
+def test_a_meter_that_falls_silent_while_it_is_learned_is_learned_later() -> None:
+    async def work(clock: VirtualClock) -> None:
+        box = Box(clock)
+        archive = box.archive()
+        session = await box.session()
+        box.bus.silence("M0001")
+        with pytest.raises(MeterTimeoutError):
+            await archive.shapes(session, "M0001", ["load0"])
+        box.bus.silence()
+        session = await box.session()
+        assert list(await archive.shapes(session, "M0001", ["load0"])) == ["load0"]
+        await session.close()
+
+    virtually(work)
+
+
+def test_a_shape_that_cannot_be_kept_stops_the_visit() -> None:
+    async def work(clock: VirtualClock) -> None:
+        box = Box(clock)
+        session = await box.session()
+        box.store.failure = StoreError("disk full")
+        with pytest.raises(StoreError):
+            await box.archive().shapes(session, "M0001", ["load0"])
+
+    virtually(work)
+
+
+def test_ranges_begin_at_the_watermark_or_the_backfill() -> None:
+    async def work(clock: VirtualClock) -> None:
+        store = MemoryStore()
+        now = int(clock.now())
+        store.watermarks = {("M0001", "load0"): now - 5000, ("M0002", "load0"): 77}
+        box = Box(clock, store=store)
+        session = await box.session()
+        archive = box.archive({"billing": 86_400.0})
+        shapes = await archive.shapes(session, "M0001", STREAMS)
+        assert archive.ranges("M0001", shapes, now) == {
+            INSTANT: None,
+            "load0": Range(now - 4999, now, more=False),
+            "billing": Range(now - 86_400, now, more=False),
+        }
+        archive.stored("M0001", Findings(watermarks={("M0001", "load0"): now - 100}))
+        assert archive.ranges("M0001", shapes, now)["load0"] == Range(now - 99, now, more=False)
+        await session.close()
+
+    virtually(work)
+
+
+def test_it_knows_its_meters() -> None:
+    async def work(clock: VirtualClock) -> None:
+        archive = Box(clock).archive()
+        assert "M0002" in archive
+        assert "M0003" not in archive
+        assert archive.meter("M0002").address == 18
+        assert archive.profile("M0002") is COMPANION
+
+    virtually(work)

@@ -1,0 +1,118 @@
+"""A reading that somebody asked for: true, JSON-able, bounded, and kept out of the scheduled streams."""
+
+import json
+from datetime import datetime
+from typing import Any
+
+import pytest
+
+from dcu.dlms.cosem import UNITS
+from dcu.errors import MeterError
+from dcu.model import Column
+from dcu.obis import parse_obis
+from dcu.ondemand import ROWS_BOUND, on_demand
+from sim.truth import expected_values
+from sim.virtual import VirtualClock
+from tests.lines import WIDER, Box, read_command, virtually
+
+
+async def ask(box: Box, number: int = 0, **args: object) -> dict[str, Any]:
+    meter = box.meters[number].id
+    session = await box.session(number)
+    command = read_command(meter, **args).command
+    assert command is not None
+    try:
+        found = await on_demand(session, box.archive(), meter, command, box.clock)
+    finally:
+        await session.close()
+    # what leaves is JSON
+    answer: dict[str, Any] = json.loads(json.dumps(found))
+    return answer
+
+
+def assert_true(box: Box, number: int, answer: dict[str, Any]) -> None:
+    meter = box.meters[number]
+    columns = [Column(each["class"], parse_obis(each["object"]), each["attribute"]) for each in answer["columns"]]
+    for capture in answer["captures"]:
+        at = int(datetime.fromisoformat(capture["at"]).timestamp())
+        assert tuple(capture["values"]) == expected_values(meter, columns, at)
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_registers_of_now(number: int) -> None:
+    async def work(clock: VirtualClock) -> None:
+        box = Box(clock)
+        answer = await ask(box, number)
+        assert (answer["meter"], answer["stream"], answer["more"]) == (box.meters[number].id, "instant", False)
+        assert len(answer["captures"]) == 1
+        assert len(answer["columns"]) == (10, 14)[number]
+        assert_true(box, number, answer)
+        energy = answer["columns"][0]
+        assert (energy["object"], energy["scaler"], energy["symbol"]) == ("1-0:1.8.0.255", 0, UNITS[30])
+        assert abs(answer["offset"]) <= 1
+        assert box.store.records == 0
+
+    virtually(work)
+
+
+def test_rows_of_a_profile_by_range() -> None:
+    async def work(clock: VirtualClock) -> None:
+        box = Box(clock)
+        end = int(clock.now()) // 900 * 900
+        answer = await ask(box, profile="load0", **{"from": end - 3600, "to": end})
+        assert len(answer["captures"]) == 5
+        assert_true(box, 0, answer)
+        assert box.store.records == 0
+
+    virtually(work)
+
+
+def test_one_answer_is_no_longer_than_a_message_and_says_that_there_is_more() -> None:
+    async def work(clock: VirtualClock) -> None:
+        box = Box(clock)
+        end = int(clock.now())
+        answer = await ask(box, profile="load0", **{"from": end - (ROWS_BOUND + 40) * 900, "to": end})
+        assert len(answer["captures"]) == ROWS_BOUND
+        assert answer["more"]
+        assert len(json.dumps(answer)) < 100_000
+        assert_true(box, 0, answer)
+
+    virtually(work)
+
+
+def test_a_time_without_rows_is_an_answer_too() -> None:
+    async def work(clock: VirtualClock) -> None:
+        box = Box(clock)
+        answer = await ask(box, profile="load0", **{"from": int(clock.now()) - 3, "to": int(clock.now()) - 2})
+        assert (answer["captures"], answer["columns"], answer["more"]) == ([], [], False)
+
+    virtually(work)
+
+
+@pytest.mark.parametrize("stream", ["load9", "instant2"])
+def test_a_stream_nobody_knows_is_refused_by_name(stream: str) -> None:
+    async def work(clock: VirtualClock) -> None:
+        with pytest.raises(MeterError, match=f"M0001 has no {stream}"):
+            await ask(Box(clock), profile=stream, **{"from": 0, "to": 1})
+
+    virtually(work)
+
+
+def test_a_stream_the_meter_does_not_have_is_refused_by_name() -> None:
+    async def work(clock: VirtualClock) -> None:
+        box = Box(clock)
+        box.companion = WIDER
+        with pytest.raises(MeterError, match="M0001 has no absent"):
+            await ask(box, profile="absent", **{"from": 0, "to": 1})
+
+    virtually(work)
+
+
+def test_a_profile_that_cannot_be_read_fails_the_command_with_its_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sim.objects._rows_of", lambda profile, selection: (_ for _ in ()).throw(TypeError))
+
+    async def work(clock: VirtualClock) -> None:
+        with pytest.raises(MeterError, match="M0001 refuses load0: type unmatched"):
+            await ask(Box(clock), profile="load0", **{"from": 0, "to": 1})
+
+    virtually(work)
