@@ -20,6 +20,7 @@ CGROUPS = Path("/sys/fs/cgroup")
 PATH = "PATH=/usr/sbin:/usr/bin:/sbin:/bin"
 TOOLS = ("mmdebstrap", "systemd-nspawn", "nsenter")
 BOOT_SECONDS = 60
+IFF_UP = 1  # netdevice(7)
 
 
 class Unavailable(Exception):  # noqa: N818 - no error of ours: the machine has no containers, the test is skipped
@@ -135,12 +136,15 @@ async def _leader(nspawn: Process, log: Path) -> int:
 
 
 async def _booted(container: Container) -> None:
-    """Wait until everything that starts at boot has been started."""
+    """Wait until everything that starts at boot has been started. Raises Unavailable when there is no loopback."""
     while True:
         state = (await container.run("systemctl", "is-system-running", "--wait", check=False)).strip()
         if state in {"running", "degraded"}:
-            return
+            break
         await asyncio.sleep(0.1)
+    flags = await container.run("cat", "/sys/class/net/lo/flags")
+    if not int(flags, 16) & IFF_UP:
+        raise Unavailable("a container's loopback stays down here: CAP_NET_ADMIN is not granted")
 
 
 @asynccontextmanager
