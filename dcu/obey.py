@@ -57,6 +57,7 @@ class _Underway:
     waiting: set[str]
     answers: dict[str, Any] = field(default_factory=dict)
     errors: dict[str, str] = field(default_factory=dict)
+    ending: bool = False
     over: asyncio.Future[CommandRecord] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 
 
@@ -89,9 +90,10 @@ class Obey:
             await self.step()
 
     async def resume(self) -> None:
-        """Start again what the journal holds unfinished."""
+        """Start again what the journal holds unfinished and nobody works on: after a restart, that is all of it."""
         for record in await self._journal.unfinished():
-            await self._start(record.command)
+            if record.command.id not in self._underway:
+                await self._start(record.command)
 
     async def step(self) -> None:
         """End the commands whose time is over."""
@@ -99,7 +101,8 @@ class Obey:
         now = self._clock.now()
         for underway in list(self._underway.values()):
             expires = underway.command.expires
-            if expires is not None and expires <= now:
+            # without a meter to wait for it is about to end by itself
+            if expires is not None and expires <= now and underway.waiting:
                 await self._end(underway, CommandState.EXPIRED, "expired before every meter had answered")
 
     async def receive(self, payload: bytes, door: str = "mqtt") -> CommandRecord:
@@ -114,8 +117,9 @@ class Obey:
         if len(self._underway) >= UNDERWAY_BOUND:
             return await self._reject(command, f"{UNDERWAY_BOUND} commands are under way already")
         record, new = await self._journal.accept(command)
-        if new:
-            return await self._start(command)
+        # an open command that nobody works on was cut off before it was started
+        if new or not (record.state.final or command.id in self._underway):
+            return await self._start(record.command)
         return record
 
     async def ask(self, payload: bytes) -> AsyncIterator[CommandRecord]:
@@ -137,26 +141,37 @@ class Obey:
         underway = self._underway.get(visit.command.id) if visit.command is not None else None
         if underway is None or visit.meter not in underway.waiting:
             return  # it expired while the visit was under way: the journal has its end already
-        underway.waiting.discard(visit.meter)
         if found is not None:
             underway.answers[visit.meter] = found
         else:
             underway.errors[visit.meter] = error or "no answer"
-        if not underway.waiting:
+        if underway.waiting == {visit.meter}:
             state = CommandState.FAILED if underway.errors else CommandState.DONE
             await self._end(underway, state, "; ".join(f"{m}: {e}" for m, e in underway.errors.items()) or None)
+        # only now: when the end could not be kept, the visit is made again
+        underway.waiting.discard(visit.meter)
 
     async def _start(self, command: Command) -> CommandRecord:
         if command.expires is not None and command.expires <= self._clock.now():
             return await self._journal.change(command.id, CommandState.EXPIRED, error="expired before it was started")
         underway = self._underway[command.id] = _Underway(command, set(command.meters))
+        try:
+            return await self._begin(underway)
+        except BaseException:
+            # for want of the store, or because the uplink that brought it went: whoever brings it again starts it
+            self._underway.pop(command.id, None)
+            raise
+
+    async def _begin(self, underway: _Underway) -> CommandRecord:
+        command = underway.command
         record = await self._journal.change(command.id, CommandState.RUNNING)
         for meter in command.meters:
             await self._send_out(Visit(meter, command=command, priority=Priority.COMMAND))
         if command.meters:
             return record
         underway.answers["dcu"] = await self._status() if command.name == "dcu.status" else {"now": self._clock.now()}
-        return await self._end(underway, CommandState.DONE, None)
+        await self._end(underway, CommandState.DONE, None)
+        return await underway.over
 
     async def _send_out(self, visit: Visit) -> None:
         try:
@@ -164,16 +179,20 @@ class Obey:
         except CommandRejected as rejection:  # the bus has more commands waiting than it can ever serve in time
             await self.answered(visit, None, str(rejection))
 
-    async def _end(self, underway: _Underway, state: CommandState, error: str | None) -> CommandRecord:
+    async def _end(self, underway: _Underway, state: CommandState, error: str | None) -> None:
         command = underway.command
+        if underway.ending:  # its answer and its expiry meet: the first of them counts
+            return
         result = underway.answers if command.meters else underway.answers.get("dcu")
-        record = await self._journal.change(command.id, state, result=result or None, error=error)
+        underway.ending = True
+        try:
+            record = await self._journal.change(command.id, state, result=result or None, error=error)
+        finally:
+            underway.ending = False
         self._underway.pop(command.id, None)
-        if not underway.over.done():
-            underway.over.set_result(record)
+        underway.over.set_result(record)
         self._health.command_latency.append(self._clock.now() - command.received)
         log.info("command over", id=command.id, name=command.name, state=state.value, error=error)
-        return record
 
     async def _reject(self, command: Command, reason: str) -> CommandRecord:
         log.warning("command rejected", id=command.id, name=command.name, reason=reason)

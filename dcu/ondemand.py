@@ -20,18 +20,22 @@ from dcu.visit import Range, Reading
 ROWS_BOUND = 400
 
 
+class NotGivenError(MeterError):
+    """The meter answers well and has not, or does not give, what was asked: no reason to ask again."""
+
+
 async def on_demand(session: Session, archive: Archive, meter: str, command: Command, clock: Clock) -> dict[str, Any]:
-    """Carry out `command` ("meter.read") in an open session. Raises MeterError when the meter lacks what is asked."""
+    """Carry out `command` ("meter.read") in an open session. Raises NotGivenError, and what `Session.get` raises."""
     stream = str(command.args.get("profile", INSTANT))
     known = stream == INSTANT or stream in archive.profile(meter).streams
     shapes = await archive.shapes(session, meter, [stream]) if known else {}
     if stream not in shapes:
-        raise MeterError(f"{meter} has no {stream}")
+        raise NotGivenError(f"{meter} has no {stream}")
     span = None if stream == INSTANT else _range(command)
     reading = Reading(archive.meter(meter), archive.profile(meter), shapes, {stream: span})
     found = await reading.take(session, clock)
     if stream in found.refused:
-        raise MeterError(f"{meter} refuses {stream}: {found.refused[stream]}")
+        raise NotGivenError(f"{meter} refuses {stream}: {found.refused[stream]}")
     return _answer(meter, stream, found.captures, found.offset)
 
 

@@ -20,7 +20,7 @@ from dcu.clock import Clock
 from dcu.errors import BusError, DcuError, MeterTimeoutError, StoreError
 from dcu.health import BusHealth, Progress
 from dcu.model import Capture, Outcome, Visit
-from dcu.ondemand import on_demand
+from dcu.ondemand import NotGivenError, on_demand
 from dcu.plan import BusPlan
 from dcu.session import Session, SessionMaker
 from dcu.visit import Findings, Reading
@@ -97,6 +97,10 @@ class Poll:
         outcome = Outcome.LINE
         try:
             outcome = await self._attempt(visit)
+        except StoreError:
+            if visit.command is not None:  # its journal could not be told: made again when the flow starts again
+                self.plan.urgent(visit)
+            raise
         finally:
             self.plan.finished(visit, outcome, self.clock.monotonic())
         self._count(outcome, self.clock.monotonic() - now)
@@ -118,7 +122,7 @@ class Poll:
         for _ in range(COMMAND_TRIES if visit.command is not None else 1):
             try:
                 await self._ready_line()
-                answer, outcome, reason = await self._visit(visit), Outcome.OK, None
+                (answer, reason), outcome = await self._visit(visit), Outcome.OK
                 break
             except StoreError:
                 raise
@@ -148,17 +152,23 @@ class Poll:
             await self.port.drain(QUIET)
             self._dirty = False
 
-    async def _visit(self, visit: Visit) -> dict[str, Any] | None:
-        """One conversation. After a failure nobody says goodbye: the meter may be silent, and SNRM starts afresh."""
+    async def _visit(self, visit: Visit) -> tuple[dict[str, Any] | None, str | None]:
+        """One conversation; return what a command is answered, or why it is not.
+
+        After a failure nobody says goodbye: the meter may be silent, and SNRM starts afresh.
+        """
         session = await self.sessions.make(self.port, self.archive.meter(visit.meter), self._alive)
         await session.open()
-        answer = None
-        if visit.command is not None:
-            answer = await on_demand(session, self.archive, visit.meter, visit.command, self.clock)
-        else:
+        answer, reason = None, None
+        if visit.command is None:
             await self._collect(session, visit)
+        else:
+            try:
+                answer = await on_demand(session, self.archive, visit.meter, visit.command, self.clock)
+            except NotGivenError as error:  # the question was wrong, not the meter: no failure of its schedule
+                reason = str(error)
         await session.close()
-        return answer
+        return answer, reason
 
     def _alive(self) -> None:
         self.progress.mark(self.clock.monotonic())

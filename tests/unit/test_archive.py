@@ -139,6 +139,25 @@ def test_ranges_begin_at_the_watermark_or_the_backfill() -> None:
     virtually(work)
 
 
+def test_a_shape_that_was_outgrown_is_learned_anew_and_kept() -> None:
+    async def work(clock: VirtualClock) -> None:
+        box = Box(clock)
+        archive = box.archive()
+        session = await box.session()
+        true = await archive.shapes(session, "M0001", ["load0", "daily"])
+        box.store.shapes["M0001"]["load0"] = {"period": 60, "columns": []}
+        archive = box.archive()
+        assert await archive.shapes(session, "M0001", ["load0"]) == {}
+        archive.stored("M0001", Findings(outgrown=["load0"]))
+        before = box.requests
+        assert await archive.shapes(session, "M0001", ["load0", "daily"]) == true
+        assert box.requests > before
+        assert box.store.shapes["M0001"]["load0"]["period"] == 900
+        await session.close()
+
+    virtually(work)
+
+
 def test_it_knows_its_meters() -> None:
     async def work(clock: VirtualClock) -> None:
         archive = Box(clock).archive()

@@ -1,11 +1,13 @@
 """The command journal's flow, against a journal in memory and buses that only take note."""
 
+import asyncio
 import json
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from dcu.errors import CommandRejected, StoreError
 from dcu.health import Health
 from dcu.model import Command, CommandRecord, CommandState, Priority, Visit
 from dcu.obey import UNDERWAY_BOUND, Obey
@@ -17,6 +19,7 @@ class MemoryJournal:
     def __init__(self) -> None:
         self.records: dict[str, CommandRecord] = {}
         self.changes: list[tuple[str, CommandState]] = []
+        self.failure: Exception | None = None
 
     async def accept(self, command: Command) -> tuple[CommandRecord, bool]:
         known = self.records.get(command.id)
@@ -29,6 +32,10 @@ class MemoryJournal:
     async def change(
         self, command_id: str, state: CommandState, result: Any = None, error: str | None = None
     ) -> CommandRecord:
+        await asyncio.sleep(0)  # a commit takes its time, and somebody else may come meanwhile
+        if self.failure is not None:
+            raise self.failure
+        assert not self.records[command_id].state.final
         self.records[command_id] = replace(self.records[command_id], state=state, result=result, error=error)
         self.changes.append((command_id, state))
         return self.records[command_id]
@@ -176,3 +183,78 @@ async def test_the_local_door_tells_the_end_of_a_command(bench: Bench) -> None:
     await bench.obey.answered(bench.visits[0], {"values": [1]}, None)
     assert (await anext(answers)).state is CommandState.DONE
     assert [record async for record in answers] == []
+
+
+async def test_an_end_that_could_not_be_kept_is_kept_when_the_visit_is_made_again(bench: Bench) -> None:
+    await bench.receive(**READ)
+    bench.journal.failure = StoreError("disk full")
+    with pytest.raises(StoreError):
+        await bench.obey.answered(bench.visits[0], {"values": [1]}, None)
+    bench.journal.failure = None
+    await bench.obey.answered(bench.visits[0], {"values": [2]}, None)
+    record = bench.journal.records["c1"]
+    assert (record.state, record.result) == (CommandState.DONE, {"M1": {"values": [2]}})
+
+
+async def test_when_answer_and_expiry_meet_the_first_counts_and_nobody_stumbles(bench: Bench) -> None:
+    await bench.receive(**READ, expires=int(bench.clock.time) + 5)
+    bench.clock.time += 6
+    await asyncio.gather(bench.obey.answered(bench.visits[0], {"values": [1]}, None), bench.obey.step())
+    assert [state.value for _, state in bench.journal.changes] == ["accepted", "running", "done"]
+
+
+async def test_a_flow_that_starts_again_leaves_alone_what_is_under_way(bench: Bench) -> None:
+    answers = bench.obey.ask(json.dumps(READ).encode())
+    await anext(answers)
+    await bench.obey.resume()
+    assert len(bench.visits) == 1
+    await bench.obey.answered(bench.visits[0], {"values": [1]}, None)
+    assert (await anext(answers)).state is CommandState.DONE
+
+
+async def test_a_command_that_could_not_be_started_is_started_when_it_comes_again(bench: Bench) -> None:
+    bench.journal.failure = StoreError("disk full")
+    with pytest.raises(StoreError):
+        await bench.receive(**READ)
+    assert bench.visits == []
+    bench.journal.failure = None
+    assert (await bench.receive(**READ)).state is CommandState.RUNNING
+    assert len(bench.visits) == 1
+
+
+async def test_a_command_cut_off_by_its_uplink_is_started_when_it_comes_again(bench: Bench) -> None:
+    receiving = asyncio.create_task(bench.receive(**READ))
+    await asyncio.sleep(0)
+    receiving.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await receiving
+    assert bench.visits == []
+    assert (await bench.receive(**READ)).state is CommandState.RUNNING
+    assert len(bench.visits) == 1
+
+
+async def test_a_command_that_no_bus_has_room_for_fails_with_the_reason(bench: Bench) -> None:
+    def full(visit: Visit) -> None:
+        raise CommandRejected("too many commands wait for this bus")
+
+    obey = Obey(bench.journal, full, {"M1"}.__contains__, bench.status, bench.clock, Health())
+    await obey.receive(json.dumps(READ).encode())
+    record = bench.journal.records["c1"]
+    assert (record.state, record.error) == (CommandState.FAILED, "M1: too many commands wait for this bus")
+
+
+async def test_the_flow_takes_up_the_journal_and_ends_what_expires(bench: Bench) -> None:
+    expiring = {**READ, "expires": int(bench.clock.time) + 5}
+    await bench.receive(**expiring)
+    visits: list[Visit] = []
+    after = Obey(bench.journal, visits.append, {"M1"}.__contains__, bench.status, bench.clock, Health())
+    flow = asyncio.create_task(after.run())
+    for _ in range(10):
+        await asyncio.sleep(0)
+    assert len(visits) == 1
+    bench.clock.time += 6
+    await after.step()
+    assert bench.journal.records["c1"].state is CommandState.EXPIRED
+    flow.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await flow

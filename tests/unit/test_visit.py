@@ -309,6 +309,14 @@ async def test_a_bad_row_is_counted_and_costs_only_itself() -> None:
     assert found.bad_rows == 2
 
 
+async def test_rows_of_which_none_fits_move_nothing_and_ask_for_the_shape_anew() -> None:
+    wide = [[octets(QUARTER - 90_000), 1, 2], [octets(QUARTER - 89_100), 1, 2]]
+    found = await take({"load0": Range(NOW - 100_000, NOW - 8000, more=True)}, wide)
+    assert (found.outgrown, found.bad_rows) == (["load0"], 2)
+    assert "2 rows" in found.refused["load0"]
+    assert (found.captures, found.watermarks, found.more) == ([], {}, [])
+
+
 async def test_a_register_that_fails_for_once_is_a_value_that_is_not_known() -> None:
     shapes = {INSTANT: Shape((LOAD.columns[1],), 0)}
 
