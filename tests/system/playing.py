@@ -49,22 +49,22 @@ async def pass_time(stage: Stage, seconds: float = 0.5) -> None:
     await asyncio.sleep(seconds * stage.setting.speed)
 
 
-def assert_even(stage: Stage, end: float, *, moments: bool = True) -> None:
-    """Every capture that was due is at the head-end, each value as the meter held it, and no number is missing.
+def assert_even(stage: Stage, end: float) -> None:
+    """Every row that was due is at the head-end, each value is what the meter held, and no sequence number is missing.
 
-    Without `moments`, instantaneous values may have been missed (a moment that passed is gone), but not mistaken.
+    An instantaneous value may have been missed, a moment that passed is gone; it may not be mistaken.
     """
     for line in stage.account(end):
         assert line.wrong == 0, line
-        assert line.missing == 0 or (line.stream == INSTANT and not moments), line
-        assert line.expected > 0 or line.stream.startswith(("event", "instant")), line
+        assert line.missing == 0 or line.stream == INSTANT, line
+        assert line.expected > 0 or line.stream.startswith(("event", INSTANT)), line
         assert line.stored == line.delivered, line
     assert stage.head.tally.holes() == {}
 
 
-async def finish(stage: Stage, *, moments: bool = True, patience: float = 60.0) -> None:
+async def finish(stage: Stage, patience: float = 60.0) -> None:
     """Let everything due arrive within `patience` real seconds, end the daemon, and draw up the account."""
     end = await stage.settled(patience)
     assert await stage.daemon.stop() == 0
     await stage.head.until(lambda: stage.head.tally.state == "stopped")
-    assert_even(stage, end, moments=moments)
+    assert_even(stage, end)

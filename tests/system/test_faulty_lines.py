@@ -32,7 +32,7 @@ SPEED = 15.0
 def test_a_faulty_line_delays_readings_and_falsifies_none(play: Play, faults: Faults) -> None:
     async def scenario(stage: Stage) -> None:
         await stage.daemon.start()
-        await finish(stage, moments=False, patience=100)
+        await finish(stage, patience=100)
         counters = stage.fleet.ptys[0].counters
         assert faults.byte_errors or counters.lost + counters.misaddressed + counters.late + counters.chatter > 0
 
@@ -61,7 +61,7 @@ def test_dead_meters_cost_the_living_no_more_than_their_time_outs(play: Play) ->
         assert bus["ok"] >= len(living)
         assert bus["silent"] <= len(dead) * DEAD_AFTER
         stage.fleet.silence()
-        await finish(stage, moments=False)
+        await finish(stage)
 
     play(scenario, Setting(FleetPlan(meters=8, buses=1), TIMETABLE), speed=SPEED)
 
@@ -79,6 +79,6 @@ def test_a_line_on_which_nobody_answers_leaves_the_others_alone_and_says_so(play
         assert "silent" in bus["error"]
         broken.silence()
         end = await stage.settled()
-        assert_even(stage, end, moments=False)
+        assert_even(stage, end)
 
     play(scenario, Setting(FleetPlan(meters=4, buses=2), TIMETABLE), speed=SPEED)
