@@ -2,46 +2,15 @@
 
 import asyncio
 import json
-from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from dcu.errors import CommandRejected, StoreError
 from dcu.health import Health
-from dcu.model import Command, CommandRecord, CommandState, Priority, Visit
+from dcu.model import CommandRecord, CommandState, Priority, Visit
 from dcu.obey import UNDERWAY_BOUND, Obey
-
-
-class MemoryJournal:
-    """Keeps records in a dict, and every change in a list in the order of the commits."""
-
-    def __init__(self) -> None:
-        self.records: dict[str, CommandRecord] = {}
-        self.changes: list[tuple[str, CommandState]] = []
-        self.failure: Exception | None = None
-
-    async def accept(self, command: Command) -> tuple[CommandRecord, bool]:
-        known = self.records.get(command.id)
-        if known is not None:
-            return known, False
-        self.records[command.id] = CommandRecord(command, CommandState.ACCEPTED)
-        self.changes.append((command.id, CommandState.ACCEPTED))
-        return self.records[command.id], True
-
-    async def change(
-        self, command_id: str, state: CommandState, result: Any = None, error: str | None = None
-    ) -> CommandRecord:
-        await asyncio.sleep(0)  # a commit takes its time, and somebody else may come meanwhile
-        if self.failure is not None:
-            raise self.failure
-        assert not self.records[command_id].state.final
-        self.records[command_id] = replace(self.records[command_id], state=state, result=result, error=error)
-        self.changes.append((command_id, state))
-        return self.records[command_id]
-
-    async def unfinished(self) -> list[CommandRecord]:
-        return [record for record in self.records.values() if not record.state.final]
+from tests.journal import MemoryJournal
 
 
 class SetClock:
