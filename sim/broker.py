@@ -101,7 +101,9 @@ class Broker:
                 async with asyncio.timeout(STOP_PAUSE):
                     await process.wait()
             except TimeoutError:
-                continue
+                # it may have ended just when the patience did
+                if process.returncode is None:
+                    continue
             return
         process.kill()
 
