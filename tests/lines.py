@@ -61,11 +61,11 @@ class MemoryStore:
         self.shapes: dict[str, dict[str, Any]] = {}
         self.reserved: list[range] = []
         self.failure: Exception | None = None
-        self.records = 0
+        self.commits = 0
 
     async def record(self, captures: Sequence[Capture], watermarks: Mapping[tuple[str, str], int]) -> None:
         await self._commit()
-        self.records += 1
+        self.commits += 1
         self.captures += captures
         self.watermarks.update(watermarks)
 

@@ -50,7 +50,7 @@ def test_registers_of_now(number: int) -> None:
         energy = answer["columns"][0]
         assert (energy["object"], energy["scaler"], energy["symbol"]) == ("1-0:1.8.0.255", 0, UNITS[30])
         assert abs(answer["offset"]) <= 1
-        assert box.store.records == 0
+        assert box.store.commits == 0
 
     virtually(work)
 
@@ -62,7 +62,7 @@ def test_rows_of_a_profile_by_range() -> None:
         answer = await ask(box, profile="load0", **{"from": end - 3600, "to": end})
         assert len(answer["captures"]) == 5
         assert_true(box, 0, answer)
-        assert box.store.records == 0
+        assert box.store.commits == 0
 
     virtually(work)
 

@@ -1,0 +1,156 @@
+"""A whole daemon in virtual time: its lines are simulated in memory, and so are broker, store and service manager."""
+
+import asyncio
+import json
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from dcu import daemon
+from dcu.config import BusConfig, Config, DcuSettings, UplinkSettings
+from dcu.daemon import Daemon
+from dcu.errors import UplinkError
+from dcu.model import Task
+from dcu.profiles import INSTANT
+from dcu.store import Store
+from dcu.uplink import Outgoing, Topics
+from sim.bus import MemoryBus
+from sim.fleet import PROFILE, Fleet, FleetPlan, make_line
+from sim.headend import Tally
+from sim.truth import expected_times
+from sim.virtual import VirtualClock
+from tests.journal import MemoryJournal
+from tests.lines import BAUD, COMPANION, ORIGIN, TITLE, MemoryStore, PortAround
+from tests.outbox import MemoryOutbox
+
+PLAN = FleetPlan(meters=4, buses=2, baud=BAUD)
+LOAD = "load0"
+TIMETABLE = (Task(INSTANT, every=60.0), Task(LOAD, every=900.0, offset=5.0, backfill=3600.0))
+
+
+class WholeStore(MemoryStore, MemoryOutbox, MemoryJournal):
+    """Everything a daemon keeps, in memory; it fails as a whole while `failure` is set."""
+
+    def __init__(self) -> None:
+        for part in (MemoryOutbox, MemoryJournal, MemoryStore):
+            part.__init__(self)
+
+    async def record(self, captures: Any, watermarks: Mapping[tuple[str, str], int]) -> None:
+        await super().record(captures, watermarks)
+        if captures:
+            self.add(*captures)
+
+    async def acknowledge(self, stream: str, seq: int) -> None:
+        await self._commit()
+        await super().acknowledge(stream, seq)
+
+    async def size(self) -> int:
+        return 4096
+
+
+class MemoryBroker:
+    """An uplink to a head-end in memory; `down` are commands under way to the daemon, `away` refuses connections."""
+
+    def __init__(self, settings: UplinkSettings, dcu: str) -> None:
+        self.settings = settings
+        self.topics = Topics(settings.prefix, dcu)
+        self.tally = Tally()
+        self.down: asyncio.Queue[Any] = asyncio.Queue()
+        self.away = False
+        self.said: list[tuple[float, str]] = []
+
+    @asynccontextmanager
+    async def connect(self, will: Outgoing) -> AsyncIterator["MemoryLink"]:
+        if self.away:
+            raise UplinkError("connection refused")
+        yield MemoryLink(self)
+
+
+class MemoryLink:
+    version = "5"
+    window = 20
+    max_payload = 100_000
+
+    def __init__(self, broker: MemoryBroker) -> None:
+        self._broker = broker
+
+    async def subscribe(self, *filters: str) -> None:
+        await asyncio.sleep(0)
+
+    async def publish(self, message: Outgoing) -> None:
+        await asyncio.sleep(0.01)
+        leaf = message.topic.removeprefix(f"{self._broker.settings.prefix}/{self._broker.topics.dcu}/")
+        self._broker.said.append((asyncio.get_running_loop().time(), leaf))
+        self._broker.tally.take(leaf, message.payload)
+
+    async def messages(self) -> AsyncGenerator[Any, None]:
+        while True:
+            yield await self._broker.down.get()
+
+    def acknowledge(self, message: Any) -> None:
+        self._broker.said.append((asyncio.get_running_loop().time(), "PUBACK"))
+
+
+class Incoming:
+    topic = "ami/v1/DCU-1/command"
+
+    def __init__(self, **envelope: Any) -> None:
+        self.payload = json.dumps(envelope).encode()
+
+
+class Rig:
+    """A daemon and all that surrounds it. `notified` are the words the service manager heard, each with its time."""
+
+    def __init__(
+        self, clock: VirtualClock, directory: Path, patch: pytest.MonkeyPatch, port: type[PortAround] = PortAround
+    ) -> None:
+        self.clock = clock
+        self.fleet = Fleet(PLAN, clock)
+        self.lines = {
+            pty.name: MemoryBus(pty.name, make_line(PLAN, pty.meters, number), clock)
+            for number, pty in enumerate(self.fleet.ptys)
+        }
+        self.ports = {name: port(bus.port) for name, bus in self.lines.items()}
+        self.store = WholeStore()
+        self.notified: list[tuple[float, str]] = []
+        self.stop = asyncio.Event()
+        self.config = Config(
+            dcu=DcuSettings("DCU-1", TITLE, data=str(directory), socket=str(directory / "s")),
+            uplink=UplinkSettings("h", "DCU-1"),
+            buses=tuple(BusConfig(name, "memory", BAUD) for name in self.lines),
+            access=self.fleet.access,
+            keys=self.fleet.keys,
+            meters=self.fleet.archive,
+            timetable=TIMETABLE,
+            file="",
+        )
+        self.broker = MemoryBroker(self.config.uplink, "DCU-1")
+        patch.setattr(daemon, "make_port", lambda bus: self.ports[bus.name])
+        patch.setattr(daemon, "Uplink", lambda settings, dcu: self.broker)
+        patch.setattr(daemon, "notify", lambda word: self.notified.append((clock.monotonic(), word)))
+        patch.setattr(daemon, "watchdog_interval", lambda: None)
+
+    def daemon(self) -> Daemon:
+        return Daemon(self.config, {PROFILE: COMPANION}, cast("Store", self.store), {}, self.clock)
+
+    @property
+    def fed(self) -> list[float]:
+        """When the watchdog was fed."""
+        return [at for at, word in self.notified if word == "WATCHDOG=1"]
+
+    def said(self) -> str:
+        """The last status line."""
+        return next(word for _, word in reversed(self.notified) if word.startswith("STATUS="))
+
+    def truth(self, until: float) -> set[tuple[str, str, int]]:
+        """Every load profile row that is due by `until` (virtual seconds)."""
+        first, last = int(ORIGIN) - 3600, int(ORIGIN + until)
+        profile = COMPANION.streams[LOAD].name
+        return {(m.id, LOAD, at) for m in self.fleet.meters for at in expected_times(m, profile, first, last)}
+
+    def rows(self) -> set[tuple[str, str, int]]:
+        """Every load profile row that came to the head-end."""
+        return {key for key in self.broker.tally.captures if key[1] == LOAD}
