@@ -48,7 +48,7 @@ class Line:
 
     @property
     def good(self) -> bool:
-        return not self.wrong and not self.missing
+        return not self.wrong and not self.missing and self.stored == self.delivered
 
 
 #: Captures of one stream of one meter that came to the head-end.
@@ -65,7 +65,7 @@ def draw_up(meters: Sequence[SimMeter], dues: Sequence[Due], tally: Tally, store
     for line in lines:
         line.stored = stored.get(line.stream, 0)
     if lines:
-        lines[0].wrong += tally.conflicts + len(tally.dropped)
+        lines[0].wrong += tally.conflicts + tally.doubled + len(tally.dropped)
     return lines
 
 

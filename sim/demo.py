@@ -45,6 +45,9 @@ PROFILES: Timetable = {
     "event.disconnector": (900, 3 * DAY),
 }
 
+#: In an endless show the outage begins after so many seconds.
+OUTAGE_AFTER = 20.0
+
 #: A command is sent this often, to a meter of its own each time.
 COMMAND_PERIOD = 7.0
 
@@ -57,7 +60,7 @@ SETTLE = 180.0
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What the command line asks for; times in seconds of the show's own clock."""
+    """What the command line asks for; times in real seconds, of which `speed` pass in one on the stage."""
 
     meters: int
     buses: int
@@ -90,18 +93,18 @@ class Demo:
         with self._view:
             end = await self._play()
         await stage.daemon.stop()
-        await stage.head.until(lambda: stage.head.tally.state == "stopped", patience=10 * self._options.speed)
+        try:
+            await stage.head.until(lambda: stage.head.tally.state == "stopped", patience=10 * self._options.speed)
+        except TimeoutError:
+            self._view.say("the head-end did not hear that the daemon stopped")
         return stage.account(end)
 
     async def _play(self) -> float:
         """Play until the time is over or somebody stops it; return the time up to which all that was due is there."""
-        speed = self._options.speed
         async with asyncio.TaskGroup() as group:
             outage = group.create_task(self._outage())
             others = [group.create_task(self._watch()), group.create_task(self._command())]
-            with suppress(TimeoutError):
-                async with asyncio.timeout(self._options.seconds * speed or None):
-                    await self._stop.wait()
+            await self._pause(self._options.seconds)
             others[1].cancel()
             await outage
             end = self._stage.setting.clock.now()
@@ -143,15 +146,23 @@ class Demo:
 
     async def _outage(self) -> None:
         """Take the broker away in the middle of the show."""
-        speed, away = self._options.speed, self._options.outage
-        if not away:
+        options = self._options
+        if not options.outage:
             return
-        await asyncio.sleep(max(1.0, (self._options.seconds - away) / 2) * speed)
+        await self._pause(max(1.0, (options.seconds - options.outage) / 2) if options.seconds else OUTAGE_AFTER)
+        if self._stop.is_set():
+            return
         self._broker_state = "AWAY"
         await self._stage.broker.stop()
-        await asyncio.sleep(away * speed)
+        await self._pause(options.outage)
         await self._stage.broker.start()
         self._broker_state = "up"
+
+    async def _pause(self, seconds: float) -> None:
+        """Wait `seconds` (0: for ever), or until somebody stops the show."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds * self._options.speed or None):
+                await self._stop.wait()
 
 
 def _setting(options: Options) -> Setting:
@@ -205,7 +216,7 @@ def main(arguments: list[str] | None = None) -> int:
             try:
                 lines = runner.run(_run(options, directory))
             except (OSError, RuntimeError) as error:
-                print(f"the show failed: {error}", file=sys.stderr)
+                print(f"the show failed: {error or type(error).__name__}", file=sys.stderr)
                 return 2
     print_account(lines)
     even = all(line.good for line in lines)

@@ -54,7 +54,8 @@ class Tally:
     """What came from one DCU, free of duplicates.
 
     `conflicts` counts repeats with other content (the same seq, or the same capture): each is a wrong reading.
-    `dropped` holds what the DCU said it could not send. Events of one second may share a key, so they are also listed.
+    `doubled` counts captures and events that came again under another seq, `dropped` holds what the DCU said it could
+    not send. Events of one second may share a key, so they are listed apart from captures.
     """
 
     captures: dict[tuple[str, str, int], Received] = field(default_factory=dict)
@@ -66,7 +67,9 @@ class Tally:
     octets: int = 0
     duplicates: int = 0
     conflicts: int = 0
+    doubled: int = 0
     dropped: list[Message] = field(default_factory=list)
+    _happened: set[tuple[Any, ...]] = field(default_factory=set)
     _seen: defaultdict[str, dict[tuple[int, int], bytes]] = field(default_factory=lambda: defaultdict(dict))
 
     def take(self, leaf: str, payload: bytes) -> None:
@@ -112,8 +115,12 @@ class Tally:
         for received in decode(message):
             if received.stream.startswith("event"):
                 self.events.append(received)
-            elif self.captures.setdefault(received.key, received) != received:
-                self.conflicts += 1
+                self.doubled += (*received.key, received.values) in self._happened
+                self._happened.add((*received.key, received.values))
+            elif (known := self.captures.setdefault(received.key, received)) is not received:
+                same = known.values == received.values
+                self.doubled += same
+                self.conflicts += not same
 
 
 def decode(message: Message) -> Iterator[Received]:

@@ -45,6 +45,7 @@ class LineCounters:
     misaddressed: int = 0
     chatter: int = 0
     collisions: int = 0
+    garbled: int = 0
     overruns: int = 0
 
 
@@ -115,7 +116,14 @@ class Line:
             del self._outgoing[0]
         self.counters.octets_out += len(out)
         self.counters.busy += len(out) * self._octet
-        return self._dice.garble(bytes(out), self.faults.byte_errors)
+        return self._garbled(bytes(out))
+
+    def _garbled(self, data: bytes) -> bytes:
+        if not self.faults.byte_errors:
+            return data
+        garbled = self._dice.garble(data, self.faults.byte_errors)
+        self.counters.garbled += sum(before != after for before, after in zip(data, garbled, strict=True))
+        return garbled
 
     def next_wake(self) -> float | None:
         """Return when `transmit` has something to do next, or None while the line rests."""
@@ -151,7 +159,7 @@ class Line:
         if talking or self._said > burst.start + CLOSE * self._octet:
             self.counters.collisions += 1
             return
-        self._reader.receive_data(self._dice.garble(burst.data, self.faults.byte_errors))
+        self._reader.receive_data(self._garbled(burst.data))
         while frame := self._reader.next_frame():
             self._request(frame, end, wall)
 

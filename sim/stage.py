@@ -100,7 +100,7 @@ def settled(status: Mapping[str, Any]) -> bool:
     due = sum(bus["due"] + bus["urgent"] for bus in status["buses"].values())
     visits = sum(bus["visits"] for bus in status["buses"].values())
     unsent = sum(stream["pending"] for stream in status["store"]["streams"].values())
-    return visits > 0 and not due and not unsent
+    return visits > 0 and not due and not unsent and bool(status["uplink"]["connected"])
 
 
 @asynccontextmanager

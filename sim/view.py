@@ -63,6 +63,7 @@ class View:
         self._console = Console()
         self._live = Live(console=self._console, refresh_per_second=4) if self._console.is_terminal else None
         self._said = 0.0
+        self._told: set[str] = set()
 
     def __enter__(self) -> Self:
         self._screen().__enter__()
@@ -87,6 +88,10 @@ class View:
         elif time.monotonic() - self._said >= PLAIN_PERIOD:
             self._said = time.monotonic()
             self.say(_plain(now))
+            for event in now.events:
+                if event not in self._told:
+                    self.say(f"       event  {event}")
+            self._told = set(now.events)
 
 
 def _plain(now: Snapshot) -> str:

@@ -13,6 +13,9 @@ from tests.system.playing import Play, assert_even, finish, pass_time
 #: Long intervals: what is read in a test is read for the backfill, and retried until it is there.
 TIMETABLE: Timetable = {"instant": (3600, 0), "load0": (3600, 7200), "event.fraud": (3600, 5 * 86_400)}
 
+#: Later than any time-out in faster time (4 s): the answer comes when another meter is being asked.
+LATE_BY = 6.0
+
 #: How much faster than the world: a meter that failed rests for half a minute and more.
 SPEED = 15.0
 
@@ -23,18 +26,23 @@ SPEED = 15.0
         Faults(byte_errors=0.0003),
         Faults(frame_loss=0.03),
         Faults(misaddressed=0.1),
-        Faults(late=0.05),
+        Faults(late=0.1, late_by=LATE_BY),
         Faults(chatter=0.2),
-        Faults(byte_errors=0.0001, frame_loss=0.02, misaddressed=0.03, late=0.02, chatter=0.05),
+        Faults(byte_errors=0.0001, frame_loss=0.02, misaddressed=0.03, late=0.02, late_by=LATE_BY, chatter=0.05),
     ],
     ids=["noise", "loss", "another meter's address", "late answers", "chatter", "all together"],
 )
 def test_a_faulty_line_delays_readings_and_falsifies_none(play: Play, faults: Faults) -> None:
     async def scenario(stage: Stage) -> None:
         await stage.daemon.start()
-        await finish(stage, patience=100)
+        await stage.settled(100)
+        bus = (await stage.daemon.status())["buses"]["rs485-1"]
+        await finish(stage)
         counters = stage.fleet.ptys[0].counters
-        assert faults.byte_errors or counters.lost + counters.misaddressed + counters.late + counters.chatter > 0
+        chances = {"garbled": faults.byte_errors, "lost": faults.frame_loss, "late": faults.late}
+        chances |= {"misaddressed": faults.misaddressed, "chatter": faults.chatter}
+        assert any(chance and getattr(counters, fault) for fault, chance in chances.items())
+        assert bus["silent"] > 0 or not counters.late
 
     play(scenario, Setting(FleetPlan(meters=6, buses=1, faults=faults), TIMETABLE), speed=SPEED)
 

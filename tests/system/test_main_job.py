@@ -61,13 +61,13 @@ def test_a_daemon_killed_ten_times_loses_doubles_and_mistakes_nothing(play: Play
 
     async def scenario(stage: Stage) -> None:
         for _ in range(KILLS):
-            await stage.daemon.start()
+            await stage.daemon.spawn()
             await pass_time(stage, dice.uniform(0.1, 6.0))
             await stage.daemon.kill()
         await stage.daemon.start()
         await finish(stage)
         assert "offline" in {state["state"] for state in stage.head.tally.states}
-        assert len({state["boot"] for state in stage.head.tally.states}) > KILLS / 2
+        assert len({state["boot"] for state in stage.head.tally.states}) > 2
 
     play(scenario, Setting(FleetPlan(meters=8, buses=2), TIMETABLE), speed=4)
 
@@ -91,6 +91,8 @@ def test_a_command_overtakes_the_sweep_and_is_answered_with_the_meters_truth(pla
         last = stage.fleet.meters[-1]
         answer = await stage.head.command("meter.read", last.id)
         after = (await stage.daemon.status())["buses"]["rs485-1"]
+        # what the requirement says (R7), on an idle processor a tenth of it
+        assert stage.head.latencies[-1] < 8
         # the visit under way, and the command's own
         assert after["visits"] - before["visits"] <= 2
         assert after["due"] >= len(stage.fleet.meters) - 3
