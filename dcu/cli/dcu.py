@@ -73,9 +73,12 @@ def run(context: click.Context, path: str) -> None:
     base = context.obj if isinstance(context.obj, TimeBase) else REAL_TIME
     try:
         serve(config, base)
-    except DcuError as error:
-        click.echo(f"dcu: {error} (to be mended by: {error.who})", err=True)
-        sys.exit(EXIT_FAILED)
+    except* DcuError as group:  # alone, or from a task of the daemon
+        failed = group.exceptions[0]
+    else:
+        return
+    click.echo(f"dcu: {failed} (to be mended by: {getattr(failed, 'who', 'us')})", err=True)
+    sys.exit(EXIT_FAILED)
 
 
 def main() -> None:

@@ -1,37 +1,70 @@
-"""The daemon's log, and what it must not take along: modules stay in memory for as long as the daemon runs."""
+"""The log as the journal and as a person get it."""
 
-import json
+import io
+import logging
 import subprocess
 import sys
+from collections.abc import Iterator
 
 import pytest
 import structlog
 
 from dcu.cli.logs import set_up_logs
 
-#: Megabytes each, needed by other programs of the package, by the child that parses, or by tests only.
-HEAVY = {"rich", "pygments", "yaml", "gurux_dlms", "cattrs", "attr", "pydantic", "unittest", "multiprocessing"}
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
 
 
-def test_the_daemon_carries_nothing_heavy() -> None:
-    # what is there before belongs to the interpreter, or to the measuring of coverage
-    imports = "before = set(sys.modules); import dcu.cli.dcu, dcu.daemon"
-    program = f"import json, sys; {imports}; print(json.dumps(sorted(set(sys.modules) - before)))"
-    found = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True).stdout
-    assert not HEAVY & {name.partition(".")[0] for name in json.loads(found)}
+@pytest.fixture(autouse=True)
+def _as_it_was() -> Iterator[None]:
+    level = logging.getLogger("mqtt").level
+    yield
+    logging.getLogger("mqtt").setLevel(level)
+    structlog.reset_defaults()
 
 
-def test_rich_is_there_for_others_afterwards() -> None:
-    program = "import dcu.cli.logs, rich.table; print(rich.table.Table.__name__)"
-    found = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True).stdout
-    assert found == "Table\n"
+def test_the_journal_gets_one_line_of_keys_and_values(monkeypatch: pytest.MonkeyPatch) -> None:
+    errors = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", errors)
+    set_up_logs("info")
+    structlog.get_logger().warning("visit failed", bus="rs485-1", reason="silent for 2.0 s", tries=2, dead=False)
+    assert errors.getvalue() == (
+        'level=warning event="visit failed" bus=rs485-1 reason="silent for 2.0 s" tries=2 dead=false\n'
+    )
 
 
-def test_a_line_of_the_journal_names_level_and_event_first(capsys: pytest.CaptureFixture[str]) -> None:
-    try:
-        set_up_logs("info")
-        structlog.get_logger().info("ready", meters=3)
-        structlog.get_logger().debug("not shown")
-    finally:
-        structlog.reset_defaults()
-    assert capsys.readouterr().err == "level=info event=ready meters=3\n"
+def test_a_terminal_gets_the_time_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    errors = Terminal()
+    monkeypatch.setattr(sys, "stderr", errors)
+    set_up_logs("info")
+    structlog.get_logger().info("ready", meters=4)
+    line = errors.getvalue()
+    assert "ready" in line
+    assert "meters" in line
+    assert line.count(":") >= 2
+    assert line.endswith("\n")
+
+
+@pytest.mark.parametrize(("level", "count"), [("debug", 4), ("info", 3), ("warning", 2), ("error", 1)])
+def test_what_is_below_the_level_is_not_said(monkeypatch: pytest.MonkeyPatch, level: str, count: int) -> None:
+    errors = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", errors)
+    set_up_logs(level)
+    log = structlog.get_logger()
+    for say in (log.debug, log.info, log.warning, log.error):
+        say("x")
+    assert len(errors.getvalue().splitlines()) == count
+
+
+def test_what_the_broker_library_says_is_said_once_in_our_own_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stderr", io.StringIO())
+    set_up_logs("debug")
+    assert not logging.getLogger("mqtt").isEnabledFor(logging.ERROR)
+
+
+def test_the_daemon_does_not_carry_the_tools_tables_with_it() -> None:
+    program = "import sys, dcu.cli.logs; print([name for name in sys.modules if name.split('.')[0] == 'rich'])"
+    said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert said.stdout == "[]\n"

@@ -1,0 +1,163 @@
+"""`dcu` as an operator types it: what it says, where it says it, and how it ends."""
+
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from dcu import __version__
+from dcu.cli import dcu
+from dcu.config import Config
+from dcu.daemon import REAL_TIME, TimeBase
+from dcu.errors import DcuError, StoreError
+from tests.captures import SetClock
+
+CONFIG = """\
+dcu: {{id: DCU-0001, data: {data}, socket: {socket}, log: warning}}
+uplink: {{host: localhost}}
+buses:
+  - {{name: rs485-1, port: /dev/null}}
+  - {{name: gateway, port: "tcp://10.0.0.7:4059", framing: wrapper}}
+access:
+  public: {{client: 16, authentication: none}}
+meters:
+  - {{id: M0001, bus: rs485-1, address: 17, access: public, profile: idis}}
+  - {{id: M0002, bus: gateway, address: 1, access: public, profile: idis}}
+timetable:
+  instant: {{every: 5m}}
+  load0: {{every: 15m, offset: 60s, backfill: 1d}}
+"""
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "dcu.yaml"
+    path.write_text(CONFIG.format(data=tmp_path / "data", socket=tmp_path / "s"))
+    return path
+
+
+@pytest.fixture
+def levels(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The log levels that were set; the loggers of this process stay as they are."""
+    found: list[str] = []
+    monkeypatch.setattr(dcu, "set_up_logs", found.append)
+    return found
+
+
+def invoke(*words: str, base: TimeBase | None = None) -> Result:
+    return CliRunner().invoke(dcu.cli, words, obj=base)
+
+
+Served = list[tuple[Config, TimeBase]]
+
+
+@pytest.fixture
+def served(monkeypatch: pytest.MonkeyPatch, levels: list[str]) -> Served:
+    """What `serve` was called with."""
+    found: Served = []
+    monkeypatch.setattr("dcu.daemon.serve", lambda config, base: found.append((config, base)))
+    return found
+
+
+def failing(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    def serve(config: Config, base: TimeBase) -> None:
+        raise error
+
+    monkeypatch.setattr("dcu.daemon.serve", serve)
+
+
+def test_a_good_file_is_described(file: Path) -> None:
+    found = invoke("check", "-c", str(file))
+    assert (found.exit_code, found.stderr) == (0, "")
+    assert f"{file}: good: 2 meters on 2 buses" in found.stdout
+    assert "rs485-1" in found.stdout
+    assert "tcp://10.0.0.7:4059" in found.stdout
+    assert "load0            every 900 s, offset 60 s" in found.stdout
+
+
+@pytest.mark.parametrize("command", ["check", "run"])
+def test_every_fault_of_a_bad_file_is_said_and_counted(file: Path, served: Served, command: str) -> None:
+    file.write_text(file.read_text().replace("address: 17", "address: x").replace("host:", "hots:"))
+    found = invoke(command, "--config", str(file))
+    assert found.exit_code == dcu.EXIT_CONFIG == 78
+    assert f"{file}:2: uplink.hots" in found.stderr
+    assert f"{file}:9: meters[0].address" in found.stderr
+    assert found.stderr.rstrip().endswith("problems in the configuration")
+    assert (found.stdout, served) == ("", [])
+
+
+def test_one_problem_is_not_called_problems(tmp_path: Path) -> None:
+    found = invoke("check", "-c", str(tmp_path / "none.yaml"))
+    assert found.exit_code == 78
+    assert found.stderr.endswith("dcu: 1 problem in the configuration\n")
+
+
+def test_the_daemon_runs_with_the_file_and_its_log_level(file: Path, served: Served, levels: list[str]) -> None:
+    found = invoke("run", "-c", str(file))
+    assert (found.exit_code, found.output) == (0, "")
+    ((config, base),) = served
+    assert (config.dcu.id, len(config.meters)) == ("DCU-0001", 2)
+    assert base is REAL_TIME
+    assert levels == ["warning"]
+
+
+def test_a_simulation_brings_its_own_time(file: Path, served: Served) -> None:
+    base = TimeBase(SetClock())
+    assert invoke("run", "-c", str(file), base=base).exit_code == 0
+    assert served[0][1] is base
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        StoreError("/data/store.db: disk full"),
+        ExceptionGroup("", [StoreError("/data/store.db: disk full")]),
+    ],
+    ids=["alone", "from a task"],
+)
+def test_what_somebody_has_to_mend_is_said_without_a_traceback(
+    file: Path, monkeypatch: pytest.MonkeyPatch, levels: list[str], error: Exception
+) -> None:
+    failing(monkeypatch, error)
+    found = invoke("run", "-c", str(file))
+    assert found.exit_code == dcu.EXIT_FAILED == 1
+    assert found.stderr == "dcu: /data/store.db: disk full (to be mended by: storage)\n"
+
+
+def test_our_own_mistake_is_not_hidden(file: Path, monkeypatch: pytest.MonkeyPatch, levels: list[str]) -> None:
+    failing(monkeypatch, KeyError("mistake"))
+    found = invoke("run", "-c", str(file))
+    assert found.exit_code == 1
+    assert found.exception is not None
+    assert not isinstance(found.exception, DcuError | SystemExit)
+
+
+def test_a_daemon_that_cannot_open_its_socket_ends_with_the_reason(
+    file: Path, tmp_path: Path, levels: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    file.write_text(CONFIG.format(data=tmp_path / "data", socket=tmp_path / "none" / "s"))
+    found = invoke("run", "-c", str(file))
+    assert found.exit_code == 1
+    assert f"dcu: {tmp_path}/none/s: cannot open the local socket" in found.stderr
+    assert "Traceback" not in found.output
+
+
+@pytest.mark.parametrize("words", [(), ("-h",), ("--help",), ("check", "-h"), ("run", "--help")])
+def test_help_is_one_word_away(words: tuple[str, ...]) -> None:
+    found = invoke(*words)
+    assert "Usage:" in found.output
+    assert "dcu" in found.output
+
+
+def test_it_knows_its_version() -> None:
+    assert invoke("--version").output == f"dcu, version {__version__}\n"
+
+
+def test_the_entry_point_calls_itself_by_its_name(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.argv", ["/somewhere/__main__.py", "--help"])
+    with pytest.raises(SystemExit) as ended:
+        dcu.main()
+    assert ended.value.code == 0
+    assert "Usage: dcu " in capsys.readouterr().out

@@ -1,0 +1,236 @@
+"""`dcuctl` against a door that answers what a test tells it to."""
+
+import json
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from dcu.cli import dcuctl
+from dcu.clock import iso
+
+READING = {
+    "meter": "M0001",
+    "stream": "instant",
+    "offset": -1.5,
+    "columns": [{"object": "1-0:32.7.0.255", "class": 3, "attribute": 2, "scaler": -1, "unit": 35, "symbol": "V"}],
+    "captures": [{"at": "2026-11-21T00:00:00Z", "status": 0, "values": [2301]}],
+    "more": False,
+}
+
+BUS = {
+    "visits": 12,
+    "ok": 11,
+    "silent": 1,
+    "refused": 0,
+    "line": 0,
+    "captures": 40,
+    "due": 2,
+    "unreachable": 0,
+    "use": 0.5,
+    "error": "silent for 2.0 s",
+}
+
+STATUS = {
+    "dcu": "DCU-0001",
+    "version": "1.2.3",
+    "uptime": 100.0,
+    "meters": 2,
+    "clock": {"now": 1_790_000_000.0, "trusted": True},
+    "problems": ["uplink: connection refused"],
+    "buses": {"rs485-1": BUS},
+    "store": {"octets": 2_500_000, "streams": {"load0": {"pending": 7, "next_seq": 1_790_000_000_123}}},
+    "uplink": {"broker": "h:1883", "connected": False, "published": 5, "acknowledged": 3, "connections": 1},
+}
+
+
+class Door:
+    """Takes one connection after the other: notes the request, answers `lines`, hangs up."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.requests: list[dict[str, Any]] = []
+        self.lines: list[object] = []
+        self._listener = socket.socket(socket.AF_UNIX)
+        self._listener.bind(str(path))
+        self._listener.listen()
+        self._thread = threading.Thread(target=self._serve)
+        self._thread.start()
+
+    def _serve(self) -> None:
+        while True:
+            connection, _ = self._listener.accept()
+            with connection, connection.makefile("rw") as stream:
+                request = stream.readline()
+                if not request:
+                    return
+                self.requests.append(json.loads(request))
+                for line in self.lines:
+                    stream.write((line if isinstance(line, str) else json.dumps(line)) + "\n")
+                stream.flush()
+
+    def close(self) -> None:
+        with socket.socket(socket.AF_UNIX) as last:
+            last.connect(str(self.path))
+        self._thread.join()
+        self._listener.close()
+
+
+@pytest.fixture
+def door(tmp_path: Path) -> Iterator[Door]:
+    opened = Door(tmp_path / "s")
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def ctl(door: Door, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
+    monkeypatch.setenv("COLUMNS", "120")
+
+    def invoke(*words: str) -> Result:
+        return CliRunner().invoke(dcuctl.cli, ["--socket", str(door.path), *words])
+
+    return invoke
+
+
+def test_a_ping_is_answered_and_timed(door: Door, ctl: Callable[..., Result]) -> None:
+    door.lines = [{"state": "running"}, {"state": "done", "result": {"now": 1}}]
+    found = ctl("ping")
+    assert found.exit_code == 0
+    assert found.output.startswith("the daemon answered in ")
+    (request,) = door.requests
+    assert (request["name"], request["args"]) == ("dcu.ping", {})
+    assert "targets" not in request
+
+
+def test_each_request_has_an_id_of_its_own(door: Door, ctl: Callable[..., Result]) -> None:
+    door.lines = [{"state": "done", "result": {}}]
+    ctl("ping")
+    ctl("ping")
+    assert len({request["id"] for request in door.requests}) == 2
+
+
+def test_registers_are_shown_with_the_digits_the_meter_gave(door: Door, ctl: Callable[..., Result]) -> None:
+    door.lines = [{"state": "running"}, {"state": "done", "result": {"M0001": READING}}]
+    found = ctl("read", "M0001")
+    assert found.exit_code == 0
+    for text in ("M0001 at 2026-11-21T00:00:00Z, clock -1.5 s", "1-0:32.7.0.255", "230.1", "V"):
+        assert text in " ".join(found.output.split())  # a narrow table breaks its title
+    assert door.requests[0] == {
+        "id": door.requests[0]["id"],
+        "name": "meter.read",
+        "args": {},
+        "targets": {"meters": ["M0001"]},
+    }
+
+
+def test_rows_of_a_profile_are_asked_by_range_and_shown_one_a_line(door: Door, ctl: Callable[..., Result]) -> None:
+    rows = [{"at": f"2026-11-21T0{n}:00:00Z", "status": 128, "values": [n]} for n in range(3)]
+    door.lines = [{"state": "done", "result": {"M0001": READING | {"stream": "load0", "captures": rows, "more": True}}}]
+    times = ("--from", "2026-11-21T00:00:00Z", "--to", "2026-11-21T06:00:00Z")
+    found = ctl("read", "M0001", "--profile", "load0", *times)
+    assert found.exit_code == 0
+    assert "80" in found.output
+    assert "0.2" in found.output
+    assert "ask again with --from after 2026-11-21T02:00:00Z" in found.output
+    assert door.requests[0]["args"] == {"profile": "load0", "from": times[1], "to": times[3]}
+
+
+def test_no_rows_is_said_in_words(door: Door, ctl: Callable[..., Result]) -> None:
+    door.lines = [{"state": "done", "result": {"M0001": READING | {"stream": "load0", "captures": []}}}]
+    found = ctl("read", "M0001", "--profile", "load0", "--from", "a", "--to", "b")
+    assert found.output == "M0001: no rows of load0 in that time\n"
+
+
+def test_a_profile_without_its_range_is_not_even_asked(door: Door, ctl: Callable[..., Result]) -> None:
+    found = ctl("read", "M0001", "--profile", "load0", "--from", "2026-11-21T00:00:00Z")
+    assert (found.exit_code, found.stderr) == (2, "dcuctl: --profile needs --from and --to\n")
+    assert door.requests == []
+
+
+def test_the_state_of_the_box_is_shown_with_its_problems_first(door: Door, ctl: Callable[..., Result]) -> None:
+    door.lines = [{"state": "done", "result": STATUS}]
+    found = ctl("status")
+    assert found.exit_code == 0
+    lines = found.output.splitlines()
+    assert lines[0].startswith("DCU-0001  version 1.2.3  up 100 s  2 meters")
+    assert iso(1_790_000_000) in found.output
+    assert "! uplink: connection refused" in lines[1] + lines[2]
+    for text in ("50%", "1790000000123", "rs485-1: last error: silent for 2.0 s", "not connected", "2.5 MB"):
+        assert text in found.output
+
+
+@pytest.mark.parametrize("words", [("status", "--json"), ("read", "M0001", "--json")])
+def test_json_is_the_daemons_own_answer(door: Door, ctl: Callable[..., Result], words: tuple[str, ...]) -> None:
+    result: dict[str, Any] = STATUS if words[0] == "status" else {"M0001": READING}
+    door.lines = [{"state": "done", "result": result}]
+    found = ctl(*words)
+    assert found.exit_code == 0
+    assert json.loads(found.output) == (STATUS if words[0] == "status" else READING)
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ({"state": "failed", "error": "M0001: silent for 2.0 s"}, "meter.read: failed: M0001: silent for 2.0 s"),
+        ({"state": "rejected", "error": "no such meter: M0001"}, "meter.read: rejected: no such meter: M0001"),
+        ({"state": "expired"}, "meter.read: expired: the daemon gave no reason"),
+        ({"state": "running"}, "meter.read: running: the daemon gave no reason"),
+    ],
+)
+def test_a_command_that_failed_is_told_with_its_reason(
+    door: Door, ctl: Callable[..., Result], line: object, said: str
+) -> None:
+    door.lines = [line]
+    found = ctl("read", "M0001")
+    assert (found.exit_code, found.stdout, found.stderr) == (1, "", f"dcuctl: {said}\n")
+
+
+def test_a_daemon_that_hangs_up_without_a_word_has_failed(door: Door, ctl: Callable[..., Result]) -> None:
+    found = ctl("ping")
+    assert (found.exit_code, found.stderr) == (1, "dcuctl: dcu.ping: no answer: the daemon gave no reason\n")
+
+
+def test_what_is_no_answer_is_no_daemon(door: Door, ctl: Callable[..., Result]) -> None:
+    door.lines = ["SSH-2.0-OpenSSH"]
+    found = ctl("ping")
+    assert found.exit_code == 3
+    assert f"cannot reach the daemon at {door.path}" in found.stderr
+
+
+def test_without_a_daemon_it_says_where_it_looked_and_what_to_try(tmp_path: Path) -> None:
+    found = CliRunner().invoke(dcuctl.cli, ["ping"], env={"DCU_SOCKET": str(tmp_path / "none")})
+    assert found.exit_code == 3
+    assert f"cannot reach the daemon at {tmp_path}/none" in found.stderr
+    assert "systemctl status dcu" in found.stderr
+
+
+def test_a_daemon_that_stays_silent_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dcuctl, "SILENCE", 0.05)
+    with socket.socket(socket.AF_UNIX) as deaf:
+        deaf.bind(str(tmp_path / "s"))
+        deaf.listen()
+        found = CliRunner().invoke(dcuctl.cli, ["--socket", str(tmp_path / "s"), "ping"])
+    assert found.exit_code == 3
+    assert "timed out" in found.stderr
+
+
+@pytest.mark.parametrize("words", [("--help",), ("read", "-h"), ("status", "-h"), ("ping", "--help")])
+def test_help_is_one_word_away(words: tuple[str, ...]) -> None:
+    found = CliRunner().invoke(dcuctl.cli, words)
+    assert found.exit_code == 0
+    assert "Usage:" in found.output
+
+
+def test_the_entry_point_calls_itself_by_its_name(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.argv", ["/somewhere/__main__.py", "--help"])
+    with pytest.raises(SystemExit) as ended:
+        dcuctl.main()
+    assert ended.value.code == 0
+    assert "Usage: dcuctl " in capsys.readouterr().out
