@@ -83,18 +83,31 @@ def _line(due: Due, meters: Sequence[SimMeter], came: Mapping[tuple[str, str], _
 
 
 def right(meter: SimMeter, capture: Received, profile: bytes | None) -> bool:
-    """Whether `capture` is what the meter held: its values, and (in a profile) that it captured at that second."""
+    """Whether `capture` is what the meter held: its values and units, and in a profile that it captured just then."""
     columns = [_column(column) for column in capture.columns]
     if profile is not None and not expected_times(meter, profile, capture.at, capture.at):
         return False
-    return expected_values(meter, columns, capture.at) == capture.values
+    if not all(_described(meter, column) for column in columns):
+        return False
+    try:
+        return expected_values(meter, columns, capture.at) == capture.values
+    except KeyError:  # a column that the meter does not have
+        return False
+
+
+def _described(meter: SimMeter, column: Column) -> bool:
+    """Whether scaler and unit are those of the register; without them an integer means nothing."""
+    register = meter.registers.get(column.name)
+    return (column.scaler, column.unit) == ((register.scaler, register.unit) if register else (0, 255))
 
 
 def _column(column: Mapping[str, object]) -> Column:
-    class_id, index = column["class"], column["attribute"]
+    class_id, index, scaler, unit = (column[key] for key in ("class", "attribute", "scaler", "unit"))
     assert isinstance(class_id, int)
     assert isinstance(index, int)
-    return Column(class_id, parse_obis(str(column["object"])), index)
+    assert isinstance(scaler, int)
+    assert isinstance(unit, int)
+    return Column(class_id, parse_obis(str(column["object"])), index, scaler=scaler, unit=unit)
 
 
 def _rows(meter: SimMeter, due: Due, captures: _Captures) -> tuple[int, int]:
