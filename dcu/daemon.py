@@ -5,6 +5,7 @@ A flow that loses the store is reported and started again; any other error is ou
 """
 
 import asyncio
+import os
 import signal
 import uuid
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -39,8 +40,9 @@ from dcu.uplink import Uplink
 
 log = structlog.get_logger()
 
-#: What an ordered end may take before it is cut short; systemd waits longer.
-STOP_BOUND = 4.0
+#: What an ordered end may take, in seconds: buses and doors, then the uplink; then nobody is waited for any more.
+END_WORKERS, END_UPLINK = 1.5, 2.0
+STOP_BOUND = 4.8
 
 #: A flow that lost the store tries again after this many seconds; the disk may have room again.
 STORE_RETRY = 15.0
@@ -72,8 +74,14 @@ def serve(config: Config, base: TimeBase = REAL_TIME) -> None:
 
 async def _run(config: Config, profiles: Mapping[str, CompanionProfile], clock: Clock, path: Path) -> None:
     stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def end() -> None:
+        stop.set()
+        loop.call_later(STOP_BOUND, _give_up)
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        loop.add_signal_handler(number, end)
     async with Store.open(path, clock) as store:
         await Daemon(config, profiles, store, await store.watermarks(), clock).run(stop)
     log.info("ended")
@@ -130,7 +138,8 @@ class Daemon:
             on_command=self._on_command,
             health=self._status.figures,
             figures=self._delivery,
-            progress=self._health.watch("deliver", self._clock.monotonic()),
+            # a PUBACK is waited for about as long as the broker may be silent
+            progress=self._health.watch("deliver", self._clock.monotonic(), waits=config.uplink.keepalive),
         )
 
     def _make_poll(self, bus: BusConfig, archive: Archive) -> Poll:
@@ -157,7 +166,7 @@ class Daemon:
         await self._obey.receive(payload)
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Run every flow until `stop` is set, then end in order within STOP_BOUND."""
+        """Run every flow until `stop` is set, then end in order."""
         door = LocalDoor(Path(self._config.dcu.socket), self._obey.lines)
         async with asyncio.TaskGroup() as group:
             workers = [group.create_task(self._guard(f"bus {name}", poll.run)) for name, poll in self._polls.items()]
@@ -169,9 +178,9 @@ class Daemon:
             await stop.wait()
             notify("STOPPING=1")
             log.info("stopping")
-            await _end(workers)
+            await _end(workers, END_WORKERS)
             # upward goes last: it tells the head-end that we stop
-            await _end([deliver, watchdog])
+            await _end([deliver, watchdog], END_UPLINK)
 
     async def _guard(self, name: str, run: Callable[[], Awaitable[None]]) -> None:
         """Run a flow; when it loses the store, turn health red and try again later: nothing is collected unkept."""
@@ -182,6 +191,8 @@ class Daemon:
                 reason = str(lost.exceptions[0])
                 self._health.store_errors[name] = reason
                 log.critical("the store failed, the flow has stopped", flow=name, reason=reason)
+            if self._store.closed:
+                raise RuntimeError("the store's writer has ended: nothing can be kept until we are started anew")
             await self._rest(name)
             self._health.store_errors.pop(name, None)
             log.warning("the flow starts again", flow=name)
@@ -205,10 +216,16 @@ class Daemon:
             await asyncio.sleep(interval)
 
 
-async def _end(tasks: Sequence[asyncio.Task[None]]) -> None:
-    """Cancel `tasks` and wait for them, each half no longer than STOP_BOUND / 2."""
+def _give_up() -> None:
+    """End at once. What was reported stored is on the disk; a task that does not end must not hold up the box."""
+    log.critical("not everything ended in time")
+    os._exit(1)
+
+
+async def _end(tasks: Sequence[asyncio.Task[None]], bound: float) -> None:
+    """Cancel `tasks` and wait for them, no longer than `bound` seconds."""
     for task in tasks:
         task.cancel()
-    _, late = await asyncio.wait(tasks, timeout=STOP_BOUND / 2)
+    _, late = await asyncio.wait(tasks, timeout=bound)
     if late:
         log.error("did not end in time", tasks=[task.get_name() for task in late])

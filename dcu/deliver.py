@@ -71,6 +71,7 @@ class Deliver:
     async def step(self) -> None:
         """One connection, from CONNECT to its loss. Returns when it is lost or could not be had."""
         began = self.clock.monotonic()
+        self._alive()
         try:
             async with self.uplink.connect(self._state(self.envelopes.will(self.clock.now()))) as link:
                 await self._live(link)
@@ -85,12 +86,13 @@ class Deliver:
 
     async def _rest(self, seconds: float) -> None:
         while seconds > 0:
-            self.progress.mark(self.clock.monotonic())
+            self._alive()
             await asyncio.sleep(min(seconds, HEALTH_PERIOD))
             seconds -= HEALTH_PERIOD
 
     async def _live(self, link: Link) -> None:
         try:
+            self._alive()
             await self._greet(link)
             await self._exchange(link)
         except asyncio.CancelledError:
@@ -116,6 +118,7 @@ class Deliver:
             figures=self.figures,
             strikes=self._strikes,
             proven=self.backoff.reset,
+            alive=self._alive,
         )
         try:
             async with asyncio.TaskGroup() as group:
@@ -145,10 +148,12 @@ class Deliver:
 
     async def _report(self, link: Link) -> None:
         while True:
-            self.progress.mark(self.clock.monotonic())
             payload = self.envelopes.health(self.clock.now(), self.health())
             await link.publish(Outgoing(self.uplink.topics.health, payload, qos=0, retain=True))
             await asyncio.sleep(HEALTH_PERIOD)
+
+    def _alive(self) -> None:
+        self.progress.mark(self.clock.monotonic())
 
     def _state(self, payload: bytes) -> Outgoing:
         return Outgoing(self.uplink.topics.state, payload, retain=True)

@@ -57,9 +57,9 @@ class Health:
     store_errors: dict[str, str] = field(default_factory=dict)
     command_latency: deque[float] = field(default_factory=lambda: deque(maxlen=KEPT))
 
-    def watch(self, flow: str, now: float) -> Progress:
-        """Register `flow` with the watchdog and return its proof of progress."""
-        self.progress[flow] = Progress(now)
+    def watch(self, flow: str, now: float, *, waits: float = 0.0) -> Progress:
+        """Register `flow`, which may wait `waits` seconds within one step, and return its proof of progress."""
+        self.progress[flow] = Progress(now, STEP_BOUND + waits)
         return self.progress[flow]
 
     def stuck(self, now: float) -> list[str]:

@@ -87,7 +87,7 @@ class Capture:
 
     `values` and `columns` have equal length. `status` is the DLMS clock status byte (IEC 62056-6-1, 4.1.6.1).
     `read_at` is DCU time when the answer came, `offset` meter clock minus DCU clock in seconds at this visit
-    (None: unknown), `trusted` whether the DCU clock was synchronised.
+    (None: unknown), `trusted` whether the DCU clock had ever been set.
     """
 
     meter: str

@@ -32,6 +32,9 @@ log = structlog.get_logger()
 #: Commands under way at once; one more is rejected, so that a flood cannot take the memory.
 UNDERWAY_BOUND = 1000
 
+#: Payloads without so much as an id that are journalled and answered, per start: a stranger must not fill the disk.
+GARBAGE_BOUND = 100
+
 #: How often expiry is looked at: a fifth of the 5 s a command may take to a meter.
 EXPIRY_STEP = 1.0
 
@@ -81,6 +84,7 @@ class Obey:
         self._health = health
         self._progress: Progress = health.watch("obey", clock.monotonic())
         self._underway: dict[str, _Underway] = {}
+        self._garbage = 0
 
     async def run(self) -> None:
         """Take up what a restart left, then end what expires, until cancelled."""
@@ -110,7 +114,11 @@ class Obey:
         try:
             command = parse_command(payload, door=door, received=self._clock.now())
         except CommandRejected as rejection:
-            return await self._reject(_blank(rejection, payload, door, self._clock.now()), str(rejection))
+            blank = _blank(rejection, payload, door, self._clock.now())
+            self._garbage += rejection.id is None
+            if rejection.id is None and self._garbage > GARBAGE_BOUND:
+                return CommandRecord(blank, CommandState.REJECTED, error=str(rejection))
+            return await self._reject(blank, str(rejection))
         unknown = [meter for meter in command.meters if not self._knows(meter)]
         if unknown:
             return await self._reject(command, f"no such meter: {', '.join(unknown[:10])}")

@@ -10,14 +10,11 @@ from dcu.archive import Archive
 from dcu.clock import Clock, iso
 from dcu.dlms.cosem import UNITS
 from dcu.errors import MeterError
-from dcu.model import Capture, Column, Command
-from dcu.obis import format_obis
+from dcu.messages.envelope import describe_column
+from dcu.model import Capture, Command
 from dcu.profiles import INSTANT
 from dcu.session import Session
-from dcu.visit import Range, Reading
-
-#: Rows in one answer: it has to fit one MQTT message (100 kB); the rest is asked for with a later `from`.
-ROWS_BOUND = 400
+from dcu.visit import Range, Reading, Shape
 
 
 class NotGivenError(MeterError):
@@ -31,36 +28,29 @@ async def on_demand(session: Session, archive: Archive, meter: str, command: Com
     shapes = await archive.shapes(session, meter, [stream]) if known else {}
     if stream not in shapes:
         raise NotGivenError(f"{meter} has no {stream}")
-    span = None if stream == INSTANT else _range(command)
+    span = None if stream == INSTANT else _range(command, shapes[stream])
     reading = Reading(archive.meter(meter), archive.profile(meter), shapes, {stream: span})
     found = await reading.take(session, clock)
     if stream in found.refused:
         raise NotGivenError(f"{meter} refuses {stream}: {found.refused[stream]}")
-    return _answer(meter, stream, found.captures, found.offset)
+    rest = iso(span.end + 1) if span is not None and span.more else None
+    return _answer(meter, stream, found.captures, found.offset) | {"next": rest}
 
 
-def _range(command: Command) -> Range:
-    return Range(int(command.args["from"]), int(command.args["to"]), more=False)  # type: ignore[call-overload]
+def _range(command: Command, shape: Shape) -> Range:
+    """Return the part of the asked range that one visit may take: who asks for a year must not hold the line."""
+    start, end = command.args["from"], command.args["to"]
+    assert isinstance(start, int)
+    assert isinstance(end, int)
+    last = min(end, start + shape.slice - 1)
+    return Range(start, last, more=last < end)
 
 
 def _answer(meter: str, stream: str, captures: Sequence[Capture], offset: float | None) -> dict[str, Any]:
-    kept = captures[:ROWS_BOUND]
     return {
         "meter": meter,
         "stream": stream,
         "offset": offset,
-        "columns": [_column(column) for column in kept[0].columns] if kept else [],
-        "captures": [{"at": iso(c.at), "status": c.status, "values": list(c.values)} for c in kept],
-        "more": len(captures) > len(kept),
-    }
-
-
-def _column(column: Column) -> dict[str, Any]:
-    return {
-        "object": format_obis(column.name),
-        "class": column.class_id,
-        "attribute": column.index,
-        "scaler": column.scaler,
-        "unit": column.unit,
-        "symbol": UNITS.get(column.unit, ""),
+        "columns": [describe_column(column, UNITS) for column in captures[0].columns] if captures else [],
+        "captures": [{"at": iso(c.at), "status": c.status, "values": list(c.values)} for c in captures],
     }

@@ -8,6 +8,7 @@ cannot be kept must not be collected as if they were.
 """
 
 import asyncio
+import math
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -93,6 +94,10 @@ class Poll:
         if visit is None:
             await self._sleep(self.plan.next_wake(now) if scheduled else None)
             return
+        if visit.command is not None and (visit.command.expires or math.inf) <= self.clock.now():
+            self.plan.finished(visit, Outcome.LINE, now)  # nothing was learned about the meter
+            await self.answer(visit, None, "expired before its meter's turn came")
+            return
         # what stands when the store or a cancellation cuts the visit off: due again, nobody's fault
         outcome = Outcome.LINE
         try:
@@ -122,7 +127,7 @@ class Poll:
         for _ in range(COMMAND_TRIES if visit.command is not None else 1):
             try:
                 await self._ready_line()
-                (answer, reason), outcome = await self._visit(visit), Outcome.OK
+                outcome, answer, reason = await self._visit(visit)
                 break
             except StoreError:
                 raise
@@ -152,28 +157,28 @@ class Poll:
             await self.port.drain(QUIET)
             self._dirty = False
 
-    async def _visit(self, visit: Visit) -> tuple[dict[str, Any] | None, str | None]:
-        """One conversation; return what a command is answered, or why it is not.
+    async def _visit(self, visit: Visit) -> tuple[Outcome, dict[str, Any] | None, str | None]:
+        """One conversation; return how it ended, and what a command is answered or why it is not.
 
         After a failure nobody says goodbye: the meter may be silent, and SNRM starts afresh.
         """
         session = await self.sessions.make(self.port, self.archive.meter(visit.meter), self._alive)
         await session.open()
-        answer, reason = None, None
+        outcome, answer, reason = Outcome.OK, None, None
         if visit.command is None:
-            await self._collect(session, visit)
+            outcome = await self._collect(session, visit)
         else:
             try:
                 answer = await on_demand(session, self.archive, visit.meter, visit.command, self.clock)
             except NotGivenError as error:  # the question was wrong, not the meter: no failure of its schedule
                 reason = str(error)
         await session.close()
-        return answer, reason
+        return outcome, answer, reason
 
     def _alive(self) -> None:
         self.progress.mark(self.clock.monotonic())
 
-    async def _collect(self, session: Session, visit: Visit) -> None:
+    async def _collect(self, session: Session, visit: Visit) -> Outcome:
         shapes = await self.archive.shapes(session, visit.meter, visit.streams)
         ranges = self.archive.ranges(visit.meter, shapes, int(self.clock.now()))
         reading = Reading(self.archive.meter(visit.meter), self.archive.profile(visit.meter), shapes, ranges)
@@ -181,6 +186,7 @@ class Poll:
         await self._keep(visit.meter, found)
         if found.more:
             self.plan.again(visit.meter, found.more, self.clock.monotonic())
+        return Outcome.PARTLY if found.refused or found.bad_rows else Outcome.OK
 
     async def _keep(self, meter: str, found: Findings) -> None:
         await self.store.record(found.captures, found.watermarks)

@@ -42,6 +42,9 @@ SUSPECT_AFTER = 3
 MAX_ASIDE = 8
 ASIDE_PERIOD = 300.0
 
+#: The longest that nothing to send is waited for, so that progress is seen.
+IDLE_BOUND = 30.0
+
 
 class Block(Protocol):
     """A row range of one stream under the number it keeps for ever."""
@@ -127,7 +130,7 @@ class Strikes:
 
 @dataclass(slots=True, kw_only=True)
 class Sending:
-    """Sends blocks over one `link`. `proven` is told of each acknowledgement."""
+    """Sends blocks over one `link`. `proven` hears of each acknowledgement, `alive` of each look for more to send."""
 
     store: Outbox
     link: Link
@@ -136,6 +139,7 @@ class Sending:
     figures: Delivery
     strikes: Strikes
     proven: Callable[[], None]
+    alive: Callable[[], None]
     _again: dict[str, deque[Block]] = field(default_factory=dict)
     _aside: deque[tuple[float, Block]] = field(default_factory=deque)
     _turn: deque[str] = field(default_factory=deque)
@@ -164,10 +168,14 @@ class Sending:
     async def run(self, group: asyncio.TaskGroup) -> None:
         """Send what earlier connections left, then whatever comes; acknowledgements are awaited in `group`."""
         await self._recall()
+        loop = asyncio.get_running_loop()
         while True:
             self._wake.clear()
+            self.alive()
             if not await self.step(group):
+                look_again = loop.call_later(IDLE_BOUND, self._wake.set)
                 await self._wake.wait()
+                look_again.cancel()
 
     async def step(self, group: asyncio.TaskGroup) -> bool:
         """Send the most urgent block there is room for; say whether one was sent."""

@@ -44,6 +44,11 @@ class Shape:
     columns: tuple[Column, ...]
     period: int
 
+    @property
+    def slice(self) -> int:
+        """Seconds of capture times that one visit asks for at most."""
+        return SLICE_ROWS * self.period if self.period else SLICE_APERIODIC
+
 
 @dataclass(frozen=True, slots=True)
 class Range:
@@ -73,8 +78,7 @@ class Findings:
 def next_range(shape: Shape, watermark: int | None, now: int, backfill: float) -> Range:
     """Return what to ask after `watermark` (None: never read, so `backfill` seconds back), one slice at most."""
     start = watermark + 1 if watermark is not None else now - int(backfill)
-    length = SLICE_ROWS * shape.period if shape.period else SLICE_APERIODIC
-    end = start + length - 1
+    end = start + shape.slice - 1
     if end > now - SETTLED:
         return Range(start, now, more=False)
     return Range(start, end, more=True)

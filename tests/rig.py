@@ -34,6 +34,8 @@ TIMETABLE = (Task(INSTANT, every=60.0), Task(LOAD, every=900.0, offset=5.0, back
 class WholeStore(MemoryStore, MemoryOutbox, MemoryJournal):
     """Everything a daemon keeps, in memory; it fails as a whole while `failure` is set."""
 
+    closed = False
+
     def __init__(self) -> None:
         for part in (MemoryOutbox, MemoryJournal, MemoryStore):
             part.__init__(self)

@@ -29,8 +29,8 @@ def show_reading(reading: dict[str, Any]) -> None:
         console.print(_registers(reading, columns, captures[0]))
     else:
         console.print(_rows(reading, columns, captures))
-    if reading.get("more"):
-        console.print(f"There is more: ask again with --from after {captures[-1]['at']}")
+    if reading["next"]:
+        console.print(f"There is more: ask again with --from {reading['next']}")
 
 
 def _registers(reading: dict[str, Any], columns: list[dict[str, Any]], capture: dict[str, Any]) -> Table:

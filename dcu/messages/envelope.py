@@ -122,7 +122,10 @@ class Envelopes:
     def _rows(self, captures: Sequence[Capture]) -> dict[str, Any]:
         sets: dict[tuple[Column, ...], int] = {}
         rows = [self._row(capture, sets.setdefault(capture.columns, len(sets))) for capture in captures]
-        return {"columns": [[self._column(column) for column in columns] for columns in sets], "captures": rows}
+        return {
+            "columns": [[describe_column(column, self.units) for column in columns] for columns in sets],
+            "captures": rows,
+        }
 
     def _row(self, capture: Capture, columns: int) -> dict[str, Any]:
         row = {
@@ -139,19 +142,21 @@ class Envelopes:
             row["event"], row["severity"] = self.describe(capture) or (None, None)
         return row
 
-    def _column(self, column: Column) -> dict[str, Any]:
-        described = {
-            "object": format_obis(column.name),
-            "class": column.class_id,
-            "attribute": column.index,
-            "scaler": column.scaler,
-            "unit": column.unit,
-            "symbol": self.units.get(column.unit, ""),
-        }
-        return described | {"index": column.data_index} if column.data_index else described
-
     def _head(self, **more: object) -> dict[str, Any]:
         return {"dcu": self.dcu, "boot": self.boot} | more
+
+
+def describe_column(column: Column, units: Mapping[int, str]) -> dict[str, Any]:
+    """Return what both doors tell of a column; `units` maps unit codes to symbols."""
+    described = {
+        "object": format_obis(column.name),
+        "class": column.class_id,
+        "attribute": column.index,
+        "scaler": column.scaler,
+        "unit": column.unit,
+        "symbol": units.get(column.unit, ""),
+    }
+    return described | {"index": column.data_index} if column.data_index else described
 
 
 def answer(record: CommandRecord) -> dict[str, Any]:

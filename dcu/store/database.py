@@ -51,6 +51,11 @@ class Database:
                 store._writer.close()
                 await task
 
+    @property
+    def closed(self) -> bool:
+        """Whether nothing can be written any more: at the end, or because a bug ended the writer."""
+        return self._writer.closed
+
     async def size(self) -> int:
         """Return the octets of the database; its log, bounded by CHECKPOINT_OCTETS, comes on top."""
         [(octets,)] = await self._read("SELECT page_count * page_size FROM pragma_page_count, pragma_page_size")

@@ -11,7 +11,7 @@ from typing import Any, Protocol, cast
 import pytest
 
 from dcu import daemon
-from dcu.daemon import STOP_BOUND, STORE_RETRY, EventNames, serve
+from dcu.daemon import END_UPLINK, STOP_BOUND, STORE_RETRY, EventNames, serve
 from dcu.errors import DcuError, StoreError
 from dcu.health import STEP_BOUND
 from dcu.model import Capture, Column
@@ -249,6 +249,25 @@ def test_our_own_mistake_in_a_flow_ends_everything(tmp_path: Path, monkeypatch: 
     virtually(work)
 
 
+def test_a_store_that_can_never_write_again_ends_everything(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def work(clock: VirtualClock) -> None:
+        rig = Rig(clock, tmp_path, monkeypatch)
+        rig.store.failure = StoreError("the store is closed")
+        rig.store.closed = True
+        with pytest.raises(ExceptionGroup) as caught:
+            await rig.daemon().run(rig.stop)
+        assert any("started anew" in str(error) for error in leaves(caught.value))
+
+    virtually(work)
+
+
+def test_an_end_that_does_not_come_is_cut_short(monkeypatch: pytest.MonkeyPatch) -> None:
+    ended: list[int] = []
+    monkeypatch.setattr("os._exit", ended.append)
+    daemon._give_up()
+    assert ended == [1]
+
+
 def test_a_socket_that_cannot_be_opened_is_said_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async def work(clock: VirtualClock) -> None:
         rig = Rig(clock, tmp_path, monkeypatch)
@@ -274,8 +293,8 @@ def test_a_flow_that_does_not_end_is_named(
 
         task = asyncio.create_task(stubborn(), name="stubborn")
         await asyncio.sleep(0)
-        await daemon._end([task])
-        assert clock.monotonic() == STOP_BOUND / 2
+        await daemon._end([task], END_UPLINK)
+        assert clock.monotonic() == END_UPLINK
         await asyncio.wait([task])
 
     virtually(work)

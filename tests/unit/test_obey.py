@@ -9,7 +9,7 @@ import pytest
 from dcu.errors import CommandRejected, StoreError
 from dcu.health import Health
 from dcu.model import CommandRecord, CommandState, Priority, Visit
-from dcu.obey import UNDERWAY_BOUND, Obey
+from dcu.obey import GARBAGE_BOUND, UNDERWAY_BOUND, Obey
 from tests.journal import MemoryJournal
 
 
@@ -125,6 +125,14 @@ async def test_garbage_is_rejected_under_one_id_however_often_it_comes(bench: Be
     second = await bench.obey.receive(b"\xff not json")
     assert first.state is second.state is CommandState.REJECTED
     assert len(bench.journal.records) == 1
+
+
+async def test_garbage_fills_the_journal_only_up_to_its_bound(bench: Bench) -> None:
+    for number in range(GARBAGE_BOUND + 50):
+        assert (await bench.obey.receive(b"garbage %d" % number)).state is CommandState.REJECTED
+    assert len(bench.journal.records) == GARBAGE_BOUND
+    named = await bench.obey.receive(b'{"id": "known", "name": "nothing"}')
+    assert bench.journal.records["known"] == named
 
 
 async def test_a_flood_is_rejected_at_the_bound(bench: Bench) -> None:

@@ -6,11 +6,13 @@ from typing import Any
 
 import pytest
 
+from dcu.clock import iso
 from dcu.dlms.cosem import UNITS
 from dcu.errors import MeterError
 from dcu.model import Column
 from dcu.obis import parse_obis
-from dcu.ondemand import ROWS_BOUND, on_demand
+from dcu.ondemand import on_demand
+from dcu.visit import SLICE_ROWS
 from sim.truth import expected_values
 from sim.virtual import VirtualClock
 from tests.lines import WIDER, Box, read_command, virtually
@@ -43,7 +45,7 @@ def test_registers_of_now(number: int) -> None:
     async def work(clock: VirtualClock) -> None:
         box = Box(clock)
         answer = await ask(box, number)
-        assert (answer["meter"], answer["stream"], answer["more"]) == (box.meters[number].id, "instant", False)
+        assert (answer["meter"], answer["stream"], answer["next"]) == (box.meters[number].id, "instant", None)
         assert len(answer["captures"]) == 1
         assert len(answer["columns"]) == (10, 14)[number]
         assert_true(box, number, answer)
@@ -67,13 +69,14 @@ def test_rows_of_a_profile_by_range() -> None:
     virtually(work)
 
 
-def test_one_answer_is_no_longer_than_a_message_and_says_that_there_is_more() -> None:
+def test_one_answer_holds_the_line_for_one_slice_only_and_says_where_to_go_on() -> None:
     async def work(clock: VirtualClock) -> None:
         box = Box(clock)
         end = int(clock.now())
-        answer = await ask(box, profile="load0", **{"from": end - (ROWS_BOUND + 40) * 900, "to": end})
-        assert len(answer["captures"]) == ROWS_BOUND
-        assert answer["more"]
+        start = end // 900 * 900 - (SLICE_ROWS + 40) * 900
+        answer = await ask(box, profile="load0", **{"from": start, "to": end})
+        assert len(answer["captures"]) == SLICE_ROWS
+        assert answer["next"] == iso(start + SLICE_ROWS * 900)
         assert len(json.dumps(answer)) < 100_000
         assert_true(box, 0, answer)
 
@@ -84,7 +87,7 @@ def test_a_time_without_rows_is_an_answer_too() -> None:
     async def work(clock: VirtualClock) -> None:
         box = Box(clock)
         answer = await ask(box, profile="load0", **{"from": int(clock.now()) - 3, "to": int(clock.now()) - 2})
-        assert (answer["captures"], answer["columns"], answer["more"]) == ([], [], False)
+        assert (answer["captures"], answer["columns"], answer["next"]) == ([], [], None)
 
     virtually(work)
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from dcu.health import STEP_BOUND
 from dcu.model import Capture, Keys, Outcome, Task, Visit
 from dcu.poll import COMMAND_TRIES, IDLE_BOUND, REOPEN_DELAY, Poll
 from dcu.profiles import INSTANT
+from dcu.visit import Findings
 from sim.faults import Faults
 from sim.fleet import FleetPlan
 from sim.truth import expected_times, expected_values
@@ -409,6 +411,37 @@ def test_a_command_the_meter_cannot_fulfil_is_answered_with_the_reason() -> None
         await settle(poll)
         assert poll.health.ok == 3
         assert clock.monotonic() < 10
+
+    virtually(work)
+
+
+def test_a_command_that_waited_too_long_is_answered_and_the_line_is_left_to_others() -> None:
+    async def work(clock: VirtualClock) -> None:
+        box = Box(clock)
+        poll = box.poll(LOAD)
+        visit = read_command("M0001")
+        assert visit.command is not None
+        late = replace(visit, command=replace(visit.command, expires=clock.now()))
+        poll.submit(late)
+        await poll.step()
+        assert [(found, error) for _, found, error in box.answers] == [(None, "expired before its meter's turn came")]
+        assert (poll.health.visits, poll.port.octets_sent) == (0, 0)
+
+    virtually(work)
+
+
+def test_a_stream_that_gives_nothing_makes_a_visit_that_went_partly_well() -> None:
+    async def work(clock: VirtualClock) -> None:
+        box = Box(clock)
+        poll = box.poll(LOAD)
+
+        async def refused(*_: object) -> Findings:
+            return Findings(refused={"load0": "object unavailable"})
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("dcu.visit.Reading.take", refused)
+            await poll.step()
+        assert (poll.health.partly, poll.health.ok, poll.plan.counts().unreachable) == (1, 0, 0)
 
     virtually(work)
 

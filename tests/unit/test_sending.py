@@ -33,6 +33,7 @@ def make(store: MemoryOutbox, link: TakingLink, strikes: Strikes | None = None) 
         figures=Delivery(),
         strikes=strikes or Strikes(),
         proven=lambda: None,
+        alive=lambda: None,
     )
 
 

@@ -19,7 +19,7 @@ READING = {
     "offset": -1.5,
     "columns": [{"object": "1-0:32.7.0.255", "class": 3, "attribute": 2, "scaler": -1, "unit": 35, "symbol": "V"}],
     "captures": [{"at": "2026-11-21T00:00:00Z", "status": 0, "values": [2301]}],
-    "more": False,
+    "next": None,
 }
 
 BUS = {
@@ -130,13 +130,18 @@ def test_registers_are_shown_with_the_digits_the_meter_gave(door: Door, ctl: Cal
 
 def test_rows_of_a_profile_are_asked_by_range_and_shown_one_a_line(door: Door, ctl: Callable[..., Result]) -> None:
     rows = [{"at": f"2026-11-21T0{n}:00:00Z", "status": 128, "values": [n]} for n in range(3)]
-    door.lines = [{"state": "done", "result": {"M0001": READING | {"stream": "load0", "captures": rows, "more": True}}}]
+    door.lines = [
+        {
+            "state": "done",
+            "result": {"M0001": READING | {"stream": "load0", "captures": rows, "next": "2026-11-21T01:00:00Z"}},
+        }
+    ]
     times = ("--from", "2026-11-21T00:00:00Z", "--to", "2026-11-21T06:00:00Z")
     found = ctl("read", "M0001", "--profile", "load0", *times)
     assert found.exit_code == 0
     assert "80" in found.output
     assert "0.2" in found.output
-    assert "ask again with --from after 2026-11-21T02:00:00Z" in found.output
+    assert "ask again with --from 2026-11-21T01:00:00Z" in found.output
     assert door.requests[0]["args"] == {"profile": "load0", "from": times[1], "to": times[3]}
 
 
