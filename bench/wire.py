@@ -16,10 +16,10 @@ from dcu.clock import Clock, SystemClock
 from dcu.config import BusConfig
 from dcu.dlms.services import Get
 from dcu.health import BusHealth, Progress
-from dcu.model import Attribute, Capture, Task, Visit
+from dcu.model import INSTANT, Attribute, Capture, Task, Visit
 from dcu.plan import BusPlan
 from dcu.poll import Poll
-from dcu.profiles import INSTANT, load_profile
+from dcu.profiles import load_profile
 from dcu.session import Session, SessionMaker
 from dcu.visit import Range, Reading
 from sim.bus import MemoryBus, PtyBus

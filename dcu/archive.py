@@ -6,9 +6,9 @@ It talks to a meter only to learn a shape that the store does not hold yet; the 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
-from dcu.model import Column, Meter
+from dcu.model import INSTANT, Column, Meter
 from dcu.obis import format_obis, parse_obis
-from dcu.profiles import INSTANT, CompanionProfile
+from dcu.profiles import CompanionProfile
 from dcu.session import Session
 from dcu.visit import Findings, Range, Shape, learn, next_range
 

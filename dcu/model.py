@@ -10,6 +10,10 @@ from enum import IntEnum, StrEnum
 Value = int | float | str | bytes | bool | None
 
 
+#: The stream of instantaneous values: no profile object of the meter, but its registers read at one moment.
+INSTANT = "instant"
+
+
 class Framing(StrEnum):
     """Lower layer of a bus."""
 

@@ -11,8 +11,7 @@ from dcu.clock import Clock, iso
 from dcu.dlms.cosem import UNITS
 from dcu.errors import MeterError
 from dcu.messages.envelope import describe_column
-from dcu.model import Capture, Command
-from dcu.profiles import INSTANT
+from dcu.model import INSTANT, Capture, Command
 from dcu.session import Session
 from dcu.visit import Range, Reading, Shape
 

@@ -58,7 +58,7 @@ class Session:
         self._association = association
         self._alive = alive
         self._conformance = Conformance(0)
-        self._left = 0.0
+        self._departed = 0.0
         #: Monotonic time when the first request of the latest `get` had left: the instant its first value describes.
         self.asked_at = 0.0
 
@@ -76,7 +76,7 @@ class Session:
             some = items[start : start + size]
             results += await self._request(some[0] if len(some) == 1 else GetList(tuple(some)))
             if not start:
-                self.asked_at = self._left
+                self.asked_at = self._departed
         return results
 
     async def close(self) -> None:
@@ -98,7 +98,7 @@ class Session:
         loop = asyncio.get_running_loop()
         end = loop.time() + EXCHANGE_BOUND
         patience = await self._write(data)
-        self._left = loop.time() + patience - self._line.timeout
+        self._departed = loop.time() + patience - self._line.timeout
         while loop.time() < end:
             # a slow meter may take EXCHANGE_BOUND; the watchdog, less patient, must not take that for our hanging
             self._alive()
@@ -159,7 +159,7 @@ class SessionMaker:
         self._title = title
         self._reserve = reserve
         self._counters: dict[str, Iterator[int]] = {}
-        self._left: dict[str, int] = {}
+        self._counters_left: dict[str, int] = {}
 
     async def make(self, port: Port, meter: Meter, alive: Callable[[], None] = _unwatched) -> Session:
         """Return a Session for `meter`, not yet opened; raises StoreError when no counters can be reserved."""
@@ -176,12 +176,12 @@ class SessionMaker:
         return Session(port, self._bus, association, alive)
 
     async def _refill(self, meter: str) -> None:
-        if self._left.get(meter, 0) < COUNTER_RESERVE:
+        if self._counters_left.get(meter, 0) < COUNTER_RESERVE:
             self._counters[meter] = iter(await self._reserve(meter, COUNTER_BLOCK))
-            self._left[meter] = COUNTER_BLOCK
+            self._counters_left[meter] = COUNTER_BLOCK
 
     def _take(self, meter: str) -> int:
-        if not self._left.get(meter):
+        if not self._counters_left.get(meter):
             raise MeterError("the visit used up its reserved invocation counters")
-        self._left[meter] -= 1
+        self._counters_left[meter] -= 1
         return next(self._counters[meter])

@@ -16,8 +16,8 @@ from dcu.dlms.axdr import Typed, octets
 from dcu.dlms.moment import DateTime
 from dcu.dlms.services import AccessError, Get, by_range
 from dcu.errors import MeterError
-from dcu.model import Attribute, Capture, Column, Meter
-from dcu.profiles import INSTANT, CompanionProfile
+from dcu.model import INSTANT, Attribute, Capture, Column, Meter
+from dcu.profiles import CompanionProfile
 from dcu.session import Session
 
 PROFILE_GENERIC = 7

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from dcu.clock import Clock, SystemClock
-from dcu.profiles import INSTANT, load_profile
+from dcu.model import INSTANT
+from dcu.profiles import load_profile
 from sim.account import Due, Line, draw_up
 from sim.broker import Broker
 from sim.fleet import PROFILE, Fleet, FleetPlan

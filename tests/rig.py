@@ -13,8 +13,7 @@ from dcu import daemon
 from dcu.config import BusConfig, Config, DcuSettings, UplinkSettings
 from dcu.daemon import Daemon
 from dcu.errors import UplinkError
-from dcu.model import Task
-from dcu.profiles import INSTANT
+from dcu.model import INSTANT, Task
 from dcu.store import Store
 from dcu.uplink import Outgoing, Topics
 from sim.bus import MemoryBus

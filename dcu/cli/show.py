@@ -8,6 +8,9 @@ from rich.table import Table
 
 from dcu.clock import iso
 
+#: Columns of a line that goes into a pipe or a file.
+PIPE_WIDTH = 160
+
 
 def scaled(value: Any, scaler: int) -> str:
     """Return `value` · 10^scaler as text with exactly the digits the meter gave."""
@@ -19,10 +22,16 @@ def scaled(value: Any, scaler: int) -> str:
     return f"{sign}{digits[:scaler]}.{digits[scaler:]}"
 
 
+def _console() -> Console:
+    """Return a console; what goes into a pipe or a file is not folded at the 80 columns of a terminal nobody has."""
+    console = Console()
+    return console if console.is_terminal else Console(width=PIPE_WIDTH)
+
+
 def show_reading(reading: dict[str, Any]) -> None:
     """Print one meter's registers as lines, or its profile rows as a table."""
     columns, captures = reading["columns"], reading["captures"]
-    console = Console()
+    console = _console()
     if not captures:
         console.print(f"{reading['meter']}: no rows of {reading['stream']} in that time")
     elif reading["stream"] == "instant":
@@ -56,7 +65,7 @@ def _rows(reading: dict[str, Any], columns: list[dict[str, Any]], captures: list
 
 def show_status(status: dict[str, Any]) -> None:
     """Print the state of the box: what it is, its buses, its store and its uplink."""
-    console = Console()
+    console = _console()
     clock = "trusted" if status["clock"]["trusted"] else "NOT trusted"
     console.print(
         f"[bold]{status['dcu']}[/bold]  version {status['version']}  up {status['uptime']:.0f} s  "

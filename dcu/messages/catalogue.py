@@ -11,15 +11,13 @@ from enum import StrEnum
 
 from dcu.clock import seconds
 from dcu.errors import CommandRejected
+from dcu.model import INSTANT
 
 #: The whole range of a COSEM date-time in practice: four-digit years.
 LATEST = 253_402_300_799
 
 #: A profile range longer than this is more than any meter keeps (13 months of billing).
 MAX_RANGE = 400 * 86_400
-
-#: Stream name of the registers of now; it has no range.
-INSTANT = "instant"
 
 _STREAM = re.compile(r"[a-z][a-z0-9_.-]{0,31}")
 

@@ -3,14 +3,12 @@
 How an object is read and decoded is not here; which meter follows which profile is in the configuration.
 """
 
-from dcu.profiles.companion import INSTANT, CompanionProfile, ProfileStream, StreamKind
+from dcu.profiles.companion import CompanionProfile, ProfileStream
 from dcu.profiles.load import load_profile, parse_profile, stream_names
 
 __all__ = [
-    "INSTANT",
     "CompanionProfile",
     "ProfileStream",
-    "StreamKind",
     "load_profile",
     "parse_profile",
     "stream_names",

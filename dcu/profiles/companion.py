@@ -2,19 +2,8 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 
 from dcu.model import Attribute, EventCode
-
-#: The stream of instantaneous values: no profile object of the meter, but `registers` read at one moment.
-INSTANT = "instant"
-
-
-class StreamKind(StrEnum):
-    """What the rows of a stream are: measured values, or entries of an event log."""
-
-    DATA = "data"
-    EVENT = "event"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +15,6 @@ class ProfileStream:
 
     name: bytes
     period: int | None = None
-    kind: StreamKind = StreamKind.DATA
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,9 +4,9 @@ from pathlib import Path
 from typing import Any
 
 from dcu.errors import ConfigError
-from dcu.model import Attribute, EventCode
+from dcu.model import INSTANT, Attribute, EventCode
 from dcu.obis import parse_obis
-from dcu.profiles.companion import INSTANT, CompanionProfile, ProfileStream, StreamKind
+from dcu.profiles.companion import CompanionProfile, ProfileStream
 
 _FOLDER = Path(__file__).parent
 
@@ -56,8 +56,8 @@ def _profile(name: str, data: dict[str, Any]) -> CompanionProfile:
     )
 
 
-def _stream(object: str, period: int | None = None, kind: str = "data") -> ProfileStream:  # noqa: A002 - the file's word
-    return ProfileStream(parse_obis(object), period, StreamKind(kind))
+def _stream(object: str, period: int | None = None) -> ProfileStream:  # noqa: A002 - the file's word
+    return ProfileStream(parse_obis(object), period)
 
 
 def _codes(codes: dict[int, str]) -> dict[int, EventCode]:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
-from dcu.profiles import INSTANT
+from dcu.model import INSTANT
 from sim.stage import Setting, Stage, set_stage
 from sim.warp import WarpClock, loop_factory
 

@@ -3,7 +3,7 @@
 import pytest
 
 from dcu.errors import MeterTimeoutError, StoreError
-from dcu.profiles import INSTANT
+from dcu.model import INSTANT
 from dcu.visit import Findings, Range
 from sim.fleet import FleetPlan
 from sim.virtual import VirtualClock

@@ -14,9 +14,8 @@ from dcu import daemon
 from dcu.daemon import END_UPLINK, STOP_BOUND, STORE_RETRY, EventNames, serve
 from dcu.errors import DcuError, StoreError
 from dcu.health import STEP_BOUND
-from dcu.model import Capture, Column
+from dcu.model import INSTANT, Capture, Column
 from dcu.obis import parse_obis
-from dcu.profiles import INSTANT
 from sim.fleet import PROFILE
 from sim.truth import expected_values
 from sim.virtual import VirtualClock

@@ -10,9 +10,8 @@ import pytest
 from dcu.config import BusConfig
 from dcu.errors import BusError, StoreError
 from dcu.health import STEP_BOUND
-from dcu.model import Capture, Keys, Outcome, Task, Visit
+from dcu.model import INSTANT, Capture, Keys, Outcome, Task, Visit
 from dcu.poll import COMMAND_TRIES, IDLE_BOUND, REOPEN_DELAY, Poll
-from dcu.profiles import INSTANT
 from dcu.visit import Findings
 from sim.faults import Faults
 from sim.fleet import FleetPlan

@@ -9,9 +9,8 @@ from dcu.clock import Clock
 from dcu.dlms.moment import DateTime
 from dcu.dlms.services import AccessError, Get
 from dcu.errors import MeterError
-from dcu.model import Attribute, Capture, Column, Meter
+from dcu.model import INSTANT, Attribute, Capture, Column, Meter
 from dcu.obis import parse_obis
-from dcu.profiles import INSTANT
 from dcu.session import Session
 from dcu.visit import (
     BUFFER,

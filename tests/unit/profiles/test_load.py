@@ -3,9 +3,9 @@
 import pytest
 
 from dcu.errors import ConfigError
-from dcu.model import Attribute, EventCode
+from dcu.model import INSTANT, Attribute, EventCode
 from dcu.obis import parse_obis
-from dcu.profiles import INSTANT, CompanionProfile, ProfileStream, StreamKind, load_profile, parse_profile, stream_names
+from dcu.profiles import CompanionProfile, ProfileStream, load_profile, parse_profile, stream_names
 
 MINIMAL = """\
 clock: 0-0:1.0.0.255
@@ -14,7 +14,7 @@ identity: [0-0:42.0.0.255]
 registers: [1-0:1.8.0.255]
 streams:
   load0: {object: 1-0:99.1.0.255, period: 900}
-  event.fraud: {object: 0-0:99.98.1.255, kind: event}
+  event.fraud: {object: 0-0:99.98.1.255}
 event_codes:
   event.fraud: {40: "terminal cover removed, alarm", 41: terminal cover closed}
 """
@@ -29,7 +29,7 @@ def test_a_profile_is_data() -> None:
         registers=(Attribute(3, bytes([1, 0, 1, 8, 0, 255])),),
         streams={
             "load0": ProfileStream(bytes([1, 0, 99, 1, 0, 255]), 900),
-            "event.fraud": ProfileStream(bytes([0, 0, 99, 98, 1, 255]), None, StreamKind.EVENT),
+            "event.fraud": ProfileStream(bytes([0, 0, 99, 98, 1, 255])),
         },
         event_codes={
             "event.fraud": {40: EventCode("terminal cover removed", "alarm"), 41: EventCode("terminal cover closed")}
@@ -43,7 +43,6 @@ def test_a_profile_is_data() -> None:
         ("clock: 0-0:1.0.0.255\n", "", "bad.yaml: clock is missing"),
         ("0-0:1.0.0.255", "nine", "bad.yaml: 'nine' is not an OBIS code"),
         ("object:", "objekt:", "bad.yaml: .*objekt"),
-        ("kind: event", "kind: party", "bad.yaml: 'party' is not a valid StreamKind"),
         ("removed, alarm", "removed, alarm, twice", "bad.yaml: "),
         ("identity: [0-0:42.0.0.255]", "identity: 5", "bad.yaml: "),
         (MINIMAL, "- a list", "bad.yaml: "),
@@ -80,7 +79,7 @@ def test_idis_has_the_streams_of_the_field() -> None:
 
 def test_every_event_stream_has_codes_of_known_severity() -> None:
     idis = load_profile("idis")
-    logs = {name for name, stream in idis.streams.items() if stream.kind is StreamKind.EVENT}
+    logs = {name for name in idis.streams if name.startswith("event.")}
     assert logs == set(idis.event_codes)
     codes = [code for log in idis.event_codes.values() for code in log.values()]
     assert {code.severity for code in codes} == {"info", "warning", "alarm"}
