@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -9,8 +10,9 @@ from dcu.archive import Archive
 from dcu.bus import Port
 from dcu.clock import Clock
 from dcu.config import BusConfig
+from dcu.errors import BusError
 from dcu.health import BusHealth, Progress
-from dcu.model import Capture, Command, Meter, Priority, Task, Visit
+from dcu.model import INSTANT, Capture, Command, Meter, Priority, Task, Visit
 from dcu.obis import parse_obis
 from dcu.plan import BusPlan
 from dcu.poll import Poll
@@ -19,11 +21,15 @@ from dcu.session import Session, SessionMaker
 from sim.bus import MemoryBus
 from sim.fleet import PROFILE, Fleet, FleetPlan, make_line
 from sim.meter import SimMeter
+from sim.truth import expected_times, expected_values
 from sim.virtual import VirtualClock, VirtualLoop
 
 #: Wall time when a virtual loop starts: a few seconds after a quarter hour.
 ORIGIN = 1_790_000_105.0
 TITLE = b"DCU00001"
+
+REGISTERS = Task(INSTANT, every=3600.0)
+LOAD = Task("load0", every=900.0, offset=5.0, backfill=3600.0)
 BAUD = 9600
 COMPANION = load_profile(PROFILE)
 
@@ -179,3 +185,63 @@ class PortAround:
 
     async def close(self) -> None:
         await self.inner.close()
+
+
+class Losable(PortAround):
+    """A port that is gone while `lost`; it counts how often somebody opened it, and when."""
+
+    def __init__(self, box: Box) -> None:
+        super().__init__(box.port)
+        self.lost = False
+        self.opened: list[float] = []
+        self.closed = 0
+        self._clock = box.clock
+        box.port = self
+
+    async def open(self) -> None:
+        self.opened.append(self._clock.monotonic())
+        self._check()
+        await super().open()
+
+    async def write(self, data: bytes) -> None:
+        self._check()
+        await super().write(data)
+
+    async def read(self) -> bytes:
+        self._check()
+        return await super().read()
+
+    async def drain(self, quiet: float) -> None:
+        self._check()
+        await super().drain(quiet)
+
+    async def close(self) -> None:
+        self.closed += 1
+        await super().close()
+
+    def _check(self) -> None:
+        if self.lost:
+            raise BusError("/dev/ttyS9: gone")
+
+
+def assert_true(box: Box, captures: list[Capture]) -> None:
+    """Every value is what that meter held at that second."""
+    meters = {meter.id: meter for meter in box.meters}
+    for each in captures:
+        assert each.values == expected_values(meters[each.meter], each.columns, each.at)
+        if each.stream != INSTANT:
+            times = expected_times(meters[each.meter], COMPANION.streams[each.stream].name, each.at, each.at)
+            assert times == (each.at,)
+
+
+async def settle(poll: Poll) -> None:
+    """Step until nothing is due."""
+    while not poll.health.visits or poll.plan.counts().due or poll.plan.counts().urgent:
+        await poll.step()
+
+
+async def run_for(poll: Poll, seconds: float) -> None:
+    """Let the flow itself run for `seconds`."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await poll.run()
