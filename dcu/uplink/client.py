@@ -133,10 +133,10 @@ class Client(aiomqtt.Client):
     def _on_publish(
         self,
         client: paho.Client,  # noqa: ARG002 - the callback's signature is paho's
-        userdata: Any,  # noqa: ARG002
+        userdata: Any,  # noqa: ARG002 - likewise
         mid: int,
         reason_code: ReasonCode,
-        properties: Properties,  # noqa: ARG002
+        properties: Properties,  # noqa: ARG002 - likewise
     ) -> None:
         acknowledgement = self._acknowledgements.pop(mid, None)
         if acknowledgement is None or acknowledgement.done():
