@@ -16,7 +16,6 @@ from dcu.dlms.apdu import (
     CONFIRMED_SERVICE_ERROR,
     EXCEPTION_RESPONSE,
     decode_response,
-    decode_results,
     encode_request,
 )
 from dcu.dlms.link import NEED_DATA, ApduReceived, Link, LinkClosed, LinkOpened, NeedData, Transmit
@@ -28,16 +27,9 @@ from dcu.dlms.services import (
     Answer,
     ConfirmedServiceError,
     ExceptionResponse,
-    Get,
-    GetBlock,
-    GetList,
-    GetListResponse,
-    GetNext,
-    GetResponse,
     Request,
-    Set,
-    SetResponse,
 )
+from dcu.dlms.transfer import Transfer
 from dcu.errors import ConfigError, MeterError, SecurityError
 from dcu.model import Access, Authentication, Keys
 
@@ -126,9 +118,7 @@ class Association:
         self._state = _State.CLOSED
         self._agreed = Initiate(CONFORMANCE, MAX_PDU)
         self._invoke = 0
-        self._asked: Request | None = None
-        self._blocks = bytearray()
-        self._block = 0
+        self._transfer: Transfer | None = None
 
     def connect(self) -> bytes:
         """Return the first octets to write; Associated follows."""
@@ -159,9 +149,7 @@ class Association:
         if self._state is not _State.OPEN:
             raise RuntimeError(f"association is {self._state.name}, it cannot send")
         self._invoke = self._invoke + 1 & 0x0F
-        self._asked = request
-        self._blocks.clear()
-        self._block = 0
+        self._transfer = Transfer(request)
         self._state = _State.AWAITING
         return self._ask(request)
 
@@ -277,45 +265,10 @@ class Association:
         return answer
 
     def _answered(self, answer: Answer) -> Event:
-        match self._asked, answer:
-            case (Get(), GetResponse(result)):
-                return self._respond([result])
-            case (GetList(items), GetListResponse(results)) if len(items) == len(results):
-                return self._respond(list(results))
-            case (Get() | GetList(), GetBlock()):
-                return self._collect(answer)
-            case (Set(), SetResponse(error)):
-                return self._respond([error])
-            case (Action(), ActionResponse(error, result)):
-                return self._respond([error or result])
-            case _:
-                raise MeterError(f"{type(answer).__name__} does not answer {type(self._asked).__name__}")
-
-    def _respond(self, results: list[Any | AccessError]) -> Response:
-        self._state = _State.OPEN
-        return Response(results)
-
-    def _collect(self, block: GetBlock) -> Event:
-        """Add `block` and ask for the next, or decode the whole (service-specific block transfer)."""
-        if isinstance(block.content, AccessError):
-            return self._respond([block.content] * self._count())
-        self._block += 1
-        self._blocks += block.content
-        if block.number != self._block or len(self._blocks) > axdr.MAX_OCTETS or not (block.content or block.last):
-            raise MeterError(f"block {block.number} of {len(block.content)} octets, expected block {self._block}")
-        if not block.last:
-            self._state = _State.AWAITING
-            return Transmit(self._ask(GetNext(block.number)))
-        return self._respond(self._decode_blocks())
-
-    def _count(self) -> int:
-        return len(self._asked.items) if isinstance(self._asked, GetList) else 1
-
-    def _decode_blocks(self) -> list[Any | AccessError]:
-        data = bytes(self._blocks)
-        if isinstance(self._asked, Get):
-            return [axdr.decode_all(data)]
-        results, end = decode_results(data)
-        if end != len(data) or len(results) != self._count():
-            raise MeterError(f"{len(results)} results for a list of {self._count()}")
-        return list(results)
+        assert self._transfer is not None
+        step = self._transfer.take(answer)
+        if isinstance(step, list):
+            self._state = _State.OPEN
+            return Response(step)
+        self._state = _State.AWAITING
+        return Transmit(self._ask(step))
