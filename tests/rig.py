@@ -13,7 +13,7 @@ from dcu import daemon
 from dcu.config import BusConfig, Config, DcuSettings, UplinkSettings
 from dcu.daemon import Daemon
 from dcu.errors import UplinkError
-from dcu.model import INSTANT, Task
+from dcu.model import INSTANT, CommandRecord, Task
 from dcu.store import Store
 from dcu.uplink import Outgoing, Topics
 from sim.bus import MemoryBus
@@ -47,6 +47,10 @@ class WholeStore(MemoryStore, MemoryOutbox, MemoryJournal):
     async def acknowledge(self, stream: str, seq: int) -> None:
         await self._commit()
         await super().acknowledge(stream, seq)
+
+    async def unfinished(self) -> list[CommandRecord]:
+        await self._commit()
+        return await super().unfinished()
 
     async def size(self) -> int:
         return 4096

@@ -69,6 +69,9 @@ def test_meters_of_one_model_share_their_shapes() -> None:
             shapes.append(await archive.shapes(session, box.meters[number].id, STREAMS))
             await session.close()
         assert all(shapes[0][stream] is shapes[1][stream] for stream in STREAMS)
+        again = box.archive()  # and after a restart
+        kept = [await again.shapes(session, meter.id, STREAMS) for meter in box.meters]
+        assert all(kept[0][stream] is kept[1][stream] for stream in STREAMS)
 
     virtually(work)
 

@@ -152,6 +152,20 @@ def test_a_store_that_fails_turns_health_red_and_everything_goes_on_when_it_is_b
     play(scenario)
 
 
+def test_a_flow_that_waits_long_for_its_store_is_red_and_not_stuck(play: Play) -> None:
+    async def scenario(rig: Rig) -> None:
+        rig.store.failure = StoreError("database or disk is full")
+        await asyncio.sleep(STEP_BOUND + 4 * INTERVAL)
+        assert "store: obey: database or disk is full" in rig.said()
+        assert "no progress" not in rig.said()
+        assert rig.clock.monotonic() - rig.fed[-1] <= INTERVAL
+        rig.store.failure = None
+        await asyncio.sleep(2 * STORE_RETRY + INTERVAL)
+        assert "no problems" in rig.said()
+
+    play(scenario)
+
+
 def test_delivery_that_loses_the_store_begins_again(play: Play) -> None:
     async def scenario(rig: Rig) -> None:
         rig.store.add(capture(1))

@@ -57,10 +57,14 @@ def scripted(answer: Callable[[Get], Any]) -> Session:
 
 
 class Still(SetClock):
-    """The wall shows `time`; monotonic time stands where a scripted session asked."""
+    """The wall shows `time`, `waited` seconds after a scripted session asked."""
+
+    def __init__(self, time: float, waited: float = 0.0) -> None:
+        super().__init__(time)
+        self.waited = waited
 
     def monotonic(self) -> float:
-        return 0.0
+        return self.waited
 
 
 def octets(at: int) -> bytes:
@@ -283,6 +287,11 @@ async def test_under_a_meter_clock_that_shows_nothing_dcu_time_labels_the_moment
 async def test_what_is_no_clock_ends_the_visit(clock: Any) -> None:
     with pytest.raises(MeterError):
         await take({"load0": Range(NOW - 900, NOW, more=False)}, [], clock=clock)
+
+
+async def test_the_meters_clock_is_compared_with_ours_at_the_moment_of_the_question() -> None:
+    found = await take({}, [], clock=octets(NOW), at=Still(NOW + 2.5, waited=3.0))
+    assert found.offset == 0.5
 
 
 async def test_the_clock_may_come_as_the_younger_type_too() -> None:

@@ -1,6 +1,7 @@
 """A loop whose time passes only when there is nothing to do."""
 
 import asyncio
+import socket
 import time
 from collections.abc import Iterator
 
@@ -46,6 +47,23 @@ def test_while_there_is_something_to_do_no_time_passes(loop: VirtualLoop) -> Non
         return loop.time()
 
     assert loop.run_until_complete(work()) == 0.0
+
+
+def test_what_is_ready_on_a_socket_comes_before_what_time_would_bring(loop: VirtualLoop) -> None:
+    here, there = socket.socketpair()
+
+    async def work() -> bytes:
+        here.setblocking(False)
+        there.setblocking(False)
+        loop.call_later(1000.0, lambda: None)
+        reading = asyncio.create_task(loop.sock_recv(here, 10))
+        await asyncio.sleep(0)
+        await loop.sock_sendall(there, b"hello")
+        return await reading
+
+    with here, there:
+        assert loop.run_until_complete(work()) == b"hello"
+    assert loop.time() == 0.0
 
 
 def test_time_outs_are_on_it_too(loop: VirtualLoop) -> None:
