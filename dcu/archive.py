@@ -38,6 +38,8 @@ class Archive:
         self._store = store
         self._watermarks = dict(watermarks)
         self._shapes: dict[str, dict[str, Shape]] = {}
+        # the shape each stream had when it was doubted last; at most one a stream, and hardly ever one
+        self._doubted: dict[tuple[str, str], Shape] = {}
         # meters of one model share one shape object: 1024 meters must not hold 1024 copies
         self._shared: dict[Shape, Shape] = {}
 
@@ -72,11 +74,22 @@ class Archive:
             for stream, shape in shapes.items()
         }
 
-    def stored(self, meter: str, found: Findings) -> None:
-        """Move the watermarks, after the commit that moved them on disk; forget shapes that no longer fit."""
+    def review(self, meter: str, found: Findings) -> None:
+        """Decide over streams none of whose rows fitted: learn the shape anew, and if it stays the same, go on.
+
+        Rows that do not fit the columns the meter names now are of no use to anybody and must not hold up the others.
+        """
+        for stream, span in found.outgrown.items():
+            shape = self._shapes[meter].pop(stream)
+            if self._doubted.get((meter, stream)) is not shape:
+                self._doubted[meter, stream] = shape
+            elif span.more:
+                found.more.append(stream)
+                found.watermarks[meter, stream] = span.end
+
+    def stored(self, found: Findings) -> None:
+        """Move the watermarks, after the commit that moved them on disk."""
         self._watermarks.update(found.watermarks)
-        for stream in found.outgrown:
-            del self._shapes[meter][stream]
 
     def _share(self, shape: Shape) -> Shape:
         return self._shared.setdefault(shape, shape)

@@ -5,10 +5,12 @@ A flow that loses the store is reported and started again; any other error is ou
 """
 
 import asyncio
+import fcntl
 import os
 import signal
 import uuid
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,7 +24,7 @@ from dcu.config import BusConfig, Config
 from dcu.config.apart import apart
 from dcu.deliver import Deliver
 from dcu.dlms.cosem import UNITS
-from dcu.errors import StoreError
+from dcu.errors import DcuError, StoreError
 from dcu.health import Health
 from dcu.local import LocalDoor
 from dcu.messages.envelope import Envelopes
@@ -68,8 +70,19 @@ def serve(config: Config, base: TimeBase = REAL_TIME) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise StoreError(f"{path.parent}: cannot be made: {error.strerror}") from error
-    with asyncio.Runner(loop_factory=base.loop_factory) as runner:
+    with _alone(path.with_suffix(".lock")), asyncio.Runner(loop_factory=base.loop_factory) as runner:
         runner.run(_run(config, profiles, base.clock, path))
+
+
+@contextmanager
+def _alone(lock: Path) -> Iterator[None]:
+    """Hold `lock`, which a process that ends in whatever way lets go. Raises DcuError when another daemon holds it."""
+    with lock.open("ab") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise DcuError(f"{lock.parent} is in use by another dcu run") from error
+        yield
 
 
 async def _run(config: Config, profiles: Mapping[str, CompanionProfile], clock: Clock, path: Path) -> None:

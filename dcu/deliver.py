@@ -148,7 +148,10 @@ class Deliver:
 
     async def _report(self, link: Link) -> None:
         while True:
-            payload = self.envelopes.health(self.clock.now(), self.health())
+            figures = self.health()
+            payload = self.envelopes.health(self.clock.now(), figures)
+            if len(payload) > link.max_payload:  # many lines, a small broker: the rest is worth more than nothing
+                payload = self.envelopes.health(self.clock.now(), {**figures, "buses": f"{len(payload)} octets"})
             await link.publish(Outgoing(self.uplink.topics.health, payload, qos=0, retain=True))
             await asyncio.sleep(HEALTH_PERIOD)
 

@@ -17,7 +17,7 @@ REQUEST_BOUND = 64 * 1024
 CONNECTIONS = 16
 
 #: A client that says nothing is shown the door after this many seconds.
-REQUEST_TIMEOUT = 10.0
+REQUEST_TIMEOUT = 2.0
 
 
 class LocalDoor:
@@ -57,9 +57,9 @@ class LocalDoor:
         assert task is not None
         self._conversations.add(task)
         try:
+            async with asyncio.timeout(REQUEST_TIMEOUT):
+                request = await reader.readline()
             async with self._places:
-                async with asyncio.timeout(REQUEST_TIMEOUT):
-                    request = await reader.readline()
                 async for line in self._answer(request):
                     writer.write(line + b"\n")
                     await writer.drain()

@@ -22,6 +22,7 @@ import structlog
 from dcu.clock import Clock
 from dcu.errors import CommandRejected
 from dcu.health import Health, Progress
+from dcu.messages.catalogue import CATALOGUE
 from dcu.messages.commands import parse_command
 from dcu.messages.encoding import encode
 from dcu.messages.envelope import answer
@@ -42,8 +43,8 @@ EXPIRY_STEP = 1.0
 class Journal(Protocol):
     """What this flow needs of the store."""
 
-    async def accept(self, command: Command) -> tuple[CommandRecord, bool]:
-        """Commit a new command as accepted; a known id gives its record and False."""
+    async def accept(self, command: Command, rejected: str | None = None) -> tuple[CommandRecord, bool]:
+        """Commit a new command as accepted, or as rejected with the reason; a known id gives its record and False."""
 
     async def change(
         self, command_id: str, state: CommandState, result: Any = None, error: str | None = None
@@ -97,7 +98,16 @@ class Obey:
         """Start again what the journal holds unfinished and nobody works on: after a restart, that is all of it."""
         for record in await self._journal.unfinished():
             if record.command.id not in self._underway:
-                await self._start(record.command)
+                await self._take_up(record.command)
+
+    async def _take_up(self, command: Command) -> None:
+        """Start `command` again, unless the configuration has changed under it."""
+        gone = [meter for meter in command.meters if not self._knows(meter)]
+        if gone or command.name not in CATALOGUE:
+            reason = f"no such meter any more: {', '.join(gone)}" if gone else "no such command any more"
+            await self._journal.change(command.id, CommandState.FAILED, error=reason)
+        else:
+            await self._start(command)
 
     async def step(self) -> None:
         """End the commands whose time is over."""
@@ -119,16 +129,23 @@ class Obey:
             if rejection.id is None and self._garbage > GARBAGE_BOUND:
                 return CommandRecord(blank, CommandState.REJECTED, error=str(rejection))
             return await self._reject(blank, str(rejection))
-        unknown = [meter for meter in command.meters if not self._knows(meter)]
-        if unknown:
-            return await self._reject(command, f"no such meter: {', '.join(unknown[:10])}")
-        if len(self._underway) >= UNDERWAY_BOUND:
-            return await self._reject(command, f"{UNDERWAY_BOUND} commands are under way already")
+        if refusal := self._refusal(command):
+            return await self._reject(command, refusal)
+        if door == "local" and not command.meters:
+            # what the box says of itself must be there when the disk is full, and must not fill it by being asked
+            result = await self._own(command.name)
+            return CommandRecord(command, CommandState.DONE, result=result, changed=self._clock.now())
         record, new = await self._journal.accept(command)
         # an open command that nobody works on was cut off before it was started
         if new or not (record.state.final or command.id in self._underway):
             return await self._start(record.command)
         return record
+
+    def _refusal(self, command: Command) -> str | None:
+        unknown = [meter for meter in command.meters if not self._knows(meter)]
+        if unknown:
+            return f"no such meter: {', '.join(unknown[:10])}"
+        return f"{UNDERWAY_BOUND} commands are under way already" if len(self._underway) >= UNDERWAY_BOUND else None
 
     async def ask(self, payload: bytes) -> AsyncIterator[CommandRecord]:
         """Take a command at the local door: yield the journal line now, and again when the command is over."""
@@ -177,9 +194,12 @@ class Obey:
             await self._send_out(Visit(meter, command=command, priority=Priority.COMMAND))
         if command.meters:
             return record
-        underway.answers["dcu"] = await self._status() if command.name == "dcu.status" else {"now": self._clock.now()}
+        underway.answers["dcu"] = await self._own(command.name)
         await self._end(underway, CommandState.DONE, None)
         return await underway.over
+
+    async def _own(self, name: str) -> dict[str, Any]:
+        return dict(await self._status()) if name == "dcu.status" else {"now": self._clock.now()}
 
     async def _send_out(self, visit: Visit) -> None:
         try:
@@ -200,14 +220,12 @@ class Obey:
         self._underway.pop(command.id, None)
         underway.over.set_result(record)
         self._health.command_latency.append(self._clock.now() - command.received)
-        # what the box answers itself changes nothing; a script that asks each second must not fill the journal
-        tell = log.info if command.meters else log.debug
-        tell("command over", id=command.id, name=command.name, state=state.value, error=error)
+        log.info("command over", id=command.id, name=command.name, state=state.value, error=error)
 
     async def _reject(self, command: Command, reason: str) -> CommandRecord:
         log.warning("command rejected", id=command.id, name=command.name, reason=reason)
-        record, new = await self._journal.accept(command)
-        return await self._journal.change(command.id, CommandState.REJECTED, error=reason) if new else record
+        record, _ = await self._journal.accept(command, rejected=reason)
+        return record
 
 
 def _blank(rejection: CommandRejected, payload: bytes, door: str, now: float) -> Command:

@@ -10,6 +10,7 @@ cannot be kept must not be collected as if they were.
 import asyncio
 import math
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -18,7 +19,7 @@ import structlog
 from dcu.archive import Archive
 from dcu.bus import Port
 from dcu.clock import Clock
-from dcu.errors import BusError, DcuError, MeterTimeoutError, StoreError
+from dcu.errors import BusError, CommandRejected, DcuError, MeterTimeoutError, StoreError
 from dcu.health import BusHealth, Progress
 from dcu.model import Capture, Outcome, Visit
 from dcu.ondemand import NotGivenError, on_demand
@@ -33,6 +34,9 @@ QUIET = 0.25
 
 #: A lost port (adapter unplugged, gateway down) is tried again this often.
 REOPEN_DELAY = 5.0
+
+#: Characters of an error that are told on: a meter may put much of its own into one.
+ERROR_BOUND = 200
 
 #: A command is tried again at once: somebody waits for it, and noise on the line is not an answer.
 COMMAND_TRIES = 2
@@ -95,8 +99,7 @@ class Poll:
             await self._sleep(self.plan.next_wake(now) if scheduled else None)
             return
         if visit.command is not None and (visit.command.expires or math.inf) <= self.clock.now():
-            self.plan.finished(visit, Outcome.LINE, now)  # nothing was learned about the meter
-            await self.answer(visit, None, "expired before its meter's turn came")
+            self.plan.finished(visit, Outcome.LINE, now)  # nothing was learned about the meter; the journal ends it
             return
         # what stands when the store or a cancellation cuts the visit off: due again, nobody's fault
         outcome = Outcome.LINE
@@ -104,7 +107,8 @@ class Poll:
             outcome = await self._attempt(visit)
         except StoreError:
             if visit.command is not None:  # its journal could not be told: made again when the flow starts again
-                self.plan.urgent(visit)
+                with suppress(CommandRejected):  # more wait than fit: then it is taken up after a restart, or expires
+                    self.plan.urgent(visit)
             raise
         finally:
             self.plan.finished(visit, outcome, self.clock.monotonic())
@@ -132,7 +136,7 @@ class Poll:
             except StoreError:
                 raise
             except DcuError as error:
-                outcome, reason = self._judge(visit, error), str(error)
+                outcome, reason = self._judge(visit, error), str(error)[:ERROR_BOUND]
             except Exception as error:  # our own bug over one meter must not cost the others
                 log.exception("bug in a visit", bus=self.name, meter=visit.meter)
                 outcome, reason = self._judge(visit, DcuError(f"our own mistake: {error!r}")), repr(error)
@@ -141,9 +145,10 @@ class Poll:
         return outcome
 
     def _judge(self, visit: Visit, error: DcuError) -> Outcome:
-        log.info("visit failed", bus=self.name, meter=visit.meter, reason=str(error), who=error.who)
+        reason = str(error)[:ERROR_BOUND]
+        log.info("visit failed", bus=self.name, meter=visit.meter, reason=reason, who=error.who)
         self._dirty = True
-        self.health.error = str(error)
+        self.health.error = reason
         if isinstance(error, BusError):
             self._open = False
             return Outcome.LINE
@@ -189,8 +194,9 @@ class Poll:
         return Outcome.PARTLY if found.refused or found.bad_rows else Outcome.OK
 
     async def _keep(self, meter: str, found: Findings) -> None:
+        self.archive.review(meter, found)
         await self.store.record(found.captures, found.watermarks)
-        self.archive.stored(meter, found)
+        self.archive.stored(found)
         self.health.captures += len(found.captures)
         self.health.bad_rows += found.bad_rows
         self.health.last_success = self.clock.now()

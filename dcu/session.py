@@ -5,6 +5,7 @@ any time-out, line error or refusal → the conversation is over; the owner of t
 """
 
 import asyncio
+import hashlib
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -13,6 +14,7 @@ from dcu.bus import Port
 from dcu.config import BusConfig
 from dcu.dlms import association as dlms
 from dcu.dlms.acse import Conformance
+from dcu.dlms.association import MAX_PDU
 from dcu.dlms.hdlc import ServerAddress
 from dcu.dlms.hdlc_link import HdlcLink
 from dcu.dlms.link import NEED_DATA, Link, Transmit
@@ -29,6 +31,10 @@ EXCHANGE_BOUND = 600.0
 
 #: Attributes asked in one GET-WITH-LIST; every meter's request buffer must hold the descriptors.
 LIST_BOUND = 20
+
+#: What a GET-WITH-LIST needs on the line: its head and ciphering, an item, the item's range of rows. A meter says how
+#: many octets of one request it takes.
+REQUEST_OCTETS, ITEM_OCTETS, SELECTION_OCTETS = 40, 11, 52
 
 #: Good manners at the end of a visit are worth this many seconds, no more: the readings are already in hand.
 CLOSE_TIMEOUT = 1.0
@@ -57,7 +63,8 @@ class Session:
         self._line = line
         self._association = association
         self._alive = alive
-        self._conformance = Conformance(0)
+        #: Octets of items that one GET-WITH-LIST to this meter may hold; 0: it knows no lists.
+        self._list_room = 0
         self._departed = 0.0
         #: Monotonic time when the first request of the latest `get` had left: the instant its first value describes.
         self.asked_at = 0.0
@@ -65,19 +72,34 @@ class Session:
     async def open(self) -> None:
         """Associate; raises MeterTimeoutError, MeterError, SecurityError or BusError."""
         event = await self._exchange(self._association.connect(), dlms.Associated)
-        self._conformance = event.conformance
+        if Conformance.MULTIPLE_REFERENCES in event.conformance:
+            self._list_room = (event.max_pdu or MAX_PDU) - REQUEST_OCTETS
 
     async def get(self, items: Sequence[Get]) -> list[Any]:
         """Return one value (or AccessError) per item, in as few requests as the meter allows."""
-        # what the meter cannot do in one request it is asked one by one
-        size = LIST_BOUND if Conformance.MULTIPLE_REFERENCES in self._conformance else 1
         results: list[Any] = []
-        for start in range(0, len(items), size):
-            some = items[start : start + size]
+        for some in self._lists(items):
+            asked_first = not results
             results += await self._request(some[0] if len(some) == 1 else GetList(tuple(some)))
-            if not start:
+            if asked_first:
                 self.asked_at = self._departed
         return results
+
+    def _lists(self, items: Sequence[Get]) -> Iterator[list[Get]]:
+        """Cut `items` into what one request may hold; a meter without lists is asked one by one."""
+        some: list[Get] = []
+        room = 0
+        for item in items:
+            size = ITEM_OCTETS + (SELECTION_OCTETS if item.selection else 0)
+            if some and (room < size or len(some) == LIST_BOUND):
+                yield some
+                some = []
+            if not some:
+                room = self._list_room
+            some.append(item)
+            room -= size
+        if some:
+            yield some
 
     async def close(self) -> None:
         """Release the association and disconnect, as far as the meter still listens."""
@@ -163,25 +185,33 @@ class SessionMaker:
 
     async def make(self, port: Port, meter: Meter, alive: Callable[[], None] = _unwatched) -> Session:
         """Return a Session for `meter`, not yet opened; raises StoreError when no counters can be reserved."""
-        access = self._access[meter.access]
+        access, keys = self._access[meter.access], self._keys.get(meter.id, NO_KEYS)
         if access.ciphered or access.authentication is Authentication.HLS_GMAC:
-            await self._refill(meter.id)
+            await self._refill(counter_name(keys, self._title))
         association = dlms.Association(
             make_link(self._bus, meter, access),
             access,
-            self._keys.get(meter.id, NO_KEYS),
+            keys,
             client_title=self._title,
-            take_counter=partial(self._take, meter.id),
+            take_counter=partial(self._take, counter_name(keys, self._title)),
         )
         return Session(port, self._bus, association, alive)
 
-    async def _refill(self, meter: str) -> None:
-        if self._counters_left.get(meter, 0) < COUNTER_RESERVE:
-            self._counters[meter] = iter(await self._reserve(meter, COUNTER_BLOCK))
-            self._counters_left[meter] = COUNTER_BLOCK
+    async def _refill(self, name: str) -> None:
+        if self._counters_left.get(name, 0) < COUNTER_RESERVE:
+            self._counters[name] = iter(await self._reserve(name, COUNTER_BLOCK))
+            self._counters_left[name] = COUNTER_BLOCK
 
-    def _take(self, meter: str) -> int:
-        if not self._counters_left.get(meter):
+    def _take(self, name: str) -> int:
+        if not self._counters_left.get(name):
             raise MeterError("the visit used up its reserved invocation counters")
-        self._counters_left[meter] -= 1
-        return next(self._counters[meter])
+        self._counters_left[name] -= 1
+        return next(self._counters[name])
+
+
+def counter_name(keys: Keys, title: bytes) -> str:
+    """Return the name of the counters that `keys` are used with: meters may share a key, and then share its counters.
+
+    A counter that two meters had under one key and one title would give the key's ciphering away.
+    """
+    return hashlib.sha256(keys.encryption_key + title).hexdigest()[:32]

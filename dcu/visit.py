@@ -26,6 +26,13 @@ BUFFER, CAPTURE_OBJECTS, CAPTURE_PERIOD = 2, 3, 4
 #: Where scaler_unit lives in the classes that have one (Blue Book: Register, Extended register, Demand register).
 SCALER_UNIT = {3: 3, 4: 3, 5: 4}
 
+#: Clock status "not specified" (IEC 62056-6-2, 4.1.6.1).
+NO_STATUS = 0xFF
+
+#: Access results that will not change by themselves: read-write denied, object undefined, class inconsistent,
+#: unavailable (IEC 62056-5-3, Data-Access-Result).
+LASTING = {3, 4, 9, 11}
+
 #: Rows asked of one profile in one visit: a day of quarter hours. What is older follows in further visits.
 SLICE_ROWS = 96
 
@@ -70,7 +77,7 @@ class Findings:
     watermarks: dict[tuple[str, str], int] = field(default_factory=dict)
     refused: dict[str, str] = field(default_factory=dict)
     more: list[str] = field(default_factory=list)
-    outgrown: list[str] = field(default_factory=list)
+    outgrown: dict[str, Range] = field(default_factory=dict)
     offset: float | None = None
     bad_rows: int = 0
 
@@ -95,7 +102,7 @@ async def learn(session: Session, profile: CompanionProfile, streams: Sequence[s
     scalers = await _scalers(session, [column for shape in found.values() for column in shape.columns])
     if INSTANT in found:  # a register the meter lacks falls out; a profile's column keeps its place in the rows
         registers = found[INSTANT].columns
-        had = tuple(c for c in registers if not isinstance(scalers.get((c.class_id, c.name)), AccessError))
+        had = tuple(c for c in registers if scalers.get((c.class_id, c.name), c) is not None)
         found[INSTANT] = Shape(had, 0)
     return {stream: Shape(_scaled(shape.columns, scalers), shape.period) for stream, shape in found.items()}
 
@@ -114,7 +121,7 @@ async def _profile_shapes(session: Session, names: Mapping[str, bytes]) -> dict[
 
 
 def _profile_shape(objects: Any, period: Any) -> Shape:
-    if isinstance(objects, AccessError) or isinstance(period, AccessError):
+    if _denied(objects) or _denied(period):
         return Shape((), 0)
     if type(period) is not int or period < 0:
         raise MeterError(f"not a capture period: {str(period)[:60]}")
@@ -125,7 +132,16 @@ async def _scalers(session: Session, columns: Sequence[Column]) -> dict[tuple[in
     """Return what the meter says of scaler and unit, by class and logical name."""
     objects = list(dict.fromkeys((c.class_id, c.name) for c in columns if c.class_id in SCALER_UNIT))
     answers = await session.get([Get(Attribute(kind, name, SCALER_UNIT[kind])) for kind, name in objects])
-    return dict(zip(objects, answers, strict=True))
+    return {key: None if _denied(answer) else answer for key, answer in zip(objects, answers, strict=True)}
+
+
+def _denied(answer: Any) -> bool:
+    """Whether `answer` is a lasting no; a passing one raises MeterError: what is learned is kept for long."""
+    if not isinstance(answer, AccessError):
+        return False
+    if answer.code not in LASTING:
+        raise MeterError(f"the shape of a stream cannot be learned now: {answer}")
+    return True
 
 
 def _scaled(columns: Sequence[Column], scalers: Mapping[tuple[int, bytes], Any]) -> tuple[Column, ...]:
@@ -133,8 +149,7 @@ def _scaled(columns: Sequence[Column], scalers: Mapping[tuple[int, bytes], Any])
     scaled = []
     for column in columns:
         answer = scalers.get((column.class_id, column.name))
-        unknown = answer is None or isinstance(answer, AccessError)
-        scaler, unit = (0, 255) if unknown else cosem.decode_scaler_unit(answer)
+        scaler, unit = (0, 255) if answer is None else cosem.decode_scaler_unit(answer)
         scaled.append(replace(column, scaler=scaler, unit=unit))
     return tuple(scaled)
 
@@ -197,7 +212,7 @@ class Reading:
         found.bad_rows += bad
         if bad and not rows:
             found.refused[stream] = f"none of {bad} rows fits the columns the meter once named"
-            found.outgrown.append(stream)
+            found.outgrown[stream] = span
             return
         # a meter that ignores the range must not push the watermark past what was asked
         fresh = [row for row in rows if span.start <= row[0] <= span.end]
@@ -245,10 +260,12 @@ def _moment(seconds: int) -> Typed:
 
 def _meter_clock(answer: Any) -> tuple[int | None, int]:
     """Return (UTC seconds or None, clock status). Raises MeterError when the clock attribute is no date-time."""
+    if isinstance(answer, AccessError):  # the registers are worth having without it
+        return None, NO_STATUS
     if isinstance(answer, bytes):
         answer = DateTime.from_bytes(answer)
     if not isinstance(answer, DateTime):
-        raise MeterError(f"the clock is no date-time: {answer}")
+        raise MeterError(f"the clock is no date-time: {str(answer)[:60]}")
     return answer.utc(), answer.status
 
 

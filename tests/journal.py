@@ -15,12 +15,13 @@ class MemoryJournal:
         self.changes: list[tuple[str, CommandState]] = []
         self.failure: Exception | None = None
 
-    async def accept(self, command: Command) -> tuple[CommandRecord, bool]:
+    async def accept(self, command: Command, rejected: str | None = None) -> tuple[CommandRecord, bool]:
         known = self.records.get(command.id)
         if known is not None:
             return known, False
-        self.records[command.id] = CommandRecord(command, CommandState.ACCEPTED)
-        self.changes.append((command.id, CommandState.ACCEPTED))
+        state = CommandState.ACCEPTED if rejected is None else CommandState.REJECTED
+        self.records[command.id] = CommandRecord(command, state, error=rejected)
+        self.changes.append((command.id, state))
         return self.records[command.id], True
 
     async def change(

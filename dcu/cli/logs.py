@@ -34,6 +34,7 @@ def set_up_logs(level: str) -> None:
     if sys.stderr.isatty():
         processors += [structlog.processors.TimeStamper("%H:%M:%S"), structlog.dev.ConsoleRenderer()]
     else:
+        processors.append(structlog.processors.format_exc_info)
         processors.append(structlog.processors.LogfmtRenderer(key_order=["level", "event"], bool_as_flag=False))
     structlog.configure(
         processors=processors,

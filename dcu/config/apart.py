@@ -36,7 +36,7 @@ def apart(work: Callable[[], T]) -> T:
         raise DcuError(f"in the child process: {bug}")
     if problems:
         raise ConfigError(*problems)
-    return result  # type: ignore[no-any-return] - pickle cannot tell what `work` returned
+    return result  # type: ignore[no-any-return]  # pickle cannot tell
 
 
 def _answer(writer: int, work: Callable[[], object]) -> NoReturn:

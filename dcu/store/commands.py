@@ -43,13 +43,13 @@ _Entry = tuple[int, str, str, str, float]
 class Commands(Database):
     """The journal. A command that came through MQTT puts each change of its state into the stream `RESULT`."""
 
-    async def accept(self, command: Command) -> tuple[CommandRecord, bool]:
-        """Enter `command`, or find it: return its record, and whether it is new.
+    async def accept(self, command: Command, rejected: str | None = None) -> tuple[CommandRecord, bool]:
+        """Enter `command` as accepted (or, with its reason, rejected), or find it: its record, and whether it is new.
 
         A repeat gets the recorded state, whatever else it says; one that came through MQTT is published again.
         """
         result: tuple[CommandRecord, bool] = await self._write(
-            partial(self._accept, command=command), deliverable=command.door == MQTT
+            partial(self._accept, command=command, rejected=rejected), deliverable=command.door == MQTT
         )
         return result
 
@@ -74,11 +74,14 @@ class Commands(Database):
         """Return the changes of state at these positions of the stream `RESULT`."""
         return [_record(*row) for row in await self._read(_RUN, (place_of(stream, first), place_of(stream, last)))]
 
-    async def _accept(self, database: Connection, *, command: Command) -> tuple[CommandRecord, bool]:
+    async def _accept(
+        self, database: Connection, *, command: Command, rejected: str | None
+    ) -> tuple[CommandRecord, bool]:
         entry = await _find(database, command.id)
         new = entry is None
         if entry is None:
-            fields = (to_json(asdict(command)), CommandState.ACCEPTED, _answer(None, None), self._clock.now())
+            state = CommandState.ACCEPTED if rejected is None else CommandState.REJECTED
+            fields = (to_json(asdict(command)), state, _answer(None, rejected), self._clock.now())
             row = await database.execute_insert(_INSERT, (command.id, *fields))
             assert row is not None
             entry = (int(row[0]), *fields)

@@ -8,7 +8,7 @@ from functools import partial
 
 from aiosqlite import Connection
 
-from dcu.errors import StoreError
+from dcu.errors import DcuError, StoreError
 from dcu.store.database import Database
 
 #: An invocation counter is four octets.
@@ -28,13 +28,17 @@ class Counters(Database):
         Those of a new key begin at Unix seconds, so that a re-installation that lost the store does not repeat them.
         Raises StoreError when the key has no such range left: it has to be replaced in the meter.
         """
-        reserved: range = await self._write(partial(self._reserve, key=key, count=count))
+        reserved: range | None = await self._write(partial(self._reserve, key=key, count=count))
+        if reserved is None:
+            raise DcuError("the clock was never set: it cannot say where the counters of a new key may begin")
         if not reserved:
             raise StoreError(f"key {key!r} has no {count} invocation counters left; replace it in the meter")
         return reserved
 
-    async def _reserve(self, database: Connection, *, key: str, count: int) -> range:
+    async def _reserve(self, database: Connection, *, key: str, count: int) -> range | None:
         found = list(await database.execute_fetchall(_NEXT, (key,)))
+        if not found and not self._clock.trusted():
+            return None
         first = found[0][0] if found else int(self._clock.now())
         if first + count > COUNTER_BOUND:
             return range(0)

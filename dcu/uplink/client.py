@@ -20,7 +20,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 from dcu.uplink.dial import DIAL_TIMEOUT, dial
 
 #: Largest packet accepted from the broker; the longest command envelope fits twice.
-MAX_PACKET_IN = 65_536
+MAX_PACKET_IN = 262_144
 
 #: Received messages waiting for their turn. A message beyond is not acknowledged, so a broker keeps it.
 MAX_QUEUED_IN = 100

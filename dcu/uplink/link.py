@@ -216,7 +216,7 @@ def _connect_properties() -> Properties:
 
 def _code(reason: object) -> int:
     """Number of a reason: paho gives integers for 3.1.1 and objects with a value for 5."""
-    return int(getattr(reason, "value", reason))  # type: ignore[call-overload,no-any-return] - untyped
+    return int(getattr(reason, "value", reason))  # type: ignore[call-overload,no-any-return]  # untyped
 
 
 @contextmanager

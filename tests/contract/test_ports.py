@@ -121,3 +121,25 @@ async def test_a_closed_port_says_so(line: Line) -> None:
 async def test_a_port_that_is_not_there_names_itself(name: str) -> None:
     with pytest.raises(BusError, match=name.removeprefix("tcp://").split(":")[0]):
         await make_port(BusConfig("bus", name)).open()
+
+
+async def test_a_tcp_line_with_a_question_still_open_is_drained_by_connecting_anew() -> None:
+    connections: list[asyncio.StreamWriter] = []
+    server = await asyncio.start_server(lambda _, writer: connections.append(writer), "127.0.0.1", 0)
+    port = make_port(BusConfig("bus", f"tcp://127.0.0.1:{server.sockets[0].getsockname()[1]}"))
+    try:
+        await port.open()
+        await port.drain(0.01)
+        await port.write(b"question")
+        await port.drain(10.0)
+        await port.write(b"another")
+        assert len(connections) == 2
+        connections[0].write(b"late")
+        connections[1].write(b"answer")
+        assert await port.read() == b"answer"
+    finally:
+        await port.close()
+        for writer in connections:
+            writer.close()
+        server.close()
+        await server.wait_closed()

@@ -135,7 +135,7 @@ def test_ranges_begin_at_the_watermark_or_the_backfill() -> None:
             "load0": Range(now - 4999, now, more=False),
             "billing": Range(now - 86_400, now, more=False),
         }
-        archive.stored("M0001", Findings(watermarks={("M0001", "load0"): now - 100}))
+        archive.stored(Findings(watermarks={("M0001", "load0"): now - 100}))
         assert archive.ranges("M0001", shapes, now)["load0"] == Range(now - 99, now, more=False)
         await session.close()
 
@@ -151,11 +151,20 @@ def test_a_shape_that_was_outgrown_is_learned_anew_and_kept() -> None:
         box.store.shapes["M0001"]["load0"] = {"period": 60, "columns": []}
         archive = box.archive()
         assert await archive.shapes(session, "M0001", ["load0"]) == {}
-        archive.stored("M0001", Findings(outgrown=["load0"]))
+        past = Range(1, 900, more=True)
+        doubted = Findings(outgrown={"load0": past})
+        archive.review("M0001", doubted)
+        assert doubted.watermarks == {}
         before = box.requests
         assert await archive.shapes(session, "M0001", ["load0", "daily"]) == true
         assert box.requests > before
         assert box.store.shapes["M0001"]["load0"]["period"] == 900
+        # doubted again with the shape it had then: not the shape's fault
+        archive.review("M0001", Findings(outgrown={"load0": past}))
+        assert await archive.shapes(session, "M0001", ["load0", "daily"]) == true
+        hopeless = Findings(outgrown={"load0": past})
+        archive.review("M0001", hopeless)
+        assert (hopeless.watermarks, hopeless.more) == ({("M0001", "load0"): 900}, ["load0"])
         await session.close()
 
     virtually(work)

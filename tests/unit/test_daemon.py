@@ -274,6 +274,14 @@ def test_a_store_that_can_never_write_again_ends_everything(tmp_path: Path, monk
     virtually(work)
 
 
+def test_a_data_directory_has_one_daemon(tmp_path: Path) -> None:
+    lock = tmp_path / "store.lock"
+    with daemon._alone(lock), pytest.raises(DcuError, match="in use"), daemon._alone(lock):
+        pass
+    with daemon._alone(lock):  # free again
+        pass
+
+
 def test_an_end_that_does_not_come_is_cut_short(monkeypatch: pytest.MonkeyPatch) -> None:
     ended: list[int] = []
     monkeypatch.setattr("os._exit", ended.append)

@@ -154,6 +154,26 @@ async def test_after_a_restart_what_was_running_is_taken_up_or_expires(bench: Be
     assert bench.journal.records["c2"].state is CommandState.EXPIRED
 
 
+async def test_after_a_restart_a_command_for_a_meter_that_was_removed_fails_with_its_reason(bench: Bench) -> None:
+    await bench.receive(**READ)
+    after = Obey(bench.journal, bench.visits.append, {"M2"}.__contains__, bench.status, bench.clock, Health())
+    await after.resume()
+    record = bench.journal.records["c1"]
+    assert (record.state, record.error) == (CommandState.FAILED, "no such meter any more: M1")
+
+
+async def test_a_rejection_is_one_commit_that_a_restart_need_not_take_up(bench: Bench) -> None:
+    await bench.receive(id="c2", name="meter.read", targets={"meters": ["M9"]})
+    assert bench.journal.changes == [("c2", CommandState.REJECTED)]
+
+
+async def test_at_the_local_door_the_box_describes_itself_without_the_journal(bench: Bench) -> None:
+    bench.journal.failure = RuntimeError("the disk is full")
+    answers = [record async for record in bench.obey.ask(b'{"id": "s1", "name": "dcu.status"}')]
+    assert [(record.state, record.result) for record in answers] == [(CommandState.DONE, {"dcu": "D1"})]
+    assert bench.journal.records == {}
+
+
 async def test_the_local_door_tells_the_end_of_a_command(bench: Bench) -> None:
     answers = bench.obey.ask(json.dumps(READ).encode())
     assert (await anext(answers)).state is CommandState.RUNNING

@@ -165,7 +165,7 @@ def test_a_command_the_meter_cannot_fulfil_is_answered_with_the_reason() -> None
     virtually(work)
 
 
-def test_a_command_that_waited_too_long_is_answered_and_the_line_is_left_to_others() -> None:
+def test_a_command_that_waited_too_long_leaves_the_line_to_others() -> None:
     async def work(clock: VirtualClock) -> None:
         box = Box(clock)
         poll = box.poll(LOAD)
@@ -174,7 +174,7 @@ def test_a_command_that_waited_too_long_is_answered_and_the_line_is_left_to_othe
         late = replace(visit, command=replace(visit.command, expires=clock.now()))
         poll.submit(late)
         await poll.step()
-        assert [(found, error) for _, found, error in box.answers] == [(None, "expired before its meter's turn came")]
+        assert box.answers == []  # the journal ends it by itself
         assert (poll.health.visits, poll.port.octets_sent) == (0, 0)
 
     virtually(work)

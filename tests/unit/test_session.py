@@ -20,7 +20,16 @@ from dcu.dlms.wrapper import WrapperLink
 from dcu.errors import BusError, MeterError, MeterTimeoutError, StoreError
 from dcu.health import STEP_BOUND
 from dcu.model import Access, Attribute, Framing, Keys, Meter
-from dcu.session import CLOSE_TIMEOUT, COUNTER_BLOCK, EXCHANGE_BOUND, LIST_BOUND, Session, SessionMaker, make_link
+from dcu.session import (
+    CLOSE_TIMEOUT,
+    COUNTER_BLOCK,
+    EXCHANGE_BOUND,
+    LIST_BOUND,
+    Session,
+    SessionMaker,
+    counter_name,
+    make_link,
+)
 from dcu.store import Store
 from sim import server
 from sim.bus import MemoryBus
@@ -111,6 +120,28 @@ def test_a_meter_without_lists_is_asked_one_by_one(monkeypatch: pytest.MonkeyPat
         await session.close()
 
     virtually(work)
+
+
+def test_a_meter_with_a_small_request_buffer_is_asked_in_shorter_lists(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sim.server.MAX_PDU", 128)
+
+    async def work(clock: VirtualClock) -> None:
+        box = Box(clock)
+        session = await box.session()
+        before = box.requests
+        answers = await session.get([ENERGY] * 20)
+        assert len(answers) == 20
+        assert 2 < box.requests - before < 6
+        await session.close()
+
+    virtually(work)
+
+
+def test_meters_that_share_a_key_share_its_counters() -> None:
+    same, other = Keys(encryption_key=b"k" * 16, password=b"a"), Keys(encryption_key=b"k" * 16, password=b"b")
+    assert counter_name(same, b"DCU00001") == counter_name(other, b"DCU00001")
+    assert counter_name(same, b"DCU00001") != counter_name(same, b"DCU00002")
+    assert counter_name(same, b"DCU00001") != counter_name(Keys(encryption_key=b"l" * 16), b"DCU00001")
 
 
 def test_what_was_asked_first_left_the_line_at_the_instant_it_is_remembered_by() -> None:

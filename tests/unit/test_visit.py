@@ -186,6 +186,12 @@ async def test_a_scaler_that_is_none_is_the_meters_fault() -> None:
         await learn(scripted(_load_with(scaler=[1, 2, 3])), COMPANION, ["load0"])
 
 
+@pytest.mark.parametrize("passing", [{"scaler": AccessError(2)}, {"period": AccessError(2)}])
+async def test_a_passing_refusal_is_never_learned(passing: Any) -> None:
+    with pytest.raises(MeterError, match="temporary"):
+        await learn(scripted(_load_with(**passing)), COMPANION, ["load0"])
+
+
 @pytest.mark.parametrize("number", [0, 1])
 @pytest.mark.parametrize("spread", [0.0, 40.0])
 def test_instantaneous_values_are_of_the_second_the_meter_names(number: int, spread: float) -> None:
@@ -283,10 +289,15 @@ async def test_under_a_meter_clock_that_shows_nothing_dcu_time_labels_the_moment
     assert [capture.at for capture in found.captures[1:]] == [QUARTER - 900, QUARTER]
 
 
-@pytest.mark.parametrize("clock", [AccessError(3), 12, None, b"\x07", "noon"])
+@pytest.mark.parametrize("clock", [12, None, b"\x07", "noon"])
 async def test_what_is_no_clock_ends_the_visit(clock: Any) -> None:
     with pytest.raises(MeterError):
         await take({"load0": Range(NOW - 900, NOW, more=False)}, [], clock=clock)
+
+
+async def test_a_refused_clock_costs_only_itself() -> None:
+    found = await take({"load0": Range(NOW - 900, NOW, more=False)}, [row(NOW - 500)], clock=AccessError(3))
+    assert ([capture.at for capture in found.captures], found.offset) == ([NOW - 500], None)
 
 
 async def test_the_meters_clock_is_compared_with_ours_at_the_moment_of_the_question() -> None:
@@ -320,7 +331,7 @@ async def test_a_bad_row_is_counted_and_costs_only_itself() -> None:
 async def test_rows_of_which_none_fits_move_nothing_and_ask_for_the_shape_anew() -> None:
     wide = [[octets(QUARTER - 90_000), 1, 2], [octets(QUARTER - 89_100), 1, 2]]
     found = await take({"load0": Range(NOW - 100_000, NOW - 8000, more=True)}, wide)
-    assert (found.outgrown, found.bad_rows) == (["load0"], 2)
+    assert (list(found.outgrown), found.bad_rows) == (["load0"], 2)
     assert "2 rows" in found.refused["load0"]
     assert (found.captures, found.watermarks, found.more) == ([], {}, [])
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from dcu.errors import StoreError
+from dcu.errors import DcuError, StoreError
 from dcu.store import Store
 from dcu.store.counters import COUNTER_BOUND
 from tests.captures import SetClock
@@ -33,3 +33,13 @@ async def test_the_last_counter_is_given_and_none_after_it(store: Store, clock: 
     assert (await store.reserve_counters("M1", 4))[-1] == COUNTER_BOUND - 1
     with pytest.raises(StoreError, match="replace it"):
         await store.reserve_counters("M1", 1)
+
+
+async def test_an_unset_clock_begins_no_key_but_goes_on_with_a_known_one(
+    store: Store, clock: SetClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = await store.reserve_counters("known", 3)
+    monkeypatch.setattr(SetClock, "trusted", lambda _: False)
+    assert (await store.reserve_counters("known", 3)).start == first.stop
+    with pytest.raises(DcuError, match="never set"):
+        await store.reserve_counters("new", 3)

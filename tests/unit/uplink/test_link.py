@@ -227,7 +227,7 @@ async def test_a_packet_without_end_is_cut_off() -> None:
         return {CONNECT: ACCEPTED_5 + endless}.get(first, b"")
 
     async with scripted(answer) as broker:
-        with pytest.raises(UplinkError, match=r"more than 65536 octets|right after CONNACK"):
+        with pytest.raises(UplinkError, match=r"more than 262144 octets|right after CONNACK"):
             async with uplink(broker.port).connect(WILL) as link:
                 await anext(link.messages())
         await broker.until(lambda: broker.open == 0)
