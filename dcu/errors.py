@@ -1,5 +1,7 @@
 """Errors by who has to act. A foreign exception is translated once, at the edge (F2), into one of these."""
 
+from enum import StrEnum
+
 
 class DcuError(Exception):
     """Base of every error this project raises on purpose."""
@@ -33,8 +35,31 @@ class MeterTimeoutError(MeterError):
     """No valid answer within the time-out; ends the visit."""
 
 
+class RefusedError(MeterError):
+    """The meter refused the association. Where it counts our invocations, our counter may be why."""
+
+
+class Breach(StrEnum):
+    """Which security check failed; health counts each by itself."""
+
+    LENGTH = "length"
+    PLAIN = "plain"
+    CONTROL = "control"
+    COUNTER = "counter"
+    TITLE = "title"
+    TAG = "tag"
+    SERVICE = "service"
+    MECHANISM = "mechanism"
+    CHALLENGE = "challenge"
+    PROOF = "proof"
+
+
 class SecurityError(MeterError):
-    """A frame failed a security check (tag, counter, title, plain answer); it is never interpreted."""
+    """What the meter said failed a security check; it is never interpreted."""
+
+    def __init__(self, breach: Breach, reason: str) -> None:
+        super().__init__(reason)
+        self.breach = breach
 
 
 class StoreError(DcuError):

@@ -33,23 +33,49 @@ class Authentication(IntEnum):
     HLS_ECDSA = 7
 
 
+class Ciphering(StrEnum):
+    """Which key protects APDUs, and whether the APDU that carries them names the service inside (IEC 62056-5-3)."""
+
+    GLO = "glo"
+    DED = "ded"
+    GENERAL_GLO = "general-glo"
+    GENERAL_DED = "general-ded"
+
+
+#: Where a meter shows the invocation counter it heard last, unless it has one for each client.
+INVOCATION_COUNTER = b"\x00\x00\x2b\x01\x00\xff"
+
+
 @dataclass(frozen=True, slots=True)
 class Access:
-    """How one client of the meters is used: who we are and how we prove it. Secrets are in `Keys`."""
+    """How one client of the meters is used: who we are and how we prove it. Secrets are in `Keys`.
+
+    `suite` is the DLMS security suite, 0 to 2; `counter` the logical name of the meter's invocation counter for this
+    client, which the public client may read.
+    """
 
     name: str
     client: int = 16
     authentication: Authentication = Authentication.NONE
     ciphered: bool = False
+    suite: int = 0
+    ciphering: Ciphering = Ciphering.GLO
+    counter: bytes = INVOCATION_COUNTER
 
 
 @dataclass(frozen=True, slots=True)
 class Keys:
-    """Secrets of one meter. `password` for LLS; the two 16-byte keys for GMAC and ciphering. Never printed."""
+    """Secrets of one meter, never printed. `password`: of LLS, or the HLS secret of MD5, SHA-1 and SHA-256.
+
+    Encryption and authentication key, for GMAC and ciphering: 16 octets, 32 in suite 2. `signing_key` is our private
+    ECDSA key (the number), `verifying_key` the meter's public one (x and y): 32 and 64 octets, 48 and 96 in suite 2.
+    """
 
     password: bytes = field(default=b"", repr=False)
     encryption_key: bytes = field(default=b"", repr=False)
     authentication_key: bytes = field(default=b"", repr=False)
+    signing_key: bytes = field(default=b"", repr=False)
+    verifying_key: bytes = field(default=b"", repr=False)
 
 
 @dataclass(frozen=True, slots=True)

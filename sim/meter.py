@@ -41,7 +41,7 @@ class Nameplate:
 
     Its clock is `clock_offset` seconds off on the day it was installed and gains `clock_drift` seconds per day.
     `compressed` meters send null-data for what repeats or counts on in a profile. `max_info` octets and `window` frames
-    are what its HDLC layer grants at most.
+    are what its HDLC layer grants at most; `suite` is its security suite, and its keys have that suite's sizes.
     """
 
     seed: int
@@ -55,6 +55,7 @@ class Nameplate:
     clock_drift: float = 0.0
     max_info: int = 2030
     window: int = 1
+    suite: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,27 +3,11 @@
 It uses the words of `dcu.dlms` in the other direction. Frames and packets around the APDUs are in `sim.stations`.
 """
 
-from typing import Any, Final
+from typing import Final
 
 from dcu.dlms import axdr
-from dcu.dlms.acse import (
-    AARQ,
-    ACCEPTED,
-    AUTHENTICATION_FAILURE,
-    AUTHENTICATION_REQUIRED,
-    CONTEXT_NOT_SUPPORTED,
-    MECHANISM_NOT_RECOGNISED,
-    REJECTED,
-    RLRE,
-    RLRQ,
-    Aare,
-    Aarq,
-    Conformance,
-    Initiate,
-    encode_release,
-)
+from dcu.dlms.acse import AARQ, AUTHENTICATION_FAILURE, RLRE, RLRQ, Aarq, Conformance, Initiate, encode_release
 from dcu.dlms.apdu import decode_request, encode_response, encode_results
-from dcu.dlms.security import Cipher
 from dcu.dlms.services import (
     AccessError,
     Action,
@@ -40,10 +24,10 @@ from dcu.dlms.services import (
     Set,
     SetResponse,
 )
-from dcu.errors import MeterError, SecurityError
+from dcu.errors import Breach, ConfigError, MeterError, SecurityError
 from dcu.model import Access, Authentication
 from sim import objects
-from sim.household import INSTALLED, noise
+from sim.guard import Guard
 from sim.meter import DEVICE_NAME, SERIAL_NUMBER, SimMeter
 from sim.profiles import CLOCK
 
@@ -51,7 +35,16 @@ from sim.profiles import CLOCK
 PUBLIC: Final = Access("public", 16)
 READER: Final = Access("reader", 2, Authentication.LLS)
 MANAGEMENT: Final = Access("management", 1, Authentication.HLS_GMAC, ciphered=True)
-ACCESS: Final = {access.client: access for access in (PUBLIC, READER, MANAGEMENT)}
+#: One more client for each mechanism there is.
+OTHERS: Final = (
+    Access("md5", 3, Authentication.HLS_MD5),
+    Access("sha1", 4, Authentication.HLS_SHA1),
+    Access("gmac", 5, Authentication.HLS_GMAC),
+    Access("sha256", 6, Authentication.HLS_SHA256),
+    Access("ecdsa", 7, Authentication.HLS_ECDSA, ciphered=True),
+    Access("sealed", 8, Authentication.LLS, ciphered=True),
+)
+ACCESS: Final = {access.client: access for access in (PUBLIC, READER, MANAGEMENT, *OTHERS)}
 
 #: All that the public client may read.
 _PUBLIC_OBJECTS: Final = {CLOCK, DEVICE_NAME, SERIAL_NUMBER, objects.INVOCATION_COUNTER, objects.ASSOCIATION}
@@ -64,22 +57,20 @@ CONFORMANCE: Final = (
     | Conformance.MULTIPLE_REFERENCES
     | Conformance.BLOCK_TRANSFER_GET
     | Conformance.PRIORITY
+    | Conformance.GENERAL_PROTECTION
 )
 
 #: The longest APDU that the meter takes, as small meters have it; what it sends, the client's own limit bounds.
 MAX_PDU: Final = 1024
-#: Octets of an APDU that are not the block's content: block header, and what ciphering adds.
+#: Octets of an APDU that are not the block's content, without what ciphering adds.
 _BLOCK_OVERHEAD: Final = 14
-_CIPHER_OVERHEAD: Final = 22
 
-_CHALLENGE_SIZE: Final = 16
 _REPLY_TO_HLS: Final = 1
-#: A meter that lost its memory starts its invocation counter where its clock puts it, beyond all it used before.
-_COUNTS_PER_SECOND: Final = 4
 
 _NOT_ALLOWED: Final = ExceptionResponse(1, 1)
 _NOT_SUPPORTED: Final = ExceptionResponse(2, 2)
-_DECIPHERING_ERROR: Final = ExceptionResponse(1, 5)
+_DECIPHERING_ERROR: Final = 5
+_COUNTER_ERROR: Final = 6
 _BLOCK_UNAVAILABLE: Final = AccessError(14)
 _BLOCK_NUMBER_INVALID: Final = AccessError(19)
 
@@ -90,6 +81,7 @@ class ServerAssociation:
     def __init__(self, meter: SimMeter, access: Access) -> None:
         self._meter = meter
         self._access = access
+        self._guard = Guard(meter, access)
         self._forget()
 
     def answer(self, apdu: bytes, now: float) -> bytes:
@@ -101,15 +93,13 @@ class ServerAssociation:
             self._forget()
             return encode_release(RLRE)
         # a challenge given and not yet answered: only the proof is heard (`_prove`)
-        if not self._open and not self._server_challenge:
+        if not self._open and not self._guard.proving:
             return encode_response(_NOT_ALLOWED, 0)
         return self._serve(apdu, now)
 
     def _forget(self) -> None:
         self._open = False
-        self._cipher: Cipher | None = None
-        self._server_challenge = b""
-        self._client_challenge = b""
+        self._guard.forget()
         self._limit = 0
         self._conformance = Conformance(0)
         self._rest = b""
@@ -119,87 +109,38 @@ class ServerAssociation:
         self._forget()
         try:
             request = Aarq.from_bytes(apdu)
-            refusal = self._refusal(request)
+            refusal = self._guard.refusal(request)
             if refusal:
-                return self._aare(REJECTED, refusal)
-            initiate = self._initiate(request, now)
-        except MeterError:
+                return self._guard.rejected(refusal)
+            initiate = self._guard.admit(request, now)
+        except (ConfigError, MeterError) as error:
             # malformed, or not under our keys: who cannot be deciphered is not told which it was
             self._forget()
-            return self._aare(REJECTED, AUTHENTICATION_FAILURE)
+            if isinstance(error, SecurityError) and error.breach is Breach.COUNTER:
+                return encode_response(self._refused(error), 0)
+            return self._guard.rejected(AUTHENTICATION_FAILURE)
         self._limit = initiate.max_pdu
         self._conformance = initiate.conformance & CONFORMANCE
-        information = self._protect(Initiate(self._conformance, MAX_PDU).response())
-        if self._access.authentication is not Authentication.HLS_GMAC:
-            self._open = True
-            return self._aare(ACCEPTED, 0, information)
-        self._client_challenge = request.secret
-        self._server_challenge = self._challenge()
-        return self._aare(ACCEPTED, AUTHENTICATION_REQUIRED, information)
+        self._open = not self._guard.proving
+        return self._guard.accepted(Initiate(self._conformance, MAX_PDU))
 
-    def _refusal(self, request: Aarq) -> int:
-        """Return the diagnostic that refuses `request`, or 0."""
-        access, keys = self._access, self._meter.plate.keys
-        if request.ciphered != access.ciphered:
-            return CONTEXT_NOT_SUPPORTED
-        if request.authentication is not access.authentication:
-            return MECHANISM_NOT_RECOGNISED
-        if access.authentication is Authentication.LLS and request.secret != keys.password:
-            return AUTHENTICATION_FAILURE
-        return AUTHENTICATION_FAILURE if access.ciphered and not keys.encryption_key else 0
-
-    def _initiate(self, request: Aarq, now: float) -> Initiate:
-        """Return the client's InitiateRequest; from here on a ciphered association ciphers."""
-        if not self._access.ciphered:
-            return Initiate.from_request(request.information)
-        meter = self._meter
-        meter.spoken = max(meter.spoken, int((now - INSTALLED) * _COUNTS_PER_SECOND))
-        self._cipher = Cipher(meter.plate.keys, meter.title, meter.take_counter)
-        self._cipher.peer = request.title
-        self._cipher.heard = meter.heard
-        return Initiate.from_request(self._unprotect(request.information))
-
-    def _aare(self, result: int, diagnostic: int, information: bytes = b"") -> bytes:
-        access = self._access
-        return Aare(
-            information,
-            result,
-            diagnostic,
-            access.ciphered,
-            access.authentication,
-            self._meter.title if access.ciphered else b"",
-            self._server_challenge,
-        ).to_bytes()
-
-    def _challenge(self) -> bytes:
-        """Return StoC; that it differs each time is enough here, the meter's secrets are nobody's."""
-        plate = self._meter.plate
-        parts = (noise(plate.seed, plate.id, "challenge", self._meter.take_counter(), half) for half in (0, 1))
-        return b"".join(part.to_bytes(_CHALLENGE_SIZE // 2) for part in parts)
-
-    def _unprotect(self, apdu: bytes) -> bytes:
-        if self._cipher is None:
-            return apdu
-        plain = self._cipher.unprotect(apdu)
-        # the meter remembers over associations and clients, or a recorded request could be played again
-        self._meter.heard = self._cipher.heard
-        return plain
-
-    def _protect(self, apdu: bytes) -> bytes:
-        return self._cipher.protect(apdu) if self._cipher else apdu
+    def _refused(self, error: SecurityError) -> ExceptionResponse:
+        if error.breach is Breach.COUNTER:
+            return ExceptionResponse(1, _COUNTER_ERROR, max(self._meter.heard, 0))
+        return ExceptionResponse(1, _DECIPHERING_ERROR)
 
     def _serve(self, apdu: bytes, now: float) -> bytes:
         try:
-            request, invoke = decode_request(self._unprotect(apdu))
-        except SecurityError:
-            return encode_response(_DECIPHERING_ERROR, 0)
+            request, invoke = decode_request(self._guard.unprotect(apdu))
+        except SecurityError as error:
+            return encode_response(self._refused(error), 0)
         except MeterError:
             return encode_response(_NOT_SUPPORTED, 0)
         response = self._respond(request, self._meter.clock_at(now))
         # an exception goes out plain: exception-response has no glo- form (IEC 62056-5-3)
         if isinstance(response, ExceptionResponse):
             return encode_response(response, invoke)
-        return self._protect(self._bounded(response, invoke))
+        return self._guard.protect(self._bounded(response, invoke))
 
     def _respond(self, request: Request, at: int) -> Answer | ExceptionResponse:
         if not self._open:
@@ -235,24 +176,21 @@ class ServerAssociation:
         target = (objects.ASSOCIATION_LN, objects.ASSOCIATION, _REPLY_TO_HLS)
         if not isinstance(request, Action) or (request.class_id, request.name, request.method) != target:
             return _NOT_ALLOWED
-        assert self._cipher is not None
-        proof: Any = request.argument
         try:
-            self._cipher.check_gmac(proof if isinstance(proof, bytes) else b"", self._server_challenge)
+            proof = self._guard.prove(request.argument)
         except SecurityError:
             return ActionResponse(objects.READ_WRITE_DENIED)
         self._open = True
-        return ActionResponse(None, axdr.octets(self._cipher.gmac(self._client_challenge)))
+        return ActionResponse(None, axdr.octets(proof))
 
     def _bounded(self, response: Answer, invoke: int) -> bytes:
         """Return the APDU of `response`, or its first block when it is longer than the client takes."""
         apdu = encode_response(response, invoke)
         if isinstance(response, GetBlock):
             return apdu
-        overhead = _CIPHER_OVERHEAD if self._cipher else 0
         # any new answer ends a block transfer that the client gave up
         self._rest, self._block = b"", 0
-        if not self._limit or len(apdu) + overhead <= self._limit:
+        if not self._limit or len(apdu) + self._guard.overhead <= self._limit:
             return apdu
         if isinstance(response, GetResponse):
             self._rest = axdr.encode(response.result)
@@ -267,7 +205,7 @@ class ServerAssociation:
         if block != self._block:
             self._rest = b""
             return GetBlock(block, last=True, content=_BLOCK_NUMBER_INVALID)
-        size = max(self._limit - _BLOCK_OVERHEAD - (_CIPHER_OVERHEAD if self._cipher else 0), 1)
+        size = max(self._limit - _BLOCK_OVERHEAD - self._guard.overhead, 1)
         content, self._rest = self._rest[:size], self._rest[size:]
         self._block += 1
         return GetBlock(self._block, not self._rest, content)

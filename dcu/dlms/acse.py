@@ -3,7 +3,7 @@
 Both directions are here. What an association demands of an answer is in `association`; ciphering is `security`.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from enum import IntFlag
 from typing import Final
 
@@ -158,14 +158,19 @@ class Aare:
 
 @dataclass(frozen=True, slots=True)
 class Initiate:
-    """What one side can do: content of InitiateRequest and InitiateResponse. `max_pdu` in octets, 0: no limit."""
+    """What one side can do: content of InitiateRequest and InitiateResponse. `max_pdu` in octets, 0: no limit.
+
+    Only a request can bring a dedicated key, and only a ciphered one should.
+    """
 
     conformance: Conformance
     max_pdu: int
+    dedicated_key: bytes = field(default=b"", repr=False)
 
     def request(self) -> bytes:
-        """Return the InitiateRequest: no dedicated key, no quality of service."""
-        return bytes((INITIATE_REQUEST, 0, 0, 0, VERSION)) + self._tail()
+        """Return the InitiateRequest, without quality of service."""
+        key = b"\x01" + encode_length(len(self.dedicated_key)) + self.dedicated_key if self.dedicated_key else b"\x00"
+        return bytes((INITIATE_REQUEST,)) + key + bytes((0, 0, VERSION)) + self._tail()
 
     def response(self) -> bytes:
         return bytes((INITIATE_RESPONSE, 0, VERSION)) + self._tail() + _LOGICAL_NAME_OBJECT
@@ -175,20 +180,20 @@ class Initiate:
 
     @classmethod
     def from_request(cls, data: bytes) -> "Initiate":
-        """MeterError when `data` is not a well-formed InitiateRequest; a dedicated key in it is passed over."""
+        """MeterError when `data` is not a well-formed InitiateRequest."""
         if data[:1] != bytes((INITIATE_REQUEST,)):
             raise MeterError("not an InitiateRequest")
         try:
-            at = 1
+            at, key = 1, b""
             # dedicated-key, response-allowed and proposed-quality-of-service are each preceded by a presence octet
             if data[at]:
                 length, at = read_length(data, at + 1)
-                at += length - 1
+                key, at = data[at : at + length], at + length - 1
             at += 2 + bool(data[at + 1])
             at += 1 + bool(data[at])
         except IndexError:
             raise MeterError("InitiateRequest is truncated") from None
-        return cls._parse(data, at, b"")
+        return replace(cls._parse(data, at, b""), dedicated_key=key)
 
     @classmethod
     def from_response(cls, data: bytes) -> "Initiate":

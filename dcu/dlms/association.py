@@ -11,7 +11,7 @@ from secrets import token_bytes
 from typing import Any, Final
 
 from dcu.dlms import axdr
-from dcu.dlms.acse import AUTHENTICATION_REQUIRED, RLRE, RLRQ, Aare, Aarq, Conformance, Initiate, encode_release
+from dcu.dlms.acse import RLRE, RLRQ, Aare, Conformance, Initiate, encode_release
 from dcu.dlms.apdu import (
     CONFIRMED_SERVICE_ERROR,
     EXCEPTION_RESPONSE,
@@ -19,7 +19,7 @@ from dcu.dlms.apdu import (
     encode_request,
 )
 from dcu.dlms.link import NEED_DATA, ApduReceived, Link, LinkClosed, LinkOpened, NeedData, Transmit
-from dcu.dlms.security import TITLE_SIZE, Cipher
+from dcu.dlms.protection import Protection
 from dcu.dlms.services import (
     AccessError,
     Action,
@@ -30,8 +30,8 @@ from dcu.dlms.services import (
     Request,
 )
 from dcu.dlms.transfer import Transfer
-from dcu.errors import ConfigError, MeterError, SecurityError
-from dcu.model import Access, Authentication, Keys
+from dcu.errors import Breach, MeterError, RefusedError, SecurityError
+from dcu.model import Access, Keys
 
 #: What this client can do with an answer; the meter's own set comes back in Associated.
 CONFORMANCE: Final = (
@@ -45,10 +45,6 @@ CONFORMANCE: Final = (
 )
 #: The longest APDU we take, which is the longest that can be named.
 MAX_PDU: Final = 0xFFFF
-CHALLENGE_SIZE: Final = 16
-#: Sizes the standard allows the meter's challenge (Authentication-value of HLS).
-_CHALLENGE_SIZES: Final = range(8, 65)
-_SUPPORTED: Final = {Authentication.NONE, Authentication.LLS, Authentication.HLS_GMAC}
 _REPLY_TO_HLS: Final = (15, b"\x00\x00\x28\x00\x00\xff", 1)
 _ERRORS: Final = {EXCEPTION_RESPONSE, CONFIRMED_SERVICE_ERROR}
 
@@ -90,8 +86,8 @@ class _State(Enum):
 class Association:
     """One association with one meter over `link`. ConfigError when access and keys do not fit together.
 
-    `client_title` is our system title (8 octets; only GMAC and ciphering need it), `take_counter` gives an invocation
-    counter never used before, `challenge` random octets.
+    `client_title` is our system title (8 octets; some mechanisms and ciphering need it), `take_counter` gives an
+    invocation counter never used before, `heard` is the highest the meter ever used, `challenge` gives random octets.
     """
 
     def __init__(
@@ -102,23 +98,22 @@ class Association:
         *,
         client_title: bytes,
         take_counter: Callable[[], int],
+        heard: int = -1,
         challenge: Callable[[int], bytes] = token_bytes,
     ) -> None:
-        if access.authentication not in _SUPPORTED:
-            raise ConfigError(f"access {access.name}: authentication {access.authentication.name} is not supported")
-        if access.authentication is Authentication.LLS and not keys.password:
-            raise ConfigError(f"access {access.name}: no password for LLS")
         self._link = link
-        self._access = access
-        self._keys = keys
-        self._hls = access.authentication is Authentication.HLS_GMAC
-        self._title = client_title
-        self._cipher = Cipher(keys, client_title, take_counter) if self._hls or access.ciphered else None
-        self._challenge = challenge(CHALLENGE_SIZE) if self._hls else b""
+        self._ciphered = access.ciphered
+        self._protection = Protection(access, keys, client_title, take_counter, challenge, heard)
+        self._proposed = Initiate(CONFORMANCE | self._protection.conformance, MAX_PDU)
         self._state = _State.CLOSED
-        self._agreed = Initiate(CONFORMANCE, MAX_PDU)
+        self._agreed = self._proposed
         self._invoke = 0
         self._transfer: Transfer | None = None
+
+    @property
+    def heard(self) -> int:
+        """The highest invocation counter of the meter that was accepted; an older answer is refused for ever."""
+        return self._protection.heard
 
     def connect(self) -> bytes:
         """Return the first octets to write; Associated follows."""
@@ -163,29 +158,17 @@ class Association:
             return closing
         if was is _State.OPEN:
             # a meter in a ciphered context takes a release only with a protected InitiateRequest in it
-            return self._link.send(encode_release(RLRQ, self._initiate() if self._access.ciphered else b""))
+            information = self._protection.initiate(self._proposed) if self._ciphered else b""
+            return self._link.send(encode_release(RLRQ, information))
         self._state = _State.CLOSED
         return b""
 
-    def _initiate(self) -> bytes:
-        request = Initiate(CONFORMANCE, MAX_PDU).request()
-        return self._cipher.protect(request) if self._cipher and self._access.ciphered else request
-
     def _associate(self) -> bytes:
         self._state = _State.ASSOCIATING
-        aarq = Aarq(
-            information=self._initiate(),
-            ciphered=self._access.ciphered,
-            authentication=self._access.authentication,
-            title=self._title if self._cipher else b"",
-            secret=self._challenge or self._keys.password,
-        )
-        return self._link.send(aarq.to_bytes())
+        return self._link.send(self._protection.aarq(self._proposed).to_bytes())
 
     def _ask(self, request: Request) -> bytes:
-        apdu = encode_request(request, self._invoke)
-        if self._cipher and self._access.ciphered:
-            apdu = self._cipher.protect(apdu)
+        apdu = self._protection.protect(encode_request(request, self._invoke))
         if 0 < self._agreed.max_pdu < len(apdu):
             raise MeterError(f"request of {len(apdu)} octets, the meter takes {self._agreed.max_pdu}")
         return self._link.send(apdu)
@@ -207,56 +190,34 @@ class Association:
 
     def _associated(self, apdu: bytes) -> Event:
         if apdu[:1] and apdu[0] in _ERRORS:
-            raise MeterError(f"association refused: {decode_response(apdu)[0]}")
+            raise RefusedError(f"association refused: {decode_response(apdu)[0]}")
         aare = Aare.from_bytes(apdu)
         if aare.result:
-            raise MeterError(f"association refused: {aare.reason}")
-        self._check_security(aare)
-        information = aare.information
-        if self._cipher:
-            # believed from here on because every tag depends on it: another title fails the first check below
-            self._cipher.peer = aare.title
-            information = self._cipher.unprotect(information) if self._access.ciphered else information
-        self._agreed = Initiate.from_response(information)
-        if not self._hls:
+            raise RefusedError(f"association refused: {aare.reason}")
+        self._agreed = self._protection.accept(aare)
+        if not self._protection.proving:
             return self._opened()
-        assert self._cipher is not None
         self._state = _State.PROVING
         self._invoke = 1  # ours to choose; the requests after it count on
-        proof = axdr.octets(self._cipher.gmac(aare.secret))
-        return Transmit(self._ask(Action(*_REPLY_TO_HLS, proof)))
-
-    def _check_security(self, aare: Aare) -> None:
-        """Refuse an AARE that grants less security than we asked for, or mirrors our own part of it."""
-        if aare.ciphered is not self._access.ciphered:
-            raise SecurityError("the meter changed the application context")
-        if (aare.diagnostic == AUTHENTICATION_REQUIRED) is not self._hls:
-            raise SecurityError("the meter changed the authentication mechanism")
-        if self._cipher and (len(aare.title) != TITLE_SIZE or aare.title == self._title):
-            raise SecurityError(f"system title {aare.title.hex()} cannot be the meter's")
-        if not self._hls:
-            return
-        if aare.authentication is not self._access.authentication:
-            raise SecurityError("the meter changed the authentication mechanism")
-        if len(aare.secret) not in _CHALLENGE_SIZES or aare.secret == self._challenge:
-            raise SecurityError("the meter's challenge is too short or our own")
+        return Transmit(self._ask(Action(*_REPLY_TO_HLS, axdr.octets(self._protection.prove()))))
 
     def _opened(self) -> Associated:
         self._state = _State.OPEN
-        title = self._cipher.peer if self._cipher else b""
-        return Associated(self._agreed.conformance & CONFORMANCE, self._agreed.max_pdu, title)
+        agreed = self._agreed.conformance & self._proposed.conformance
+        return Associated(agreed, self._agreed.max_pdu, self._protection.title)
 
     def _proved(self, answer: Answer) -> Associated:
-        assert self._cipher is not None
-        if not isinstance(answer, ActionResponse) or answer.error or not isinstance(answer.result, bytes):
-            raise SecurityError(f"the meter did not accept our proof: {answer}")
-        self._cipher.check_gmac(answer.result, self._challenge)
+        if isinstance(answer, ActionResponse) and answer.error:
+            raise RefusedError(f"the meter did not accept our proof: {answer.error}")
+        if not isinstance(answer, ActionResponse) or not isinstance(answer.result, bytes):
+            raise SecurityError(Breach.PROOF, f"the meter did not prove itself: {answer}")
+        self._protection.check_proof(answer.result)
         return self._opened()
 
     def _open(self, apdu: bytes) -> Answer:
         """Return the answer in `apdu`, unprotected, once it is known to answer our request."""
-        if self._cipher and self._access.ciphered and not (apdu[:1] and apdu[0] in _ERRORS):
-            apdu = self._cipher.unprotect(apdu)
+        if not (apdu[:1] and apdu[0] in _ERRORS):
+            apdu = self._protection.unprotect(apdu)
         answer, invoke = decode_response(apdu)
         if isinstance(answer, ExceptionResponse | ConfirmedServiceError):
             raise MeterError(f"the meter refused: {answer}")

@@ -1,9 +1,10 @@
-"""Security suite 0: AES-GCM-128 protection of APDUs and the GMAC of HLS (IEC 62056-5-3; NIST SP 800-38D).
+"""AES-GCM around APDUs, under a global or a dedicated key, suites 0 to 2 (IEC 62056-5-3; NIST SP 800-38D).
 
-Where protection is demanded is decided in `association`; keys and invocation counters are kept elsewhere, handed in.
+Where protection is demanded is decided in `protection`; keys and invocation counters are kept elsewhere, handed in.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Final
 
 from cryptography.exceptions import InvalidTag
@@ -14,77 +15,122 @@ from cryptography.hazmat.primitives.ciphers.modes import GCM
 from cryptography.hazmat.primitives.constant_time import bytes_eq
 
 from dcu.dlms.axdr import encode_length, read_length
-from dcu.errors import ConfigError, MeterError, SecurityError
-from dcu.model import Keys
+from dcu.errors import Breach, ConfigError, MeterError, SecurityError
+from dcu.model import Ciphering, Keys
 
 TITLE_SIZE: Final = 8
-KEY_SIZE: Final = 16
+#: Octets of encryption, authentication and dedicated keys by security suite: AES-128, AES-128, AES-256.
+KEY_SIZES: Final = {0: 16, 1: 16, 2: 32}
 TAG_SIZE: Final = 12
 MAX_COUNTER: Final = 0xFFFF_FFFF
-#: Security control octets of suite 0 under the global unicast key.
+#: Security control octet, under the unicast key and without compression; the suite is in its lowest four bits.
 AUTHENTICATED: Final = 0x10
 AUTHENTICATED_ENCRYPTED: Final = 0x30
 #: Security control and invocation counter, before what is protected.
 _HEADER_SIZE: Final = 5
 
+_SERVICES: Final = (0xC0, 0xC1, 0xC3, 0xC4, 0xC5, 0xC7)
 #: glo-ciphered tag of each plain one: initiate request and response, then get, set, action with their responses.
-GLO: Final = {0x01: 0x21, 0x08: 0x28} | {tag: tag + 8 for tag in (0xC0, 0xC1, 0xC3, 0xC4, 0xC5, 0xC7)}
-_PLAIN: Final = {ciphered: plain for plain, ciphered in GLO.items()}
+GLO: Final = {0x01: 0x21, 0x08: 0x28} | {tag: tag + 8 for tag in _SERVICES}
+#: The same under a dedicated key, which an association has only once it was initiated.
+DED: Final = {tag: tag + 0x10 for tag in _SERVICES}
+GENERAL_GLO: Final = 0xDB
+GENERAL_DED: Final = 0xDC
+_GENERAL: Final = {GENERAL_GLO: Ciphering.GENERAL_GLO, GENERAL_DED: Ciphering.GENERAL_DED}
+_DEDICATED: Final = {Ciphering.DED, Ciphering.GENERAL_DED}
+#: What each ciphered tag that names its service announces inside.
+_PLAIN: Final = {ciphered: (plain, Ciphering.GLO) for plain, ciphered in GLO.items()} | {
+    ciphered: (plain, Ciphering.DED) for plain, ciphered in DED.items()
+}
+
+
+class _Key:
+    """An encryption key, and the last invocation counter that the peer used under it."""
+
+    __slots__ = ("aead", "block", "heard")
+
+    def __init__(self, octets: bytes, heard: int) -> None:
+        self.aead = AESGCM(octets)
+        self.block = AES(octets)
+        self.heard = heard
+
+
+@dataclass(frozen=True, slots=True)
+class _Sealed:
+    """A ciphered APDU taken apart: `plain` is the tag announced inside, None where the form announces none."""
+
+    form: Ciphering
+    plain: int | None
+    title: bytes
+    header: bytes
+    body: bytes
 
 
 class Cipher:
     """One end of a ciphered conversation; client and server differ only in their titles.
 
     `title` is our system title and `peer` the other's, learnt from its AARQ or AARE; `heard` is the last invocation
-    counter accepted from it. `take_counter` gives a counter never given before under this key, 0 to MAX_COUNTER.
-    ConfigError when keys or title have the wrong size.
+    counter accepted from it under the global key. `take_counter` gives a counter never given before under this key, 0
+    to MAX_COUNTER. ConfigError when keys or title have the wrong size.
     """
 
-    def __init__(self, keys: Keys, title: bytes, take_counter: Callable[[], int]) -> None:
-        if not len(keys.encryption_key) == len(keys.authentication_key) == KEY_SIZE:
-            raise ConfigError("security suite 0 needs an encryption and an authentication key of 16 octets")
+    def __init__(
+        self, keys: Keys, title: bytes, take_counter: Callable[[], int], *, suite: int = 0, heard: int = -1
+    ) -> None:
+        size = KEY_SIZES[suite]
+        if not len(keys.encryption_key) == len(keys.authentication_key) == size:
+            raise ConfigError(f"security suite {suite} needs an encryption and an authentication key of {size} octets")
         if len(title) != TITLE_SIZE:
             raise ConfigError("a system title has 8 octets")
         self.peer = b""
-        self.heard = -1
+        self._suite = suite
         self._title = title
         self._take_counter = take_counter
         self._authentication_key = keys.authentication_key
-        self._gcm = AESGCM(keys.encryption_key)
-        self._aes = AES(keys.encryption_key)
+        self._global = _Key(keys.encryption_key, heard)
+        self._dedicated: _Key | None = None
 
-    def protect(self, apdu: bytes) -> bytes:
-        """Return `apdu` authenticated and encrypted inside its glo-ciphered APDU."""
+    @property
+    def heard(self) -> int:
+        return self._global.heard
+
+    def dedicate(self, key: bytes) -> None:
+        """Agree on a dedicated key, new for this association: its counters start anew. SecurityError for its size."""
+        if len(key) != KEY_SIZES[self._suite]:
+            raise SecurityError(Breach.LENGTH, f"a dedicated key of {len(key)} octets")
+        self._dedicated = _Key(key, -1)
+
+    def protect(self, apdu: bytes, form: Ciphering = Ciphering.GLO) -> bytes:
+        """Return `apdu` authenticated and encrypted inside a ciphered APDU of `form`."""
         header = self._header(AUTHENTICATED_ENCRYPTED)
         # nonce: system title and invocation counter; authenticated with it: control octet and authentication key
-        sealed = self._gcm.encrypt(self._title + header[1:], apdu, header[:1] + self._authentication_key)
+        additional = header[:1] + self._authentication_key
+        sealed = self._key(form).aead.encrypt(self._title + header[1:], apdu, additional)
         body = header + sealed[: TAG_SIZE - 16]
-        return bytes((GLO[apdu[0]],)) + encode_length(len(body)) + body
+        content = encode_length(len(body)) + body
+        if form is Ciphering.GLO:
+            return bytes((GLO[apdu[0]],)) + content
+        if form is Ciphering.DED:
+            return bytes((DED[apdu[0]],)) + content
+        tag = GENERAL_DED if form is Ciphering.GENERAL_DED else GENERAL_GLO
+        return bytes((tag, TITLE_SIZE)) + self._title + content
 
-    def unprotect(self, apdu: bytes) -> bytes:
-        """Return the plain APDU inside the glo-ciphered `apdu` of our peer.
+    def unprotect(self, apdu: bytes, form: Ciphering = Ciphering.GLO) -> bytes:
+        """Return the plain APDU inside the ciphered `apdu` of our peer, whether or not its tag names the service.
 
-        SecurityError unless the security control is as ours, the counter grows, the tag agrees with the peer's title,
-        and the service inside is the one named outside. Nothing is remembered of an APDU that fails.
+        SecurityError unless the key is that of `form`, the security control as ours, the counter grows, the title and
+        the tag are the peer's, and the service inside is the one named outside. Nothing is remembered of an APDU that
+        fails.
         """
-        header, body = _open(apdu)
-        counter = int.from_bytes(header[1:])
-        if header[0] != AUTHENTICATED_ENCRYPTED:
-            raise SecurityError(f"security control {header[0]:#04x}, not {AUTHENTICATED_ENCRYPTED:#04x}")
-        if counter <= self.heard:
-            raise SecurityError(f"invocation counter {counter} after {self.heard}")
-        # the one-shot AESGCM only takes tags of 16 octets, suite 0 has 12
-        mode = GCM(self._nonce(header), body[-TAG_SIZE:], min_tag_length=TAG_SIZE)
-        decryptor = BlockCipher(self._aes, mode).decryptor()
-        decryptor.authenticate_additional_data(header[:1] + self._authentication_key)
-        try:
-            plain = decryptor.update(body[:-TAG_SIZE]) + decryptor.finalize()
-        except InvalidTag:
-            raise SecurityError("authentication tag is wrong") from None
-        if plain[:1] != bytes((_PLAIN[apdu[0]],)):
-            raise SecurityError("ciphered service differs from the one announced")
-        self.heard = counter  # only now: a forged counter must not shut out the true ones
-        return plain
+        sealed = _take_apart(apdu)
+        if (sealed.form in _DEDICATED) is not (form in _DEDICATED):
+            raise SecurityError(Breach.CONTROL, f"protected as {sealed.form}, not {form}")
+        return self._open(sealed)
+
+    def unprotect_any(self, apdu: bytes) -> tuple[bytes, Ciphering]:
+        """Return what `unprotect` does whichever key was used, and the form: a server answers as it was asked."""
+        sealed = _take_apart(apdu)
+        return self._open(sealed), sealed.form
 
     def gmac(self, challenge: bytes) -> bytes:
         """Return f(challenge) of HLS-GMAC: security control, invocation counter, tag."""
@@ -94,31 +140,75 @@ class Cipher:
     def check_gmac(self, proof: bytes, challenge: bytes) -> None:
         """Accept the peer's f(challenge); SecurityError otherwise. The challenge, being fresh, stops any replay."""
         header = proof[:_HEADER_SIZE]
-        if len(proof) != _HEADER_SIZE + TAG_SIZE or header[0] != AUTHENTICATED:
-            raise SecurityError("malformed answer to the challenge")
+        if len(proof) != _HEADER_SIZE + TAG_SIZE or header[0] != AUTHENTICATED | self._suite:
+            raise SecurityError(Breach.PROOF, "malformed answer to the challenge")
         if not bytes_eq(proof[_HEADER_SIZE:], self._tag(self._nonce(header), header, challenge)):
-            raise SecurityError("wrong answer to the challenge")
+            raise SecurityError(Breach.PROOF, "wrong answer to the challenge")
+
+    def _open(self, sealed: _Sealed) -> bytes:
+        key, header, body = self._key(sealed.form), sealed.header, sealed.body
+        control, counter = AUTHENTICATED_ENCRYPTED | self._suite, int.from_bytes(header[1:])
+        if header[0] != control:
+            raise SecurityError(Breach.CONTROL, f"security control {header[0]:#04x}, not {control:#04x}")
+        if counter <= key.heard:
+            raise SecurityError(Breach.COUNTER, f"invocation counter {counter} after {key.heard}")
+        # a general APDU may leave the title out where the association has it
+        if sealed.title not in {b"", self.peer}:
+            raise SecurityError(Breach.TITLE, f"system title {sealed.title.hex()}, not {self.peer.hex()}")
+        # the one-shot AESGCM only takes tags of 16 octets, all suites have 12
+        mode = GCM(self._nonce(header), body[-TAG_SIZE:], min_tag_length=TAG_SIZE)
+        decryptor = BlockCipher(key.block, mode).decryptor()
+        decryptor.authenticate_additional_data(header[:1] + self._authentication_key)
+        try:
+            plain = decryptor.update(body[:-TAG_SIZE]) + decryptor.finalize()
+        except InvalidTag:
+            raise SecurityError(Breach.TAG, "authentication tag is wrong") from None
+        if sealed.plain is not None and plain[:1] != bytes((sealed.plain,)):
+            raise SecurityError(Breach.SERVICE, "ciphered service differs from the one announced")
+        key.heard = counter  # only now: a forged counter must not shut out the true ones
+        return plain
+
+    def _key(self, form: Ciphering) -> _Key:
+        if form not in _DEDICATED:
+            return self._global
+        if self._dedicated is None:
+            raise SecurityError(Breach.CONTROL, "no dedicated key was agreed")
+        return self._dedicated
 
     def _header(self, control: int) -> bytes:
-        return bytes((control,)) + self._take_counter().to_bytes(4)
+        return bytes((control | self._suite,)) + self._take_counter().to_bytes(4)
 
     def _nonce(self, header: bytes) -> bytes:
         if len(self.peer) != TITLE_SIZE:
-            raise SecurityError("the peer has not given its system title")
+            raise SecurityError(Breach.TITLE, "the peer has not given its system title")
         return self.peer + header[1:]
 
     def _tag(self, nonce: bytes, header: bytes, challenge: bytes) -> bytes:
-        return self._gcm.encrypt(nonce, b"", header[:1] + self._authentication_key + challenge)[:TAG_SIZE]
+        return self._global.aead.encrypt(nonce, b"", header[:1] + self._authentication_key + challenge)[:TAG_SIZE]
 
 
-def _open(apdu: bytes) -> tuple[bytes, bytes]:
-    """Split a glo-ciphered APDU into header and protected body with its tag."""
-    if apdu[:1] and apdu[0] not in _PLAIN:
-        raise SecurityError(f"APDU {apdu[0]:#04x} is not ciphered")
+def is_ciphered(apdu: bytes) -> bool:
+    """Whether the tag of `apdu` is one that `Cipher.unprotect` takes."""
+    return bool(apdu) and (apdu[0] in _PLAIN or apdu[0] in _GENERAL)
+
+
+def _take_apart(apdu: bytes) -> _Sealed:
+    if apdu and not is_ciphered(apdu):
+        raise SecurityError(Breach.PLAIN, f"APDU {apdu[0]:#04x} is not ciphered")
     try:
-        length, start = read_length(apdu, 1)
+        title, at = _octets(apdu, 1) if apdu[0] in _GENERAL else (b"", 1)
+        content, end = _octets(apdu, at)
     except (IndexError, MeterError):
-        raise SecurityError("ciphered APDU is truncated") from None
-    if len(apdu) != start + length or length < _HEADER_SIZE + TAG_SIZE:
-        raise SecurityError("ciphered APDU has the wrong length")
-    return apdu[start : start + _HEADER_SIZE], apdu[start + _HEADER_SIZE :]
+        raise SecurityError(Breach.LENGTH, "ciphered APDU is truncated") from None
+    if len(apdu) != end or len(content) < _HEADER_SIZE + TAG_SIZE:
+        raise SecurityError(Breach.LENGTH, "ciphered APDU has the wrong length")
+    plain, form = _PLAIN.get(apdu[0]) or (None, _GENERAL[apdu[0]])
+    return _Sealed(form, plain, title, content[:_HEADER_SIZE], content[_HEADER_SIZE:])
+
+
+def _octets(data: bytes, at: int) -> tuple[bytes, int]:
+    """Return the octet string whose length is at `at`, and the offset behind it; IndexError when it is not whole."""
+    length, start = read_length(data, at)
+    if start + length > len(data):
+        raise IndexError
+    return data[start : start + length], start + length

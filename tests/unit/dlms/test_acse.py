@@ -1,5 +1,6 @@
 """The Green Book's AARQ and AARE, agreement with gurux-dlms, and malformed ones."""
 
+from dataclasses import replace
 from itertools import count
 
 import pytest
@@ -76,8 +77,10 @@ def test_a_refusal_by_the_service_provider() -> None:
 def test_optional_parts_of_an_initiate_request() -> None:
     tail = "06 5f1f0400 00501f 01f4"
     wanted = Initiate(Conformance(0x501F), 500)
-    for head in ("01 00 00 00", "01 01 02 aabb 00 00", "01 00 01 01 00", "01 00 00 01 05", "01 01 01 aa 01 00 01 05"):
-        assert Initiate.from_request(bytes.fromhex(head + tail)) == wanted
+    keys = {"01 00 00 00": "", "01 01 02 aabb 00 00": "aabb", "01 00 01 01 00": "", "01 00 00 01 05": ""}
+    for head, key in (*keys.items(), ("01 01 01 aa 01 00 01 05", "aa")):
+        asked = Initiate.from_request(bytes.fromhex(head + tail))
+        assert asked == replace(wanted, dedicated_key=bytes.fromhex(key))
     assert Initiate.from_response(bytes.fromhex("08 01 05" + tail + "0007")) == wanted
     assert Initiate.from_response(bytes.fromhex("08 00 06 5f0400 00501f 01f4 0007")) == wanted
 

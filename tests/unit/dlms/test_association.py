@@ -31,7 +31,7 @@ from dcu.dlms.services import (
     SetResponse,
     by_entry,
 )
-from dcu.errors import ConfigError, MeterError, SecurityError
+from dcu.errors import ConfigError, MeterError, RefusedError, SecurityError
 from dcu.model import Access, Attribute, Authentication, Keys
 
 from .fake import (
@@ -336,7 +336,6 @@ def test_refused_associations(answer: bytes, why: str) -> None:
     "proof",
     [
         ActionResponse(),
-        ActionResponse(AccessError(3)),
         ActionResponse(None, AccessError(3)),
         ActionResponse(None, axdr.octets(bytes(17))),
         ActionResponse(None, axdr.octets(b"\x10" + bytes(16))),
@@ -349,6 +348,14 @@ def test_a_meter_that_does_not_prove_itself(access: Access, proof: Any, monkeypa
     talk = Conversation(access)
     monkeypatch.setattr(talk.meter, "respond", lambda _: proof)
     with pytest.raises(SecurityError):
+        talk.connect()
+
+
+@pytest.mark.parametrize("access", [PROVEN, MANAGEMENT], ids=lambda access: access.name)
+def test_a_meter_that_does_not_take_our_proof(access: Access, monkeypatch: pytest.MonkeyPatch) -> None:
+    talk = Conversation(access)
+    monkeypatch.setattr(talk.meter, "respond", lambda _: ActionResponse(AccessError(3)))
+    with pytest.raises(RefusedError, match="read-write denied"):
         talk.connect()
 
 
@@ -410,7 +417,11 @@ def test_over_hdlc_the_disc_ends_both_layers() -> None:
 @pytest.mark.parametrize(
     ("access", "keys", "why"),
     [
-        (Access("a", 1, Authentication.HLS_MD5), KEYS, "HLS_MD5 is not supported"),
+        (Access("a", 1, Authentication.HLS_MD5), Keys(), "no password"),
+        (Access("a", 1, Authentication.HLS_SHA256), Keys(), "no password"),
+        (Access("a", 1, Authentication.HLS_ECDSA), KEYS, "needs security suite 1 or 2"),
+        (Access("a", 1, Authentication.HLS_ECDSA, suite=1), KEYS, "signing key of 32"),
+        (Access("a", 1, Authentication.HLS_GMAC, suite=2), KEYS, "32 octets"),
         (READER, Keys(), "no password"),
         (MANAGEMENT, Keys(b"12345678"), "16 octets"),
         (PROVEN, Keys(b"12345678"), "16 octets"),

@@ -166,7 +166,7 @@ def test_a_replayed_request_is_refused_and_changes_nothing() -> None:
     talk.open()
     talk.ask(Action(70, objects.DISCONNECT, 1, axdr.i8(0)))
     answer = talk.exchange(talk.last)
-    assert decode_response(answer[8:])[0] == ExceptionResponse(1, 5)
+    assert decode_response(answer[8:])[0] == ExceptionResponse(1, 6, simulated.heard)
     assert len(simulated.relay.history) == 1
 
 

@@ -1,0 +1,135 @@
+"""Passes 3 and 4 of high level security: what proves to each side that the other knows the secret (IEC 62056-5-3).
+
+When they are due, and in which APDUs they travel, is in `association`; ciphering is `security`.
+"""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
+from cryptography.hazmat.primitives.constant_time import bytes_eq
+from cryptography.hazmat.primitives.hashes import SHA256, SHA384, HashAlgorithm
+
+from dcu.dlms.security import Cipher
+from dcu.errors import Breach, ConfigError, SecurityError
+from dcu.model import Access, Authentication, Keys
+
+HIGH_LEVEL: Final = frozenset(Authentication) - {Authentication.NONE, Authentication.LLS}
+#: Mechanisms whose proof depends on the system titles, so that AARQ and AARE must carry them.
+TITLED: Final = {Authentication.HLS_GMAC, Authentication.HLS_SHA256, Authentication.HLS_ECDSA}
+#: Mechanisms that share a secret of any length with the meter: `Keys.password`.
+SECRET: Final = {Authentication.LLS, Authentication.HLS_MD5, Authentication.HLS_SHA1, Authentication.HLS_SHA256}
+
+#: Octets of a challenge, ours and the sizes we take (Authentication-value: 8 to 64, ECDSA 32 to 64).
+_CHALLENGE_SIZE: Final = dict.fromkeys(HIGH_LEVEL, 16) | {Authentication.HLS_ECDSA: 32}
+_CHALLENGE_SIZES: Final = dict.fromkeys(HIGH_LEVEL, range(8, 65)) | {Authentication.HLS_ECDSA: range(32, 65)}
+
+#: The suites with signatures: curve, hash, octets of one coordinate.
+_CURVES: Final[dict[int, tuple[ec.EllipticCurve, HashAlgorithm, int]]] = {
+    1: (ec.SECP256R1(), SHA256(), 32),
+    2: (ec.SECP384R1(), SHA384(), 48),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Party:
+    """One side after pass 2: its system title and the challenge it gave."""
+
+    title: bytes
+    challenge: bytes
+
+
+class Authenticator:
+    """One side's part in the mechanism of `access`: it proves itself, and checks the other's proof.
+
+    `cipher` is needed for GMAC. ConfigError when `keys` lack what the mechanism needs.
+    """
+
+    def __init__(self, access: Access, keys: Keys, cipher: Cipher | None = None) -> None:
+        self._mechanism = access.authentication
+        self._secret = keys.password
+        self._cipher = cipher
+        self._signature = _Signature(access.suite, keys) if access.authentication is Authentication.HLS_ECDSA else None
+
+    @property
+    def challenge_size(self) -> int:
+        """How many octets our challenge has."""
+        return _CHALLENGE_SIZE[self._mechanism]
+
+    def check_challenge(self, me: Party, other: Party) -> None:
+        """Refuse a challenge of the wrong size, or our own: its proof could be asked of ourselves."""
+        if len(other.challenge) not in _CHALLENGE_SIZES[self._mechanism] or other.challenge == me.challenge:
+            raise SecurityError(Breach.CHALLENGE, "the other's challenge is too short or long, or our own")
+
+    def prove(self, me: Party, other: Party) -> bytes:
+        """Return f(other's challenge)."""
+        if self._cipher is not None and self._mechanism is Authentication.HLS_GMAC:
+            return self._cipher.gmac(other.challenge)
+        if self._signature is not None:
+            return self._signature.sign(_titled(me, other))
+        return _DIGESTS[self._mechanism](self._secret, me, other)
+
+    def check(self, proof: bytes, me: Party, other: Party) -> None:
+        """Accept f(our challenge), made by `other`; SecurityError otherwise."""
+        if self._cipher is not None and self._mechanism is Authentication.HLS_GMAC:
+            self._cipher.check_gmac(proof, me.challenge)
+        elif self._signature is not None:
+            self._signature.verify(proof, _titled(other, me))
+        elif not bytes_eq(proof, _DIGESTS[self._mechanism](self._secret, other, me)):
+            raise SecurityError(Breach.PROOF, "wrong answer to the challenge")
+
+
+def _titled(prover: Party, checker: Party) -> bytes:
+    """Return what SHA-256 and ECDSA cover: the titles, the prover's first, and the challenges, the checker's first."""
+    return prover.title + checker.title + checker.challenge + prover.challenge
+
+
+def _digest(algorithm: Callable[..., Any]) -> Callable[[bytes, Party, Party], bytes]:
+    def digest(secret: bytes, _prover: Party, checker: Party) -> bytes:
+        return bytes(algorithm(checker.challenge + secret, usedforsecurity=False).digest())
+
+    return digest
+
+
+_DIGESTS: Final[dict[Authentication, Callable[[bytes, Party, Party], bytes]]] = {
+    Authentication.HLS_MD5: _digest(hashlib.md5),
+    Authentication.HLS_SHA1: _digest(hashlib.sha1),
+    Authentication.HLS_SHA256: lambda secret, prover, checker: hashlib.sha256(
+        secret + _titled(prover, checker)
+    ).digest(),
+}
+
+
+class _Signature:
+    """ECDSA with our private and the other's public key; signatures are r and s side by side, as DLMS has them."""
+
+    def __init__(self, suite: int, keys: Keys) -> None:
+        if suite not in _CURVES:
+            raise ConfigError("ECDSA needs security suite 1 or 2")
+        curve, algorithm, self._size = _CURVES[suite]
+        self._algorithm = ec.ECDSA(algorithm)
+        try:
+            self._private = ec.derive_private_key(int.from_bytes(keys.signing_key), curve)
+            self._public = ec.EllipticCurvePublicKey.from_encoded_point(curve, b"\x04" + keys.verifying_key)
+        except ValueError:
+            raise ConfigError(
+                f"suite {suite} needs a signing key of {self._size} and a verifying key of {2 * self._size} octets"
+                f" on {curve.name}"
+            ) from None
+
+    def sign(self, message: bytes) -> bytes:
+        r, s = decode_dss_signature(self._private.sign(message, self._algorithm))
+        return r.to_bytes(self._size) + s.to_bytes(self._size)
+
+    def verify(self, proof: bytes, message: bytes) -> None:
+        if len(proof) != 2 * self._size:
+            raise SecurityError(Breach.PROOF, "malformed answer to the challenge")
+        r, s = int.from_bytes(proof[: self._size]), int.from_bytes(proof[self._size :])
+        try:
+            self._public.verify(encode_dss_signature(r, s), message, self._algorithm)
+        except InvalidSignature:
+            raise SecurityError(Breach.PROOF, "wrong answer to the challenge") from None
