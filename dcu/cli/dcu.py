@@ -5,6 +5,7 @@ import sys
 import click
 
 from dcu import __version__
+from dcu.cli.dlms import dlms
 from dcu.cli.logs import set_up_logs
 from dcu.config import Config, load
 from dcu.errors import ConfigError, DcuError
@@ -35,6 +36,9 @@ def cli() -> None:
       dcu check -c /etc/dcu/dcu.yaml     is this file right?
       dcu run -c /etc/dcu/dcu.yaml       read the meters until SIGTERM
     """
+
+
+cli.add_command(dlms)
 
 
 def _load(path: str) -> Config:
