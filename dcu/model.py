@@ -42,6 +42,12 @@ class Ciphering(StrEnum):
     GENERAL_DED = "general-ded"
 
 
+#: Octets of encryption, authentication and dedicated keys by security suite: AES-128, AES-128, AES-256.
+KEY_OCTETS = {0: 16, 1: 16, 2: 32}
+
+#: Octets of an ECDSA private key by security suite, a public one has twice as many: P-256, P-384.
+SIGNING_OCTETS = {1: 32, 2: 48}
+
 #: Where a meter shows the invocation counter it heard last, unless it has one for each client.
 INVOCATION_COUNTER = b"\x00\x00\x2b\x01\x00\xff"
 
@@ -50,7 +56,7 @@ INVOCATION_COUNTER = b"\x00\x00\x2b\x01\x00\xff"
 class Access:
     """How one client of the meters is used: who we are and how we prove it. Secrets are in `Keys`.
 
-    `suite` is the DLMS security suite, 0 to 2; `counter` the logical name of the meter's invocation counter for this
+    `suite` is the DLMS security suite, 0 to 2; `invocation_counter` the logical name of the meter's counter for this
     client, which the public client may read.
     """
 
@@ -60,7 +66,7 @@ class Access:
     ciphered: bool = False
     suite: int = 0
     ciphering: Ciphering = Ciphering.GLO
-    counter: bytes = INVOCATION_COUNTER
+    invocation_counter: bytes = INVOCATION_COUNTER
 
 
 @dataclass(frozen=True, slots=True)

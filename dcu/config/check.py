@@ -11,7 +11,7 @@ from dcu.config.keys import KeyFile
 from dcu.config.node import Listing, Node, Scalar, Section
 from dcu.config.settings import BusConfig
 from dcu.config.shape import Place, clipped, is_empty
-from dcu.model import Access, Authentication, Framing, Meter, Task
+from dcu.model import KEY_OCTETS, SIGNING_OCTETS, Access, Authentication, Framing, Meter, Task
 
 T = TypeVar("T")
 
@@ -24,6 +24,12 @@ HDLC_ADDRESSES = {1: range(0x01, 0x7E), 2: range(0x10, 0x7E), 4: range(0x10, 0x3
 
 #: The largest address of a logical device in one half of the HDLC server address.
 LAST_LOGICAL_DEVICE = {1: 0x3FFD, 2: 0x7D, 4: 0x3FFD}
+
+#: Passwords and HLS secrets are as long as they are.
+ANY_LENGTH = 0
+
+#: The mechanisms that share a password or secret with the meter.
+_SECRETS = {Authentication.LLS, Authentication.HLS_MD5, Authentication.HLS_SHA1, Authentication.HLS_SHA256}
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,20 +123,30 @@ def _secrets(parts: Parts) -> None:
         return
     for meter, place in parts.meters:
         keys = parts.keys.of(meter.id)
-        for name in access.get(meter.access, ()):
-            if not getattr(keys, name):
+        for name, octets in access.get(meter.access, {}).items():
+            found = len(getattr(keys, name))
+            if not found:
                 place.report(f"{parts.keys.path} has no {name} for {meter.id}: access {meter.access!r} needs it")
+            elif octets not in {ANY_LENGTH, found}:
+                needs = f"access {meter.access!r} needs {octets} octets, not {found}"
+                place.report(f"{parts.keys.path}: {name} of {meter.id}: {needs}")
 
 
-def _no_keys(parts: Parts, access: Mapping[str, tuple[str, ...]]) -> None:
+def _no_keys(parts: Parts, access: Mapping[str, Mapping[str, int]]) -> None:
     """Without any key file one fault stands for all meters; a key file that is faulty has been reported."""
     needing = [place for meter, place in parts.meters if access.get(meter.access)]
     if needing and is_empty(parts.root.key("keys").node):
         needing[0].key("access").fault("an access without secrets, or 'keys' with a file of them")
 
 
-def needed_keys(access: Access) -> tuple[str, ...]:
-    """Return the fields of `Keys` that an access cannot do without."""
-    password = ("password",) if access.authentication is Authentication.LLS else ()
-    gmac = access.ciphered or access.authentication is Authentication.HLS_GMAC
-    return password + (("encryption_key", "authentication_key") if gmac else ())
+def needed_keys(access: Access) -> dict[str, int]:
+    """Return the fields of `Keys` that an access cannot do without, and how many octets each must have."""
+    needed: dict[str, int] = {}
+    if access.authentication in _SECRETS:
+        needed["password"] = ANY_LENGTH
+    if access.ciphered or access.authentication is Authentication.HLS_GMAC:
+        needed |= dict.fromkeys(("encryption_key", "authentication_key"), KEY_OCTETS[access.suite])
+    if access.authentication is Authentication.HLS_ECDSA and access.suite in SIGNING_OCTETS:
+        octets = SIGNING_OCTETS[access.suite]
+        needed |= {"signing_key": octets, "verifying_key": 2 * octets}
+    return needed

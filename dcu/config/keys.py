@@ -11,13 +11,13 @@ from dcu.config import words
 from dcu.config.node import compose
 from dcu.config.shape import Faulty, Place, Shape, named
 from dcu.errors import ConfigError
-from dcu.model import Keys
+from dcu.model import KEY_OCTETS, SIGNING_OCTETS, Keys
 
 #: Keys of meters that are not in the archive yet may lie ready.
 MAX_ENTRIES = 4096
 
-#: AES-128, the key length of security suite 0.
-KEY_OCTETS = 16
+_SYMMETRIC = sorted(set(KEY_OCTETS.values()))
+_PRIVATE = SIGNING_OCTETS.values()
 
 _Entry = Mapping[str, bytes]
 
@@ -26,8 +26,10 @@ ENTRY: Shape[_Entry] = Shape(
     {},
     {
         "password": words.password,
-        "encryption_key": words.octets(KEY_OCTETS),
-        "authentication_key": words.octets(KEY_OCTETS),
+        "encryption_key": words.octets(*_SYMMETRIC),
+        "authentication_key": words.octets(*_SYMMETRIC),
+        "signing_key": words.octets(*_PRIVATE),
+        "verifying_key": words.octets(*(2 * count for count in _PRIVATE)),
     },
 )
 

@@ -13,7 +13,17 @@ from dcu.config import words
 from dcu.config.keys import keys_file
 from dcu.config.settings import BusConfig, DcuSettings, TlsSettings
 from dcu.config.shape import Place, Reader, Shape, items, named
-from dcu.model import Access, Authentication, Framing, Meter, Priority, Task
+from dcu.model import (
+    KEY_OCTETS,
+    SIGNING_OCTETS,
+    Access,
+    Authentication,
+    Ciphering,
+    Framing,
+    Meter,
+    Priority,
+    Task,
+)
 
 #: What one DCU serves (R3), and the lines that takes when every meter is behind an IP address of its own.
 MAX_METERS = 1024
@@ -27,7 +37,7 @@ BAUDS = (300, 600, 1200, 2400, 4800, 9600, 19200, 38400, 57600, 115200)
 NETWORK_PAUSE = 2.0
 
 #: The mechanisms that this version can prove itself by.
-AUTHENTICATIONS = {"none": Authentication.NONE, "lls": Authentication.LLS, "hls-gmac": Authentication.HLS_GMAC}
+AUTHENTICATIONS = {each.name.lower().replace("_", "-"): each for each in Authentication}
 
 #: Streams that come before the others when a bus is busy, by the first part of their name.
 PRIORITIES = {"event": Priority.EVENT, "daily": Priority.BILLING, "billing": Priority.BILLING}
@@ -129,12 +139,23 @@ BUS = Shape(
 ACCESS: Shape[dict[str, Any]] = Shape(
     dict,
     {"client": words.number(1, 127)},
-    {"authentication": words.choice(AUTHENTICATIONS), "ciphered": words.boolean},
+    {
+        "authentication": words.choice(AUTHENTICATIONS),
+        "ciphered": words.boolean,
+        "suite": words.choice({str(suite): suite for suite in KEY_OCTETS}),
+        "ciphering": words.choice({form.value: form for form in Ciphering}),
+        "invocation_counter": words.logical_name,
+    },
 )
 
 
 def _access(name: str, place: Place) -> Access:
-    return Access(words.named(name, place), **ACCESS(place))
+    access = Access(words.named(name, place), **ACCESS(place))
+    if access.authentication is Authentication.HLS_ECDSA and access.suite not in SIGNING_OCTETS:
+        place.key("suite").fault("1 or 2, for hls-ecdsa")
+    if access.ciphering is not Ciphering.GLO and not access.ciphered:
+        place.key("ciphering").fault("ciphered: true beside it")
+    return access
 
 
 METER = Shape(

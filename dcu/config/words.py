@@ -11,6 +11,7 @@ from typing import TypeVar
 
 from dcu.config.node import Scalar
 from dcu.config.shape import Expected, Faulty, Place
+from dcu.obis import parse_obis
 
 T = TypeVar("T")
 
@@ -153,21 +154,31 @@ def choice(options: Mapping[str, T]) -> Callable[[Place], T]:
     return read
 
 
-def octets(count: int) -> Callable[[Place], bytes]:
-    """Return a reader of exactly `count` octets in hexadecimal."""
+def octets(*counts: int) -> Callable[[Place], bytes]:
+    """Return a reader of exactly one of `counts` octets in hexadecimal."""
 
     def read(place: Place) -> bytes:
-        expected = f"{count} octets as {2 * count} hexadecimal digits"
+        numbers, digits = (" or ".join(map(str, some)) for some in (counts, [2 * count for count in counts]))
+        expected = f"{numbers} octets as {digits} hexadecimal digits"
         word = text(place, expected)
-        if not re.fullmatch(f"[0-9A-Fa-f]{{{2 * count}}}", word):
+        if len(word) not in {2 * count for count in counts} or not re.fullmatch("[0-9A-Fa-f]*", word):
             raise Expected(expected)
         return bytes.fromhex(word)
 
     return read
 
 
+def logical_name(place: Place) -> bytes:
+    """Return the logical name of an object, given as an OBIS code."""
+    expected = "a logical name such as 0-0:43.1.0.255"
+    try:
+        return parse_obis(text(place, expected))
+    except ValueError:
+        raise Expected(expected) from None
+
+
 def password(place: Place) -> bytes:
-    """Return an LLS password: text, or hex: and hexadecimal digits."""
+    """Return a password or HLS secret: text, or hex: and hexadecimal digits."""
     expected = "text, or hex: and pairs of hexadecimal digits"
     word = text(place, expected)
     if not word.startswith("hex:"):

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.hashes import SHA256, SHA384, HashAlgorithm
 
 from dcu.dlms.security import Cipher
 from dcu.errors import Breach, ConfigError, SecurityError
-from dcu.model import Access, Authentication, Keys
+from dcu.model import SIGNING_OCTETS, Access, Authentication, Keys
 
 HIGH_LEVEL: Final = frozenset(Authentication) - {Authentication.NONE, Authentication.LLS}
 #: Mechanisms whose proof depends on the system titles, so that AARQ and AARE must carry them.
@@ -28,10 +28,10 @@ SECRET: Final = {Authentication.LLS, Authentication.HLS_MD5, Authentication.HLS_
 _CHALLENGE_SIZE: Final = dict.fromkeys(HIGH_LEVEL, 16) | {Authentication.HLS_ECDSA: 32}
 _CHALLENGE_SIZES: Final = dict.fromkeys(HIGH_LEVEL, range(8, 65)) | {Authentication.HLS_ECDSA: range(32, 65)}
 
-#: The suites with signatures: curve, hash, octets of one coordinate.
-_CURVES: Final[dict[int, tuple[ec.EllipticCurve, HashAlgorithm, int]]] = {
-    1: (ec.SECP256R1(), SHA256(), 32),
-    2: (ec.SECP384R1(), SHA384(), 48),
+#: The suites with signatures: curve and hash.
+_CURVES: Final[dict[int, tuple[ec.EllipticCurve, HashAlgorithm]]] = {
+    1: (ec.SECP256R1(), SHA256()),
+    2: (ec.SECP384R1(), SHA384()),
 }
 
 
@@ -110,7 +110,8 @@ class _Signature:
     def __init__(self, suite: int, keys: Keys) -> None:
         if suite not in _CURVES:
             raise ConfigError("ECDSA needs security suite 1 or 2")
-        curve, algorithm, self._size = _CURVES[suite]
+        curve, algorithm = _CURVES[suite]
+        self._size = SIGNING_OCTETS[suite]
         self._algorithm = ec.ECDSA(algorithm)
         try:
             self._private = ec.derive_private_key(int.from_bytes(keys.signing_key), curve)

@@ -8,9 +8,9 @@ from dataclasses import replace
 
 from dcu.dlms.acse import AUTHENTICATION_REQUIRED, Aare, Aarq, Conformance, Initiate
 from dcu.dlms.authentication import HIGH_LEVEL, SECRET, TITLED, Authenticator, Party
-from dcu.dlms.security import KEY_SIZES, TITLE_SIZE, Cipher
+from dcu.dlms.security import TITLE_SIZE, Cipher
 from dcu.errors import Breach, ConfigError, SecurityError
-from dcu.model import Access, Authentication, Ciphering, Keys
+from dcu.model import KEY_OCTETS, Access, Authentication, Ciphering, Keys
 
 _INITIATE_FORMS = {
     Ciphering.GLO: Ciphering.GLO,
@@ -49,7 +49,7 @@ class Protection:
         self._proofs = Authenticator(access, keys, self._cipher) if access.authentication in HIGH_LEVEL else None
         self._dedicated = b""
         if access.ciphered and access.ciphering in {Ciphering.DED, Ciphering.GENERAL_DED}:
-            self._dedicated = random(KEY_SIZES[access.suite])
+            self._dedicated = random(KEY_OCTETS[access.suite])
         self._me = Party(
             client_title if self._titled else b"", random(self._proofs.challenge_size) if self._proofs else b""
         )

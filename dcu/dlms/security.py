@@ -16,11 +16,9 @@ from cryptography.hazmat.primitives.constant_time import bytes_eq
 
 from dcu.dlms.axdr import encode_length, read_length
 from dcu.errors import Breach, ConfigError, MeterError, SecurityError
-from dcu.model import Ciphering, Keys
+from dcu.model import KEY_OCTETS, Ciphering, Keys
 
 TITLE_SIZE: Final = 8
-#: Octets of encryption, authentication and dedicated keys by security suite: AES-128, AES-128, AES-256.
-KEY_SIZES: Final = {0: 16, 1: 16, 2: 32}
 TAG_SIZE: Final = 12
 MAX_COUNTER: Final = 0xFFFF_FFFF
 #: Security control octet, under the unicast key and without compression; the suite is in its lowest four bits.
@@ -77,7 +75,7 @@ class Cipher:
     def __init__(
         self, keys: Keys, title: bytes, take_counter: Callable[[], int], *, suite: int = 0, heard: int = -1
     ) -> None:
-        size = KEY_SIZES[suite]
+        size = KEY_OCTETS[suite]
         if not len(keys.encryption_key) == len(keys.authentication_key) == size:
             raise ConfigError(f"security suite {suite} needs an encryption and an authentication key of {size} octets")
         if len(title) != TITLE_SIZE:
@@ -96,7 +94,7 @@ class Cipher:
 
     def dedicate(self, key: bytes) -> None:
         """Agree on a dedicated key, new for this association: its counters start anew. SecurityError for its size."""
-        if len(key) != KEY_SIZES[self._suite]:
+        if len(key) != KEY_OCTETS[self._suite]:
             raise SecurityError(Breach.LENGTH, f"a dedicated key of {len(key)} octets")
         self._dedicated = _Key(key, -1)
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from dcu.config.check import needed_keys
+from dcu.config.check import ANY_LENGTH, needed_keys
 from dcu.model import Access, Authentication
 from tests.configurations import KEYS_FILE, faults, good
 
@@ -118,14 +118,31 @@ def test_a_key_file_that_cannot_be_read_is_the_only_fault() -> None:
     assert faults(good(), {}) == ["dcu.yaml:10: keys: /etc/dcu/keys.yaml: cannot be read"]
 
 
+AES_128 = {"encryption_key": 16, "authentication_key": 16}
+AES_256 = {"encryption_key": 32, "authentication_key": 32}
+
+
 @pytest.mark.parametrize(
     ("access", "needed"),
     [
-        (Access("a"), ()),
-        (Access("a", 2, Authentication.LLS), ("password",)),
-        (Access("a", 1, Authentication.HLS_GMAC), ("encryption_key", "authentication_key")),
-        (Access("a", 1, Authentication.LLS, ciphered=True), ("password", "encryption_key", "authentication_key")),
+        (Access("a"), {}),
+        (Access("a", 2, Authentication.LLS), {"password": ANY_LENGTH}),
+        (Access("a", 2, Authentication.HLS_SHA256), {"password": ANY_LENGTH}),
+        (Access("a", 2, Authentication.HLS_MD5, ciphered=True), {"password": ANY_LENGTH, **AES_128}),
+        (Access("a", 1, Authentication.HLS_GMAC), AES_128),
+        (Access("a", 1, Authentication.HLS_GMAC, suite=2), AES_256),
+        (Access("a", 1, ciphered=True, suite=1), AES_128),
+        (Access("a", 1, Authentication.HLS_ECDSA, suite=1), {"signing_key": 32, "verifying_key": 64}),
+        (
+            Access("a", 1, Authentication.HLS_ECDSA, ciphered=True, suite=2),
+            {"signing_key": 48, "verifying_key": 96, **AES_256},
+        ),
     ],
 )
-def test_needed_keys(access: Access, needed: tuple[str, ...]) -> None:
+def test_needed_keys(access: Access, needed: dict[str, int]) -> None:
     assert needed_keys(access) == needed
+
+
+def test_a_key_of_another_suite_is_named() -> None:
+    text = good("ciphered: true", "ciphered: true, suite: 2")
+    assert faults(text)[0].endswith("encryption_key of M0002: access 'management' needs 32 octets, not 16")

@@ -18,7 +18,10 @@ def test_a_meter_without_its_own_entry_shares_the_default() -> None:
     [
         ("default: hunter2", "keys.yaml:1: default: expected a section (key: value)"),
         ("meters: {M1: hunter2}", "keys.yaml:1: meters.M1: expected a section (key: value)"),
-        ("default: {encryption_key: hunter2}", "keys.yaml:1: default.encryption_key: expected 16 octets as 32 hexa"),
+        (
+            "default: {encryption_key: hunter2}",
+            "keys.yaml:1: default.encryption_key: expected 16 or 32 octets as 32 or 64 hexa",
+        ),
         ("default: {password: hex:hunter2}", "keys.yaml:1: default.password: expected text, or hex: and pairs"),
         ("default: {password: [hunter2]}", "keys.yaml:1: default.password: expected text, or hex: and pairs"),
         ("default: {pasword: hunter2}", "keys.yaml:1: default.pasword: unknown key, did you mean 'password'?"),

@@ -7,6 +7,7 @@ import pytest
 
 from dcu.config import keys, sections
 from dcu.config.shape import Reader, Shape
+from dcu.model import Access, Authentication, Ciphering
 from tests.configurations import KEYS, KEYS_FILE, faults, good, parsed
 
 REFERENCE = Path(__file__).parents[3] / "docs/reference/configuration.md"
@@ -37,6 +38,10 @@ REFERENCE = Path(__file__).parents[3] / "docs/reference/configuration.md"
         ("reader:", "a b:", "access.a b: expected a name"),
         ("client: 2", "client: 0x10", "access.reader.client: expected a whole number"),
         ("authentication: lls", "authentication: md5", "access.reader.authentication: expected one of none, lls"),
+        ("authentication: lls", "authentication: hls-ecdsa", "access.reader.suite: expected 1 or 2, for hls-ecdsa"),
+        ("authentication: lls", "suite: 3", "access.reader.suite: expected one of 0, 1, 2"),
+        ("authentication: lls", "ciphering: ded", "access.reader.ciphering: expected ciphered: true beside it"),
+        ("authentication: lls", "invocation_counter: 0", "access.reader.invocation_counter: expected a logical name"),
         ("address: 17", "address: -1", "meters[0].address: expected a whole number"),
         ("offset: 60s", "offset: 15m", "timetable.load0.offset: expected less than every, got '15m'"),
         ("every: 15m", "every: 9s", "timetable.load0.every: expected a duration from 10s"),
@@ -114,3 +119,12 @@ def test_every_key_is_described(title: str, shape: Reader) -> None:
     assert texts.keys() == keys_of(sections.TOP)
     described = set(re.findall(r"`(\w+)`", " ".join(re.findall(r"^\|([^|]*)\|", texts[title], re.MULTILINE))))
     assert keys_of(shape) <= described <= keys_of(shape) | {"default", "meters"}
+
+
+def test_everything_an_access_can_say() -> None:
+    words = (
+        "authentication: hls-sha256, ciphered: on, suite: 1, ciphering: general-ded, invocation_counter: 0-0:43.1.3.255"
+    )
+    text = good("ciphered: true}", "ciphered: true}\n  other: {client: 3, " + words + "}")
+    expected = Access("other", 3, Authentication.HLS_SHA256, True, 1, Ciphering.GENERAL_DED, b"\0\0\x2b\1\3\xff")
+    assert parsed(text, {KEYS_FILE: KEYS}).access["other"] == expected
