@@ -54,6 +54,10 @@ class Breach(StrEnum):
     PROOF = "proof"
 
 
+class NotServedError(MeterError):
+    """The meter refused one request as a whole, with an APDU of its own for that; the association is still open."""
+
+
 class SecurityError(MeterError):
     """What the meter said failed a security check; it is never interpreted."""
 

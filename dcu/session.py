@@ -132,7 +132,7 @@ class Session:
             elif event is NEED_DATA:
                 # once the meter has begun to answer, its octets come without a pause or they come no more
                 patience = await self._hear(patience)
-            else:
+            elif not isinstance(event, dlms.Notified):  # what it says unasked is no answer, and nobody's business here
                 raise MeterError(f"the meter ended the conversation: {event}")
         raise MeterTimeoutError(f"no whole answer within {EXCHANGE_BOUND:.0f} s")
 

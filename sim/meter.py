@@ -1,7 +1,7 @@
 """A simulated meter: its identity, clock, relay, and what each of its objects holds at a second of its clock.
 
-Everything but the relay and the invocation counters is a pure function of (seed, meter, object, time). How attributes
-look on the wire is in `sim.objects`, who may ask for them in `sim.server`.
+Everything but the relay, the clock's setting, the message and the invocation counters is a pure function of
+(seed, meter, object, time). How attributes look on the wire is in `sim.objects`, who may ask for them in `sim.server`.
 """
 
 from collections import Counter, deque
@@ -106,6 +106,9 @@ class SimMeter:
         #: The last invocation counters accepted from a client and used in answers; state, as the relay is.
         self.heard = -1
         self.spoken = 0
+        #: What the clock was moved by, in seconds, and the text on the display: settable state too.
+        self.clock_shift = 0.0
+        self.message = b""
         #: Attributes read with success, by logical name.
         self.served: Counter[bytes] = Counter()
         #: Values handed out, by logical name: the rows of profiles, and one for each other value (attribute 2).
@@ -128,7 +131,12 @@ class SimMeter:
 
     def clock_at(self, now: float) -> int:
         """Return the second that the meter's clock shows at `now` (UTC seconds)."""
-        return int(now + self.plate.clock_offset + self.plate.clock_drift * (now - INSTALLED) / DAY)
+        drift = self.plate.clock_drift * (now - INSTALLED) / DAY
+        return int(now + self.plate.clock_offset + self.clock_shift + drift)
+
+    def set_clock(self, at: int, target: int) -> None:
+        """Make the clock, which shows `at`, show `target`."""
+        self.clock_shift += target - at
 
     def value(self, column: Attribute | Column, at: int) -> Value:
         """Return what a capture of `column` at `at` holds; KeyError for what this meter does not capture."""

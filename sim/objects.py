@@ -20,6 +20,9 @@ from sim.registers import REGISTERS
 ASSOCIATION = parse_obis("0-0:40.0.0.255")
 DISCONNECT = parse_obis("0-0:96.3.10.255")
 INVOCATION_COUNTER = parse_obis("0-0:43.1.0.255")
+#: Consumer message text: what the head-end lets the display show.
+MESSAGE = parse_obis("0-0:96.13.0.255")
+MESSAGE_SIZE: Final = 4096
 
 DATA, REGISTER, PROFILE_GENERIC, CLOCK_CLASS, ASSOCIATION_LN, DISCONNECT_CONTROL = 1, 3, 7, 8, 15, 70
 
@@ -54,7 +57,8 @@ _REMOTE_DISCONNECT, _REMOTE_RECONNECT = 1, 2
 
 
 def _classes(phases: int) -> dict[bytes, int]:
-    names = (DEVICE_NAME, SERIAL_NUMBER, FIRMWARE, INVOCATION_COUNTER, *STATUS_PERIODS, *(log.code for log in LOGS))
+    identity = (DEVICE_NAME, SERIAL_NUMBER, FIRMWARE, INVOCATION_COUNTER, MESSAGE)
+    names = (*identity, *STATUS_PERIODS, *(log.code for log in LOGS))
     return {
         CLOCK: CLOCK_CLASS,
         ASSOCIATION: ASSOCIATION_LN,
@@ -85,6 +89,38 @@ def read(meter: SimMeter, attribute: Attribute, at: int, selection: Selection | 
     return _attributes(meter, attribute, at).get(attribute.index, OBJECT_UNAVAILABLE)
 
 
+def write(meter: SimMeter, attribute: Attribute, value: Any, at: int) -> AccessError | None:
+    """Write the plain `value`; only the clock's time and the message can be. Return None when it was taken."""
+    known = CLASSES[meter.plate.phases].get(attribute.name)
+    if known is None:
+        return OBJECT_UNDEFINED
+    if known != attribute.class_id:
+        return CLASS_INCONSISTENT
+    if (attribute.name, attribute.index) not in {(CLOCK, 2), (MESSAGE, 2)}:
+        return READ_WRITE_DENIED
+    try:
+        if attribute.name == MESSAGE:
+            meter.message = _message(value)
+        else:
+            meter.set_clock(at, _set_time(value))
+    except (MeterError, TypeError, ValueError):
+        return TYPE_UNMATCHED
+    return None
+
+
+def _message(value: Any) -> bytes:
+    if not isinstance(value, bytes) or len(value) > MESSAGE_SIZE:
+        raise TypeError
+    return value
+
+
+def _set_time(value: Any) -> int:
+    moment = _moment(value)
+    if moment is None:
+        raise ValueError
+    return moment
+
+
 def invoke(meter: SimMeter, name: bytes, method: int, at: int) -> AccessError | None:
     """Invoke a method; only the relay has any. Return None when it was carried out."""
     if name not in CLASSES[meter.plate.phases]:
@@ -99,6 +135,8 @@ def _typed(meter: SimMeter, attribute: Attribute, at: int) -> Typed:
     """Return a captured value with the type this meter sends it in."""
     if attribute.name == INVOCATION_COUNTER:
         return axdr.u32(max(meter.heard, 0))
+    if attribute.name == MESSAGE:
+        return axdr.octets(meter.message)
     value: Any = meter.value(attribute, at)
     if isinstance(value, bytes):
         return axdr.octets(value)

@@ -3,11 +3,12 @@
 It uses the words of `dcu.dlms` in the other direction. Frames and packets around the APDUs are in `sim.stations`.
 """
 
+from functools import partial
 from typing import Final
 
 from dcu.dlms import axdr
 from dcu.dlms.acse import AARQ, AUTHENTICATION_FAILURE, RLRE, RLRQ, Aarq, Conformance, Initiate, encode_release
-from dcu.dlms.apdu import decode_request, encode_response, encode_results
+from dcu.dlms.apdu import decode_request, encode_response
 from dcu.dlms.services import (
     AccessError,
     Action,
@@ -15,18 +16,19 @@ from dcu.dlms.services import (
     Answer,
     ExceptionResponse,
     Get,
-    GetBlock,
     GetList,
     GetListResponse,
-    GetNext,
     GetResponse,
     Request,
     Set,
+    SetList,
+    SetListResponse,
     SetResponse,
 )
 from dcu.errors import Breach, ConfigError, MeterError, SecurityError
 from dcu.model import Access, Authentication
 from sim import objects
+from sim.blocks import Blocks
 from sim.guard import Guard
 from sim.meter import DEVICE_NAME, SERIAL_NUMBER, SimMeter
 from sim.profiles import CLOCK
@@ -56,14 +58,14 @@ CONFORMANCE: Final = (
     | Conformance.SELECTIVE_ACCESS
     | Conformance.MULTIPLE_REFERENCES
     | Conformance.BLOCK_TRANSFER_GET
+    | Conformance.BLOCK_TRANSFER_SET
+    | Conformance.BLOCK_TRANSFER_ACTION
     | Conformance.PRIORITY
     | Conformance.GENERAL_PROTECTION
 )
 
 #: The longest APDU that the meter takes, as small meters have it; what it sends, the client's own limit bounds.
 MAX_PDU: Final = 1024
-#: Octets of an APDU that are not the block's content, without what ciphering adds.
-_BLOCK_OVERHEAD: Final = 14
 
 _REPLY_TO_HLS: Final = 1
 
@@ -71,8 +73,6 @@ _NOT_ALLOWED: Final = ExceptionResponse(1, 1)
 _NOT_SUPPORTED: Final = ExceptionResponse(2, 2)
 _DECIPHERING_ERROR: Final = 5
 _COUNTER_ERROR: Final = 6
-_BLOCK_UNAVAILABLE: Final = AccessError(14)
-_BLOCK_NUMBER_INVALID: Final = AccessError(19)
 
 
 class ServerAssociation:
@@ -100,10 +100,8 @@ class ServerAssociation:
     def _forget(self) -> None:
         self._open = False
         self._guard.forget()
-        self._limit = 0
         self._conformance = Conformance(0)
-        self._rest = b""
-        self._block = 0
+        self._blocks = Blocks(0, self._conformance)
 
     def _associate(self, apdu: bytes, now: float) -> bytes:
         self._forget()
@@ -119,8 +117,9 @@ class ServerAssociation:
             if isinstance(error, SecurityError) and error.breach is Breach.COUNTER:
                 return encode_response(self._refused(error), 0)
             return self._guard.rejected(AUTHENTICATION_FAILURE)
-        self._limit = initiate.max_pdu
+        limit = max(initiate.max_pdu - self._guard.overhead, 1) if initiate.max_pdu else 0
         self._conformance = initiate.conformance & CONFORMANCE
+        self._blocks = Blocks(limit, self._conformance)
         self._open = not self._guard.proving
         return self._guard.accepted(Initiate(self._conformance, MAX_PDU))
 
@@ -136,27 +135,27 @@ class ServerAssociation:
             return encode_response(self._refused(error), 0)
         except MeterError:
             return encode_response(_NOT_SUPPORTED, 0)
-        response = self._respond(request, self._meter.clock_at(now))
+        serve = partial(self._respond, at=self._meter.clock_at(now)) if self._open else self._prove
+        response = self._blocks.respond(request, serve)
         # an exception goes out plain: exception-response has no glo- form (IEC 62056-5-3)
         if isinstance(response, ExceptionResponse):
             return encode_response(response, invoke)
-        return self._guard.protect(self._bounded(response, invoke))
+        return self._guard.protect(encode_response(response, invoke))
 
     def _respond(self, request: Request, at: int) -> Answer | ExceptionResponse:
-        if not self._open:
-            return self._prove(request)
         match request:
             case Get(attribute, selection):
                 return GetResponse(self._read(Get(attribute, selection), at))
             case GetList(items):
                 return GetListResponse(tuple(self._read(item, at) for item in items if isinstance(item, Get)))
-            case GetNext(block):
-                return self._next_block(block)
-            case Set(attribute):
-                known = attribute.name in objects.CLASSES[self._meter.plate.phases]
-                return SetResponse(objects.READ_WRITE_DENIED if known else objects.OBJECT_UNDEFINED)
+            case Set():
+                return SetResponse(self._write(request, at))
+            case SetList(items):
+                return SetListResponse(tuple(self._write(item, at) for item in items))
             case Action():
                 return ActionResponse(self._invoke(request, at))
+            case _:
+                return _NOT_SUPPORTED
 
     def _read(self, item: Get, at: int) -> axdr.Typed | AccessError:
         if self._access is PUBLIC and item.attribute.name not in _PUBLIC_OBJECTS:
@@ -165,6 +164,11 @@ class ServerAssociation:
         if not isinstance(result, AccessError):
             self._meter.give(item.attribute, result)
         return result
+
+    def _write(self, item: Set, at: int) -> AccessError | None:
+        if self._access is not MANAGEMENT:
+            return objects.READ_WRITE_DENIED
+        return objects.write(self._meter, item.attribute, item.value, at)
 
     def _invoke(self, action: Action, at: int) -> AccessError | None:
         if self._access is not MANAGEMENT:
@@ -182,30 +186,3 @@ class ServerAssociation:
             return ActionResponse(objects.READ_WRITE_DENIED)
         self._open = True
         return ActionResponse(None, axdr.octets(proof))
-
-    def _bounded(self, response: Answer, invoke: int) -> bytes:
-        """Return the APDU of `response`, or its first block when it is longer than the client takes."""
-        apdu = encode_response(response, invoke)
-        if isinstance(response, GetBlock):
-            return apdu
-        # any new answer ends a block transfer that the client gave up
-        self._rest, self._block = b"", 0
-        if not self._limit or len(apdu) + self._guard.overhead <= self._limit:
-            return apdu
-        if isinstance(response, GetResponse):
-            self._rest = axdr.encode(response.result)
-        elif isinstance(response, GetListResponse):
-            self._rest = encode_results(response.results)
-        return encode_response(self._next_block(0), invoke)
-
-    def _next_block(self, block: int) -> GetBlock:
-        """Return the block after `block`, which the client says it has."""
-        if not self._rest or Conformance.BLOCK_TRANSFER_GET not in self._conformance:
-            return GetBlock(block, last=True, content=_BLOCK_UNAVAILABLE)
-        if block != self._block:
-            self._rest = b""
-            return GetBlock(block, last=True, content=_BLOCK_NUMBER_INVALID)
-        size = max(self._limit - _BLOCK_OVERHEAD - self._guard.overhead, 1)
-        content, self._rest = self._rest[:size], self._rest[size:]
-        self._block += 1
-        return GetBlock(self._block, not self._rest, content)

@@ -19,6 +19,7 @@ from dcu.dlms.apdu import (
     encode_request,
 )
 from dcu.dlms.link import NEED_DATA, ApduReceived, Link, LinkClosed, LinkOpened, NeedData, Transmit
+from dcu.dlms.notifications import Notification, decode_notification, is_notification
 from dcu.dlms.protection import Protection
 from dcu.dlms.services import (
     AccessError,
@@ -29,8 +30,8 @@ from dcu.dlms.services import (
     ExceptionResponse,
     Request,
 )
-from dcu.dlms.transfer import Transfer
-from dcu.errors import Breach, MeterError, RefusedError, SecurityError
+from dcu.dlms.transfer import PROTECTION, Transfer
+from dcu.errors import Breach, MeterError, NotServedError, RefusedError, SecurityError
 from dcu.model import Access, Keys
 
 #: What this client can do with an answer; the meter's own set comes back in Associated.
@@ -41,12 +42,18 @@ CONFORMANCE: Final = (
     | Conformance.SELECTIVE_ACCESS
     | Conformance.MULTIPLE_REFERENCES
     | Conformance.BLOCK_TRANSFER_GET
+    | Conformance.BLOCK_TRANSFER_SET
+    | Conformance.BLOCK_TRANSFER_ACTION
+    | Conformance.EVENT_NOTIFICATION
+    | Conformance.DATA_NOTIFICATION
     | Conformance.PRIORITY
 )
 #: The longest APDU we take, which is the longest that can be named.
 MAX_PDU: Final = 0xFFFF
 _REPLY_TO_HLS: Final = (15, b"\x00\x00\x28\x00\x00\xff", 1)
 _ERRORS: Final = {EXCEPTION_RESPONSE, CONFIRMED_SERVICE_ERROR}
+#: What a meter may tell unasked while we wait for one answer; more is a flood that would keep us for ever.
+MAX_NOTIFICATIONS: Final = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +77,14 @@ class Released:
     """The association has ended as agreed."""
 
 
-Event = NeedData | Transmit | Associated | Response | Released
+@dataclass(frozen=True, slots=True)
+class Notified:
+    """The meter said something unasked; what was asked is still to be answered."""
+
+    notification: Notification
+
+
+Event = NeedData | Transmit | Associated | Response | Notified | Released
 
 
 class _State(Enum):
@@ -109,6 +123,7 @@ class Association:
         self._agreed = self._proposed
         self._invoke = 0
         self._transfer: Transfer | None = None
+        self._notified = 0
 
     @property
     def heard(self) -> int:
@@ -124,7 +139,10 @@ class Association:
         self._link.receive_data(data)
 
     def next_event(self) -> Event:
-        """Return the next event, NEED_DATA when there is none. MeterError or SecurityError ends the association."""
+        """Return the next event, NEED_DATA when there is none.
+
+        NotServedError leaves the association open for the next request; any other MeterError ends it.
+        """
         while True:
             match self._link.next_event():
                 case NeedData():
@@ -140,13 +158,15 @@ class Association:
                     return self._received(apdu)
 
     def send(self, request: Request) -> bytes:
-        """Return the first octets of `request` to write; Response follows."""
+        """Return the first octets of `request` to write; Response or NotServedError follows, perhaps after Notified."""
         if self._state is not _State.OPEN:
             raise RuntimeError(f"association is {self._state.name}, it cannot send")
         self._invoke = self._invoke + 1 & 0x0F
-        self._transfer = Transfer(request)
+        self._transfer = Transfer(request, self._agreed, PROTECTION if self._ciphered else 0)
+        self._notified = 0
+        first = self._transfer.first()
         self._state = _State.AWAITING
-        return self._ask(request)
+        return self._ask(first)
 
     def release(self) -> bytes:
         """Return what ends the association, b"" when nothing need be said; else Released follows.
@@ -180,9 +200,9 @@ class Association:
             case _State.ASSOCIATING:
                 return self._associated(apdu)
             case _State.PROVING:
-                return self._proved(self._open(apdu))
-            case _State.AWAITING:
-                return self._answered(self._open(apdu))
+                return self._proved(self._check(self._plain(apdu)))
+            case _State.OPEN | _State.AWAITING:
+                return self._heard(self._plain(apdu), state)
             case _State.RELEASING if apdu[:1] == bytes((RLRE,)):
                 return Released()
             case _:
@@ -214,16 +234,34 @@ class Association:
         self._protection.check_proof(answer.result)
         return self._opened()
 
-    def _open(self, apdu: bytes) -> Answer:
-        """Return the answer in `apdu`, unprotected, once it is known to answer our request."""
-        if not (apdu[:1] and apdu[0] in _ERRORS):
-            apdu = self._protection.unprotect(apdu)
+    def _plain(self, apdu: bytes) -> bytes:
+        # the error APDUs have no protected form
+        return apdu if apdu[:1] and apdu[0] in _ERRORS else self._protection.unprotect(apdu)
+
+    def _check(self, apdu: bytes) -> Answer:
+        """Return the answer in `apdu` once it is known to answer our request."""
         answer, invoke = decode_response(apdu)
         if isinstance(answer, ExceptionResponse | ConfirmedServiceError):
-            raise MeterError(f"the meter refused: {answer}")
+            # not protected, so perhaps not the meter's: it costs us this answer, and no value comes of it
+            if answer.ends or self._transfer is None:
+                raise MeterError(f"the meter refused: {answer}")
+            self._state = _State.OPEN
+            raise NotServedError(f"the meter refused: {answer}")
         if invoke != self._invoke:
             raise MeterError(f"answer to request {invoke}, not {self._invoke}")
         return answer
+
+    def _heard(self, apdu: bytes, state: _State) -> Event:
+        if is_notification(apdu):
+            self._notified += 1
+            if self._notified > MAX_NOTIFICATIONS:
+                raise MeterError(f"more than {MAX_NOTIFICATIONS} notifications before the answer")
+            notified = Notified(decode_notification(apdu))
+            self._state = state
+            return notified
+        if state is _State.OPEN:
+            raise MeterError(f"unasked APDU {apdu[:8].hex()}")
+        return self._answered(self._check(apdu))
 
     def _answered(self, answer: Answer) -> Event:
         assert self._transfer is not None

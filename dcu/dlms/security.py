@@ -27,8 +27,8 @@ AUTHENTICATED_ENCRYPTED: Final = 0x30
 #: Security control and invocation counter, before what is protected.
 _HEADER_SIZE: Final = 5
 
-_SERVICES: Final = (0xC0, 0xC1, 0xC3, 0xC4, 0xC5, 0xC7)
-#: glo-ciphered tag of each plain one: initiate request and response, then get, set, action with their responses.
+_SERVICES: Final = (0xC0, 0xC1, 0xC2, 0xC3, 0xC4, 0xC5, 0xC7)
+#: glo-ciphered tag of each plain one: initiate request and response, then get, set, event, action and their answers.
 GLO: Final = {0x01: 0x21, 0x08: 0x28} | {tag: tag + 8 for tag in _SERVICES}
 #: The same under a dedicated key, which an association has only once it was initiated.
 DED: Final = {tag: tag + 0x10 for tag in _SERVICES}

@@ -40,6 +40,8 @@ _SERVICE_ERRORS: Final = {
     5: "deciphering error",
     6: "invocation counter error",
 }
+_PROTECTION_ERRORS: Final = {5, 6}
+_INITIATE: Final = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +109,13 @@ class Set:
 
 
 @dataclass(frozen=True, slots=True)
+class SetList:
+    """Write up to MAX_LIST attributes in one exchange; one that is refused leaves the others."""
+
+    items: tuple[Set, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Action:
     """Invoke `method` of an object; `argument` is Typed or None, or the plain value when decoded."""
 
@@ -116,7 +125,45 @@ class Action:
     argument: Any = None
 
 
-Request = Get | GetList | GetNext | Set | Action
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Block `number` (from 1) of what one APDU cannot hold: octets of one Data, or of the values of a SetList."""
+
+    number: int
+    last: bool
+    content: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class FirstBlock:
+    """A request too long for one APDU, with the first block of its values; decoded, the request has none."""
+
+    request: Set | SetList | Action
+    block: Block
+
+
+@dataclass(frozen=True, slots=True)
+class SetBlock:
+    """A further block of a long SET."""
+
+    block: Block
+
+
+@dataclass(frozen=True, slots=True)
+class ActionBlock:
+    """A further block of a long ACTION, or (as an answer) a block of what a method returns."""
+
+    block: Block
+
+
+@dataclass(frozen=True, slots=True)
+class ActionNext:
+    """Block `block` was taken, the next may come: asks for more of an answer, or (as an answer) of a request."""
+
+    block: int
+
+
+Request = Get | GetList | GetNext | Set | SetList | Action | FirstBlock | SetBlock | ActionBlock | ActionNext
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +197,28 @@ class SetResponse:
 
 
 @dataclass(frozen=True, slots=True)
+class SetListResponse:
+    """For each item in order: None when its value was taken, or why not."""
+
+    errors: tuple[AccessError | None, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SetNext:
+    """Block `block` of a long SET was taken, the next may come."""
+
+    block: int
+
+
+@dataclass(frozen=True, slots=True)
+class SetEnd:
+    """Block `block` was the last of a long SET (or the meter wants no more): the result of the whole."""
+
+    response: SetResponse | SetListResponse
+    block: int
+
+
+@dataclass(frozen=True, slots=True)
 class ActionResponse:
     """`error` is None when the method was carried out; `result` is what it returned, if anything."""
 
@@ -165,6 +234,11 @@ class ExceptionResponse:
     service: int
     counter: int | None = None
 
+    @property
+    def ends(self) -> bool:
+        """Whether the meter knows no association, or one whose protection it does not believe."""
+        return (self.state, self.service) == (1, 1) or self.service in _PROTECTION_ERRORS
+
     def __str__(self) -> str:
         return f"exception: {_SERVICE_ERRORS.get(self.service, self.service)} (state error {self.state})"
 
@@ -177,9 +251,18 @@ class ConfirmedServiceError:
     category: int
     value: int
 
+    @property
+    def ends(self) -> bool:
+        """Whether it was the association that the meter refused."""
+        return self.service == _INITIATE
+
     def __str__(self) -> str:
         return f"confirmed service error {self.service}.{self.category}.{self.value}"
 
 
 ServiceError = ExceptionResponse | ConfirmedServiceError
-Answer = GetResponse | GetListResponse | GetBlock | SetResponse | ActionResponse
+#: What answers a GET, a SET and an ACTION.
+GetAnswer = GetResponse | GetListResponse | GetBlock
+SetAnswer = SetResponse | SetListResponse | SetNext | SetEnd
+ActionAnswer = ActionResponse | ActionBlock | ActionNext
+Answer = GetAnswer | SetAnswer | ActionAnswer

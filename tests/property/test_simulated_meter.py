@@ -10,6 +10,7 @@ from dcu.dlms.hdlc import Frame, FrameReader, client_address, control
 from dcu.dlms.services import Get, GetResponse, Selection
 from dcu.model import Attribute
 from sim import objects
+from sim.blocks import Blocks
 from sim.line import Line
 from sim.server import ACCESS, READER, ServerAssociation
 from sim.stations import HdlcServer
@@ -39,8 +40,7 @@ selections = st.none() | st.builds(Selection, st.integers(0, 3), parameters)
 def opened() -> ServerAssociation:
     server = ServerAssociation(meter(), READER)
     server._open = True
-    server._limit = 0xFFFF
-    server._conformance = Conformance.GET | Conformance.BLOCK_TRANSFER_GET
+    server._blocks = Blocks(0xFFFF, Conformance.GET | Conformance.BLOCK_TRANSFER_GET)
     return server
 
 

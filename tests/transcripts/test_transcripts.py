@@ -11,11 +11,13 @@ from typing import Any
 
 import pytest
 
-from dcu.dlms.association import Associated, Association, Event, Released, Response
+from dcu.dlms import axdr
+from dcu.dlms.association import Associated, Association, Event, Notified, Released, Response
+from dcu.dlms.axdr import Typed
 from dcu.dlms.hdlc import ServerAddress
 from dcu.dlms.hdlc_link import HdlcLink
 from dcu.dlms.link import NEED_DATA, Link, Transmit
-from dcu.dlms.services import Get, GetList, by_entry
+from dcu.dlms.services import Action, Get, GetList, Set, SetList, by_entry
 from dcu.dlms.wrapper import WrapperLink
 from dcu.errors import MeterError
 from dcu.model import Access, Attribute, Authentication, Keys
@@ -41,6 +43,23 @@ def attribute(text: str) -> Attribute:
     """3/1-0:32.7.0.255/2"""
     class_id, name, index = text.split("/")
     return Attribute(int(class_id), parse_obis(name), int(index))
+
+
+def typed(text: str) -> Typed:
+    """u8:5 or octets:6162"""
+    kind, _, value = text.partition(":")
+    return axdr.octets(bytes.fromhex(value)) if kind == "octets" else axdr.u8(int(value))
+
+
+def writing(words: list[str]) -> Set | SetList:
+    """Attributes and values in turn."""
+    items = tuple(Set(attribute(name), typed(value)) for name, value in zip(words[::2], words[1::2], strict=True))
+    return SetList(items) if len(items) > 1 else items[0]
+
+
+def acting(method: str, argument: str) -> Action:
+    target = attribute(method)
+    return Action(target.class_id, target.name, target.index, typed(argument))
 
 
 class Player:
@@ -87,6 +106,8 @@ class Player:
         assert self.association is not None
         if verb in {"connect", "release"}:
             return bytes(getattr(self.association, verb)())
+        if verb in {"write", "act"}:
+            return self.association.send(writing(words) if verb == "write" else acting(*words))
         attributes = tuple(map(attribute, words))
         if verb == "rows":
             return self.association.send(Get(attributes[0], by_entry(1, 0)))
@@ -98,7 +119,7 @@ class Player:
         try:
             while isinstance(event := self.association.next_event(), Transmit):
                 self.written += event.data
-            self.event = event
+            self.event, self.error = event, None
         except MeterError as error:
             self.error = error
 
@@ -110,6 +131,8 @@ class Player:
                 return " ".join(str(result) for result in results)
             case Released():
                 return "released"
+            case Notified(notification):
+                return f"notified {notification}"
             case other:
                 return str(other)
 

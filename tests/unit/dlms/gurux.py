@@ -19,6 +19,10 @@ SERVICES = (
     | Conformance.SELECTIVE_ACCESS
     | Conformance.MULTIPLE_REFERENCES
     | Conformance.BLOCK_TRANSFER_WITH_GET_OR_READ
+    | Conformance.BLOCK_TRANSFER_WITH_SET_OR_WRITE
+    | Conformance.BLOCK_TRANSFER_WITH_ACTION
+    | Conformance.EVENT_NOTIFICATION
+    | Conformance.DATA_NOTIFICATION
     | Conformance.PRIORITY_MGMT_SUPPORTED
 )
 

@@ -11,19 +11,25 @@ from dcu.dlms.apdu import (
     decode_request,
     decode_response,
     decode_results,
+    decode_returned,
     encode_request,
     encode_response,
     encode_results,
 )
 from dcu.dlms.moment import DateTime
+from dcu.dlms.requests import decode_values
 from dcu.dlms.services import (
     MAX_LIST,
     AccessError,
     Action,
+    ActionBlock,
+    ActionNext,
     ActionResponse,
     Answer,
+    Block,
     ConfirmedServiceError,
     ExceptionResponse,
+    FirstBlock,
     Get,
     GetBlock,
     GetList,
@@ -33,6 +39,11 @@ from dcu.dlms.services import (
     Request,
     ServiceError,
     Set,
+    SetBlock,
+    SetEnd,
+    SetList,
+    SetListResponse,
+    SetNext,
     SetResponse,
     by_entry,
     by_range,
@@ -47,6 +58,9 @@ UNIT = Attribute(3, b"\x01\x00\x01\x08\x00\xff", 3)
 PROFILE = Attribute(7, b"\x01\x00\x63\x01\x00\xff")
 CLOCK = Attribute(8, b"\x00\x00\x01\x00\x00\xff")
 RELAY = (70, b"\x00\x00\x60\x03\x0a\xff", 1)
+PART = Block(1, False, b"abc")
+LAST = Block(2, True, b"")
+DENIED = AccessError(3)
 
 REQUESTS: list[tuple[Request, str]] = [
     (Get(ENERGY), "c001c1 0003 0100010800ff 02 00"),
@@ -56,6 +70,19 @@ REQUESTS: list[tuple[Request, str]] = [
     (Action(*RELAY, axdr.i8(0)), "c301c1 0046 000060030aff 01 01 0f00"),
     (Action(*RELAY), "c301c1 0046 000060030aff 01 00"),
     (Get(Attribute(3, ENERGY.name, -1)), "c001c1 0003 0100010800ff ff 00"),
+    (
+        SetList((Set(ENERGY, axdr.u8(5)), Set(UNIT, axdr.u8(6)))),
+        "c104c1 02 0003 0100010800ff 02 00 0003 0100010800ff 03 00 02 1105 1106",
+    ),
+    (FirstBlock(Set(ENERGY, None), PART), "c102c1 0003 0100010800ff 02 00 00 00000001 03616263"),
+    (
+        FirstBlock(SetList((Set(ENERGY, None), Set(UNIT, None))), PART),
+        "c105c1 02 0003 0100010800ff 02 00 0003 0100010800ff 03 00 00 00000001 03616263",
+    ),
+    (SetBlock(LAST), "c103c1 01 00000002 00"),
+    (FirstBlock(Action(*RELAY), PART), "c304c1 0046 000060030aff 01 00 00000001 03616263"),
+    (ActionBlock(LAST), "c306c1 01 00000002 00"),
+    (ActionNext(7), "c302c1 00000007"),
 ]
 
 
@@ -66,7 +93,7 @@ def test_requests(request_: Request, octets: str) -> None:
     decoded, invoke = decode_request(raw)
     assert invoke == 1
     assert encode_request(request_, 9)[2] == 0xC9
-    if isinstance(request_, Get | GetNext | GetList):
+    if not isinstance(request_, Set | SetList | Action):
         assert decoded == request_
 
 
@@ -126,6 +153,12 @@ ANSWERS: list[tuple[Answer | ServiceError, str, Answer | ServiceError]] = [
     (GetBlock(3, True, AccessError(19)), "c402c1 01 00000003 01 13", GetBlock(3, True, AccessError(19))),
     (SetResponse(), "c501c1 00", SetResponse()),
     (SetResponse(AccessError(3)), "c501c1 03", SetResponse(AccessError(3))),
+    (SetListResponse((None, DENIED)), "c505c1 02 00 03", SetListResponse((None, DENIED))),
+    (SetNext(2), "c502c1 00000002", SetNext(2)),
+    (SetEnd(SetResponse(DENIED), 2), "c503c1 03 00000002", SetEnd(SetResponse(DENIED), 2)),
+    (SetEnd(SetListResponse((None,)), 2), "c504c1 01 00 00000002", SetEnd(SetListResponse((None,)), 2)),
+    (ActionBlock(PART), "c702c1 00 00000001 03616263", ActionBlock(PART)),
+    (ActionNext(2), "c704c1 00000002", ActionNext(2)),
     (ActionResponse(), "c701c1 00 00", ActionResponse()),
     (ActionResponse(AccessError(3)), "c701c1 03 00", ActionResponse(AccessError(3))),
     (ActionResponse(None, axdr.octets(b"x")), "c701c1 00 01 00 090178", ActionResponse(None, b"x")),
@@ -175,6 +208,32 @@ def test_results_of_a_long_list() -> None:
     assert decode_results(raw) == ((1, AccessError(2), b"abc"), len(raw))
     with pytest.raises(MeterError, match="truncated"):
         decode_results(raw[:5])
+
+
+def test_a_list_with_other_than_one_value_for_each_attribute() -> None:
+    raw = bytes.fromhex("c104c1 01 0003 0100010800ff 02 00 02 1105 1106")
+    with pytest.raises(MeterError, match="2 values for 1"):
+        decode_request(raw)
+
+
+@pytest.mark.parametrize(("octets", "values"), [("00", ()), ("02 1105 1106", (5, 6))])
+def test_values_of_a_long_list(octets: str, values: tuple[int, ...]) -> None:
+    assert decode_values(bytes.fromhex(octets)) == values
+
+
+@pytest.mark.parametrize("octets", ["", "02 1105", "01 1105 00", "80"])
+def test_values_that_do_not_fill_their_blocks(octets: str) -> None:
+    with pytest.raises(MeterError):
+        decode_values(bytes.fromhex(octets))
+
+
+@pytest.mark.parametrize("octets", ["1105", "00 1105"])
+def test_what_a_method_returned_in_blocks_with_and_without_its_choice(octets: str) -> None:
+    assert decode_returned(bytes.fromhex(octets)) == 5
+
+
+def test_a_method_returned_null_in_blocks() -> None:
+    assert decode_returned(b"\x00") is None
 
 
 def test_lists_are_bounded_both_ways() -> None:

@@ -9,10 +9,19 @@ import pytest
 from dcu.dlms import axdr, hdlc
 from dcu.dlms.acse import AUTHENTICATION_REQUIRED, Aare, Conformance, Initiate
 from dcu.dlms.apdu import encode_response, encode_results
-from dcu.dlms.association import CONFORMANCE, Associated, Association, Released, Response
+from dcu.dlms.association import (
+    CONFORMANCE,
+    MAX_NOTIFICATIONS,
+    Associated,
+    Association,
+    Notified,
+    Released,
+    Response,
+)
 from dcu.dlms.hdlc import ServerAddress
 from dcu.dlms.hdlc_link import HdlcLink
 from dcu.dlms.link import NEED_DATA
+from dcu.dlms.notifications import EventNotification
 from dcu.dlms.security import Cipher
 from dcu.dlms.services import (
     AccessError,
@@ -31,7 +40,7 @@ from dcu.dlms.services import (
     SetResponse,
     by_entry,
 )
-from dcu.errors import ConfigError, MeterError, RefusedError, SecurityError
+from dcu.errors import ConfigError, MeterError, NotServedError, RefusedError, SecurityError
 from dcu.model import Access, Attribute, Authentication, Keys
 
 from .fake import (
@@ -280,8 +289,70 @@ def test_an_answer_nobody_asked_for() -> None:
 def test_what_the_meter_cannot_treat(access: Access, error: ExceptionResponse | ConfirmedServiceError) -> None:
     talk = connected(access)
     talk.meter.answer = lambda _: error
-    with pytest.raises(MeterError, match=r"the meter refused: .*(not supported|service error)"):
+    with pytest.raises(NotServedError, match=r"the meter refused: .*(not supported|service error)"):
         talk.ask(Get(VOLTAGE))
+    talk.meter.answer = by_the_book
+    assert talk.ask(Get(VOLTAGE)) == Response([230])
+
+
+@pytest.mark.parametrize("access", [READER, MANAGEMENT], ids=lambda access: access.name)
+@pytest.mark.parametrize(
+    "error",
+    [ExceptionResponse(1, 1), ExceptionResponse(1, 5), ExceptionResponse(2, 6, 9), ConfirmedServiceError(1, 0, 3)],
+)
+def test_exceptions_that_end_the_association(access: Access, error: ExceptionResponse | ConfirmedServiceError) -> None:
+    talk = connected(access)
+    talk.meter.answer = lambda _: error
+    with pytest.raises(MeterError, match="the meter refused"):
+        talk.ask(Get(VOLTAGE))
+    with pytest.raises(RuntimeError, match="CLOSED"):
+        talk.association.send(Get(VOLTAGE))
+
+
+EVENT = bytes.fromhex("c2 00 0046 000060030aff 03 1600")
+
+
+@pytest.mark.parametrize("access", [READER, MANAGEMENT], ids=lambda access: access.name)
+def test_what_the_meter_says_unasked_is_no_answer(access: Access) -> None:
+    talk = connected(access)
+    request = talk.association.send(Get(VOLTAGE))
+    talk.association.receive_data(talk.meter.protect(EVENT))
+    talk.association.receive_data(talk.meter.reply(request))
+    expected = EventNotification(None, Attribute(70, RELAY[1], 3), 0)
+    assert talk.association.next_event() == Notified(expected)
+    assert talk.association.next_event() == Response([230])
+
+
+def test_what_the_meter_says_between_two_requests() -> None:
+    talk = connected(READER)
+    talk.association.receive_data(EVENT)
+    assert isinstance(talk.association.next_event(), Notified)
+    assert talk.ask(Get(VOLTAGE)) == Response([230])
+
+
+def test_a_flood_of_notifications_ends_the_association() -> None:
+    talk = connected(READER)
+    talk.association.send(Get(VOLTAGE))
+    for _ in range(MAX_NOTIFICATIONS + 1):
+        talk.association.receive_data(EVENT)
+    for _ in range(MAX_NOTIFICATIONS):
+        assert isinstance(talk.association.next_event(), Notified)
+    with pytest.raises(MeterError, match="more than 16"):
+        talk.association.next_event()
+
+
+def test_a_plain_notification_in_a_ciphered_association_is_refused() -> None:
+    talk = connected(MANAGEMENT)
+    talk.association.receive_data(EVENT)
+    with pytest.raises(SecurityError, match="not ciphered"):
+        talk.association.next_event()
+
+
+def test_a_broken_notification() -> None:
+    talk = connected(READER)
+    talk.association.receive_data(EVENT[:-1])
+    with pytest.raises(MeterError, match="truncated"):
+        talk.association.next_event()
 
 
 # --- Lies while associating. ---
@@ -369,6 +440,14 @@ def test_only_what_both_can_do_is_agreed() -> None:
 def test_a_request_longer_than_the_meter_takes() -> None:
     talk = Conversation(READER)
     talk.meter.aare = lambda aare: replace(aare, information=Initiate(CONFORMANCE, 20).response())
+    talk.connect()
+    with pytest.raises(MeterError, match="20 octets that the meter takes"):
+        talk.association.send(Set(VOLTAGE, axdr.octets(bytes(30))))
+
+
+def test_a_long_request_where_blocks_are_not_agreed() -> None:
+    talk = Conversation(READER)
+    talk.meter.aare = lambda aare: replace(aare, information=Initiate(Conformance.SET, 20).response())
     talk.connect()
     with pytest.raises(MeterError, match="the meter takes 20"):
         talk.association.send(Set(VOLTAGE, axdr.octets(bytes(30))))

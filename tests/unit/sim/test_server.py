@@ -13,17 +13,20 @@ from dcu.dlms.services import (
     GetBlock,
     GetNext,
     Set,
+    SetList,
 )
 from dcu.errors import MeterError
 from dcu.model import Access, Attribute, Authentication, Keys
 from dcu.obis import parse_obis
 from sim import objects
+from sim.blocks import Blocks
 from sim.meter import SimMeter
 from sim.profiles import CLOCK, LOAD_0
 from sim.server import MANAGEMENT, MAX_PDU, PUBLIC, READER, ServerAssociation
 from tests.unit.sim.conversation import KEYS, NOW, Talk, hdlc, meter, wrapper
 
 TIME = Attribute(8, CLOCK)
+MESSAGE = Attribute(1, objects.MESSAGE)
 ENERGY = Attribute(3, parse_obis("1-0:1.8.0.255"))
 
 Road = Callable[..., Talk]
@@ -139,11 +142,51 @@ def test_what_is_no_request_gets_an_answer_all_the_same(apdu: bytes) -> None:
     assert opened_for(limit=0).answer(apdu, NOW)
 
 
-def test_nothing_can_be_written() -> None:
+def test_only_management_writes() -> None:
+    simulated = meter()
+    later = axdr.date_time(axdr.DateTime.from_utc(int(NOW) + 3600))
+    reader = hdlc(simulated, READER)
+    reader.open()
+    assert reader.ask(Set(TIME, later)) == [objects.READ_WRITE_DENIED]
+    management = hdlc(simulated)
+    management.open()
+    assert management.ask(Set(TIME, later)) == [None]
+    assert axdr.DateTime.from_bytes(management.get(TIME)[0]).utc() == int(NOW) + 3600
+
+
+@pytest.mark.parametrize("road", [hdlc, wrapper])
+def test_one_item_that_cannot_be_written_leaves_the_others(road: Road) -> None:
+    simulated = meter()
+    talk = road(simulated)
+    talk.open()
+    items = (
+        Set(ENERGY, axdr.u32(0)),
+        Set(MESSAGE, axdr.octets(b"hello")),
+        Set(Attribute(3, b"absent"), axdr.null()),
+        Set(TIME, axdr.u8(1)),
+        Set(Attribute(3, objects.MESSAGE), axdr.octets(b"")),
+    )
+    assert talk.ask(SetList(items)) == [
+        objects.READ_WRITE_DENIED,
+        None,
+        objects.OBJECT_UNDEFINED,
+        objects.TYPE_UNMATCHED,
+        objects.CLASS_INCONSISTENT,
+    ]
+    assert simulated.message == b"hello"
+
+
+@pytest.mark.parametrize("value", [axdr.u8(1), axdr.octets(bytes(objects.MESSAGE_SIZE + 1))])
+def test_a_message_that_the_display_cannot_show(value: axdr.Typed) -> None:
     talk = hdlc(meter())
     talk.open()
-    assert talk.ask(Set(TIME, axdr.null())) == [objects.READ_WRITE_DENIED]
-    assert talk.ask(Set(Attribute(3, b"absent"), axdr.null())) == [objects.OBJECT_UNDEFINED]
+    assert talk.ask(Set(MESSAGE, value)) == [objects.TYPE_UNMATCHED]
+
+
+def test_a_time_that_is_none_does_not_set_the_clock() -> None:
+    talk = hdlc(meter())
+    talk.open()
+    assert talk.ask(Set(TIME, axdr.octets(b"\xff" * 12))) == [objects.TYPE_UNMATCHED]
 
 
 def test_only_management_works_the_relay() -> None:
@@ -195,8 +238,7 @@ def opened_for(limit: int) -> ServerAssociation:
     """Return an open association with a client that takes APDUs of `limit` octets."""
     server = ServerAssociation(server_meter(), READER)
     server._open = True
-    server._limit = limit
-    server._conformance = Conformance.GET | Conformance.BLOCK_TRANSFER_GET
+    server._blocks = Blocks(limit, Conformance.GET | Conformance.BLOCK_TRANSFER_GET)
     return server
 
 
