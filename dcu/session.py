@@ -1,7 +1,8 @@
 """One conversation with one meter: a DLMS association carried over a port. What is asked is `dcu.visit`'s business.
 
 IDLE → open() → ASSOCIATED → get()… → close() → IDLE
-any time-out, line error or refusal → the conversation is over; the owner of the port drains it before the next.
+silence → the link asks again, a bounded number of times; a silence after the last of them, a line error or a refusal
+→ the conversation is over; the owner of the port drains it before the next.
 """
 
 import asyncio
@@ -65,7 +66,7 @@ class Session:
         self._alive = alive
         #: Octets of items that one GET-WITH-LIST to this meter may hold; 0: it knows no lists.
         self._list_room = 0
-        self._departed = 0.0
+        self._departed = self._deadline = 0.0
         #: Monotonic time when the first request of the latest `get` had left: the instant its first value describes.
         self.asked_at = 0.0
 
@@ -119,8 +120,8 @@ class Session:
         """Send `data` and follow the association until an event of type `until`."""
         loop = asyncio.get_running_loop()
         end = loop.time() + EXCHANGE_BOUND
-        patience = await self._write(data)
-        self._departed = loop.time() + patience - self._line.timeout
+        self._departed = await self._write(data)
+        asking = True
         while loop.time() < end:
             # a slow meter may take EXCHANGE_BOUND; the watchdog, less patient, must not take that for our hanging
             self._alive()
@@ -128,27 +129,41 @@ class Session:
             if isinstance(event, until):
                 return event
             if isinstance(event, Transmit):
-                patience = await self._write(event.data)
+                left = await self._write(event.data)
+                asking = asking and event.asks
+                # a request that goes on, or was lost: the meter has it only now
+                self._departed = left if asking else self._departed
             elif event is NEED_DATA:
-                # once the meter has begun to answer, its octets come without a pause or they come no more
-                patience = await self._hear(patience)
+                await self._hear()
             elif not isinstance(event, dlms.Notified):  # what it says unasked is no answer, and nobody's business here
                 raise MeterError(f"the meter ended the conversation: {event}")
         raise MeterTimeoutError(f"no whole answer within {EXCHANGE_BOUND:.0f} s")
 
     async def _write(self, data: bytes) -> float:
-        """Write, and return how long the answer may take: our own octets leave at line speed first."""
+        """Write, and return when the last octet leaves the line: from then on the answer may take its time-out."""
         await self._port.write(data)
-        return self._line.timeout + BITS_PER_OCTET * len(data) / self._line.baud
+        left = asyncio.get_running_loop().time() + BITS_PER_OCTET * len(data) / self._line.baud
+        self._deadline = left + self._line.timeout
+        return left
 
-    async def _hear(self, patience: float) -> float:
+    async def _hear(self) -> None:
+        """Take the next octets; when none come in time, ask again as often as the link will."""
+        # once the meter has begun to answer, its octets come without a pause or they come no more; our own echo and
+        # what others say neither shorten nor prolong its time
+        patience = self._deadline - asyncio.get_running_loop().time()
+        if self._association.hearing:
+            patience = self._line.inter_octet
         try:
             async with asyncio.timeout(patience):
                 data = await self._port.read()
         except TimeoutError as error:
-            raise MeterTimeoutError(f"silent for {patience:.1f} s") from error
-        self._association.receive_data(data)
-        return self._line.inter_octet
+            again = self._association.retry()
+            if again is None:
+                raise MeterTimeoutError(f"silent for {max(patience, self._line.inter_octet):.1f} s") from error
+            if again:
+                await self._write(again)
+        else:
+            self._association.receive_data(data)
 
 
 #: Counters fetched from the store at a time, and the fewest a visit may start with: a visit of 256 requests is hostile.

@@ -21,7 +21,7 @@ class Faults:
     `byte_errors` per octet in both directions: one bit is flipped. `frame_loss` per frame in both directions.
     `late` per answer, which then comes `late_by` seconds after its time. `silent` names meters that hear and say
     nothing. `misaddressed` per answer: it bears another meter's address. `chatter` per request: octets of others, or
-    a whole frame for another client, precede the answer.
+    a whole frame for another client, precede the answer. `echo`: the master's adapter hears whatever it says.
     """
 
     byte_errors: float = 0.0
@@ -31,6 +31,7 @@ class Faults:
     silent: frozenset[str] = frozenset()
     misaddressed: float = 0.0
     chatter: float = 0.0
+    echo: bool = False
 
 
 class Dice:

@@ -103,11 +103,18 @@ class Line:
         self.counters.busy += len(data) * self._octet
 
     def transmit(self, now: float, wall: float) -> bytes:
-        """Return the answer octets that have appeared since the last call; `wall` is UTC at `now`."""
+        """Return the octets that have appeared since the last call: answers, and the master's own when they echo.
+
+        `wall` is UTC at `now`.
+        """
         soon = now + CLOSE * self._octet
+        echo = bytearray()
         # requests first: whether a meter hears one decides what may follow on the line
         while self._incoming and self._end(self._incoming[0]) <= soon:
-            self._hear(self._incoming.popleft(), wall)
+            burst = self._incoming.popleft()
+            self._hear(burst, wall)
+            # all at once, as from an adapter with a buffer; they pass the line only once, so they are not counted
+            echo += burst.data if self.faults.echo else b""
         out = bytearray()
         while self._outgoing and self._outgoing[0].start < soon:
             out += self._pass(self._outgoing[0], soon)
@@ -116,7 +123,7 @@ class Line:
             del self._outgoing[0]
         self.counters.octets_out += len(out)
         self.counters.busy += len(out) * self._octet
-        return self._garbled(bytes(out))
+        return self._garbled(bytes(echo + out))
 
     def _garbled(self, data: bytes) -> bytes:
         if not self.faults.byte_errors:

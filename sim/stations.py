@@ -9,6 +9,7 @@ from typing import Final
 from dcu.dlms.hdlc import (
     DISC,
     DM,
+    FRMR,
     LLC_COMMAND,
     LLC_RESPONSE,
     RR,
@@ -30,6 +31,9 @@ LOGICAL_DEVICE: Final = 1
 
 #: The longest request reassembled from segments; a longer one is forgotten.
 MAX_REQUEST: Final = 65_536
+
+#: Bit y of a frame reject: the information field was longer than what was granted (IEC 62056-46, 6.4.3.10).
+_TOO_LONG: Final = 0x04
 
 
 class HdlcServer:
@@ -60,6 +64,9 @@ class HdlcServer:
         if frame.kind == DISC:
             del self._connections[client]
             return [_unnumbered(frame, UA)]
+        if len(frame.payload) > connection.granted.receive:
+            del self._connections[client]
+            return [_unnumbered(frame, FRMR, bytes((frame.control, 0, _TOO_LONG)))]
         return connection.receive_frame(frame, now)
 
     def _connect(self, client: int, frame: Frame) -> list[bytes]:
@@ -87,10 +94,11 @@ class _Connection:
     """The numbered conversation after SNRM: V(S), V(R), a request being collected, an answer being sent."""
 
     def __init__(self, association: ServerAssociation, granted: Parameters) -> None:
+        self.granted = granted
         self._association = association
-        self._granted = granted
         self._expected = 0  # V(R)
         self._first = 0  # N(S) of the first segment not acknowledged
+        self._out = 0  # how many of the segments were sent
         self._segments: list[bytes] = []
         self._request = b""
 
@@ -101,15 +109,17 @@ class _Connection:
         if frame.kind == I and frame.send == self._expected:
             self._expected = (self._expected + 1) & 7
             self._collect(frame, now)
-        # a repeated or unexpected I frame, like RR, gets what is still unacknowledged: its answer was lost
+        # a repeated I frame, or one behind a lost one, is like RR: what is still unacknowledged goes out again, and
+        # N(R) says what is missing
         return self._turn(frame) if frame.final else []
 
     def _acknowledge(self, receive: int) -> None:
         count = (receive - self._first) & 7
         # an N(R) outside what was sent is from another conversation: nothing is released
-        if count <= len(self._segments):
+        if count <= self._out:
             del self._segments[:count]
             self._first = receive
+            self._out -= count
 
     def _collect(self, frame: Frame, now: float) -> None:
         self._request = (self._request + frame.payload)[:MAX_REQUEST]
@@ -120,14 +130,16 @@ class _Connection:
         if not request.startswith(LLC_COMMAND):
             return
         answer = LLC_RESPONSE + self._association.answer(request[len(LLC_COMMAND) :], now)
-        size = self._granted.transmit
+        size = self.granted.transmit
+        self._out = 0
         self._segments = [answer[start : start + size] for start in range(0, len(answer), size)]
 
     def _turn(self, frame: Frame) -> list[bytes]:
         """Return up to a window of segments, or RR when there is nothing to send."""
         if not self._segments:
             return [encode_frame(frame.source, frame.destination, control(RR, receive=self._expected))]
-        window = self._segments[: self._granted.transmit_window]
+        window = self._segments[: self.granted.transmit_window]
+        self._out = len(window)
         return [
             encode_frame(
                 frame.source,

@@ -10,6 +10,7 @@ from dcu.archive import Archive
 from dcu.bus import Port
 from dcu.clock import Clock
 from dcu.config import BusConfig
+from dcu.dlms.hdlc import UA, ServerAddress, client_address, control, encode_frame
 from dcu.errors import BusError
 from dcu.health import BusHealth, Progress
 from dcu.model import INSTANT, Capture, Command, Meter, Priority, Task, Visit
@@ -21,6 +22,7 @@ from dcu.session import Session, SessionMaker
 from sim.bus import MemoryBus
 from sim.fleet import PROFILE, Fleet, FleetPlan, make_line
 from sim.meter import SimMeter
+from sim.server import READER
 from sim.truth import expected_times, expected_values
 from sim.virtual import VirtualClock, VirtualLoop
 
@@ -163,6 +165,10 @@ def read_command(meter: str, **args: object) -> Visit:
     return Visit(meter, command=Command("c1", "meter.read", (meter,), dict(args)), priority=Priority.COMMAND)
 
 
+#: An answer of the first meter of PAIR, as long as a frame can be.
+ENDLESS = encode_frame(client_address(READER.client), ServerAddress(1, 17, 4).to_bytes(), control(UA), bytes(2030))
+
+
 class PortAround:
     """A port that passes everything on; what a test overrides is what goes wrong."""
 
@@ -185,6 +191,15 @@ class PortAround:
 
     async def close(self) -> None:
         await self.inner.close()
+
+
+class Dripping(PortAround):
+    """Gives one octet of an answer a second, for half an hour."""
+
+    async def read(self) -> bytes:
+        await asyncio.sleep(1.0)
+        self.octets_received += 1
+        return ENDLESS[self.octets_received - 1 : self.octets_received]
 
 
 class Losable(PortAround):

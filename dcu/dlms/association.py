@@ -135,6 +135,15 @@ class Association:
         self._state = _State.LINKING
         return self._link.open() or self._associate()
 
+    @property
+    def hearing(self) -> bool:
+        """Whether an answer has begun (see `Link`)."""
+        return self._link.hearing
+
+    def retry(self) -> bytes | None:
+        """Return what asks again after a silence, None when it was asked often enough (see `Link`)."""
+        return self._link.retry()
+
     def receive_data(self, data: bytes) -> None:
         self._link.receive_data(data)
 

@@ -4,6 +4,7 @@ The conversation that a client holds in these frames is in `hdlc_link`; what the
 """
 
 from binascii import crc_hqx
+from collections import deque
 from dataclasses import dataclass
 from typing import Final
 
@@ -156,12 +157,16 @@ def encode_frame(
 class FrameReader:
     """Finds frames in whatever arrives: noise, echoes, and frames cut short cost at most themselves.
 
-    `rejected` counts what began like a frame and failed a check sequence or its closing flag.
+    A header that passed its check is believed for as many octets as it states (2047 at most) or until the line falls
+    silent, whichever comes first: then `break_off` finds what is whole behind it. `rejected` counts what began like a
+    frame and failed a check sequence or its closing flag.
     """
 
     def __init__(self) -> None:
         self.rejected = 0
         self._buffer = bytearray()
+        self._found: deque[Frame] = deque()
+        self._damaged = b""  # addresses and rest of a frame whose header was good, with nothing whole after it
 
     def receive_data(self, data: bytes) -> None:
         self._buffer += data
@@ -171,6 +176,27 @@ class FrameReader:
 
     def next_frame(self) -> Frame | None:
         """Return the next whole frame with good check sequences, or None until more data is received."""
+        return self._found.popleft() if self._found else self._scan()
+
+    def begun(self, addresses: bytes) -> bool:
+        """Whether a frame with these two address fields has begun, or came damaged, since the last whole one."""
+        buffer = self._buffer
+        arriving = len(buffer) > 1 and buffer[1] & _FORMAT_MASK >> 8 == _FORMAT >> 8
+        ours = arriving and addresses.startswith(buffer[3 : 3 + len(addresses)])
+        return ours or self._damaged.startswith(addresses)
+
+    def break_off(self) -> bool:
+        """Give up what has begun: the line fell silent. Return whether whole frames were hidden behind it."""
+        while self._buffer:
+            if (frame := self._scan()) is not None:
+                self._found.append(frame)
+            elif self._buffer:
+                self.rejected += len(self._buffer) > 1  # a lone flag closed the frame before
+                del self._buffer[0]
+        self._damaged = b""
+        return bool(self._found)
+
+    def _scan(self) -> Frame | None:
         buffer = self._buffer
         while (start := buffer.find(FLAG)) >= 0:
             del buffer[:start]
@@ -186,8 +212,10 @@ class FrameReader:
             frame = bytes(buffer[1 : length + 1])
             if buffer[length + 1] == FLAG and (len(header) == length or _checked(frame)):
                 del buffer[: length + 1]  # the closing flag may open the next frame
+                self._damaged = b""
                 return _parse(frame, len(header))
             self.rejected += 1
+            self._damaged = frame[2:]
             del buffer[0]
         buffer.clear()
         return None

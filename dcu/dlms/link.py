@@ -19,9 +19,10 @@ class LinkOpened:
 
 @dataclass(frozen=True, slots=True)
 class Transmit:
-    """Write `data` to the line now."""
+    """Write `data` to the line now. `asks`: before it, the meter did not have the whole request."""
 
     data: bytes
+    asks: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +56,16 @@ class Link(Protocol):
 
     def next_event(self) -> LinkEvent:
         """Return the next event, NEED_DATA when there is none."""
+
+    @property
+    def hearing(self) -> bool:
+        """Whether an answer has begun, whose rest can only follow without a pause."""
+
+    def retry(self) -> bytes | None:
+        """Return what asks again after nothing came in time, None when it was asked often enough.
+
+        b"" says that what was already received has to be looked at again: `next_event` may now know more.
+        """
 
     def close(self) -> bytes:
         """Return what closes the link, b"" when nothing has to be said and no LinkClosed will come."""

@@ -43,6 +43,11 @@ class PacketReader:
         if len(self._buffer) > MAX_BUFFER:
             raise MeterError(f"more than {MAX_BUFFER} octets without being asked")
 
+    @property
+    def begun(self) -> bool:
+        """Whether part of a packet is here."""
+        return bool(self._buffer)
+
     def next_packet(self) -> Packet | None:
         """Return the next whole packet, or None until more data is received."""
         buffer = self._buffer
@@ -83,6 +88,13 @@ class WrapperLink:
                 return ApduReceived(packet.apdu)
             self.ignored += 1
         return NEED_DATA
+
+    @property
+    def hearing(self) -> bool:
+        return self._reader.begun
+
+    def retry(self) -> None:
+        """TCP has repeated whatever was lost: who is silent has nothing to say."""
 
     def close(self) -> bytes:
         return b""

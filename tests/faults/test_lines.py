@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from dcu.config import BusConfig
+from dcu.dlms.hdlc_link import OPEN_REPEATS
 from dcu.errors import StoreError
 from dcu.health import STEP_BOUND
 from dcu.model import Task
@@ -22,6 +23,7 @@ from tests.lines import (
     LOAD,
     REGISTERS,
     Box,
+    Dripping,
     Losable,
     PortAround,
     assert_true,
@@ -51,7 +53,7 @@ def test_a_silent_meter_costs_its_time_out_and_the_line_is_drained_before_the_ne
         poll_of.append(box.poll(REGISTERS))
         await poll_of[0].step()
         assert poll_of[0].health.silent == 1
-        assert 2.0 < clock.monotonic() < 2.0 + 0.25 + 0.1
+        assert 2.0 < clock.monotonic() / (1 + OPEN_REPEATS) < 2.0 + 0.25 + 0.1
         await poll_of[0].step()
         assert port.drained == [0, 1]  # once after opening, once after the failure, never after a good visit
         assert poll_of[0].health.ok == 1
@@ -61,7 +63,7 @@ def test_a_silent_meter_costs_its_time_out_and_the_line_is_drained_before_the_ne
     virtually(work)
 
 
-@pytest.mark.parametrize("late_by", [2.0, 2.1, 2.2, 2.3, 2.5, 3.0, 4.0])
+@pytest.mark.parametrize("late_by", [2.0, 2.1, 2.2, 2.3, 2.5, 3.0, 4.0, 4.1, 4.2, 4.3, 5.0])
 def test_a_late_answer_of_one_meter_never_becomes_a_value_of_the_next(late_by: float) -> None:
     async def work(clock: VirtualClock) -> None:
         box = Box(clock)
@@ -79,7 +81,7 @@ def test_a_late_answer_of_one_meter_never_becomes_a_value_of_the_next(late_by: f
 
 def test_a_dirty_line_delays_and_falsifies_nothing() -> None:
     async def work(clock: VirtualClock) -> None:
-        faults = Faults(byte_errors=0.0003, frame_loss=0.02, misaddressed=0.05, late=0.02, chatter=0.1)
+        faults = Faults(byte_errors=0.0003, frame_loss=0.2, misaddressed=0.1, late=0.02, chatter=0.1)
         box = Box(clock, FleetPlan(meters=4, buses=1, hls=128, faults=faults))
         poll = box.poll(REGISTERS, LOAD)
         await settle(poll)
@@ -90,11 +92,6 @@ def test_a_dirty_line_delays_and_falsifies_nothing() -> None:
 
 
 def test_a_meter_that_drips_is_left_and_the_watchdog_knows_that_the_flow_lives() -> None:
-    class Dripping(PortAround):
-        async def read(self) -> bytes:
-            await asyncio.sleep(1.0)
-            return b"\x7e"
-
     async def work(clock: VirtualClock) -> None:
         box = Box(clock)
         box.port = Dripping(box.port)

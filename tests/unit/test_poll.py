@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from dcu.dlms.hdlc_link import OPEN_REPEATS
 from dcu.model import INSTANT, Keys, Outcome, Task
 from dcu.poll import COMMAND_TRIES, IDLE_BOUND
 from dcu.visit import Findings
@@ -116,7 +117,7 @@ def test_a_command_is_tried_twice_and_then_answered_with_the_reason() -> None:
         poll = box.poll()
         poll.submit(read_command("M0001"))
         await poll.step()
-        assert box.requests == COMMAND_TRIES == 2
+        assert box.requests == COMMAND_TRIES * (1 + OPEN_REPEATS) == 4
         ((visit, found, error),) = box.answers
         assert (visit.meter, found) == ("M0001", None)
         assert error is not None
@@ -132,7 +133,7 @@ def test_a_command_that_succeeds_at_the_second_try_has_succeeded() -> None:
 
         async def write(self, data: bytes) -> None:
             self.writes += 1
-            if self.writes > 1:
+            if self.writes > 1 + OPEN_REPEATS:
                 await super().write(data)
 
     async def work(clock: VirtualClock) -> None:

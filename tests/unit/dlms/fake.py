@@ -69,6 +69,13 @@ class BareLink:
     def next_event(self) -> LinkEvent:
         return ApduReceived(self.received.pop(0)) if self.received else NEED_DATA
 
+    @property
+    def hearing(self) -> bool:
+        return False
+
+    def retry(self) -> None:
+        return None
+
     def close(self) -> bytes:
         return b""
 

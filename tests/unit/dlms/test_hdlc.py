@@ -117,6 +117,28 @@ def test_a_truncated_frame_gives_way_to_the_next() -> None:
     assert len(found) == 2
 
 
+def test_silence_ends_the_wait_for_a_frame_cut_short() -> None:
+    reader = FrameReader()
+    reader.receive_data(FRAME[:-5] + FRAME[:12])
+    assert reader.next_frame() is None
+    assert not reader.break_off()
+    assert reader.rejected == 2
+    assert not reader._buffer
+    reader.receive_data(hdlc.encode_frame(CLIENT, METER, 0, bytes(500))[:-400] + FRAME + FRAME)
+    assert reader.next_frame() is None
+    assert reader.break_off()
+    assert [reader.next_frame(), reader.next_frame()] == frames(FRAME + FRAME)[0]
+    assert reader.next_frame() is None
+
+
+def test_a_closing_flag_is_nothing_that_breaks_off() -> None:
+    reader = FrameReader()
+    reader.receive_data(FRAME)
+    assert reader.next_frame() is not None
+    assert not reader.break_off()
+    assert reader.rejected == 0
+
+
 def test_the_buffer_is_bounded() -> None:
     reader = FrameReader()
     reader.receive_data(b"\x7e" * (hdlc.MAX_BUFFER + 5))

@@ -50,6 +50,20 @@ def test_another_version_is_not_our_stream() -> None:
         link.next_event()
 
 
+def test_a_packet_is_heard_while_it_is_not_whole_and_silence_is_final() -> None:
+    link = WrapperLink(2, 17)
+    packet = encode_packet(17, 2, b"apdu")
+    heard = [link.hearing]
+    for part in (packet[:3], packet[3:]):
+        link.receive_data(part)
+        event = link.next_event()
+        heard.append(link.hearing)
+    assert event == ApduReceived(b"apdu")
+    assert heard == [False, True, False]
+    link.retry()
+    assert link.next_event() == NEED_DATA
+
+
 def test_the_buffer_is_bounded() -> None:
     with pytest.raises(MeterError, match="without being asked"):
         PacketReader().receive_data(bytes(MAX_BUFFER + 1))

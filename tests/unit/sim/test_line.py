@@ -190,6 +190,17 @@ def test_chatter_precedes_the_answer_and_takes_its_time() -> None:
     assert line.counters.chatter == 1
 
 
+def test_an_adapter_that_hears_itself_hears_its_request_before_the_answer() -> None:
+    line = make_line(faults=Faults(echo=True))
+    line.receive_data(snrm(), START)
+    seen = run(line, START + 10)
+    assert seen[0][0] == pytest.approx(START + len(snrm()) * OCTET)
+    assert seen[0][1] == snrm()
+    assert [frame.kind for frame in frames(seen)] == [SNRM, UA]
+    # they are on the line once
+    assert line.counters.octets_out == sum(len(data) for _, data in seen[1:])
+
+
 def test_a_master_that_never_listens_loses_what_it_writes() -> None:
     line = make_line()
     for _ in range(MAX_BACKLOG // 1000 + 1):

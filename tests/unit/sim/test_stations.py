@@ -5,6 +5,7 @@ from dcu.dlms.apdu import encode_request
 from dcu.dlms.hdlc import (
     DISC,
     DM,
+    FRMR,
     LLC_COMMAND,
     RR,
     SNRM,
@@ -106,11 +107,48 @@ def test_a_window_of_segments_comes_in_one_turn() -> None:
     assert [frame.payload for frame in again[:2]] == [frame.payload for frame in frames[1:]]
 
 
+def test_a_window_of_a_request_with_a_gap_is_asked_for_from_the_gap_on() -> None:
+    server = HdlcServer(meter(window=3))
+    sent(server, SNRM, Parameters(2030, 2030, 3, 3).to_bytes())
+    request = LLC_COMMAND + AARQ.to_bytes()
+    parts = [request[:20], request[20:40], request[40:]]
+
+    def say(number: int) -> list[Frame]:
+        reader = FrameReader()
+        frame = Frame(HERE, READER_FIELD, control(I, send=number, final=number == 2), parts[number], number < 2)
+        for answer in server.receive_frame(frame, NOW):
+            reader.receive_data(answer)
+        return list(iter(reader.next_frame, None))
+
+    assert say(0) == []
+    (missing,) = say(2)
+    assert (missing.kind, missing.receive) == (RR, 1)
+    assert say(1) == []
+    (answer,) = say(2)
+    assert (answer.kind, answer.receive) == (I, 3)
+
+
+def test_what_was_not_sent_cannot_be_acknowledged() -> None:
+    server = HdlcServer(meter(phases=3))
+    sent(server, SNRM)
+    sent(server, I, LLC_COMMAND + AARQ.to_bytes())
+    (first,) = sent(server, I, LLC_COMMAND + encode_request(OBJECTS, 1), send=1, receive=1)
+    assert first.segmented
+    assert sent(server, RR, receive=4) == [first]
+
+
+def test_an_information_field_longer_than_granted_ends_the_connection() -> None:
+    server = HdlcServer(meter(max_info=64))
+    sent(server, SNRM, Parameters(2030, 2030).to_bytes())
+    assert kinds(sent(server, I, bytes(65))) == [FRMR]
+    assert kinds(sent(server, I, bytes(64))) == [DM]
+
+
 @pytest.mark.parametrize("window", [1, 2, 7])
 @pytest.mark.parametrize("info", [32, 128, 2030])
 def test_our_own_client_reads_a_long_answer(window: int, info: int) -> None:
     simulated = meter(phases=3, max_info=info, window=window)
-    offer = Parameters(info, info, 1, window)
+    offer = Parameters(info, info, window, window)
     talk = hdlc(simulated, READER, offer=offer)
     talk.open()
     (listed,) = talk.ask(OBJECTS)
