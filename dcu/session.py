@@ -8,6 +8,7 @@ silence → the link asks again, a bounded number of times; a silence after the 
 import asyncio
 import hashlib
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -21,7 +22,7 @@ from dcu.dlms.hdlc_link import HdlcLink
 from dcu.dlms.link import NEED_DATA, Link, Transmit
 from dcu.dlms.services import Get, GetList, Request
 from dcu.dlms.wrapper import WrapperLink
-from dcu.errors import DcuError, MeterError, MeterTimeoutError
+from dcu.errors import DcuError, MeterError, MeterTimeoutError, NotServedError
 from dcu.model import Access, Authentication, Framing, Keys, Meter
 
 #: Bits on the line per octet at 8N1.
@@ -66,6 +67,9 @@ class Session:
         self._alive = alive
         #: Octets of items that one GET-WITH-LIST to this meter may hold; 0: it knows no lists.
         self._list_room = 0
+        #: Whether the meter takes selections; one that does not gives whole buffers, within the bounds of `axdr`.
+        self._selects = False
+        self._unasked = False
         self._departed = self._deadline = 0.0
         #: Monotonic time when the first request of the latest `get` had left: the instant its first value describes.
         self.asked_at = 0.0
@@ -73,18 +77,29 @@ class Session:
     async def open(self) -> None:
         """Associate; raises MeterTimeoutError, MeterError, SecurityError or BusError."""
         event = await self._exchange(self._association.connect(), dlms.Associated)
+        self._selects = Conformance.SELECTIVE_ACCESS in event.conformance
         if Conformance.MULTIPLE_REFERENCES in event.conformance:
             self._list_room = (event.max_pdu or MAX_PDU) - REQUEST_OCTETS
 
     async def get(self, items: Sequence[Get]) -> list[Any]:
-        """Return one value (or AccessError) per item, in as few requests as the meter allows."""
+        """Return one value (or AccessError) per item, in as few requests as the meter allows.
+
+        A meter without selective access gives the whole of what a part was asked of. NotServedError when the meter
+        cannot treat one of the requests at all; the conversation goes on.
+        """
         results: list[Any] = []
-        for some in self._lists(items):
-            asked_first = not results
-            results += await self._request(some[0] if len(some) == 1 else GetList(tuple(some)))
-            if asked_first:
-                self.asked_at = self._departed
+        self._unasked = True
+        for some in self._lists(items if self._selects else [Get(item.attribute) for item in items]):
+            results += await self._ask(some)
         return results
+
+    async def _ask(self, some: Sequence[Get]) -> list[Any]:
+        """Ask for `some` at once, or one by one: now and from here on, when the meter treats no list after all."""
+        if len(some) > 1:
+            with suppress(NotServedError):
+                return await self._request(GetList(tuple(some)))
+            self._list_room = 0
+        return [result for item in some for result in await self._request(item)]
 
     def _lists(self, items: Sequence[Get]) -> Iterator[list[Get]]:
         """Cut `items` into what one request may hold; a meter without lists is asked one by one."""
@@ -114,6 +129,8 @@ class Session:
 
     async def _request(self, request: Request) -> list[Any]:
         event = await self._exchange(self._association.send(request), dlms.Response)
+        if self._unasked:
+            self.asked_at, self._unasked = self._departed, False
         return list(event.results)
 
     async def _exchange(self, data: bytes, until: type[Any]) -> Any:

@@ -205,6 +205,24 @@ def decode_all(data: bytes) -> Any:
     return value
 
 
+def decode_contents(description: bytes, contents: bytes) -> Any:
+    """Decode `contents` without tags by their TypeDescription, both to their ends; MeterError when that fails."""
+    if len(contents) > MAX_OCTETS:
+        raise MeterError(f"contents of {len(contents)} octets exceed {MAX_OCTETS}")
+    decoder = _Decoder(description, 0)
+    try:
+        element = decoder.description(1)
+        rest = len(description) - decoder.offset
+        decoder.data, decoder.offset = contents, 0
+        value = element()
+    except (IndexError, StructError):
+        raise MeterError("description or contents are truncated") from None
+    rest += len(contents) - decoder.offset
+    if rest:
+        raise MeterError(f"{rest} octets follow the description or the contents")
+    return value
+
+
 class _Decoder:
     """One pass over `data`; `offset` is where the next element starts, `budget` how many may still come."""
 

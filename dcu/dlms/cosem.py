@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from json import dumps
 from typing import Any, Final, cast
 
+from dcu.dlms import axdr
 from dcu.dlms.axdr import BitString
 from dcu.dlms.moment import DATE_TIME_SIZE, DateTime, instant
 from dcu.errors import MeterError
@@ -119,6 +120,20 @@ def _column(definition: Any) -> Column:
             return Column(class_id, name, index, data_index)
         case _:
             raise MeterError(f"not a capture object: {str(definition)[:60]}")
+
+
+def decode_compact_data(buffer: bytes, template: bytes, template_id: int) -> list[Any]:
+    """Return the values in the compact_buffer of a CompactData, the template's number first (62056-6-2, class 62).
+
+    `template` is its template_description: the TypeDescription of a structure, which the buffer fills without tags, as
+    in a compact array. MeterError when they do not fit each other, or the buffer was written under another template.
+    """
+    if template[:1] != bytes((axdr.STRUCTURE,)):
+        raise MeterError(f"template {template[:8].hex()} describes no structure")
+    values: list[Any] = axdr.decode_contents(template, buffer)
+    if not values or values[0] != template_id:
+        raise MeterError(f"compact buffer was not written under template {template_id}")
+    return values
 
 
 def clock_column(columns: Sequence[Column]) -> int | None:

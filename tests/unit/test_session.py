@@ -14,9 +14,9 @@ from dcu.dlms.association import Association, Event, Released
 from dcu.dlms.hdlc import FrameReader, ServerAddress
 from dcu.dlms.hdlc_link import ANSWER_REPEATS, OPEN_REPEATS, HdlcLink
 from dcu.dlms.moment import DateTime
-from dcu.dlms.services import AccessError, Get
+from dcu.dlms.services import AccessError, ExceptionResponse, Get, GetList, by_entry
 from dcu.dlms.wrapper import WrapperLink
-from dcu.errors import BusError, MeterError, MeterTimeoutError, StoreError
+from dcu.errors import BusError, MeterError, MeterTimeoutError, NotServedError, StoreError
 from dcu.health import STEP_BOUND
 from dcu.model import Access, Attribute, Framing, Keys, Meter
 from dcu.session import (
@@ -111,6 +111,62 @@ def test_a_meter_without_lists_is_asked_one_by_one(monkeypatch: pytest.MonkeyPat
         await session.close()
 
     virtually(work)
+
+
+def test_a_meter_that_treats_no_list_after_all_is_asked_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    respond = server.ServerAssociation._respond
+    refuse = ExceptionResponse(2, 2)
+    monkeypatch.setattr(
+        server.ServerAssociation,
+        "_respond",
+        lambda self, request, at: refuse if isinstance(request, GetList) else respond(self, request, at),
+    )
+
+    async def work(clock: VirtualClock) -> None:
+        box = Box(clock)
+        session = await box.session()
+        before = box.requests
+        began = clock.monotonic()
+        answers = await session.get([ENERGY] * (LIST_BOUND + 2))
+        assert all(isinstance(answer, int) for answer in answers)
+        assert box.requests - before == 1 + LIST_BOUND + 2
+        # the first single request is the one that describes the first value
+        assert began < session.asked_at < began + 1.0
+        await session.close()
+
+    virtually(work)
+
+
+def test_what_a_meter_cannot_treat_at_all_leaves_the_conversation_open(monkeypatch: pytest.MonkeyPatch) -> None:
+    respond = server.ServerAssociation._respond
+    monkeypatch.setattr(
+        server.ServerAssociation,
+        "_respond",
+        lambda self, request, at: ExceptionResponse(2, 1) if request == UNKNOWN else respond(self, request, at),
+    )
+
+    async def work(clock: VirtualClock) -> None:
+        session = await Box(clock).session()
+        with pytest.raises(NotServedError, match="not possible"):
+            await session.get([UNKNOWN])
+        assert isinstance((await session.get([ENERGY]))[0], int)
+        await session.close()
+
+    virtually(work)
+
+
+def test_a_meter_without_selective_access_gives_its_whole_profile(monkeypatch: pytest.MonkeyPatch) -> None:
+    profile = Get(Attribute(7, COMPANION.streams["load0"].name), by_entry(1, 2))
+
+    async def work(clock: VirtualClock) -> int:
+        session = await Box(clock).session()
+        (rows,) = await session.get([profile])
+        await session.close()
+        return len(rows)
+
+    assert virtually(work) == 2
+    monkeypatch.setattr("sim.server.CONFORMANCE", server.CONFORMANCE & ~Conformance.SELECTIVE_ACCESS)
+    assert virtually(work) > 2
 
 
 def test_a_meter_with_a_small_request_buffer_is_asked_in_shorter_lists(monkeypatch: pytest.MonkeyPatch) -> None:

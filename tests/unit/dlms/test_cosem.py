@@ -9,6 +9,7 @@ from dcu.dlms.cosem import (
     UNITS,
     clock_column,
     decode_capture_objects,
+    decode_compact_data,
     decode_scaler_unit,
     plain,
     profile_rows,
@@ -49,6 +50,38 @@ def test_capture_objects() -> None:
 def test_no_capture_objects(value: Any) -> None:
     with pytest.raises(MeterError, match="capture object"):
         decode_capture_objects(value)
+
+
+TEMPLATE = bytes.fromhex("02 04 11 06 09 04")
+
+
+def test_compact_data() -> None:
+    buffer = bytes.fromhex("07 000003e8 03616263 0a aa80")
+    assert decode_compact_data(buffer, TEMPLATE, 7) == [7, 1000, b"abc", BitString(0x2AA, 10)]
+
+
+@pytest.mark.parametrize(
+    ("buffer", "template", "why"),
+    [
+        ("07 000003e8 03616263 0a aa80", "11", "no structure"),
+        ("07 000003e8 03616263 0a aa80", "", "no structure"),
+        ("08 000003e8 03616263 0a aa80", "02 04 11 06 09 04", "not written under template 7"),
+        ("07 000003e8 036162", "02 04 11 06 09 04", "truncated"),
+        ("07 000003e8 03616263 0a aa80 07", "02 04 11 06 09 04", "1 octets follow"),
+        ("07 07", "02 01 11", "1 octets follow"),
+        ("", "02 01 11", "truncated"),
+        ("07", "02 01 13", "inside a compact"),
+        ("07", "02 01" * 20 + "11", "levels"),
+        ("07", "02 02 11", "truncated"),
+        ("07", "02 02 11 07 07", "unknown data type"),
+        ("07", "02 01 11 11", "1 octets follow"),
+        ("", "02 00", "under template 7"),
+        ("07", "02 81ff" + "11" * 255, "truncated"),
+    ],
+)
+def test_compact_data_that_does_not_fit(buffer: str, template: str, why: str) -> None:
+    with pytest.raises(MeterError, match=why):
+        decode_compact_data(bytes.fromhex(buffer), bytes.fromhex(template), 7)
 
 
 def test_the_clock_is_taken_out() -> None:
