@@ -90,6 +90,8 @@ class _Line:
                 at += self.frame(data, at)
         if at < len(data):
             self.out.protest(f"no frame: {octets_text(data[at:])}")
+        if not str(self.out):
+            self.out.say("flags, and no frame between them")
         for left in self._segments.values():
             self.out.say(f"the rest is missing after {octets_text(left)}")
 

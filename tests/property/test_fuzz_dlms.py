@@ -1,0 +1,299 @@
+"""Octets that nobody meant, over everything in `dcu.dlms` that meets the line: only our own errors, no hang, no growth.
+
+A seeded mutator over tests/corpus/dlms gives the volume, 640 000 inputs; hypothesis, slower, gives the structure.
+"""
+
+import resource
+import tracemalloc
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from itertools import count
+from pathlib import Path
+from random import Random
+from time import thread_time
+from typing import Final
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dcu.dlms import apdu, axdr, cosem, hdlc, rare
+from dcu.dlms.acse import Aare, Aarq, Conformance, Initiate
+from dcu.dlms.association import Association
+from dcu.dlms.explain import explain
+from dcu.dlms.hdlc import FrameReader, Parameters, ServerAddress
+from dcu.dlms.hdlc_link import HdlcLink
+from dcu.dlms.link import NeedData
+from dcu.dlms.notifications import decode_notification
+from dcu.dlms.rarities import ATTRIBUTES
+from dcu.dlms.security import GLO, Cipher
+from dcu.dlms.services import Get
+from dcu.dlms.wrapper import PacketReader, WrapperLink, encode_packet
+from dcu.errors import MeterError
+from dcu.model import Access, Attribute, Column, Keys
+
+CORPUS: Final = {
+    path.stem: [bytes.fromhex(line) for line in path.read_text().splitlines() if not line.startswith("#")]
+    for path in sorted((Path(__file__).parents[1] / "corpus/dlms").glob("*.hex"))
+}
+EVERYTHING: Final = [octets for kind in CORPUS.values() for octets in kind]
+INPUTS: Final = 40_000
+MAX_INPUT: Final = 4096
+#: A thousand times what the slowest input takes, so that it says hang and not slow machine.
+MAX_SECONDS: Final = 2.0
+#: Kilobytes the process may grow over all inputs of one target.
+MAX_GROWTH: Final = 65_536
+#: Octets that may be left over of 300 inputs.
+MAX_KEPT: Final = 65_536
+
+KEYS: Final = Keys(b"12345678", bytes(range(16)), bytes(range(0xD0, 0xE0)))
+CLIENT, METER = b"DCU00001", b"MTR00001"
+SERVER: Final = ServerAddress(1, 17)
+CLOCK: Final = Attribute(8, bytes((0, 0, 1, 0, 0, 255)))
+COLUMNS: Final = (Column(8, CLOCK.name), *(Column(3, bytes((1, 0, group, 8, 0, 255))) for group in (1, 2, 3)))
+ACCEPTED: Final = Aare(Initiate(Conformance(0x00521D), 1024).response()).to_bytes()
+TELLING: Final = bytes.fromhex("00 01 02 7e 7f 80 81 82 84 a0 ff")
+
+
+def mutated(random: Random, octets: bytes) -> bytes:
+    """Return `octets` with one to four things done to them, most often a small one."""
+    data = bytearray(octets)
+    for _ in range(random.choice((1, 1, 1, 2, 4))):
+        at = random.randrange(len(data) + 1)
+        match random.choice((0, 0, 0, 0, 1, 1, 1, 2, 3, 4, 5, 6, 7)):
+            case 0 if at < len(data):
+                data[at] ^= 1 << random.randrange(8)
+            case 1 if at < len(data):
+                data[at] = random.choice(TELLING)
+            case 2:
+                data[at:at] = random.randbytes(random.randint(1, 4))
+            case 3:
+                del data[at : at + random.randint(1, 8)]
+            case 4:
+                del data[at:]
+            case 5:
+                data[at:at] = data[at : at + 32] * random.randint(1, 8)
+            case 6:
+                other = random.choice(EVERYTHING)
+                data[at:] = other[random.randrange(len(other)) :]
+            case _:
+                # a length, and less behind it than it says
+                data[at:at] = bytes((random.choice((0x7F, 0x81, 0x82, 0x84)),)) + random.randbytes(2)
+    return bytes(data[:MAX_INPUT])
+
+
+def inputs(kinds: str, number: int) -> Iterator[bytes]:
+    random = Random(f"{kinds}{number}")
+    seeds = [octets for kind in kinds.split() for octets in CORPUS[kind]]
+    yield from seeds
+    for _ in range(number - len(seeds)):
+        yield mutated(random, random.choice(seeds))
+
+
+def drained(link: HdlcLink | WrapperLink | Association) -> None:
+    while not isinstance(link.next_event(), NeedData):
+        pass
+
+
+def frame_reader(octets: bytes) -> None:
+    reader = FrameReader()
+    for at in range(0, len(octets), 7):
+        reader.receive_data(octets[at : at + 7])
+        while reader.next_frame() is not None:
+            pass
+
+
+def parameters(octets: bytes) -> None:
+    Parameters.from_bytes(octets)
+
+
+def raw_link(octets: bytes) -> None:
+    link = HdlcLink(2, SERVER)
+    link.open()
+    link.receive_data(octets)
+    drained(link)
+
+
+def good_frames(octets: bytes) -> None:
+    """Frames whose check sequences agree, and nothing else: what the states of the link make of them."""
+    link = HdlcLink(2, SERVER)
+    link.open()
+    client, server = hdlc.client_address(2), SERVER.to_bytes()
+    link.receive_data(hdlc.encode_frame(client, server, hdlc.control(hdlc.UA)))
+    drained(link)
+    link.send(b"\xc0" * (octets[0] if octets else 1))
+    for at in range(0, len(octets), 40):
+        control, payload, segmented = octets[at], octets[at + 1 : at + 40], bool(octets[at] & 2)
+        link.receive_data(hdlc.encode_frame(client, server, control, payload, segmented=segmented))
+        drained(link)
+
+
+def packets(octets: bytes) -> None:
+    reader = PacketReader()
+    reader.receive_data(octets)
+    while reader.next_packet() is not None:
+        pass
+    link = WrapperLink(16, 1)
+    link.receive_data(octets)
+    drained(link)
+
+
+def data(octets: bytes) -> None:
+    axdr.decode_all(octets)
+
+
+def rows(octets: bytes) -> None:
+    value = axdr.decode_all(octets)
+    cosem.plain(value)
+    with suppress(MeterError):
+        cosem.profile_rows(value, COLUMNS, 900)
+    with suppress(MeterError):
+        cosem.decode_capture_objects(value)
+    cosem.decode_scaler_unit(value)
+
+
+def rare_objects(octets: bytes) -> None:
+    value = axdr.decode_all(octets)
+    for class_id, attributes in ATTRIBUTES.items():
+        for index in attributes:
+            with suppress(MeterError):
+                rare.read(class_id, CLOCK.name, {index: value})
+
+
+def requests(octets: bytes) -> None:
+    apdu.decode_request(octets)
+
+
+def responses(octets: bytes) -> None:
+    apdu.decode_response(octets)
+
+
+def notifications(octets: bytes) -> None:
+    decode_notification(octets)
+
+
+def acse(octets: bytes) -> None:
+    for read in (Aarq.from_bytes, Aare.from_bytes, Initiate.from_request, Initiate.from_response):
+        with suppress(MeterError):
+            read(octets)
+
+
+def ciphered(octets: bytes) -> None:
+    cipher = Cipher(KEYS, CLIENT, lambda: 1)
+    cipher.peer = METER
+    with suppress(MeterError):
+        cipher.check_gmac(octets, b"challenge")
+    cipher.unprotect(octets)
+
+
+def sealed(octets: bytes) -> None:
+    """Whatever the meter says under good keys: its tag is right, its counter grows, its words are anybody's."""
+    meter = Cipher(KEYS, METER, count(1).__next__)
+    ours = Cipher(KEYS, CLIENT, lambda: 1)
+    ours.peer = METER
+    if octets[:1] and octets[0] in GLO:
+        apdu.decode_response(ours.unprotect(meter.protect(octets)))
+
+
+def association(octets: bytes) -> None:
+    """An association without ciphering, which hears this in the place of the AARE, and in that of an answer."""
+    with suppress(MeterError):
+        answered(associating(), octets)
+    talk = associating()
+    answered(talk, ACCEPTED)
+    talk.send(Get(CLOCK))
+    answered(talk, octets)
+
+
+def associating() -> Association:
+    talk = Association(WrapperLink(16, 1), Access("public"), Keys(), client_title=CLIENT, take_counter=lambda: 1)
+    talk.connect()
+    return talk
+
+
+def answered(talk: Association, answer: bytes) -> None:
+    talk.receive_data(encode_packet(1, 16, answer))
+    drained(talk)
+
+
+def explained(octets: bytes) -> None:
+    assert explain(octets, KEYS, METER).text
+
+
+TARGETS: Final[list[tuple[Callable[[bytes], None], str]]] = [
+    (frame_reader, "frames packets"),
+    (raw_link, "frames"),
+    (good_frames, "frames apdus"),
+    (parameters, "frames"),
+    (packets, "packets"),
+    (data, "data rare"),
+    (rows, "data"),
+    (rare_objects, "rare data"),
+    (requests, "apdus"),
+    (responses, "apdus"),
+    (notifications, "apdus"),
+    (acse, "acse"),
+    (ciphered, "ciphered"),
+    (sealed, "apdus"),
+    (association, "apdus acse"),
+    (explained, "frames packets apdus acse ciphered data rare"),
+]
+
+
+def test_there_are_enough_inputs() -> None:
+    assert len(TARGETS) * INPUTS >= 200_000
+    assert len(set(EVERYTHING)) > 150
+
+
+by_target = pytest.mark.parametrize(("target", "kinds"), TARGETS, ids=[target.__name__ for target, _ in TARGETS])
+
+
+@by_target
+def test_volume(target: Callable[[bytes], None], kinds: str) -> None:
+    slowest, worst = 0.0, b""
+    resident = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    for octets in inputs(kinds, INPUTS):
+        spent = timed(target, octets)
+        if spent > slowest:
+            slowest, worst = spent, octets
+    assert slowest < MAX_SECONDS, worst.hex()
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - resident < MAX_GROWTH
+
+
+def timed(target: Callable[[bytes], None], octets: bytes) -> float:
+    """Return the seconds that `target` took; anything but MeterError fails, with the input in its words."""
+    started = thread_time()
+    try:
+        with suppress(MeterError):
+            target(octets)
+    except Exception as error:
+        raise AssertionError(f"{type(error).__name__} for {octets.hex()}") from error
+    return thread_time() - started
+
+
+@by_target
+def test_nothing_is_kept(target: Callable[[bytes], None], kinds: str) -> None:
+    wanted = list(inputs(kinds, 300))
+    once(target, wanted)  # what is cached once is no growth
+    tracemalloc.start()
+    try:
+        once(target, wanted)
+        before, _ = tracemalloc.get_traced_memory()
+        once(target, wanted)
+        after, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert after - before < MAX_KEPT
+
+
+def once(target: Callable[[bytes], None], wanted: list[bytes]) -> None:
+    for octets in wanted:
+        with suppress(MeterError):
+            target(octets)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.sampled_from(TARGETS), st.lists(st.one_of(st.sampled_from(EVERYTHING), st.binary(max_size=40)), max_size=6))
+def test_structure(target: tuple[Callable[[bytes], None], str], parts: list[bytes]) -> None:
+    with suppress(MeterError):
+        target[0](b"".join(parts))
