@@ -16,6 +16,7 @@ from dcu.clock import Clock, SystemClock
 from dcu.config import BusConfig
 from dcu.dlms.services import Get
 from dcu.health import BusHealth, Progress
+from dcu.invocations import Invocations
 from dcu.model import INSTANT, Attribute, Capture, Task, Visit
 from dcu.plan import BusPlan
 from dcu.poll import Poll
@@ -46,7 +47,12 @@ class Memory:
         self._descriptors: dict[str, dict[str, Any]] = {}
         self._next = 1
 
-    async def record(self, captures: Sequence[Capture], watermarks: Mapping[tuple[str, str], int]) -> None:
+    async def record(
+        self,
+        captures: Sequence[Capture],
+        watermarks: Mapping[tuple[str, str], int],
+        heard: Mapping[str, int] | None = None,
+    ) -> None:
         self.captures += len(captures)
 
     async def put_descriptor(self, meter: str, name: str, data: Any) -> None:
@@ -55,9 +61,12 @@ class Memory:
     async def descriptors(self, meter: str) -> Mapping[str, Any]:
         return self._descriptors.get(meter, {})
 
-    async def reserve_counters(self, key: str, count: int) -> range:
-        self._next += count
+    async def reserve_counters(self, key: str, count: int, above: int = -1) -> range:
+        self._next = max(self._next, above + 1) + count
         return range(self._next - count, self._next)
+
+    async def counters(self) -> Mapping[str, int]:
+        return {}
 
 
 def line_time(counters: LineCounters) -> float:
@@ -102,7 +111,7 @@ class _Line:
                 wall=clock.now(),
             ),
             archive=Archive(archive, profiles, {}, store, watermarks),
-            sessions=SessionMaker(settings, fleet.access, fleet.keys, TITLE, store.reserve_counters),
+            sessions=SessionMaker(settings, fleet.access, fleet.keys, TITLE, Invocations(store)),
             store=store,
             clock=clock,
             health=BusHealth(),
@@ -163,7 +172,7 @@ async def _meet(bus: MemoryBus | PtyBus, fleet: Fleet, meter: str, store: Memory
     settings = BusConfig(bus.name, "memory", BAUD)
     port = bus.port if isinstance(bus, MemoryBus) else SerialPort(bus.path, BAUD)
     await port.open()
-    sessions = SessionMaker(settings, fleet.access, fleet.keys, TITLE, store.reserve_counters)
+    sessions = SessionMaker(settings, fleet.access, fleet.keys, TITLE, Invocations(store))
     session = await sessions.make(port, archive.meter(meter))
     await session.open()
     return archive, session

@@ -26,6 +26,7 @@ from dcu.deliver import Deliver
 from dcu.dlms.cosem import UNITS
 from dcu.errors import DcuError, StoreError
 from dcu.health import Health
+from dcu.invocations import Invocations
 from dcu.local import LocalDoor
 from dcu.messages.envelope import Envelopes
 from dcu.model import Capture, Visit
@@ -130,6 +131,7 @@ class Daemon:
         self._clock = clock
         self._health = Health(started=clock.monotonic())
         self._bus_of = {meter.id: meter.bus for meter in config.meters}
+        self._invocations = Invocations(store)
         self._delivery = Delivery()
         self._polls: dict[str, Poll] = {}
         self._status = Status(config, store, clock, self._health, self._delivery, self._polls)
@@ -158,13 +160,12 @@ class Daemon:
     def _make_poll(self, bus: BusConfig, archive: Archive) -> Poll:
         config, clock = self._config, self._clock
         meters = [meter.id for meter in config.meters if meter.bus == bus.name]
-        title, reserve = config.dcu.system_title, self._store.reserve_counters
         return Poll(
             name=bus.name,
             port=make_port(bus),
             plan=BusPlan(meters, config.timetable, now=clock.monotonic(), wall=clock.now()),
             archive=archive,
-            sessions=SessionMaker(bus, config.access, config.keys, title, reserve),
+            sessions=SessionMaker(bus, config.access, config.keys, config.dcu.system_title, self._invocations),
             store=self._store,
             clock=clock,
             health=self._health.bus(bus.name),

@@ -30,7 +30,10 @@ class Progress:
 
 @dataclass(slots=True)
 class BusHealth:
-    """What one bus did since the start. Octets as counted at the port, `busy` in seconds of conversation."""
+    """What one bus did since the start. Octets as counted at the port, `busy` in seconds of conversation.
+
+    `security` counts the failed security checks by what failed (`dcu.errors.Breach`).
+    """
 
     visits: int = 0
     ok: int = 0
@@ -43,6 +46,7 @@ class BusHealth:
     busy: float = 0.0
     captures: int = 0
     bad_rows: int = 0
+    security: dict[str, int] = field(default_factory=dict)
     last_success: float | None = None
     error: str | None = None
 

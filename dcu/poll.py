@@ -19,7 +19,7 @@ import structlog
 from dcu.archive import Archive
 from dcu.bus import Port
 from dcu.clock import Clock
-from dcu.errors import BusError, CommandRejected, DcuError, MeterTimeoutError, StoreError
+from dcu.errors import BusError, CommandRejected, DcuError, MeterTimeoutError, SecurityError, StoreError
 from dcu.health import BusHealth, Progress
 from dcu.model import Capture, Outcome, Visit
 from dcu.ondemand import NotGivenError, on_demand
@@ -51,8 +51,10 @@ Answer = Callable[[Visit, dict[str, Any] | None, str | None], Awaitable[None]]
 class Readings(Protocol):
     """What this flow needs of the store."""
 
-    async def record(self, captures: Sequence[Capture], watermarks: Mapping[tuple[str, str], int]) -> None:
-        """Keep both in one transaction; returns after the commit. Raises StoreError."""
+    async def record(
+        self, captures: Sequence[Capture], watermarks: Mapping[tuple[str, str], int], heard: Mapping[str, int]
+    ) -> None:
+        """Keep all in one transaction; returns after the commit. Raises StoreError."""
 
 
 @dataclass(slots=True)
@@ -147,6 +149,9 @@ class Poll:
     def _judge(self, visit: Visit, error: DcuError) -> Outcome:
         reason = str(error)[:ERROR_BOUND]
         log.info("visit failed", bus=self.name, meter=visit.meter, reason=reason, who=error.who)
+        if isinstance(error, SecurityError):
+            log.warning("security event", bus=self.name, meter=visit.meter, breach=error.breach.value, reason=reason)
+            self.health.security[error.breach] = self.health.security.get(error.breach, 0) + 1
         self._dirty = True
         self.health.error = reason
         if isinstance(error, BusError):
@@ -167,8 +172,7 @@ class Poll:
 
         After a failure nobody says goodbye: the meter may be silent, and SNRM starts afresh.
         """
-        session = await self.sessions.make(self.port, self.archive.meter(visit.meter), self._alive)
-        await session.open()
+        session = await self.sessions.open(self.port, self.archive.meter(visit.meter), self._alive)
         outcome, answer, reason = Outcome.OK, None, None
         if visit.command is None:
             outcome = await self._collect(session, visit)
@@ -195,7 +199,7 @@ class Poll:
 
     async def _keep(self, meter: str, found: Findings) -> None:
         self.archive.review(meter, found)
-        await self.store.record(found.captures, found.watermarks)
+        await self.store.record(found.captures, found.watermarks, self.sessions.heard(meter))
         self.archive.stored(found)
         self.health.captures += len(found.captures)
         self.health.bad_rows += found.bad_rows

@@ -6,10 +6,8 @@ silence → the link asks again, a bounded number of times; a silence after the 
 """
 
 import asyncio
-import hashlib
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from functools import partial
 from typing import Any
 
 from dcu.bus import Port
@@ -22,8 +20,9 @@ from dcu.dlms.hdlc_link import HdlcLink
 from dcu.dlms.link import NEED_DATA, Link, Transmit
 from dcu.dlms.services import Get, GetList, Request
 from dcu.dlms.wrapper import WrapperLink
-from dcu.errors import DcuError, MeterError, MeterTimeoutError, NotServedError
-from dcu.model import Access, Authentication, Framing, Keys, Meter
+from dcu.errors import DcuError, MeterError, MeterTimeoutError, NotServedError, RefusedError
+from dcu.invocations import Invocations, Ledger
+from dcu.model import Access, Attribute, Authentication, Framing, Keys, Meter
 
 #: Bits on the line per octet at 8N1.
 BITS_PER_OCTET = 10
@@ -183,21 +182,16 @@ class Session:
             self._association.receive_data(data)
 
 
-#: Counters fetched from the store at a time, and the fewest a visit may start with: a visit of 256 requests is hostile.
-COUNTER_BLOCK = 1024
-COUNTER_RESERVE = 256
-
-
 #: A meter that asks for no secret has none.
 NO_KEYS = Keys()
 
+#: Who may read a meter's invocation counter without any secret.
+PUBLIC = Access("public")
+DATA = 1
+
 
 class SessionMaker:
-    """Makes the conversations of one bus: knows who we are there, each meter's keys, and hands out counters.
-
-    Invocation counters come from `reserve`, which commits a block before it returns it, so that a crash skips
-    counters and never repeats one (IEC 62056-5-3, 5.3.3.3.1: the initialization vector must be unique per key).
-    """
+    """Makes the conversations of one bus: knows who we are there, each meter's keys and counters."""
 
     def __init__(
         self,
@@ -205,45 +199,79 @@ class SessionMaker:
         access: Mapping[str, Access],
         keys: Mapping[str, Keys],
         title: bytes,
-        reserve: Callable[[str, int], Awaitable[range]],
+        invocations: Invocations,
     ) -> None:
         self._bus = bus
         self._access = access
         self._keys = keys
         self._title = title
-        self._reserve = reserve
-        self._counters: dict[str, Iterator[int]] = {}
-        self._counters_left: dict[str, int] = {}
+        self._invocations = invocations
+        self._news: dict[str, Mapping[str, int]] = {}
 
     async def make(self, port: Port, meter: Meter, alive: Callable[[], None] = _unwatched) -> Session:
         """Return a Session for `meter`, not yet opened; raises StoreError when no counters can be reserved."""
-        access, keys = self._access[meter.access], self._keys.get(meter.id, NO_KEYS)
-        if access.ciphered or access.authentication is Authentication.HLS_GMAC:
-            await self._refill(counter_name(keys, self._title))
+        access, keys = self._of(meter)
+        if not _counts(access):
+            return self._session(port, meter, access, alive)
+        ledger = await self._invocations.prepare(keys, self._title)
+        self._news[meter.id] = ledger.news
+        return self._session(port, meter, access, alive, ledger)
+
+    async def open(self, port: Port, meter: Meter, alive: Callable[[], None] = _unwatched) -> Session:
+        """Return an open Session. A meter that refuses us may have heard a higher counter: then ours goes above it.
+
+        Raises what `make` and `Session.open` raise.
+        """
+        access, keys = self._of(meter)
+        session = await self.make(port, meter, alive)
+        try:
+            await session.open()
+        except RefusedError:
+            if not _counts(access) or not await self._recover(port, meter, alive):
+                raise
+            session = await self.make(port, meter, alive)
+            await session.open()
+        if _counts(access):
+            self._invocations.agreed(keys, self._title)
+        return session
+
+    def heard(self, meter: str) -> Mapping[str, int]:
+        """Return the counters that `meter` used since the last call, by name: to be stored."""
+        return self._news.pop(meter, {})
+
+    async def _recover(self, port: Port, meter: Meter, alive: Callable[[], None]) -> bool:
+        """Ask the meter through the public client which counter it heard last; whether ours has moved."""
+        access, keys = self._of(meter)
+        session = self._session(port, meter, PUBLIC, alive)
+        try:
+            await session.open()
+            (counter,) = await session.get([Get(Attribute(DATA, access.invocation_counter))])
+        except MeterError:
+            return False  # the refusal itself is what the caller reports
+        await session.close()
+        return type(counter) is int and await self._invocations.jump(keys, self._title, counter)
+
+    def _of(self, meter: Meter) -> tuple[Access, Keys]:
+        return self._access[meter.access], self._keys.get(meter.id, NO_KEYS)
+
+    def _session(
+        self, port: Port, meter: Meter, access: Access, alive: Callable[[], None], ledger: Ledger | None = None
+    ) -> Session:
         association = dlms.Association(
             make_link(self._bus, meter, access),
             access,
-            keys,
+            NO_KEYS if access is PUBLIC else self._of(meter)[1],
             client_title=self._title,
-            take_counter=partial(self._take, counter_name(keys, self._title)),
+            take_counter=ledger.take if ledger else _uncounted,
+            heard=ledger,
         )
         return Session(port, self._bus, association, alive)
 
-    async def _refill(self, name: str) -> None:
-        if self._counters_left.get(name, 0) < COUNTER_RESERVE:
-            self._counters[name] = iter(await self._reserve(name, COUNTER_BLOCK))
-            self._counters_left[name] = COUNTER_BLOCK
 
-    def _take(self, name: str) -> int:
-        if not self._counters_left.get(name):
-            raise MeterError("the visit used up its reserved invocation counters")
-        self._counters_left[name] -= 1
-        return next(self._counters[name])
+def _counts(access: Access) -> bool:
+    """Whether an access uses invocation counters."""
+    return access.ciphered or access.authentication is Authentication.HLS_GMAC
 
 
-def counter_name(keys: Keys, title: bytes) -> str:
-    """Return the name of the counters that `keys` are used with: meters may share a key, and then share its counters.
-
-    A counter that two meters had under one key and one title would give the key's ciphering away.
-    """
-    return hashlib.sha256(keys.encryption_key + title).hexdigest()[:32]
+def _uncounted() -> int:
+    raise AssertionError("an access without keys takes no counters")

@@ -81,7 +81,11 @@ class Guard:
         if access.ciphered or access.authentication is Authentication.HLS_GMAC:
             self._count(now)
             self._cipher = Cipher(
-                meter.plate.keys, meter.title, meter.take_counter, suite=access.suite, heard=meter.heard
+                meter.plate.keys,
+                meter.title,
+                meter.take_counter,
+                suite=access.suite,
+                heard={request.title: meter.heard},
             )
             self._cipher.peer = request.title
         initiate = Initiate.from_request(self.unprotect(request.information))

@@ -13,6 +13,7 @@ from dcu.config import BusConfig
 from dcu.dlms.hdlc import UA, ServerAddress, client_address, control, encode_frame
 from dcu.errors import BusError
 from dcu.health import BusHealth, Progress
+from dcu.invocations import Invocations
 from dcu.model import INSTANT, Capture, Command, Meter, Priority, Task, Visit
 from dcu.obis import parse_obis
 from dcu.plan import BusPlan
@@ -68,14 +69,21 @@ class MemoryStore:
         self.watermarks: dict[tuple[str, str], int] = {}
         self.shapes: dict[str, dict[str, Any]] = {}
         self.reserved: list[range] = []
+        self.heard: dict[str, int] = {}
         self.failure: Exception | None = None
         self.commits = 0
 
-    async def record(self, captures: Sequence[Capture], watermarks: Mapping[tuple[str, str], int]) -> None:
+    async def record(
+        self,
+        captures: Sequence[Capture],
+        watermarks: Mapping[tuple[str, str], int],
+        heard: Mapping[str, int] | None = None,
+    ) -> None:
         await self._commit()
         self.commits += 1
         self.captures += captures
         self.watermarks.update(watermarks)
+        self.heard.update(heard or {})
 
     async def put_descriptor(self, meter: str, name: str, data: Any) -> None:
         await self._commit()
@@ -84,11 +92,14 @@ class MemoryStore:
     async def descriptors(self, meter: str) -> Mapping[str, Any]:
         return self.shapes.get(meter, {})
 
-    async def reserve_counters(self, key: str, count: int) -> range:
+    async def reserve_counters(self, key: str, count: int, above: int = -1) -> range:
         await self._commit()
-        first = self.reserved[-1].stop if self.reserved else 1
+        first = max(self.reserved[-1].stop if self.reserved else 1, above + 1)
         self.reserved.append(range(first, first + count))
         return self.reserved[-1]
+
+    async def counters(self) -> Mapping[str, int]:
+        return dict(self.heard)
 
     async def _commit(self) -> None:
         await asyncio.sleep(0)
@@ -131,7 +142,7 @@ class Box:
         )
 
     def maker(self) -> SessionMaker:
-        return SessionMaker(self.settings, self.fleet.access, self.fleet.keys, TITLE, self.store.reserve_counters)
+        return SessionMaker(self.settings, self.fleet.access, self.fleet.keys, TITLE, Invocations(self.store))
 
     async def session(self, number: int = 0) -> Session:
         """Return an open session with a meter."""

@@ -39,8 +39,10 @@ class WholeStore(MemoryStore, MemoryOutbox, MemoryJournal):
         for part in (MemoryOutbox, MemoryJournal, MemoryStore):
             part.__init__(self)
 
-    async def record(self, captures: Any, watermarks: Mapping[tuple[str, str], int]) -> None:
-        await super().record(captures, watermarks)
+    async def record(
+        self, captures: Any, watermarks: Mapping[tuple[str, str], int], heard: Mapping[str, int] | None = None
+    ) -> None:
+        await super().record(captures, watermarks, heard)
         if captures:
             self.add(*captures)
 

@@ -21,6 +21,7 @@ from dcu.dlms.apdu import (
 from dcu.dlms.link import NEED_DATA, ApduReceived, Link, LinkClosed, LinkOpened, NeedData, Transmit
 from dcu.dlms.notifications import Notification, decode_notification, is_notification
 from dcu.dlms.protection import Protection
+from dcu.dlms.security import Heard
 from dcu.dlms.services import (
     AccessError,
     Action,
@@ -101,7 +102,7 @@ class Association:
     """One association with one meter over `link`. ConfigError when access and keys do not fit together.
 
     `client_title` is our system title (8 octets; some mechanisms and ciphering need it), `take_counter` gives an
-    invocation counter never used before, `heard` is the highest the meter ever used, `challenge` gives random octets.
+    invocation counter never used before, `heard` remembers those of meters, `challenge` gives random octets.
     """
 
     def __init__(
@@ -112,7 +113,7 @@ class Association:
         *,
         client_title: bytes,
         take_counter: Callable[[], int],
-        heard: int = -1,
+        heard: Heard | None = None,
         challenge: Callable[[int], bytes] = token_bytes,
     ) -> None:
         self._link = link
@@ -124,11 +125,6 @@ class Association:
         self._invoke = 0
         self._transfer: Transfer | None = None
         self._notified = 0
-
-    @property
-    def heard(self) -> int:
-        """The highest invocation counter of the meter that was accepted; an older answer is refused for ever."""
-        return self._protection.heard
 
     def connect(self) -> bytes:
         """Return the first octets to write; Associated follows."""

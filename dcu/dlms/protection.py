@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from dcu.dlms.acse import AUTHENTICATION_REQUIRED, Aare, Aarq, Conformance, Initiate
 from dcu.dlms.authentication import HIGH_LEVEL, SECRET, TITLED, Authenticator, Party
-from dcu.dlms.security import TITLE_SIZE, Cipher
+from dcu.dlms.security import TITLE_SIZE, Cipher, Heard
 from dcu.errors import Breach, ConfigError, SecurityError
 from dcu.model import KEY_OCTETS, Access, Authentication, Ciphering, Keys
 
@@ -23,8 +23,8 @@ _INITIATE_FORMS = {
 class Protection:
     """The client's half of the security of one association; ConfigError when access and keys do not fit together.
 
-    `client_title` is our system title, `take_counter` gives an invocation counter never used before, `heard` is the
-    highest that the meter ever used, `random` gives octets that nobody can guess.
+    `client_title` is our system title, `take_counter` gives an invocation counter never used before, `heard` remembers
+    the highest that each meter used, `random` gives octets that nobody can guess.
     """
 
     def __init__(
@@ -34,7 +34,7 @@ class Protection:
         client_title: bytes,
         take_counter: Callable[[], int],
         random: Callable[[int], bytes],
-        heard: int,
+        heard: Heard | None,
     ) -> None:
         if access.authentication in SECRET and not keys.password:
             raise ConfigError(f"access {access.name}: no password for {access.authentication.name}")
@@ -64,11 +64,6 @@ class Protection:
     def title(self) -> bytes:
         """The meter's system title, b"" where the association knows none."""
         return self._meter.title
-
-    @property
-    def heard(self) -> int:
-        """The highest invocation counter of the meter that was accepted, -1: none."""
-        return self._cipher.heard if self._cipher else -1
 
     @property
     def conformance(self) -> Conformance:

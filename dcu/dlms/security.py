@@ -5,7 +5,7 @@ Where protection is demanded is decided in `protection`; keys and invocation cou
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers import Cipher as BlockCipher
@@ -42,15 +42,23 @@ _PLAIN: Final = {ciphered: (plain, Ciphering.GLO) for plain, ciphered in GLO.ite
 }
 
 
+class Heard(Protocol):
+    """The highest invocation counter that each system title was heard to use under one key; a dict will do."""
+
+    def get(self, title: bytes, default: int, /) -> int: ...
+
+    def __setitem__(self, title: bytes, counter: int, /) -> None: ...
+
+
 class _Key:
     """An encryption key, and the last invocation counter that the peer used under it."""
 
     __slots__ = ("aead", "block", "heard")
 
-    def __init__(self, octets: bytes, heard: int) -> None:
+    def __init__(self, octets: bytes) -> None:
         self.aead = AESGCM(octets)
         self.block = AES(octets)
-        self.heard = heard
+        self.heard = -1
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,36 +75,53 @@ class _Sealed:
 class Cipher:
     """One end of a ciphered conversation; client and server differ only in their titles.
 
-    `title` is our system title and `peer` the other's, learnt from its AARQ or AARE; `heard` is the last invocation
-    counter accepted from it under the global key. `take_counter` gives a counter never given before under this key, 0
-    to MAX_COUNTER. ConfigError when keys or title have the wrong size.
+    `title` is our system title and `peer` the other's, learnt from its AARQ or AARE; `heard` remembers the last
+    invocation counters accepted under the global key, over associations. `take_counter` gives a counter never given
+    before under this key, 0 to MAX_COUNTER. ConfigError when keys or title have the wrong size.
     """
 
     def __init__(
-        self, keys: Keys, title: bytes, take_counter: Callable[[], int], *, suite: int = 0, heard: int = -1
+        self,
+        keys: Keys,
+        title: bytes,
+        take_counter: Callable[[], int],
+        *,
+        suite: int = 0,
+        heard: Heard | None = None,
     ) -> None:
         size = KEY_OCTETS[suite]
         if not len(keys.encryption_key) == len(keys.authentication_key) == size:
             raise ConfigError(f"security suite {suite} needs an encryption and an authentication key of {size} octets")
         if len(title) != TITLE_SIZE:
             raise ConfigError("a system title has 8 octets")
-        self.peer = b""
+        self._peer = b""
+        self._known: Heard = {} if heard is None else heard
         self._suite = suite
         self._title = title
         self._take_counter = take_counter
         self._authentication_key = keys.authentication_key
-        self._global = _Key(keys.encryption_key, heard)
+        self._global = _Key(keys.encryption_key)
         self._dedicated: _Key | None = None
 
     @property
     def heard(self) -> int:
+        """The last invocation counter accepted from the peer under the global key, -1: none."""
         return self._global.heard
+
+    @property
+    def peer(self) -> bytes:
+        return self._peer
+
+    @peer.setter
+    def peer(self, title: bytes) -> None:
+        self._peer = title
+        self._global.heard = self._known.get(title, -1)
 
     def dedicate(self, key: bytes) -> None:
         """Agree on a dedicated key, new for this association: its counters start anew. SecurityError for its size."""
         if len(key) != KEY_OCTETS[self._suite]:
             raise SecurityError(Breach.LENGTH, f"a dedicated key of {len(key)} octets")
-        self._dedicated = _Key(key, -1)
+        self._dedicated = _Key(key)
 
     def protect(self, apdu: bytes, form: Ciphering = Ciphering.GLO) -> bytes:
         """Return `apdu` authenticated and encrypted inside a ciphered APDU of `form`."""
@@ -164,6 +189,8 @@ class Cipher:
         if sealed.plain is not None and plain[:1] != bytes((sealed.plain,)):
             raise SecurityError(Breach.SERVICE, "ciphered service differs from the one announced")
         key.heard = counter  # only now: a forged counter must not shut out the true ones
+        if key is self._global:
+            self._known[self._peer] = counter
         return plain
 
     def _key(self, form: Ciphering) -> _Key:

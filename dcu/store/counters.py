@@ -4,6 +4,7 @@ IEC 62056-5-3 builds the initialization vector of AES-GCM from the counter: one 
 key gives the key away.
 """
 
+from collections.abc import Mapping
 from functools import partial
 
 from aiosqlite import Connection
@@ -18,28 +19,40 @@ _NEXT = "SELECT next FROM counters WHERE key = ?"
 
 _SET = "INSERT INTO counters (key, next) VALUES (?, ?) ON CONFLICT DO UPDATE SET next = excluded.next"
 
+_HEARD = "INSERT INTO counters (key, next) VALUES (?, ?) ON CONFLICT DO UPDATE SET next = max(next, excluded.next)"
+
+
+async def remember(database: Connection, heard: Mapping[str, int]) -> None:
+    """Keep counters that others were heard to use; one never goes back."""
+    await database.executemany(_HEARD, [(key, counter + 1) for key, counter in heard.items()])
+
 
 class Counters(Database):
     """The counters of every key in use."""
 
-    async def reserve_counters(self, key: str, count: int) -> range:
-        """Return `count` counters of `key` that were never given before and never will be again.
+    async def counters(self) -> dict[str, int]:
+        """Return the last counter of each key that was given, or heard."""
+        return {key: following - 1 for key, following in await self._read("SELECT key, next FROM counters")}
+
+    async def reserve_counters(self, key: str, count: int, above: int = -1) -> range:
+        """Return `count` counters of `key`, above `above`, that were never given before and never will be again.
 
         Those of a new key begin at Unix seconds, so that a re-installation that lost the store does not repeat them.
         Raises StoreError when the key has no such range left: it has to be replaced in the meter.
         """
-        reserved: range | None = await self._write(partial(self._reserve, key=key, count=count))
+        reserved: range | None = await self._write(partial(self._reserve, key=key, count=count, above=above))
         if reserved is None:
             raise DcuError("the clock was never set: it cannot say where the counters of a new key may begin")
         if not reserved:
             raise StoreError(f"key {key!r} has no {count} invocation counters left; replace it in the meter")
         return reserved
 
-    async def _reserve(self, database: Connection, *, key: str, count: int) -> range | None:
+    async def _reserve(self, database: Connection, *, key: str, count: int, above: int) -> range | None:
         found = list(await database.execute_fetchall(_NEXT, (key,)))
         if not found and not self._clock.trusted():
             return None
         first = found[0][0] if found else int(self._clock.now())
+        first = max(first, above + 1)
         if first + count > COUNTER_BOUND:
             return range(0)
         await database.execute(_SET, (key, first + count))

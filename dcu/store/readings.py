@@ -13,6 +13,7 @@ from aiosqlite import Connection
 
 from dcu.model import Capture, Column
 from dcu.store.cells import columns_from, columns_text, to_json, values_from
+from dcu.store.counters import remember
 from dcu.store.database import Database
 from dcu.store.numbers import CACHE_BOUND, place_of
 
@@ -82,14 +83,21 @@ class _Mark:
 class Readings(Database):
     """The captures of the box, by stream in the order in which they were recorded."""
 
-    async def record(self, captures: Sequence[Capture], watermarks: Mapping[tuple[str, str], int]) -> None:
+    async def record(
+        self,
+        captures: Sequence[Capture],
+        watermarks: Mapping[tuple[str, str], int],
+        heard: Mapping[str, int] | None = None,
+    ) -> None:
         """Keep `captures` and move `watermarks` ((meter, stream) → UTC seconds) in one transaction; return after it.
+
+        `heard` are the invocation counters that were heard with them.
 
         Where a watermark is given, captures that are not newer than the stored one are known already and left out.
         A watermark never moves back. Raises StoreError, and then nothing was kept.
         """
         cells = [text async for text in _encoded(captures)]
-        apply = partial(self._record, captures=captures, cells=cells, watermarks=watermarks)
+        apply = partial(self._record, captures=captures, cells=cells, watermarks=watermarks, heard=heard or {})
         await self._write(apply, rows=len(captures) + len(watermarks), deliverable=bool(captures))
 
     async def watermarks(self) -> dict[tuple[str, str], int]:
@@ -117,7 +125,9 @@ class Readings(Database):
         captures: Sequence[Capture],
         cells: Sequence[str],
         watermarks: Mapping[tuple[str, str], int],
+        heard: Mapping[str, int],
     ) -> None:
+        await remember(database, heard)
         marks = await self._marks(database, {(c.meter, c.stream) for c in captures} | watermarks.keys())
         layouts = await self._layout_numbers(database, captures)
         rows: list[tuple[object, ...]] = []

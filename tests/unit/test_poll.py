@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from dcu.dlms.hdlc_link import OPEN_REPEATS
 from dcu.model import INSTANT, Keys, Outcome, Task
@@ -14,6 +15,7 @@ from sim.fleet import FleetPlan
 from sim.truth import expected_times
 from sim.virtual import VirtualClock
 from tests.lines import (
+    CIPHERED,
     COMPANION,
     LOAD,
     ORIGIN,
@@ -268,5 +270,23 @@ def test_outcomes_are_counted_by_kind() -> None:
         assert counted == {"ok": 2, "partly": 0, "silent": 1, "refused": 1, "line": 0}
         assert health.visits == 4
         assert 0 < health.busy <= clock.monotonic()
+
+    virtually(work)
+
+
+def test_a_failed_security_check_is_counted_by_what_failed_and_logged_as_a_warning() -> None:
+    async def work(clock: VirtualClock) -> None:
+        box = Box(clock, CIPHERED)
+        poll = box.poll(REGISTERS)
+        await settle(poll)
+        assert box.store.heard
+        assert poll.health.security == {}
+        box.store.heard = dict.fromkeys(box.store.heard, 2**32 - 1)
+        replayed = box.poll(REGISTERS)
+        with capture_logs() as lines:
+            await replayed.step()
+        assert (replayed.health.refused, replayed.health.security) == (1, {"counter": 1})
+        (line,) = [line for line in lines if line["event"] == "security event"]
+        assert (line["log_level"], line["breach"], line["meter"]) == ("warning", "counter", "M0001")
 
     virtually(work)

@@ -1,5 +1,6 @@
 """One conversation over a simulated line, in virtual time: what it says, how long it waits, and what it believes."""
 
+from dataclasses import replace
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
@@ -7,7 +8,7 @@ from typing import cast
 
 import pytest
 
-from dcu import session as conversation
+from dcu import invocations
 from dcu.config import BusConfig
 from dcu.dlms.acse import Conformance
 from dcu.dlms.association import Association, Event, Released
@@ -16,17 +17,25 @@ from dcu.dlms.hdlc_link import ANSWER_REPEATS, OPEN_REPEATS, HdlcLink
 from dcu.dlms.moment import DateTime
 from dcu.dlms.services import AccessError, ExceptionResponse, Get, GetList, by_entry
 from dcu.dlms.wrapper import WrapperLink
-from dcu.errors import BusError, MeterError, MeterTimeoutError, NotServedError, StoreError
+from dcu.errors import (
+    Breach,
+    BusError,
+    MeterError,
+    MeterTimeoutError,
+    NotServedError,
+    RefusedError,
+    SecurityError,
+    StoreError,
+)
 from dcu.health import STEP_BOUND
+from dcu.invocations import COUNTER_BLOCK, Invocations, counter_name
 from dcu.model import Access, Attribute, Framing, Keys, Meter
 from dcu.session import (
     CLOSE_TIMEOUT,
-    COUNTER_BLOCK,
     EXCHANGE_BOUND,
     LIST_BOUND,
     Session,
     SessionMaker,
-    counter_name,
     make_link,
 )
 from dcu.store import Store
@@ -399,8 +408,8 @@ def test_without_counters_no_word_is_said() -> None:
 
 
 def test_a_visit_begins_with_enough_counters_and_ends_when_they_are_used_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(conversation, "COUNTER_BLOCK", 6)
-    monkeypatch.setattr(conversation, "COUNTER_RESERVE", 4)
+    monkeypatch.setattr(invocations, "COUNTER_BLOCK", 6)
+    monkeypatch.setattr(invocations, "COUNTER_RESERVE", 4)
 
     async def work(clock: VirtualClock) -> None:
         box = Box(clock, CIPHERED)
@@ -433,7 +442,7 @@ async def test_no_counter_is_used_twice_however_often_the_box_starts(tmp_path: P
     heard = []
     for _ in range(3):
         async with Store.open(tmp_path / "store.db", clock) as store:
-            maker = SessionMaker(settings, fleet.access, fleet.keys, TITLE, store.reserve_counters)
+            maker = SessionMaker(settings, fleet.access, fleet.keys, TITLE, Invocations(store))
             session = await maker.make(bus.port, fleet.archive[0])
             await session.open()
             await session.get([ENERGY])
@@ -445,9 +454,75 @@ def test_the_keys_of_one_meter_do_not_open_another() -> None:
     async def work(clock: VirtualClock) -> None:
         box = Box(clock, FleetPlan(meters=2, buses=1, hls=256))
         keys = {"M0001": box.fleet.keys["M0002"], "M0002": Keys()}
-        maker = SessionMaker(box.settings, box.fleet.access, keys, TITLE, box.store.reserve_counters)
+        maker = SessionMaker(box.settings, box.fleet.access, keys, TITLE, Invocations(box.store))
         session = await maker.make(box.port, box.entry(0))
         with pytest.raises(MeterError, match="refused"):
             await session.open()
+
+    virtually(work)
+
+
+def test_a_meter_that_heard_a_higher_counter_is_asked_for_it() -> None:
+    async def work(clock: VirtualClock) -> None:
+        box = Box(clock, CIPHERED)
+        box.meters[0].heard = 5000
+        session = await box.maker().open(box.port, box.entry())
+        await session.get([ENERGY])
+        assert [given.start for given in box.store.reserved] == [1, 5001]
+        assert box.meters[0].heard == 5004
+
+    virtually(work)
+
+
+def test_a_refusal_for_another_reason_moves_no_counter() -> None:
+    async def work(clock: VirtualClock) -> None:
+        box = Box(clock, FleetPlan(meters=2, buses=1, hls=256))
+        keys = {"M0001": box.fleet.keys["M0002"]}
+        maker = SessionMaker(box.settings, box.fleet.access, keys, TITLE, Invocations(box.store))
+        with pytest.raises(RefusedError, match="authentication failure"):
+            await maker.open(box.port, box.entry(0))
+        assert len(box.store.reserved) == 1
+
+    virtually(work)
+
+
+def test_a_counter_beyond_belief_is_a_security_event() -> None:
+    async def work(clock: VirtualClock) -> None:
+        box = Box(clock, CIPHERED)
+        box.meters[0].heard = 2**32 - 1
+        with pytest.raises(SecurityError, match="not believed"):
+            await box.maker().open(box.port, box.entry())
+        assert len(box.store.reserved) == 1
+
+    virtually(work)
+
+
+def test_a_meter_that_does_not_tell_its_counter_stays_refused() -> None:
+    async def work(clock: VirtualClock) -> None:
+        box = Box(clock, CIPHERED)
+        box.meters[0].heard = 5000
+        access = {"management": replace(server.MANAGEMENT, invocation_counter=bytes(6))}
+        maker = SessionMaker(box.settings, access, box.fleet.keys, TITLE, Invocations(box.store))
+        with pytest.raises(RefusedError, match="invocation counter error"):
+            await maker.open(box.port, box.entry())
+
+    virtually(work)
+
+
+def test_an_answer_from_an_earlier_association_is_refused_even_after_a_restart() -> None:
+    async def work(clock: VirtualClock) -> None:
+        box = Box(clock, CIPHERED)
+        maker = box.maker()
+        session = await maker.open(box.port, box.entry())
+        await session.get([ENERGY])
+        await box.store.record([], {}, maker.heard("M0001"))
+        assert list(box.store.heard.values()) == [box.meters[0].spoken]
+        assert maker.heard("M0001") == {}
+        # the meter (or who plays it) counts anew, as all that it said before would
+        rewound = dict.fromkeys(box.store.heard, 2**32 - 1)
+        box.store.heard = rewound
+        with pytest.raises(SecurityError, match="invocation counter") as refused:
+            await box.maker().open(box.port, box.entry())
+        assert refused.value.breach is Breach.COUNTER
 
     virtually(work)

@@ -43,3 +43,20 @@ async def test_an_unset_clock_begins_no_key_but_goes_on_with_a_known_one(
     assert (await store.reserve_counters("known", 3)).start == first.stop
     with pytest.raises(DcuError, match="never set"):
         await store.reserve_counters("new", 3)
+
+
+async def test_counters_go_above_what_somebody_else_used(store: Store, clock: SetClock) -> None:
+    first = await store.reserve_counters("M1", 3)
+    jumped = await store.reserve_counters("M1", 3, above=first.stop + 100)
+    assert jumped.start == first.stop + 101
+    assert (await store.reserve_counters("M1", 3, above=5)).start == jumped.stop
+    assert (await store.reserve_counters("new", 3, above=int(clock.time) + 9)).start == int(clock.time) + 10
+
+
+async def test_what_was_heard_is_kept_with_the_readings_and_never_goes_back(path: Path, clock: SetClock) -> None:
+    async with Store.open(path, clock) as store:
+        await store.record([], {("M1", "load0"): 900}, {"a": 7, "b": 1})
+        await store.record([], {}, {"a": 5, "b": 2})
+        given = await store.reserve_counters("ours", 4)
+    async with Store.open(path, clock) as store:
+        assert await store.counters() == {"a": 7, "b": 2, "ours": given[-1]}

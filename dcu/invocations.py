@@ -1,0 +1,117 @@
+"""Invocation counters of both sides, by key and system title: ours are handed out, the meters' are remembered.
+
+Where they outlive a restart is the store's business; what they protect is `dcu.dlms.security`'s.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from typing import Protocol
+
+from dcu.errors import Breach, MeterError, SecurityError
+from dcu.model import Keys
+
+#: Counters fetched from the store at a time, and the fewest a visit may start with: a visit of 256 requests is hostile.
+COUNTER_BLOCK = 1024
+COUNTER_RESERVE = 256
+
+#: How far ours follows a meter that says it heard a higher one. Nobody has proved that number: a forged one must not
+#: use up the 2^32 counters that a key has.
+MAX_JUMP = 1 << 28
+
+
+class CounterStore(Protocol):
+    """Where counters outlive a restart."""
+
+    async def reserve_counters(self, key: str, count: int, above: int = -1) -> range:
+        """Return `count` counters of `key` above `above`, never given before, committed as given. Raises StoreError."""
+
+    async def counters(self) -> Mapping[str, int]:
+        """Return the highest counter of each key that is known to have been used."""
+
+
+def counter_name(keys: Keys, title: bytes) -> str:
+    """Return the name of the counters that the owner of `title` uses with `keys`.
+
+    Meters may share a key, and then share our counters: a counter that two meters had under one key and one title would
+    give the key's ciphering away.
+    """
+    return hashlib.sha256(keys.encryption_key + title).hexdigest()[:32]
+
+
+class Invocations:
+    """All counters of the box. `prepare` before a visit, then a `Ledger` serves it without waiting.
+
+    Our counters come from `store`, which commits a block before it returns it, so that a crash skips counters and never
+    repeats one (IEC 62056-5-3, 5.3.3.3.1: the initialization vector must be unique per key).
+    """
+
+    def __init__(self, store: CounterStore) -> None:
+        self._store = store
+        self._ranges: dict[str, range] = {}
+        self._heard: dict[str, int] = {}
+        self._loaded = False
+        self._jumped: set[str] = set()
+
+    async def prepare(self, keys: Keys, title: bytes) -> "Ledger":
+        """Return the ledger of a visit under `keys` by us, who are `title`. Raises StoreError."""
+        if not self._loaded:
+            # another line may have loaded them meanwhile, and heard higher ones
+            for known, counter in (await self._store.counters()).items():
+                self._heard.setdefault(known, counter)
+            self._loaded = True
+        name = counter_name(keys, title)
+        if len(self._ranges.get(name, ())) < COUNTER_RESERVE:
+            self._ranges[name] = await self._store.reserve_counters(name, COUNTER_BLOCK)
+        return Ledger(keys, name, self._ranges, self._heard)
+
+    async def jump(self, keys: Keys, title: bytes, heard: int) -> bool:
+        """Go above `heard`, the counter that a meter says was used last; False when ours is above it already.
+
+        SecurityError when that is too far, or when the last jump has not led to an association: believing any number
+        again and again would use up the key. Raises StoreError.
+        """
+        name = counter_name(keys, title)
+        ours = self._ranges[name].start
+        if heard < ours:
+            return False
+        if heard - ours > MAX_JUMP or name in self._jumped:
+            raise SecurityError(Breach.COUNTER, f"invocation counter {heard} is not believed, ours is {ours}")
+        self._jumped.add(name)
+        self._ranges[name] = await self._store.reserve_counters(name, COUNTER_BLOCK, above=heard)
+        return True
+
+    def agreed(self, keys: Keys, title: bytes) -> None:
+        """An association has opened: the meter takes our counters."""
+        self._jumped.discard(counter_name(keys, title))
+
+
+class Ledger:
+    """The counters of one visit: `take` ours; `get` and set the meter's by its system title, as `Cipher` wants them.
+
+    `news` holds what was heard and is not stored yet, by name.
+    """
+
+    def __init__(self, keys: Keys, name: str, ranges: dict[str, range], heard: dict[str, int]) -> None:
+        self._keys = keys
+        self._name = name
+        self._ranges = ranges
+        self._heard = heard
+        self._names: dict[bytes, str] = {}
+        self.news: dict[str, int] = {}
+
+    def take(self) -> int:
+        """Return a counter never given before; MeterError when the visit has used up what was reserved."""
+        left = self._ranges[self._name]
+        if not left:
+            raise MeterError("the visit used up its reserved invocation counters")
+        self._ranges[self._name] = left[1:]
+        return left[0]
+
+    def get(self, title: bytes, default: int) -> int:
+        """Return the highest counter that `title` was heard to use under these keys."""
+        self._names = {title: counter_name(self._keys, title)}  # an association has one peer
+        return self._heard.get(self._names[title], default)
+
+    def __setitem__(self, title: bytes, counter: int) -> None:
+        name = self._names[title]
+        self._heard[name] = self.news[name] = counter
