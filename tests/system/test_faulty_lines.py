@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from dcu.dlms.hdlc_link import ANSWER_REPEATS
 from dcu.plan.planner import DEAD_AFTER
 from sim.faults import Faults
 from sim.fleet import FleetPlan
@@ -13,8 +14,8 @@ from tests.system.playing import Play, assert_even, finish, pass_time
 #: Long intervals: what is read in a test is read for the backfill, and retried until it is there.
 TIMETABLE: Timetable = {"instant": (3600, 0), "load0": (3600, 7200), "event.fraud": (3600, 5 * 86_400)}
 
-#: Later than any time-out in faster time (4 s): the answer comes when another meter is being asked.
-LATE_BY = 6.0
+#: Later than all the time-outs of a question in faster time (4 s): the answer comes when another meter is being asked.
+LATE_BY = 4.0 * (1 + ANSWER_REPEATS) + 1.0
 
 #: How much faster than the world: a meter that failed rests for half a minute and more.
 SPEED = 15.0
@@ -36,13 +37,11 @@ def test_a_faulty_line_delays_readings_and_falsifies_none(play: Play, faults: Fa
     async def scenario(stage: Stage) -> None:
         await stage.daemon.start()
         await stage.settled(100)
-        bus = (await stage.daemon.status())["buses"]["rs485-1"]
         await finish(stage)
         counters = stage.fleet.ptys[0].counters
         chances = {"garbled": faults.byte_errors, "lost": faults.frame_loss, "late": faults.late}
         chances |= {"misaddressed": faults.misaddressed, "chatter": faults.chatter}
         assert any(chance and getattr(counters, fault) for fault, chance in chances.items())
-        assert bus["silent"] > 0 or not counters.late
 
     play(scenario, Setting(FleetPlan(meters=6, buses=1, faults=faults), TIMETABLE), speed=SPEED)
 
@@ -65,8 +64,9 @@ def test_dead_meters_cost_the_living_no_more_than_their_time_outs(play: Play) ->
         stage.fleet.silence(*dead)
         await stage.daemon.start()
         await stage.head.until(lambda: set(living) <= {key[0] for key in stage.head.tally.captures}, patience=600)
-        bus = (await stage.daemon.status())["buses"]["rs485-1"]
-        assert bus["ok"] >= len(living)
+        # the last readings are here before their visit has said goodbye
+        while (bus := (await stage.daemon.status())["buses"]["rs485-1"])["ok"] < len(living):
+            await pass_time(stage, 0.1)
         assert bus["silent"] <= len(dead) * DEAD_AFTER
         stage.fleet.silence()
         await finish(stage)
