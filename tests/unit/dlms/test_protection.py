@@ -1,0 +1,351 @@
+"""The truth table: each lie, under each mechanism, suite and form of ciphering, is refused for what it is.
+
+An association that was lied to is closed and gives no value; the next one with the same meter is as good as new.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from itertools import count
+from typing import Any
+
+import pytest
+
+from dcu.dlms import axdr
+from dcu.dlms.acse import Aare
+from dcu.dlms.apdu import encode_response
+from dcu.dlms.association import Associated, Association, Response
+from dcu.dlms.authentication import HIGH_LEVEL, TITLED
+from dcu.dlms.link import Transmit
+from dcu.dlms.security import AUTHENTICATED_ENCRYPTED, Cipher, is_ciphered
+from dcu.dlms.services import Get, GetResponse
+from dcu.errors import Breach, MeterError, RefusedError, SecurityError
+from dcu.model import KEY_OCTETS, Access, Attribute, Authentication, Ciphering
+from sim.meter import SERIAL_NUMBER
+from sim.server import ServerAssociation
+from tests.unit.sim.conversation import CLIENT_TITLE, NOW, meter
+from tests.unit.sim.test_guard import keys_of
+
+from .fake import BareLink
+
+SERIAL = Get(Attribute(1, SERIAL_NUMBER))
+DEDICATED = {Ciphering.DED, Ciphering.GENERAL_DED}
+GENERAL = {Ciphering.GENERAL_GLO, Ciphering.GENERAL_DED}
+
+MECHANISMS = [
+    Access("a", 1, mechanism, ciphered=True, suite=suite)
+    for mechanism in (Authentication.NONE, Authentication.LLS, *sorted(HIGH_LEVEL))
+    for suite in KEY_OCTETS
+    if suite or mechanism is not Authentication.HLS_ECDSA
+]
+FORMS = [
+    Access("a", 1, Authentication.HLS_GMAC, ciphered=True, suite=suite, ciphering=form)
+    for form in (Ciphering.DED, Ciphering.GENERAL_GLO, Ciphering.GENERAL_DED)
+    for suite in KEY_OCTETS
+]
+PROVEN = [Access("a", 1, mechanism, suite=1) for mechanism in sorted(HIGH_LEVEL)]
+CHALLENGED = [access for access in MECHANISMS + FORMS + PROVEN if access.authentication in HIGH_LEVEL]
+
+
+def named(access: Access) -> str:
+    return f"{access.authentication.name}-{access.suite}-{access.ciphering if access.ciphered else 'clear'}"
+
+
+Lie = Callable[["Truth", bytes], bytes]
+
+
+def honest(_: "Truth", apdu: bytes) -> bytes:
+    return apdu
+
+
+class Truth:
+    """A meter and what we remember of it over associations. `said` is what the meter said, before any lie."""
+
+    def __init__(self, access: Access) -> None:
+        self.access = access
+        self.keys, self.meter_keys = keys_of(access.suite)
+        self.meter = meter(keys=self.meter_keys, suite=access.suite)
+        self.server = ServerAssociation(self.meter, access)
+        self.counter = count(1)
+        self.heard: dict[bytes, int] = {}
+        self.said: list[bytes] = []
+        self.association = self.anew()
+
+    def anew(self) -> Association:
+        return Association(
+            BareLink(),
+            self.access,
+            self.keys,
+            client_title=CLIENT_TITLE,
+            take_counter=self.counter.__next__,
+            heard=self.heard,
+        )
+
+    def exchange(self, data: bytes, lie: Lie = honest) -> Any:
+        """Return the event that `data` leads to; `lie` changes all that the meter says."""
+        while True:
+            self.said.append(self.server.answer(data, NOW))
+            self.association.receive_data(lie(self, self.said[-1]))
+            event = self.association.next_event()
+            if not isinstance(event, Transmit):
+                return event
+            data = event.data
+
+    def connect(self, lie: Lie = honest) -> Any:
+        self.association = self.anew()
+        return self.exchange(self.association.connect(), lie)
+
+    def ask(self, lie: Lie = honest) -> Any:
+        return self.exchange(self.association.send(SERIAL), lie)
+
+    def sealed(self, title: bytes, form: Ciphering, invoke: int, counter: int | None = None) -> bytes:
+        """A well-made answer, by somebody who has all the keys."""
+        used = self.meter.take_counter() if counter is None else counter
+        cipher = Cipher(self.meter_keys, title, lambda: used, suite=self.access.suite)
+        if form in DEDICATED:
+            cipher.dedicate(self.association._protection._dedicated)
+        return cipher.protect(self.plain(invoke), form)
+
+    def plain(self, invoke: int) -> bytes:
+        return encode_response(GetResponse(axdr.u8(7)), invoke)
+
+    @property
+    def invoke(self) -> int:
+        return self.association._invoke
+
+    def holds(self) -> None:
+        """The association is closed, and a new one works."""
+        with pytest.raises(RuntimeError, match="CLOSED"):
+            self.association.send(SERIAL)
+        assert isinstance(self.connect(), Associated)
+        assert self.ask() == Response([self.meter.identity[SERIAL_NUMBER]])
+
+
+def _flipped_bit(_: Truth, apdu: bytes) -> bytes:
+    return apdu[:-14] + bytes((apdu[-14] ^ 1,)) + apdu[-13:]
+
+
+def _wrong_tag(_: Truth, apdu: bytes) -> bytes:
+    return apdu[:-1] + bytes((apdu[-1] ^ 1,))
+
+
+def _replay(truth: Truth, _: bytes) -> bytes:
+    return truth.said[-2]
+
+
+def _lower_counter(truth: Truth, _: bytes) -> bytes:
+    return truth.sealed(truth.meter.title, truth.access.ciphering, truth.invoke, counter=1)
+
+
+def _plain(truth: Truth, _: bytes) -> bytes:
+    return truth.plain(truth.invoke)
+
+
+def _other_meter(truth: Truth, _: bytes) -> bytes:
+    return truth.sealed(b"MTR00002", truth.access.ciphering, truth.invoke)
+
+
+def _our_own_voice(truth: Truth, _: bytes) -> bytes:
+    return truth.sealed(CLIENT_TITLE, truth.access.ciphering, truth.invoke)
+
+
+def _other_invoke_id(truth: Truth, _: bytes) -> bytes:
+    return truth.sealed(truth.meter.title, truth.access.ciphering, (truth.invoke + 1) & 15)
+
+
+def _other_key(truth: Truth, _: bytes) -> bytes:
+    return truth.sealed(truth.meter.title, Ciphering.GLO, truth.invoke)
+
+
+def _truncated(_: Truth, apdu: bytes) -> bytes:
+    return apdu[:-3]
+
+
+def _other_suite(truth: Truth, apdu: bytes) -> bytes:
+    at = apdu.index(bytes((AUTHENTICATED_ENCRYPTED | truth.access.suite,)), 2)
+    return apdu[:at] + bytes((apdu[at] ^ 3,)) + apdu[at + 1 :]
+
+
+def _nothing(_: Truth, __: bytes) -> bytes:
+    return b""
+
+
+TITLE_OR_TAG = {True: Breach.TITLE, False: Breach.TAG}
+LIES: list[tuple[Lie, Callable[[Access], Breach | None]]] = [
+    (_flipped_bit, lambda _: Breach.TAG),
+    (_wrong_tag, lambda _: Breach.TAG),
+    (_replay, lambda _: Breach.COUNTER),
+    (_lower_counter, lambda _: Breach.COUNTER),
+    (_plain, lambda _: Breach.PLAIN),
+    (_other_meter, lambda access: TITLE_OR_TAG[access.ciphering in GENERAL]),
+    (_our_own_voice, lambda access: TITLE_OR_TAG[access.ciphering in GENERAL]),
+    (_other_invoke_id, lambda _: None),
+    (_truncated, lambda _: Breach.LENGTH),
+    (_other_suite, lambda _: Breach.CONTROL),
+    (_nothing, lambda _: Breach.LENGTH),
+]
+
+
+@pytest.mark.parametrize("access", MECHANISMS + FORMS, ids=named)
+@pytest.mark.parametrize(("lie", "breach"), LIES)
+def test_no_lie_becomes_a_value(access: Access, lie: Lie, breach: Callable[[Access], Breach | None]) -> None:
+    truth = Truth(access)
+    truth.connect()
+    truth.ask()
+    truth.ask()
+    with pytest.raises(MeterError) as refused:
+        truth.ask(lie)
+    assert (refused.value.breach if isinstance(refused.value, SecurityError) else None) is breach(access)
+    truth.holds()
+
+
+@pytest.mark.parametrize("access", [access for access in FORMS if access.ciphering in DEDICATED], ids=named)
+def test_the_global_key_is_no_substitute_for_the_dedicated_one(access: Access) -> None:
+    truth = Truth(access)
+    truth.connect()
+    with pytest.raises(SecurityError) as refused:
+        truth.ask(_other_key)
+    assert refused.value.breach is Breach.CONTROL
+    truth.holds()
+
+
+@pytest.mark.parametrize("access", MECHANISMS + FORMS, ids=named)
+def test_an_answer_that_comes_after_its_time_out_is_refused(access: Access) -> None:
+    """The time-out has ended the conversation; the late answer meets the next one, in both of its places."""
+    truth = Truth(access)
+    truth.connect()
+    truth.ask()
+    late = truth.server.answer(truth.association.send(SERIAL), NOW)
+    with pytest.raises(MeterError, match=r"ACSE|not an APDU"):
+        truth.connect(lambda _, __: late)
+    truth.connect()
+    with pytest.raises(SecurityError) as refused:
+        truth.ask(lambda _, __: late)
+    assert refused.value.breach is Breach.COUNTER
+    truth.holds()
+
+
+@pytest.mark.parametrize("access", MECHANISMS + FORMS, ids=named)
+def test_a_recorded_association_does_not_open(access: Access) -> None:
+    truth = Truth(access)
+    truth.connect()
+    recorded = list(truth.said)
+    with pytest.raises(SecurityError) as refused:
+        truth.connect(lambda _, __: recorded[0])
+    assert refused.value.breach is Breach.COUNTER
+    truth.holds()
+
+
+def _aare(change: dict[str, Any]) -> Lie:
+    def lie(_: Truth, apdu: bytes) -> bytes:
+        return replace(Aare.from_bytes(apdu), **change).to_bytes() if apdu[0] == 0x61 else apdu
+
+    return lie
+
+
+@pytest.mark.parametrize("access", MECHANISMS + FORMS, ids=named)
+@pytest.mark.parametrize("title", [b"MTR00002", CLIENT_TITLE, b"short", b""])
+def test_a_wrong_title(access: Access, title: bytes) -> None:
+    truth = Truth(access)
+    with pytest.raises(SecurityError) as refused:
+        truth.connect(_aare({"title": title}))
+    forged = TITLE_OR_TAG[access.ciphering in GENERAL]
+    assert refused.value.breach is (forged if title == b"MTR00002" else Breach.TITLE)
+    truth.holds()
+
+
+@pytest.mark.parametrize("access", PROVEN, ids=named)
+def test_a_wrong_title_in_a_clear_association(access: Access) -> None:
+    truth = Truth(access)
+    lie = _aare({"title": b"MTR00002"})
+    if access.authentication not in TITLED:  # nothing depends on it, and it is not believed
+        assert truth.connect(lie).server_title == b""
+        return
+    # where our own proof covers the title, the true meter refuses it before it has to prove anything
+    with pytest.raises((SecurityError, RefusedError), match=r"wrong answer|did not accept"):
+        truth.connect(lie)
+    with pytest.raises(SecurityError) as refused:
+        truth.connect(_aare({"title": CLIENT_TITLE}))
+    assert refused.value.breach is Breach.TITLE
+    truth.holds()
+
+
+@pytest.mark.parametrize("access", CHALLENGED, ids=named)
+@pytest.mark.parametrize(
+    ("change", "breach"),
+    [
+        ({"diagnostic": 0}, Breach.MECHANISM),
+        ({"authentication": Authentication.LLS}, Breach.MECHANISM),
+        ({"authentication": Authentication.NONE}, Breach.MECHANISM),
+        ({"secret": b""}, Breach.CHALLENGE),
+        ({"secret": b"short"}, Breach.CHALLENGE),
+        ({"secret": bytes(65)}, Breach.CHALLENGE),
+    ],
+)
+def test_a_weaker_association(access: Access, change: dict[str, Any], breach: Breach) -> None:
+    truth = Truth(access)
+    with pytest.raises(SecurityError) as refused:
+        truth.connect(_aare(change))
+    assert refused.value.breach is breach
+    truth.holds()
+
+
+@pytest.mark.parametrize("access", CHALLENGED, ids=named)
+def test_our_own_challenge_does_not_come_back(access: Access) -> None:
+    truth = Truth(access)
+
+    def mirror(truth: Truth, apdu: bytes) -> bytes:
+        return _aare({"secret": truth.association._protection._me.challenge})(truth, apdu)
+
+    with pytest.raises(SecurityError) as refused:
+        truth.connect(mirror)
+    assert refused.value.breach is Breach.CHALLENGE
+
+
+@pytest.mark.parametrize("access", PROVEN, ids=named)
+def test_a_proof_that_is_none(access: Access) -> None:
+    truth = Truth(access)
+    truth.connect()
+    recorded = truth.said[-1]
+
+    def flipped(_: Truth, apdu: bytes) -> bytes:
+        return apdu if apdu[0] == 0x61 else apdu[:-1] + bytes((apdu[-1] ^ 1,))
+
+    def replayed(_: Truth, apdu: bytes) -> bytes:
+        return apdu if apdu[0] == 0x61 else recorded
+
+    for lie in (flipped, replayed):
+        with pytest.raises(SecurityError) as refused:
+            truth.connect(lie)
+        assert refused.value.breach is Breach.PROOF
+        truth.holds()
+
+
+@pytest.mark.parametrize("access", FORMS, ids=named)
+def test_what_a_form_looks_like(access: Access) -> None:
+    truth = Truth(access)
+    truth.connect()
+    truth.ask()
+    tags = {Ciphering.DED: 0xD4, Ciphering.GENERAL_GLO: 0xDB, Ciphering.GENERAL_DED: 0xDC}
+    assert truth.said[-1][0] == tags[access.ciphering]
+    assert is_ciphered(truth.said[-1])
+
+
+def test_a_meter_may_answer_in_the_general_form() -> None:
+    truth = Truth(MECHANISMS[0])
+    truth.connect()
+
+    def general(truth: Truth, _: bytes) -> bytes:
+        return truth.sealed(truth.meter.title, Ciphering.GENERAL_GLO, truth.invoke)
+
+    assert truth.ask(general) == Response([7])
+
+
+def test_a_general_answer_may_leave_out_the_title() -> None:
+    truth = Truth(MECHANISMS[0])
+    truth.connect()
+
+    def untitled(truth: Truth, _: bytes) -> bytes:
+        apdu = truth.sealed(truth.meter.title, Ciphering.GENERAL_GLO, truth.invoke)
+        return apdu[:1] + b"\x00" + apdu[10:]
+
+    assert truth.ask(untitled) == Response([7])
