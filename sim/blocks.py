@@ -9,6 +9,7 @@ from typing import Final
 from dcu.dlms import axdr
 from dcu.dlms.acse import Conformance
 from dcu.dlms.apdu import encode_response, encode_results
+from dcu.dlms.general_blocks import GeneralBlock
 from dcu.dlms.requests import decode_values, pair
 from dcu.dlms.services import (
     AccessError,
@@ -38,6 +39,8 @@ from dcu.errors import MeterError
 
 #: Octets of an APDU that are not the block's content.
 _OVERHEAD: Final = 14
+#: Tag, control, both numbers and the length of a general block.
+_GENERAL_OVERHEAD: Final = 9
 _TYPE_UNMATCHED: Final = AccessError(12)
 _BLOCK_UNAVAILABLE: Final = AccessError(14)
 _NO_LONG_SET: Final = AccessError(18)
@@ -133,6 +136,38 @@ class Blocks:
         content, self._rest = self._rest[:size], self._rest[size:]
         self._given += 1
         return Block(self._given, not self._rest, content)
+
+
+class GeneralBlocks:
+    """Answers in general blocks, for a client that agreed to them and takes APDUs of `limit` octets (0: any).
+
+    One block at a time, whatever the client's window: a meter may send fewer than it is allowed to.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self._size = max(limit - _GENERAL_OVERHEAD, 1)
+        self._limit = limit
+        self._apdu = b""
+
+    def cut(self, apdu: bytes) -> bytes:
+        """Return `apdu`, or its first block when it is longer than the client takes."""
+        self._apdu = b""
+        if not self._limit or len(apdu) <= self._limit:
+            return apdu
+        self._apdu = apdu
+        return self._block(0)
+
+    def more(self, apdu: bytes) -> bytes | None:
+        """Return the block after those that `apdu` acknowledges; None where there is no such one."""
+        try:
+            acknowledged = GeneralBlock.from_bytes(apdu).acknowledged
+        except MeterError:
+            return None
+        return self._block(acknowledged) if acknowledged * self._size < len(self._apdu) else None
+
+    def _block(self, sent: int) -> bytes:
+        start, end = sent * self._size, (sent + 1) * self._size
+        return GeneralBlock(sent + 1, sent, self._apdu[start:end], last=end >= len(self._apdu)).to_bytes()
 
 
 def _filled(target: Set | SetList | Action, content: bytes) -> Request:

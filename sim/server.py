@@ -9,6 +9,7 @@ from typing import Final
 from dcu.dlms import axdr
 from dcu.dlms.acse import AARQ, AUTHENTICATION_FAILURE, RLRE, RLRQ, Aarq, Conformance, Initiate, encode_release
 from dcu.dlms.apdu import decode_request, encode_response
+from dcu.dlms.general_blocks import is_general_block
 from dcu.dlms.services import (
     AccessError,
     Action,
@@ -28,7 +29,7 @@ from dcu.dlms.services import (
 from dcu.errors import Breach, ConfigError, MeterError, SecurityError
 from dcu.model import Access, Authentication
 from sim import objects
-from sim.blocks import Blocks
+from sim.blocks import Blocks, GeneralBlocks
 from sim.guard import Guard
 from sim.meter import DEVICE_NAME, SERIAL_NUMBER, SimMeter
 from sim.profiles import CLOCK
@@ -62,6 +63,7 @@ CONFORMANCE: Final = (
     | Conformance.BLOCK_TRANSFER_ACTION
     | Conformance.PRIORITY
     | Conformance.GENERAL_PROTECTION
+    | Conformance.GENERAL_BLOCK_TRANSFER
 )
 
 #: The longest APDU that the meter takes, as small meters have it; what it sends, the client's own limit bounds.
@@ -102,6 +104,7 @@ class ServerAssociation:
         self._guard.forget()
         self._conformance = Conformance(0)
         self._blocks = Blocks(0, self._conformance)
+        self._general = GeneralBlocks(0)
 
     def _associate(self, apdu: bytes, now: float) -> bytes:
         self._forget()
@@ -117,9 +120,12 @@ class ServerAssociation:
             if isinstance(error, SecurityError) and error.breach is Breach.COUNTER:
                 return encode_response(self._refused(error), 0)
             return self._guard.rejected(AUTHENTICATION_FAILURE)
-        limit = max(initiate.max_pdu - self._guard.overhead, 1) if initiate.max_pdu else 0
         self._conformance = initiate.conformance & CONFORMANCE
-        self._blocks = Blocks(limit, self._conformance)
+        limit = max(initiate.max_pdu - self._guard.overhead, 1) if initiate.max_pdu else 0
+        # what goes in general blocks is cut when it is protected, once for all services
+        general = Conformance.GENERAL_BLOCK_TRANSFER in self._conformance
+        self._blocks = Blocks(0 if general else limit, self._conformance)
+        self._general = GeneralBlocks(initiate.max_pdu if general else 0)
         self._open = not self._guard.proving
         return self._guard.accepted(Initiate(self._conformance, MAX_PDU))
 
@@ -129,6 +135,8 @@ class ServerAssociation:
         return ExceptionResponse(1, _DECIPHERING_ERROR)
 
     def _serve(self, apdu: bytes, now: float) -> bytes:
+        if is_general_block(apdu):
+            return self._general.more(apdu) or encode_response(_NOT_SUPPORTED, 0)
         try:
             request, invoke = decode_request(self._guard.unprotect(apdu))
         except SecurityError as error:
@@ -140,7 +148,7 @@ class ServerAssociation:
         # an exception goes out plain: exception-response has no glo- form (IEC 62056-5-3)
         if isinstance(response, ExceptionResponse):
             return encode_response(response, invoke)
-        return self._guard.protect(encode_response(response, invoke))
+        return self._general.cut(self._guard.protect(encode_response(response, invoke)))
 
     def _respond(self, request: Request, at: int) -> Answer | ExceptionResponse:
         match request:

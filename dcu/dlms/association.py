@@ -18,6 +18,7 @@ from dcu.dlms.apdu import (
     decode_response,
     encode_request,
 )
+from dcu.dlms.general_blocks import GeneralGathering, is_general_block
 from dcu.dlms.link import NEED_DATA, ApduReceived, Link, LinkClosed, LinkOpened, NeedData, Transmit
 from dcu.dlms.notifications import Notification, decode_notification, is_notification
 from dcu.dlms.protection import Protection
@@ -119,12 +120,15 @@ class Association:
         self._link = link
         self._ciphered = access.ciphered
         self._protection = Protection(access, keys, client_title, take_counter, challenge, heard)
-        self._proposed = Initiate(CONFORMANCE | self._protection.conformance, MAX_PDU)
+        # where every APDU is a turn of the line, blocks in a row are impossible and those of the service are shorter
+        general = Conformance.GENERAL_BLOCK_TRANSFER if link.run > 1 else Conformance(0)
+        self._proposed = Initiate(CONFORMANCE | self._protection.conformance | general, MAX_PDU)
         self._state = _State.CLOSED
         self._agreed = self._proposed
         self._invoke = 0
         self._transfer: Transfer | None = None
         self._notified = 0
+        self._general: GeneralGathering | None = None
 
     def connect(self) -> bytes:
         """Return the first octets to write; Associated follows."""
@@ -160,7 +164,8 @@ class Association:
                     self._state = _State.CLOSED
                     return Released()
                 case ApduReceived(apdu):
-                    return self._received(apdu)
+                    if (event := self._received(apdu)) is not None:
+                        return event
 
     def send(self, request: Request) -> bytes:
         """Return the first octets of `request` to write; Response or NotServedError follows, perhaps after Notified."""
@@ -169,6 +174,8 @@ class Association:
         self._invoke = self._invoke + 1 & 0x0F
         self._transfer = Transfer(request, self._agreed, PROTECTION if self._ciphered else 0)
         self._notified = 0
+        agreed = self._agreed.conformance & self._proposed.conformance
+        self._general = GeneralGathering(self._link.run) if Conformance.GENERAL_BLOCK_TRANSFER in agreed else None
         first = self._transfer.first()
         self._state = _State.AWAITING
         return self._ask(first)
@@ -198,9 +205,15 @@ class Association:
             raise MeterError(f"request of {len(apdu)} octets, the meter takes {self._agreed.max_pdu}")
         return self._link.send(apdu)
 
-    def _received(self, apdu: bytes) -> Event:
+    def _received(self, apdu: bytes) -> Event | None:
         """Let the state look at `apdu`; until that has proved good we are closed, so no error leaves us open."""
         state, self._state = self._state, _State.CLOSED
+        if is_general_block(apdu) and state is _State.AWAITING and self._general:
+            whole, acknowledgement = self._general.take(apdu)
+            if whole is None:
+                self._state = state
+                return Transmit(self._link.send(acknowledgement)) if acknowledgement else None
+            apdu = whole
         match state:
             case _State.ASSOCIATING:
                 return self._associated(apdu)

@@ -46,6 +46,9 @@ class HdlcLink:
     what it lacks, so that a request is never carried out twice (ISO/IEC 13239, recovery by P/F checkpoint).
     """
 
+    # the segments of one APDU come in windows; after it the line is ours
+    run: ClassVar[int] = 1
+
     def __init__(self, client: int, server: ServerAddress, offer: Parameters = OFFER) -> None:
         self.ignored = 0
         self._client = hdlc.client_address(client)

@@ -4,7 +4,7 @@ A link moves whole APDUs and believes only frames between its own two addresses;
 """
 
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import ClassVar, Final, Protocol
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,12 @@ LinkEvent = NeedData | LinkOpened | Transmit | ApduReceived | LinkClosed
 
 
 class Link(Protocol):
-    """One client talking to one meter. A violation by the meter raises MeterError and leaves only `close` to call."""
+    """One client talking to one meter. A violation by the meter raises MeterError and leaves only `close` to call.
+
+    `run` is how many APDUs the meter may send before it is our turn.
+    """
+
+    run: ClassVar[int]
 
     def open(self) -> bytes:
         """Return what opens the link, b"" when it is open without a word and no LinkOpened will come."""

@@ -5,7 +5,7 @@ Which TCP connection it runs on, and reconnecting it, belongs to `dcu.bus`.
 
 from dataclasses import dataclass
 from struct import Struct
-from typing import Final
+from typing import ClassVar, Final
 
 from dcu.dlms.link import NEED_DATA, ApduReceived, LinkEvent
 from dcu.errors import MeterError
@@ -66,6 +66,9 @@ class PacketReader:
 
 class WrapperLink:
     """A `Link` over WRAPPER: always open, one packet per APDU. `ignored` counts packets between other wPorts."""
+
+    # both sides may speak at any time over TCP, and a turn costs a round trip through the network
+    run: ClassVar[int] = 8
 
     def __init__(self, client: int, server: int) -> None:
         self.ignored = 0

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from itertools import count
-from typing import Any
+from typing import Any, ClassVar
 
 from dcu.dlms import axdr
 from dcu.dlms.acse import (
@@ -53,6 +53,8 @@ Lie = Callable[["FakeMeter", bytes], bytes]
 
 class BareLink:
     """A `Link` that carries bare APDUs, one per `receive_data`."""
+
+    run: ClassVar[int] = 1
 
     def __init__(self) -> None:
         self.received: list[bytes] = []

@@ -5,6 +5,7 @@ import pytest
 from dcu.dlms import axdr
 from dcu.dlms.acse import AARQ, Conformance, encode_release
 from dcu.dlms.apdu import decode_response, encode_request
+from dcu.dlms.general_blocks import GeneralBlock, is_general_block
 from dcu.dlms.services import (
     AccessError,
     Action,
@@ -14,6 +15,7 @@ from dcu.dlms.services import (
     GetNext,
     Set,
     SetList,
+    by_entry,
 )
 from dcu.errors import MeterError
 from dcu.model import Access, Attribute, Authentication, Keys
@@ -28,6 +30,8 @@ from tests.unit.sim.conversation import KEYS, NOW, Talk, hdlc, meter, wrapper
 TIME = Attribute(8, CLOCK)
 MESSAGE = Attribute(1, objects.MESSAGE)
 ENERGY = Attribute(3, parse_obis("1-0:1.8.0.255"))
+
+NOT_SUPPORTED = ExceptionResponse(2, 2)
 
 Road = Callable[..., Talk]
 roads = pytest.mark.parametrize("road", [hdlc, wrapper])
@@ -110,6 +114,25 @@ def test_answers_longer_than_the_client_takes_come_in_blocks() -> None:
             break
         block = ask(server, GetNext(number), invoke)
     assert content == axdr.encode(whole)
+
+
+@pytest.mark.parametrize("access", [READER, MANAGEMENT], ids=lambda access: access.name)
+def test_behind_a_gateway_long_answers_come_in_general_blocks(access: Access, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dcu.dlms.association.MAX_PDU", 200)
+    simulated = meter()
+    talk = wrapper(simulated, access)
+    assert Conformance.GENERAL_BLOCK_TRANSFER in talk.open().conformance
+    (rows,) = talk.ask(Get(Attribute(7, LOAD_0), by_entry(1, 50)))
+    assert len(rows) == 50
+    # the last question was an acknowledgement, and a block that is not there is not given
+    assert is_general_block(talk.last[8:])
+    beyond = GeneralBlock(9, 99, b"", last=True).to_bytes()
+    assert decode_response(talk.exchange(talk.last[:6] + len(beyond).to_bytes(2) + beyond)[8:])[0] == NOT_SUPPORTED
+    assert talk.get(TIME)
+
+
+def test_on_a_line_nobody_speaks_of_general_blocks() -> None:
+    assert Conformance.GENERAL_BLOCK_TRANSFER not in hdlc(meter()).open().conformance
 
 
 def test_a_wrong_block_number_ends_the_transfer() -> None:
