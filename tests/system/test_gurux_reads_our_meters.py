@@ -276,6 +276,70 @@ async def test_long_answers_come_in_blocks_and_segments(road: Any, client_of: An
     await road(meter, client, talk)
 
 
+@pytest.mark.parametrize("client_of", [lls, hls], ids=["lls", "hls"])
+@pytest.mark.parametrize("sending", [1, 4])
+@pytest.mark.parametrize("octets", [128, 2030])
+@pytest.mark.parametrize("pdu", [256, 0xFFFF], ids=["blocks", "one-apdu"])
+async def test_frames_windows_and_blocks_of_each_size(client_of: Any, sending: int, octets: int, pdu: int) -> None:
+    """gurux takes a window of one: it calls a frame that is not the last of its window an invalid one."""
+    meter = simulated(phases=3, max_info=octets, window=4)
+
+    def talk(gurux: Gurux) -> None:
+        agreed = gurux.client.hdlcSettings
+        assert (agreed.maxInfoRX, agreed.maxInfoTX) == (octets, octets)
+        assert (agreed.windowSizeRX, agreed.windowSizeTX) == (1, sending)
+        before = gurux.frames
+        profile = GXDLMSProfileGeneric("1.0.99.1.0.255")
+        for index in (3, 4):
+            gurux.read(profile, index)
+        start = a_day_ago()
+        rows = gurux.rows(profile, start, start + 24 * HOUR - 1)
+        assert tuple(moment(row[0]) for row in rows) == expected_times(meter, LOAD_0, start, start + 24 * HOUR - 1)
+        for row in filled(rows):
+            assert tuple(row[1:]) == expected_values(meter, columns(profile), moment(row[0]))
+        # four requests and one segment more; small frames or blocks take many turns of the line
+        assert (gurux.frames - before > 8) is (min(octets, pdu) < 2030)
+
+    client = client_of(meter)
+    # a UA that grants 128 says nothing, and gurux then keeps what it offered
+    client.hdlcSettings.maxInfoRX = client.hdlcSettings.maxInfoTX = octets
+    client.hdlcSettings.windowSizeTX = sending
+    client.maxReceivePDUSize = pdu
+    await over_pty(meter, client, talk)
+
+
+@pytest.mark.parametrize("client_of", [lls, hls], ids=["lls", "hls"])
+async def test_answers_of_one_frame_in_a_window_of_four(client_of: Any) -> None:
+    meter = simulated(phases=3, window=4)
+
+    def talk(gurux: Gurux) -> None:
+        agreed = gurux.client.hdlcSettings
+        assert (agreed.windowSizeRX, agreed.windowSizeTX) == (4, 4)
+        clock, *registers = [GXDLMSClock("0.0.1.0.0.255"), *map(GXDLMSRegister, REGISTERS)]
+        values = gurux.read_list([(item, 2) for item in (clock, *registers)])
+        wanted = [Column(3, parse_obis(name)) for name in REGISTERS]
+        assert tuple(values[1:]) == expected_values(meter, wanted, moment(clock.time))
+
+    client = client_of(meter)
+    client.hdlcSettings.windowSizeRX = client.hdlcSettings.windowSizeTX = 4
+    await over_pty(meter, client, talk)
+
+
+@pytest.mark.parametrize("client_of", [lls, hls], ids=["lls", "hls"])
+@pytest.mark.parametrize("pdu", [256, 0xFFFF], ids=["blocks", "one-apdu"])
+async def test_packets_with_blocks_of_each_size(client_of: Any, pdu: int) -> None:
+    meter = simulated(phases=3)
+
+    def talk(gurux: Gurux) -> None:
+        before = gurux.frames
+        assert {"1.0.1.8.0.255", "1.0.99.1.0.255"} <= {item.logicalName for item in gurux.objects()}
+        assert (gurux.frames - before > 5) is (pdu == 256)
+
+    client = client_of(meter, InterfaceType.WRAPPER)
+    client.maxReceivePDUSize = pdu
+    await over_tcp(meter, client, talk)
+
+
 async def test_rows_by_entry_and_the_other_profiles() -> None:
     meter = simulated(phases=3)
 
