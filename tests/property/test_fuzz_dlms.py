@@ -26,18 +26,19 @@ from dcu.dlms.hdlc_link import HdlcLink
 from dcu.dlms.link import NeedData
 from dcu.dlms.notifications import decode_notification
 from dcu.dlms.rarities import ATTRIBUTES
+from dcu.dlms.requests import decode_values
 from dcu.dlms.security import GLO, Cipher
 from dcu.dlms.services import Get
 from dcu.dlms.wrapper import PacketReader, WrapperLink, encode_packet
 from dcu.errors import MeterError
-from dcu.model import Access, Attribute, Column, Keys
+from dcu.model import Access, Attribute, Authentication, Column, Keys
 
 CORPUS: Final = {
     path.stem: [bytes.fromhex(line) for line in path.read_text().splitlines() if not line.startswith("#")]
     for path in sorted((Path(__file__).parents[1] / "corpus/dlms").glob("*.hex"))
 }
 EVERYTHING: Final = [octets for kind in CORPUS.values() for octets in kind]
-INPUTS: Final = 40_000
+INPUTS: Final = 32_000
 MAX_INPUT: Final = 4096
 #: A thousand times what the slowest input takes, so that it says hang and not slow machine.
 MAX_SECONDS: Final = 2.0
@@ -48,6 +49,7 @@ MAX_KEPT: Final = 65_536
 
 KEYS: Final = Keys(b"12345678", bytes(range(16)), bytes(range(0xD0, 0xE0)))
 CLIENT, METER = b"DCU00001", b"MTR00001"
+PUBLIC: Final = Access("public")
 SERVER: Final = ServerAddress(1, 17)
 CLOCK: Final = Attribute(8, bytes((0, 0, 1, 0, 0, 255)))
 COLUMNS: Final = (Column(8, CLOCK.name), *(Column(3, bytes((1, 0, group, 8, 0, 255))) for group in (1, 2, 3)))
@@ -186,6 +188,17 @@ def ciphered(octets: bytes) -> None:
     cipher.unprotect(octets)
 
 
+def compact(octets: bytes) -> None:
+    """A CompactData whose template and buffer are anybody's; the number of the template fits, so that it is read."""
+    at = len(octets) // 2
+    template, buffer = bytes((axdr.STRUCTURE, 2, axdr.UNSIGNED)) + octets[:at], b"\x01" + octets[at:]
+    cosem.decode_compact_data(buffer, template, 1)
+
+
+def values(octets: bytes) -> None:
+    decode_values(octets)
+
+
 def sealed(octets: bytes) -> None:
     """Whatever the meter says under good keys: its tag is right, its counter grows, its words are anybody's."""
     meter = Cipher(KEYS, METER, count(1).__next__)
@@ -205,8 +218,31 @@ def association(octets: bytes) -> None:
     answered(talk, octets)
 
 
-def associating() -> Association:
-    talk = Association(WrapperLink(16, 1), Access("public"), Keys(), client_title=CLIENT, take_counter=lambda: 1)
+def blocks(octets: bytes) -> None:
+    """General blocks of anything, in order and not, as the answer to a GET."""
+    talk = associating()
+    answered(talk, Aare(Initiate(Conformance(0xFFFFFF), 1024).response()).to_bytes())
+    talk.send(Get(CLOCK))
+    pieces = [octets[at : at + 20] for at in range(0, len(octets), 20)]
+    for number, piece in enumerate(pieces, 1):
+        control = piece[0] & 0x40 if number < len(pieces) else 0x80
+        answered(talk, bytes((0xE0, control | 1, 0, number & 0xFF, 0, 0, len(piece))) + piece)
+
+
+def ciphered_association(octets: bytes) -> None:
+    """An association under good keys with a meter that says anything, sealed or plain, once it was accepted."""
+    meter = Cipher(KEYS, METER, count(1).__next__)
+    meter.peer = CLIENT
+    access = Access("reader", 16, Authentication.LLS, ciphered=True)
+    talk = associating(access)
+    initiate = meter.protect(Initiate(Conformance(0x00521D), 1024).response())
+    answered(talk, Aare(initiate, ciphered=True, authentication=Authentication.LLS, title=METER).to_bytes())
+    talk.send(Get(CLOCK))
+    answered(talk, meter.protect(octets) if octets[:1] and octets[0] in GLO else octets)
+
+
+def associating(access: Access = PUBLIC) -> Association:
+    talk = Association(WrapperLink(16, 1), access, KEYS, client_title=CLIENT, take_counter=lambda: 1)
     talk.connect()
     return talk
 
@@ -234,8 +270,12 @@ TARGETS: Final[list[tuple[Callable[[bytes], None], str]]] = [
     (notifications, "apdus"),
     (acse, "acse"),
     (ciphered, "ciphered"),
+    (compact, "data rare"),
+    (values, "data"),
     (sealed, "apdus"),
     (association, "apdus acse"),
+    (blocks, "apdus data"),
+    (ciphered_association, "apdus ciphered"),
     (explained, "frames packets apdus acse ciphered data rare"),
 ]
 
