@@ -43,6 +43,7 @@ _OVERHEAD: Final = 14
 _GENERAL_OVERHEAD: Final = 9
 _TYPE_UNMATCHED: Final = AccessError(12)
 _BLOCK_UNAVAILABLE: Final = AccessError(14)
+_NO_LONG_ACTION: Final = AccessError(16)
 _NO_LONG_SET: Final = AccessError(18)
 _BLOCK_NUMBER_INVALID: Final = AccessError(19)
 
@@ -72,8 +73,9 @@ class Blocks:
                 self._target, self._gathering = target, Gathering()
                 return self._gather(target, block, serve)
             case SetBlock(block) | ActionBlock(block):
-                if self._target is None or isinstance(self._target, Action) is not isinstance(request, ActionBlock):
-                    return _refusal(isinstance(request, ActionBlock), block.number, _NO_LONG_SET)
+                acting = isinstance(request, ActionBlock)
+                if self._target is None or isinstance(self._target, Action) is not acting:
+                    return _refusal(acting, block.number, _NO_LONG_ACTION if acting else _NO_LONG_SET)
                 return self._gather(self._target, block, serve)
             case _:
                 self._target = None

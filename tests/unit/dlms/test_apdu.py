@@ -1,5 +1,7 @@
 """Every service both ways, agreement with gurux-dlms, and APDUs that are cut, stretched or unknown."""
 
+from types import SimpleNamespace
+
 import pytest
 from gurux_dlms import GXDateTime
 from gurux_dlms.enums import DataType
@@ -130,6 +132,22 @@ def test_gurux_writes_the_same() -> None:
     register.value = 5
     theirs = written(client().write(register, 2))[0]
     assert theirs == encode_request(Set(ENERGY, axdr.u32(5)), theirs[2] & 15)
+
+
+def test_gurux_writes_lists_the_same() -> None:
+    items = []
+    for name, value in (("1.0.1.8.0.255", 5), ("1.0.2.8.0.255", 6)):
+        register = GXDLMSRegister(name)
+        register.setDataType(2, DataType.UINT32)
+        register.value = value
+        # gurux-dlms has a class for this that it cannot use itself
+        item = SimpleNamespace(target=register, index=2, selector=0, parameters=None)
+        item.getDataType = lambda: DataType.UINT32
+        items.append(item)
+    theirs = written(client().writeList(items))[0]
+    other = Attribute(3, b"\x01\x00\x02\x08\x00\xff")
+    ours = SetList((Set(ENERGY, axdr.u32(5)), Set(other, axdr.u32(6))))
+    assert theirs == encode_request(ours, theirs[2] & 15)
 
 
 def test_selections_come_back_as_plain_values() -> None:

@@ -202,3 +202,15 @@ def test_gurux_writes_the_same_blocks() -> None:
     data.value = bytes(range(100))
     value = b"".join(decode_request(apdu)[0].block.content for apdu in written(theirs.write(data, 2)))  # type: ignore[union-attr]
     assert value == axdr.encode(axdr.octets(bytes(range(100))))
+
+
+def test_gurux_invokes_in_the_same_blocks() -> None:
+    theirs = client()
+    theirs.settings.maxServerPDUSize = theirs.settings.maxPduSize = 40
+    apdus = written(theirs.method(GXDLMSData("0.0.96.13.0.255"), 1, bytes(range(100)), DataType.OCTET_STRING))
+    blocks = [decode_request(apdu)[0] for apdu in apdus]
+    assert isinstance(blocks[0], FirstBlock)
+    assert all(isinstance(block, ActionBlock) for block in blocks[1:])
+    assert [block.block.number for block in blocks] == list(range(1, len(blocks) + 1))  # type: ignore[union-attr]
+    content = b"".join(block.block.content for block in blocks)  # type: ignore[union-attr]
+    assert content == axdr.encode(axdr.octets(bytes(range(100))))

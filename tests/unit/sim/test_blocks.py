@@ -41,7 +41,8 @@ LONG_ACTION = Action(*RELAY, axdr.octets(TEXT))
 AGREED = Initiate(
     Conformance.BLOCK_TRANSFER_GET | Conformance.BLOCK_TRANSFER_SET | Conformance.BLOCK_TRANSFER_ACTION, 50
 )
-NO_LONG_SET, NUMBER_INVALID, UNAVAILABLE = AccessError(18), AccessError(19), AccessError(14)
+NO_LONG_SET, NO_LONG_ACTION = AccessError(18), AccessError(16)
+NUMBER_INVALID, UNAVAILABLE = AccessError(19), AccessError(14)
 
 
 class Meter:
@@ -95,13 +96,13 @@ def test_client_and_meter_agree(request_: Request, whole: Request, results: list
     ("steps", "answer"),
     [
         ([SetBlock(Block(2, True, b""))], SetEnd(SetResponse(NO_LONG_SET), 2)),
-        ([ActionBlock(Block(2, True, b""))], ActionResponse(NO_LONG_SET)),
+        ([ActionBlock(Block(2, True, b""))], ActionResponse(NO_LONG_ACTION)),
         ([FirstBlock(Set(MESSAGE, None), Block(2, False, b"a"))], SetEnd(SetResponse(NUMBER_INVALID), 2)),
         ([FirstBlock(Set(MESSAGE, None), Block(1, True, b"\x11"))], SetEnd(SetResponse(AccessError(12)), 1)),
         ([FirstBlock(Action(*RELAY), Block(1, True, b"\x11"))], ActionResponse(AccessError(12))),
         (
             [FirstBlock(Set(MESSAGE, None), Block(1, False, b"a")), ActionBlock(Block(2, True, b"a"))],
-            ActionResponse(NO_LONG_SET),
+            ActionResponse(NO_LONG_ACTION),
         ),
         (
             [FirstBlock(Set(MESSAGE, None), Block(1, False, b"a")), Get(MESSAGE), SetBlock(Block(2, True, b"a"))],
