@@ -15,7 +15,7 @@ from dcu.config import BusConfig
 from dcu.dlms import association as dlms
 from dcu.dlms.acse import Conformance
 from dcu.dlms.association import MAX_PDU
-from dcu.dlms.hdlc import ServerAddress
+from dcu.dlms.hdlc import Parameters, ServerAddress
 from dcu.dlms.hdlc_link import HdlcLink
 from dcu.dlms.link import NEED_DATA, Link, Transmit
 from dcu.dlms.services import Get, GetList, Request
@@ -45,9 +45,10 @@ def make_link(bus: BusConfig, meter: Meter, access: Access) -> Link:
     """Return the lower layer that reaches `meter` on its bus."""
     if bus.framing is Framing.WRAPPER:
         return WrapperLink(access.client, meter.address)
+    offer = Parameters(bus.max_info, bus.max_info, bus.window, bus.window)
     if bus.address_size == 1:  # one octet has no room for a physical part: it names the device itself
-        return HdlcLink(access.client, ServerAddress(meter.address, size=1))
-    return HdlcLink(access.client, ServerAddress(meter.logical_device, meter.address, bus.address_size))
+        return HdlcLink(access.client, ServerAddress(meter.address, size=1), offer)
+    return HdlcLink(access.client, ServerAddress(meter.logical_device, meter.address, bus.address_size), offer)
 
 
 def _unwatched() -> None:

@@ -132,6 +132,9 @@ BUS = Shape(
         "timeout": words.duration("50ms", "60s"),
         "inter_octet": words.duration("1ms", "30s"),
         "address_size": words.choice({"1": 1, "2": 2, "4": 4}),
+        # what stations may negotiate (IEC 62056-46, 6.4.4.4)
+        "max_info": words.number(32, 2030),
+        "window": words.number(1, 7),
     },
 )
 

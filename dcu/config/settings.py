@@ -54,7 +54,8 @@ class BusConfig:
     """One entry of `buses`. `port` is a device path, or `tcp://HOST:PORT`.
 
     `timeout` bounds the wait for the first octet of an answer, `inter_octet` the pause inside one. `address_size` is
-    the octets of an HDLC server address: 1, 2 or 4.
+    the octets of an HDLC server address: 1, 2 or 4. `max_info` octets of an HDLC information field and `window` frames
+    in a row are what a meter is offered; it grants as much or less.
     """
 
     name: str
@@ -64,6 +65,8 @@ class BusConfig:
     timeout: float = 2.0
     inter_octet: float = 0.2
     address_size: int = 4
+    max_info: int = 2030
+    window: int = 1
 
     @property
     def on_network(self) -> bool:

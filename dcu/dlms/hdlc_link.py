@@ -231,6 +231,13 @@ class HdlcLink:
         self.ignored += 1
         return None
 
+    def _told(self, frame: Frame) -> LinkEvent | None:
+        """UI: something the meter says of its own accord; it answers nothing and moves no number."""
+        if not frame.payload.startswith(hdlc.LLC_RESPONSE):
+            self.ignored += 1
+            return None
+        return ApduReceived(frame.payload[len(hdlc.LLC_RESPONSE) :])
+
     def _closed(self, _: Frame) -> LinkEvent:
         self._state = _State.CLOSED
         return LinkClosed()
@@ -248,6 +255,7 @@ class HdlcLink:
             hdlc.DM: _refused,  # 6.4.3.9: no connection to be had
         },
         _State.OPEN: {
+            hdlc.UI: _told,  # 6.4.3.11: events
             hdlc.DM: _refused,  # 6.4.3.9: the meter lost the connection
             hdlc.FRMR: _refused,  # 6.4.3.10: only SNRM or DISC helps
         },
@@ -256,6 +264,7 @@ class HdlcLink:
             hdlc.RR: _acknowledged,  # 6.4.3.4: has all before N(R)
             hdlc.RNR: _busy,  # 6.4.3.5: has all before N(R), takes no more now
             hdlc.REJ: _acknowledged,  # ISO/IEC 13239, not in the repertoire of 6.4.3.1: go back to N(R)
+            hdlc.UI: _told,
             hdlc.DM: _refused,
             hdlc.FRMR: _refused,
         },

@@ -104,7 +104,7 @@ class Player:
             )
             return b""
         assert self.association is not None
-        if verb in {"connect", "release"}:
+        if verb in {"connect", "retry", "release"}:
             return bytes(getattr(self.association, verb)())
         if verb in {"write", "act"}:
             return self.association.send(writing(words) if verb == "write" else acting(*words))

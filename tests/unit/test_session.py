@@ -12,7 +12,7 @@ from dcu import invocations
 from dcu.config import BusConfig
 from dcu.dlms.acse import Conformance
 from dcu.dlms.association import Association, Event, Released
-from dcu.dlms.hdlc import FrameReader, ServerAddress
+from dcu.dlms.hdlc import FrameReader, Parameters, ServerAddress
 from dcu.dlms.hdlc_link import ANSWER_REPEATS, OPEN_REPEATS, HdlcLink
 from dcu.dlms.moment import DateTime
 from dcu.dlms.services import AccessError, ExceptionResponse, Get, GetList, by_entry
@@ -70,6 +70,24 @@ def test_a_meter_on_a_line_is_addressed_in_as_many_octets_as_the_bus_says(size: 
     assert frame is not None
     # one octet has no logical device in it
     assert frame.destination == (bytes((17 << 1 | 1,)) if size == 1 else ServerAddress(1, 17, size).to_bytes())
+
+
+@pytest.mark.parametrize(("max_info", "window"), [(2030, 1), (128, 7), (32, 1)])
+def test_a_meter_is_offered_the_frames_the_bus_says_and_reads_as_well(max_info: int, window: int) -> None:
+    async def work(clock: VirtualClock) -> None:
+        box = Box(clock)
+        box.meters[0].plate = replace(box.meters[0].plate, max_info=256, window=4)
+        box.settings = replace(box.settings, max_info=max_info, window=window)
+        session = await box.session()
+        granted = cast("HdlcLink", session._association._link)._granted
+        info, frames = min(max_info, 256), min(window, 4)
+        assert granted == Parameters(info, info, frames, frames)
+        answers = await session.get([ENERGY] * LIST_BOUND)
+        assert len(set(answers)) == 1
+        assert isinstance(answers[0], int)
+        await session.close()
+
+    virtually(work)
 
 
 def test_a_meter_behind_a_gateway_is_addressed_by_its_port_number() -> None:

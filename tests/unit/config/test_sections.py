@@ -35,6 +35,8 @@ REFERENCE = Path(__file__).parents[3] / "docs/reference/configuration.md"
         ("port: /dev/ttyS1", "port: /dev/ttyS1, baud: 9601", "buses[0].baud: expected one of 300, 600"),
         ("port: /dev/ttyS1", "port: /dev/ttyS1, timeout: 1ms", "buses[0].timeout: expected a duration from 50ms"),
         ("port: /dev/ttyS1", "port: /dev/ttyS1, address_size: 3", "buses[0].address_size: expected one of 1, 2, 4"),
+        ("port: /dev/ttyS1", "port: /dev/ttyS1, max_info: 31", "buses[0].max_info: expected a whole number from 32 to"),
+        ("port: /dev/ttyS1", "port: /dev/ttyS1, window: 8", "buses[0].window: expected a whole number from 1 to 7"),
         ("reader:", "a b:", "access.a b: expected a name"),
         ("client: 2", "client: 0x10", "access.reader.client: expected a whole number"),
         ("authentication: lls", "authentication: md5", "access.reader.authentication: expected one of none, lls"),

@@ -139,6 +139,21 @@ def test_a_meter_that_needs_time_is_polled_but_not_for_ever() -> None:
         link.next_event()
 
 
+def test_what_the_meter_says_unasked_comes_between_and_moves_no_number() -> None:
+    link = opened()
+    link.send(b"request")
+    say(link, hdlc.UI, b"\xe6\xe7\x00event", final=False)
+    assert link.next_event() == ApduReceived(b"event")
+    say(link, hdlc.UI, b"no header", final=False)
+    assert link.next_event() == NEED_DATA
+    assert link.ignored == 1
+    say(link, hdlc.I, b"\xe6\xe7\x00answer", receive=1)
+    assert link.next_event() == ApduReceived(b"answer")
+    say(link, hdlc.UI, b"\xe6\xe7\x00another")
+    assert link.next_event() == ApduReceived(b"another")
+    assert frame_of(link.send(b"next")).receive == 1
+
+
 def test_close() -> None:
     link = opened()
     assert frame_of(link.close()).kind == hdlc.DISC
