@@ -193,7 +193,8 @@ class Initiate:
             at += 1 + bool(data[at])
         except IndexError:
             raise MeterError("InitiateRequest is truncated") from None
-        return replace(cls._parse(data, at, b""), dedicated_key=key)
+        found = cls._parse(data, at, b"")
+        return replace(found, dedicated_key=key) if key else found
 
     @classmethod
     def from_response(cls, data: bytes) -> "Initiate":

@@ -7,6 +7,7 @@ IEC 62056-5-3 raises MeterError or SecurityError, and the association gives no v
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum, auto
+from functools import cache
 from secrets import token_bytes
 from typing import Any, Final
 
@@ -99,6 +100,17 @@ class _State(Enum):
     RELEASING = auto()
 
 
+@cache
+def _proposal(max_pdu: int, *, protection: bool, blocks: bool) -> Initiate:
+    """Return what we propose, with general protection and general block transfer where they are wanted."""
+    proposed = CONFORMANCE
+    if protection:
+        proposed |= Conformance.GENERAL_PROTECTION
+    if blocks:
+        proposed |= Conformance.GENERAL_BLOCK_TRANSFER
+    return Initiate(proposed, max_pdu)
+
+
 class Association:
     """One association with one meter over `link`. ConfigError when access and keys do not fit together.
 
@@ -121,8 +133,7 @@ class Association:
         self._ciphered = access.ciphered
         self._protection = Protection(access, keys, client_title, take_counter, challenge, heard)
         # where every APDU is a turn of the line, blocks in a row are impossible and those of the service are shorter
-        general = Conformance.GENERAL_BLOCK_TRANSFER if link.run > 1 else Conformance(0)
-        self._proposed = Initiate(CONFORMANCE | self._protection.conformance | general, MAX_PDU)
+        self._proposed = _proposal(MAX_PDU, protection=self._protection.general, blocks=link.run > 1)
         self._state = _State.CLOSED
         self._agreed = self._proposed
         self._invoke = 0

@@ -5,8 +5,7 @@ When they are due, and in which APDUs they travel, is in `association`; cipherin
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -35,8 +34,7 @@ _CURVES: Final[dict[int, tuple[ec.EllipticCurve, HashAlgorithm]]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Party:
+class Party(NamedTuple):
     """One side after pass 2: its system title and the challenge it gave."""
 
     title: bytes

@@ -6,7 +6,7 @@ How protection is computed is in `security`, proofs are in `authentication`; whe
 from collections.abc import Callable
 from dataclasses import replace
 
-from dcu.dlms.acse import AUTHENTICATION_REQUIRED, Aare, Aarq, Conformance, Initiate
+from dcu.dlms.acse import AUTHENTICATION_REQUIRED, Aare, Aarq, Initiate
 from dcu.dlms.authentication import HIGH_LEVEL, SECRET, TITLED, Authenticator, Party
 from dcu.dlms.security import TITLE_SIZE, Cipher, Heard
 from dcu.errors import Breach, ConfigError, SecurityError
@@ -66,14 +66,13 @@ class Protection:
         return self._meter.title
 
     @property
-    def conformance(self) -> Conformance:
-        """What must be agreed besides the services."""
-        general = self._sealing and self._access.ciphering in {Ciphering.GENERAL_GLO, Ciphering.GENERAL_DED}
-        return Conformance.GENERAL_PROTECTION if general else Conformance(0)
+    def general(self) -> bool:
+        """Whether APDUs travel in the general form, which both sides must agree to."""
+        return self._sealing is not None and self._access.ciphering in {Ciphering.GENERAL_GLO, Ciphering.GENERAL_DED}
 
     def initiate(self, proposed: Initiate) -> bytes:
         """Return the InitiateRequest of `proposed`, sealed in a ciphered association; the dedicated key is in it."""
-        apdu = replace(proposed, dedicated_key=self._dedicated).request()
+        apdu = (replace(proposed, dedicated_key=self._dedicated) if self._dedicated else proposed).request()
         return self._sealing.protect(apdu, _INITIATE_FORMS[self._access.ciphering]) if self._sealing else apdu
 
     def aarq(self, proposed: Initiate) -> Aarq:

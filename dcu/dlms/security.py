@@ -4,8 +4,7 @@ Where protection is demanded is decided in `protection`; keys and invocation cou
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers import Cipher as BlockCipher
@@ -61,8 +60,7 @@ class _Key:
         self.heard = -1
 
 
-@dataclass(frozen=True, slots=True)
-class _Sealed:
+class _Sealed(NamedTuple):
     """A ciphered APDU taken apart: `plain` is the tag announced inside, None where the form announces none."""
 
     form: Ciphering

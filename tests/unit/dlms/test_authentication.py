@@ -80,7 +80,7 @@ def test_a_proof_is_good_for_one_challenge(mechanism: Authentication) -> None:
     ours, theirs = pair(mechanism)
     earlier = theirs.prove(METER, US)
     with pytest.raises(SecurityError, match="wrong answer"):
-        ours.check(earlier, replace(US, challenge=bytes(32)), METER)
+        ours.check(earlier, US._replace(challenge=bytes(32)), METER)
 
 
 @mechanisms
@@ -97,7 +97,7 @@ def test_a_proof_is_good_for_one_meter(mechanism: Authentication) -> None:
     cipher = Cipher(KEYS, b"MTR00002", count(1).__next__, suite=1)
     other = Authenticator(access, both_keys()[1], cipher)
     with pytest.raises(SecurityError, match="wrong answer"):
-        ours.check(other.prove(replace(METER, title=b"MTR00002"), US), US, METER)
+        ours.check(other.prove(METER._replace(title=b"MTR00002"), US), US, METER)
     ours.check(theirs.prove(METER, US), US, METER)
 
 
