@@ -5,6 +5,7 @@ says, `=` the event that results, `-` nothing results yet, `!` the error and par
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from dcu.dlms.link import NEED_DATA, Link, Transmit
 from dcu.dlms.services import Action, Get, GetList, Set, SetList, by_entry
 from dcu.dlms.wrapper import WrapperLink
 from dcu.errors import MeterError
-from dcu.model import Access, Attribute, Authentication, Keys
+from dcu.model import Access, Attribute, Authentication, Ciphering, Keys
 from dcu.obis import parse_obis
 
 TRANSCRIPTS = sorted(Path(__file__).parent.glob("*.txt"))
@@ -32,10 +33,14 @@ LINKS: dict[str, Callable[..., Link]] = {
     "hdlc": lambda client, logical, physical: HdlcLink(client, ServerAddress(logical, physical)),
     "wrapper": WrapperLink,
 }
+MANAGEMENT = Access("management", 1, Authentication.HLS_GMAC, ciphered=True)
 ACCESS = {
     "public": Access("public"),
     "lls": Access("reader", 2, Authentication.LLS),
-    "hls-gmac-ciphered": Access("management", 1, Authentication.HLS_GMAC, ciphered=True),
+    "hls-sha256": Access("sha256", 6, Authentication.HLS_SHA256),
+    "hls-gmac-ciphered": MANAGEMENT,
+    "dedicated": replace(MANAGEMENT, suite=1, ciphering=Ciphering.DED),
+    "general-glo": replace(MANAGEMENT, ciphering=Ciphering.GENERAL_GLO),
 }
 
 

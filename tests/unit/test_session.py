@@ -29,7 +29,7 @@ from dcu.errors import (
 )
 from dcu.health import STEP_BOUND
 from dcu.invocations import COUNTER_BLOCK, Invocations, counter_name
-from dcu.model import Access, Attribute, Framing, Keys, Meter
+from dcu.model import Access, Attribute, Authentication, Framing, Keys, Meter
 from dcu.session import (
     CLOSE_TIMEOUT,
     EXCHANGE_BOUND,
@@ -542,5 +542,24 @@ def test_an_answer_from_an_earlier_association_is_refused_even_after_a_restart()
         with pytest.raises(SecurityError, match="invocation counter") as refused:
             await box.maker().open(box.port, box.entry())
         assert refused.value.breach is Breach.COUNTER
+
+    virtually(work)
+
+
+@pytest.mark.parametrize(
+    "access",
+    [each for each in server.OTHERS if each.authentication is not Authentication.HLS_ECDSA],
+    ids=lambda a: a.name,
+)
+def test_each_mechanism_opens_and_finds_its_counter(access: Access) -> None:
+    async def work(clock: VirtualClock) -> None:
+        box = Box(clock, CIPHERED)
+        box.meters[0].heard = 5000
+        keys = {"M0001": box.meters[0].plate.keys}
+        maker = SessionMaker(box.settings, {"management": access}, keys, TITLE, Invocations(box.store))
+        session = await maker.open(box.port, box.entry())
+        assert type((await session.get([ENERGY]))[0]) is int
+        counted = access.ciphered or access.authentication is Authentication.HLS_GMAC
+        assert [given.start for given in box.store.reserved] == ([1, 5001] if counted else [])
 
     virtually(work)
