@@ -26,16 +26,19 @@ config_option = click.option(
 )
 
 
-@click.group(context_settings=CONTEXT)
+#: The first character keeps click from filling the lines.
+EXAMPLES = """\b
+Examples:
+  dcu check -c /etc/dcu/dcu.yaml       is this file right?
+  dcu run -c /etc/dcu/dcu.yaml         read the meters until SIGTERM
+  dcu dlms decode 7ea00802230553e2e67e    what does this frame say?
+"""
+
+
+@click.group(context_settings=CONTEXT, epilog=EXAMPLES)
 @click.version_option(__version__, prog_name="dcu")
 def cli() -> None:
-    r"""The data concentrator daemon.
-
-    \b
-    Examples:
-      dcu check -c /etc/dcu/dcu.yaml     is this file right?
-      dcu run -c /etc/dcu/dcu.yaml       read the meters until SIGTERM
-    """
+    """The data concentrator daemon."""
 
 
 cli.add_command(dlms)

@@ -55,20 +55,27 @@ def _fail(message: str, code: int) -> NoReturn:
     raise SystemExit(code)
 
 
-@click.group(context_settings=CONTEXT)
+#: The first character keeps click from filling the lines.
+EXAMPLES = """\b
+Examples:
+  dcuctl status
+  dcuctl ping
+  dcuctl read M0001
+  dcuctl read M0001 --profile load0 --from 2026-11-21T00:00:00Z --to 2026-11-21T06:00:00Z
+  dcuctl --socket ./dcu.sock status --json
+"""
+EXAMPLES_OF_READ = """\b
+Examples:
+  dcuctl read M0001
+  dcuctl read M0001 --profile load0 --from 2026-11-21T00:00:00Z --to 2026-11-21T06:00:00Z --json
+"""
+
+
+@click.group(context_settings=CONTEXT, epilog=EXAMPLES)
 @click.option("--socket", "path", default=DEFAULT_SOCKET, envvar="DCU_SOCKET", show_default=True, show_envvar=True)
 @click.pass_context
 def cli(context: click.Context, path: str) -> None:
-    r"""Talk to the running data concentrator.
-
-    \b
-    Examples:
-      dcuctl status
-      dcuctl ping
-      dcuctl read M0001
-      dcuctl read M0001 --profile load0 --from 2026-11-21T00:00:00Z --to 2026-11-21T06:00:00Z
-      dcuctl --socket ./dcu.sock status --json
-    """
+    """Talk to the running data concentrator."""
     context.obj = Daemon(path)
 
 
@@ -93,7 +100,7 @@ def ping(daemon: Daemon) -> None:
     click.echo(f"the daemon answered in {(time.monotonic() - start) * 1000:.1f} ms")
 
 
-@cli.command()
+@cli.command(epilog=EXAMPLES_OF_READ)
 @click.argument("meter")
 @click.option("--profile", help="Read rows of this stream (load0, daily, billing …) instead of the registers.")
 @click.option("--from", "start", help="First capture time, e.g. 2026-11-21T00:00:00Z; needed with --profile.")
@@ -101,13 +108,7 @@ def ping(daemon: Daemon) -> None:
 @as_json
 @click.pass_obj
 def read(daemon: Daemon, meter: str, profile: str | None, start: str | None, end: str | None, *, raw: bool) -> None:
-    r"""Read METER now, ahead of the scheduled sweep.
-
-    \b
-    Examples:
-      dcuctl read M0001
-      dcuctl read M0001 --profile load0 --from 2026-11-21T00:00:00Z --to 2026-11-21T06:00:00Z --json
-    """
+    """Read METER now, ahead of the scheduled sweep."""
     args = {"profile": profile, "from": start, "to": end} if profile else {}
     if profile and not (start and end):
         _fail("--profile needs --from and --to", 2)

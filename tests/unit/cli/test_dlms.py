@@ -1,9 +1,10 @@
 """`dcu dlms decode` as somebody at a line types it."""
 
+import click
 import pytest
 from click.testing import CliRunner, Result
 
-from dcu.cli import dcu
+from dcu.cli import dcu, dcuctl
 
 GOT = "get-response normal\n  invoke-id 1, confirmed, high priority\n  value: long-unsigned 2301\n"
 
@@ -63,6 +64,15 @@ def test_keys_decipher() -> None:
     assert "value: long-unsigned 2301" in result.output
 
 
-def test_help_shows_examples_line_by_line() -> None:
-    result = decode("--help")
-    assert "    dcu dlms decode c4:01:c1:00:12:08:fd\n" in result.output
+@pytest.mark.parametrize(
+    ("program", "words", "example"),
+    [
+        (dcu.cli, ["dlms", "decode"], "dcu dlms decode c4:01:c1:00:12:08:fd"),
+        (dcu.cli, [], "dcu check -c /etc/dcu/dcu.yaml       is this file right?"),
+        (dcuctl.cli, [], "dcuctl read M0001"),
+        (dcuctl.cli, ["read"], "dcuctl read M0001"),
+    ],
+)
+def test_help_shows_examples_line_by_line(program: click.Command, words: list[str], example: str) -> None:
+    result = CliRunner().invoke(program, [*words, "--help"])
+    assert f"    {example}\n" in result.output
