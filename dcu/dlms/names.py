@@ -150,8 +150,8 @@ def object_name(name: bytes) -> str:
 
 def moment_text(moment: DateTime) -> str:
     """Return a date-time as people write it; what is not specified is `*`, special days keep their code."""
-    date = "-".join((_part(moment.year, 0xFFFF, 4), _part(moment.month), _part(moment.day)))
-    time = ":".join(map(_part, (moment.hour, moment.minute, moment.second)))
+    date = "-".join((part_text(moment.year, 0xFFFF, 4), part_text(moment.month), part_text(moment.day)))
+    time = ":".join(map(part_text, (moment.hour, moment.minute, moment.second)))
     zone = "" if moment.deviation is None else " UTC{}{:02d}:{:02d}".format(*_offset(moment.deviation))
     flags = ("invalid", "doubtful", "other clock base", "invalid status", "", "", "", "daylight saving")
     status = (
@@ -166,5 +166,6 @@ def _offset(deviation: int) -> tuple[str, int, int]:
     return "-" if deviation > 0 else "+", hours, minutes
 
 
-def _part(value: int, wildcard: int = 0xFF, width: int = 2) -> str:
+def part_text(value: int, wildcard: int = 0xFF, width: int = 2) -> str:
+    """Return one field of a date or time, `*` for its wildcard."""
     return "*" if value == wildcard else f"{value:0{width}d}"

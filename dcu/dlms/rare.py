@@ -11,7 +11,7 @@ from types import SimpleNamespace
 from typing import Any, Final
 
 from dcu.dlms import axdr
-from dcu.dlms.axdr import BitString, DateTime, Typed
+from dcu.dlms.axdr import Typed
 from dcu.dlms.names import CLASSES
 from dcu.dlms.rarities import ATTRIBUTES, METHODS, TYPES, Shape
 from dcu.dlms.services import AccessError
@@ -133,7 +133,7 @@ def _given_back(gurux: SimpleNamespace, class_id: int, attribute: int, wanted: A
     item = gurux.create(class_id)
     item.version = 0
     event = gurux.ValueEventArgs(settings, item, attribute)
-    event.value = _foreign(gurux, wanted)
+    event.value = _foreign(wanted)
     item.setValue(settings, event)
     given = item.getValue(settings, gurux.ValueEventArgs(settings, item, attribute))
     tag = item.getDataType(attribute)
@@ -145,14 +145,10 @@ def _given_back(gurux: SimpleNamespace, class_id: int, attribute: int, wanted: A
     return bytes(buffer.array())
 
 
-def _foreign(gurux: SimpleNamespace, value: Any) -> Any:
+def _foreign(value: Any) -> Any:
     """Return a decoded value as gurux's own decoder would give it."""
     if isinstance(value, list):
-        return [_foreign(gurux, item) for item in value]
-    if isinstance(value, BitString):
-        return gurux.GXBitString(str(value))
-    if isinstance(value, DateTime):
-        value = value.to_bytes()
+        return [_foreign(item) for item in value]
     return bytearray(value) if isinstance(value, bytes) else value
 
 
@@ -160,14 +156,12 @@ def _foreign(gurux: SimpleNamespace, value: Any) -> Any:
 def _gurux() -> SimpleNamespace:
     """Import the parts of gurux-dlms that are used; 19 MB that a daemon without such commands does not carry."""
     from gurux_dlms._GXObjectFactory import _GXObjectFactory  # noqa: PLC0415 - on first use only
-    from gurux_dlms.GXBitString import GXBitString  # noqa: PLC0415 - as above
     from gurux_dlms.GXByteBuffer import GXByteBuffer  # noqa: PLC0415 - as above
     from gurux_dlms.GXDLMSSettings import GXDLMSSettings  # noqa: PLC0415 - as above
     from gurux_dlms.internal._GXCommon import _GXCommon  # noqa: PLC0415 - as above
     from gurux_dlms.ValueEventArgs import ValueEventArgs  # noqa: PLC0415 - as above
 
     return SimpleNamespace(
-        GXBitString=GXBitString,
         GXByteBuffer=GXByteBuffer,
         GXDLMSSettings=GXDLMSSettings,
         ValueEventArgs=ValueEventArgs,
@@ -191,10 +185,8 @@ def _tagged(value: Any, raw: bytes, at: int) -> tuple[Typed, int]:
     if tag not in _NESTED:
         return Typed(tag, value), axdr.decode(raw, at)[1]
     count, at = axdr.read_length(raw, at + 1)
-    if count != len(value):
-        raise ValueError
     items = []
-    for item in value:
+    for item, _ in zip(value, range(count), strict=True):
         typed, at = _tagged(item, raw, at)
         items.append(typed)
     return Typed(tag, tuple(items)), at

@@ -10,6 +10,7 @@ from typing import Any, Final, Protocol
 
 from dcu.dlms import axdr
 from dcu.dlms.axdr import BitString, DateTime, Typed
+from dcu.dlms.names import part_text
 from dcu.obis import format_obis, parse_obis
 
 
@@ -105,10 +106,6 @@ _TIME: Final = re.compile(r"(\*|\d\d):(\*|\d\d):(\*|\d\d)(?:\.(\d\d))?")
 _ZONE: Final = re.compile(r"([+-])(\d\d):(\d\d)")
 
 
-def _part(value: int, wildcard: int = _WILDCARD, width: int = 2) -> str:
-    return "*" if value == wildcard else f"{value:0{width}d}"
-
-
 def _octet(text: str | None) -> int:
     return _WILDCARD if text in {"*", None} else int(str(text))
 
@@ -116,7 +113,7 @@ def _octet(text: str | None) -> int:
 def _plain_date(value: Any) -> str:
     """Return a date as Y-M-D[/weekday] with * for any; month 253 and 254, day 253 and 254 are the standard's codes."""
     month, day, weekday = _checked(value, bytes)[2:]
-    text = "-".join((_part(int.from_bytes(value[:2]), 0xFFFF, 4), _part(month), _part(day)))
+    text = "-".join((part_text(int.from_bytes(value[:2]), 0xFFFF, 4), part_text(month), part_text(day)))
     return text if weekday == _WILDCARD else f"{text}/{weekday}"
 
 
@@ -128,7 +125,7 @@ def _date(text: Any) -> bytes:
 def _plain_time(value: Any) -> str:
     """Return a time as H:M:S[.hundredths] with * for any."""
     hour, minute, second, hundredths = _checked(value, bytes)
-    text = ":".join(map(_part, (hour, minute, second)))
+    text = ":".join(map(part_text, (hour, minute, second)))
     return text if hundredths == _WILDCARD else f"{text}.{hundredths:02d}"
 
 

@@ -78,6 +78,37 @@ def test_a_shared_flag_and_a_missing_one() -> None:
     assert "no flag after the 8 octets" in explain(frame[:-1] + b"\x00").text
 
 
+@pytest.mark.parametrize(
+    ("octets", "reason"),
+    [
+        ("7e b007 0323 93 bfbe 7e", "frame format 0xb007 is not of type 3"),
+        ("7e a00b 0202020202 05 93 0000 7e", "address of more than 4 octets"),
+        ("7e a009 020203 05 93 0000 7e", "address of 3 octets"),
+        ("0001 0010 0001 0001 0e 0002 0010 0001 0000", "wrapper version 2"),
+    ],
+)
+def test_what_is_no_frame(octets: str, reason: str) -> None:
+    explanation = explain(bytes.fromhex(octets))
+    assert not explanation.good
+    assert reason in explanation.text
+
+
+def test_a_frame_that_carries_no_apdu() -> None:
+    refused = encode_frame(CLIENT, SERVER, hdlc.control(hdlc.FRMR), b"\x10\x00\x01")
+    assert explain(refused).good
+    assert "information 10 00 01" in explain(refused).text
+    unknown = encode_frame(CLIENT, SERVER, 0xEF)
+    assert "control ef: unknown" in explain(unknown).text
+
+
+def test_conversations_have_an_end() -> None:
+    frames = [
+        encode_frame(ServerAddress(1, number).to_bytes(), CLIENT, INFORMATION, b"\xe6", segmented=True)
+        for number in range(70)
+    ]
+    assert "segments of more than 64 conversations" in explain(b"".join(frames)).text
+
+
 def test_packets() -> None:
     explanation = explain(encode_packet(16, 1, GET) + encode_packet(1, 16, b"\xd8\x01\x02"))
     assert explanation.good

@@ -75,6 +75,7 @@ SWITCH = "class 70 DisconnectControl 0-0:96.3.10.255 (disconnect control) method
             "01 01 02 aabb 01 00 01 05 06 5f0400 000010 04b0",
             ["dedicated key of 2 octets", "quality of service 5", "1200"],
         ),
+        ("08 01 05 06 5f1f0400 000010 0000 0007", ["initiate-response", "quality of service 5"]),
         ("08 00 06 5f1f0400 000010 0000 0007", ["initiate-response", "longest APDU it takes: no limit", "0x0007"]),
     ],
 )
@@ -88,6 +89,7 @@ def test_told(apdu: str, lines: list[str]) -> None:
 @pytest.mark.parametrize(
     ("apdu", "reason"),
     [
+        ("e6e600 f0 00", "no APDU has the tag 0xf0"),
         ("c009c1", "get-request of unknown form 9"),
         (f"c001c1 {CLOCK}", "truncated: 1 octets wanted, 0 left"),
         (f"c001c1 {CLOCK} 00 aa", "octets that belong to nothing: aa"),

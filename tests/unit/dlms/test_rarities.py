@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from dcu.dlms.axdr import BitString
+from dcu.dlms.axdr import BitString, DateTime
 from dcu.dlms.names import CLASSES
-from dcu.dlms.rarities import ATTRIBUTES, BITS, DATE, MOMENT, NAME, OCTETS, TIME, Fields, Listed, Shape
+from dcu.dlms.rarities import ANY, ATTRIBUTES, BITS, DATE, MOMENT, NAME, NUMBER, OCTETS, TIME, Fields, Listed, Shape
 
 
 @pytest.mark.parametrize(
@@ -29,6 +29,19 @@ from dcu.dlms.rarities import ATTRIBUTES, BITS, DATE, MOMENT, NAME, OCTETS, TIME
 def test_there_and_back(shape: Shape, value: Any, plain: Any) -> None:
     assert shape.plain(value) == plain
     assert shape.decoded(plain) == value
+
+
+def test_anything_has_a_plain_form() -> None:
+    value = [b"\x01", BitString(2, 2), DateTime.from_utc(1_800_000_000), None, "text", 1.5]
+    plain = [{"hex": "01"}, "10", "2027-01-15/5 08:00:00.00 +00:00 status=00", None, "text", 1.5]
+    assert ANY.plain(value) == plain
+    assert OCTETS.plain("text already") == "text already"
+
+
+@pytest.mark.parametrize("value", [b"\x01", None, "1"])
+def test_a_number_is_nothing_else(value: Any) -> None:
+    with pytest.raises(TypeError):
+        NUMBER.plain(value)
 
 
 def test_an_empty_list_may_be_null() -> None:
