@@ -4,17 +4,18 @@ from dataclasses import replace
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
-from typing import cast
+from typing import ClassVar, cast
 
 import pytest
 
 from dcu import invocations
 from dcu.config import BusConfig
 from dcu.dlms.acse import Conformance
-from dcu.dlms.association import Association, Event, Released
+from dcu.dlms.association import Association, Event, Notified, Released, Response
 from dcu.dlms.hdlc import FrameReader, Parameters, ServerAddress
 from dcu.dlms.hdlc_link import ANSWER_REPEATS, OPEN_REPEATS, HdlcLink
 from dcu.dlms.moment import DateTime
+from dcu.dlms.notifications import EventNotification
 from dcu.dlms.services import AccessError, ExceptionResponse, Get, GetList, by_entry
 from dcu.dlms.wrapper import WrapperLink
 from dcu.errors import (
@@ -366,6 +367,28 @@ def test_a_meter_that_hangs_up_in_the_middle_is_refused() -> None:
         session = Session(box.port, box.settings, cast("Association", HangingUp()))
         with pytest.raises(MeterError, match="ended the conversation"):
             await session.get([ENERGY])
+
+    virtually(work)
+
+
+def test_what_a_meter_says_unasked_is_passed_over() -> None:
+    class Telling:
+        hearing = False
+        said: ClassVar[list[Event]] = [
+            Notified(EventNotification(None, Attribute(70, bytes(6), 3), 0)),
+            Response([230]),
+        ]
+
+        def send(self, request: object) -> bytes:
+            return b"?"
+
+        def next_event(self) -> Event:
+            return self.said.pop(0)
+
+    async def work(clock: VirtualClock) -> None:
+        box = Box(clock)
+        session = Session(box.port, box.settings, cast("Association", Telling()))
+        assert await session.get([ENERGY]) == [230]
 
     virtually(work)
 
