@@ -38,7 +38,8 @@ REOPEN_DELAY = 5.0
 #: Characters of an error that are told on: a meter may put much of its own into one.
 ERROR_BOUND = 200
 
-#: A command is tried again at once: somebody waits for it, and noise on the line is not an answer.
+#: A command is tried again at once: somebody waits for it, and noise on the line is not an answer. After a silence it
+#: is not, for the link has asked again as often as is worth its time-outs.
 COMMAND_TRIES = 2
 
 #: The longest an idle flow sleeps, so that its progress is seen.
@@ -142,6 +143,8 @@ class Poll:
             except Exception as error:  # our own bug over one meter must not cost the others
                 log.exception("bug in a visit", bus=self.name, meter=visit.meter)
                 outcome, reason = self._judge(visit, DcuError(f"our own mistake: {error!r}")), repr(error)
+            if outcome is Outcome.SILENT:
+                break
         if visit.command is not None:
             await self.answer(visit, answer, reason)
         return outcome

@@ -8,6 +8,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from dcu.dlms.hdlc_link import OPEN_REPEATS
+from dcu.errors import BusError
 from dcu.model import INSTANT, Keys, Outcome, Task
 from dcu.poll import COMMAND_TRIES, IDLE_BOUND
 from dcu.visit import Findings
@@ -115,13 +116,30 @@ def test_a_command_wakes_a_flow_that_has_nothing_to_do() -> None:
 def test_a_command_is_tried_twice_and_then_answered_with_the_reason() -> None:
     async def work(clock: VirtualClock) -> None:
         box = Box(clock)
+        poll = box.poll()
+        poll.sessions._keys = {**box.fleet.keys, "M0001": Keys(b"wrong")}
+        poll.submit(read_command("M0001"))
+        await poll.step()
+        assert box.requests == COMMAND_TRIES * len(("SNRM", "AARQ")) == 4
+        ((visit, found, error),) = box.answers
+        assert (visit.meter, found) == ("M0001", None)
+        assert error is not None
+        assert "refused" in error
+        assert (poll.health.visits, poll.health.refused) == (1, 1)
+
+    virtually(work)
+
+
+def test_a_command_for_a_silent_meter_costs_no_more_than_a_visit_of_the_schedule() -> None:
+    async def work(clock: VirtualClock) -> None:
+        box = Box(clock)
         box.bus.silence("M0001")
         poll = box.poll()
         poll.submit(read_command("M0001"))
         await poll.step()
-        assert box.requests == COMMAND_TRIES * (1 + OPEN_REPEATS) == 4
-        ((visit, found, error),) = box.answers
-        assert (visit.meter, found) == ("M0001", None)
+        assert box.requests == 1 + OPEN_REPEATS == 2
+        ((_, found, error),) = box.answers
+        assert found is None
         assert error is not None
         assert "silent" in error
         assert (poll.health.visits, poll.health.silent) == (1, 1)
@@ -130,17 +148,18 @@ def test_a_command_is_tried_twice_and_then_answered_with_the_reason() -> None:
 
 
 def test_a_command_that_succeeds_at_the_second_try_has_succeeded() -> None:
-    class DeafOnce(PortAround):
+    class LostOnce(PortAround):
         writes = 0
 
         async def write(self, data: bytes) -> None:
             self.writes += 1
-            if self.writes > 1 + OPEN_REPEATS:
-                await super().write(data)
+            if self.writes == 1:
+                raise BusError("line: gone")
+            await super().write(data)
 
     async def work(clock: VirtualClock) -> None:
         box = Box(clock)
-        box.port = DeafOnce(box.port)
+        box.port = LostOnce(box.port)
         poll = box.poll()
         poll.submit(read_command("M0001"))
         await poll.step()

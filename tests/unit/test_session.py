@@ -279,6 +279,44 @@ def test_a_meter_that_stops_within_its_answer_is_asked_again_at_once() -> None:
     virtually(work)
 
 
+@pytest.mark.parametrize("echo", [False, True])
+def test_a_slow_meter_has_its_time_whether_or_not_the_adapter_hears_itself(echo: bool) -> None:
+    """An echo is no beginning of an answer: the pause after it is the meter's, not one between octets."""
+
+    async def work(clock: VirtualClock) -> None:
+        box = Box(clock)
+        box.bus.faults = Faults(late=1.0, late_by=1.5, echo=echo, chatter=0.5)
+        session = await box.session()
+        (energy,) = await session.get([ENERGY])
+        assert isinstance(energy, int)
+        assert box.requests == 3  # SNRM, AARQ, GET: nothing had to be asked again
+        await session.close()
+
+    virtually(work)
+
+
+def test_a_repeated_request_is_dated_by_when_the_meter_got_it() -> None:
+    class DeafOnce(PortAround):
+        deaf = False
+
+        async def write(self, data: bytes) -> None:
+            if not self.deaf:
+                await super().write(data)
+            self.deaf = False
+
+    async def work(clock: VirtualClock) -> None:
+        box = Box(clock)
+        session = await box.session()
+        port = session._port = DeafOnce(box.port)
+        port.deaf = True
+        (now,) = await session.get([Get(COMPANION.clock)])
+        assert abs(moment(now) - (clock.now() - clock.monotonic() + session.asked_at)) <= 1.0
+        assert session.asked_at > 2.0
+        await session.close()
+
+    virtually(work)
+
+
 def test_a_meter_that_drips_is_bounded_however_patient_the_bus_is() -> None:
     async def work(clock: VirtualClock) -> None:
         box = Box(clock)

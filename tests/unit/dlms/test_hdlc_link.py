@@ -390,6 +390,17 @@ def test_a_frame_missing_in_a_window_is_fetched_when_the_window_ends() -> None:
     assert link.next_event() == ApduReceived(b"onetwothreefour")
 
 
+def test_frames_behind_a_lost_one_wait_for_the_end_of_the_window() -> None:
+    link = opened(Parameters(2030, 64, 4, 3), ASKING)
+    link.send(b"request")
+    say(link, hdlc.I, b"two", send=1, receive=1, segmented=True, final=False)
+    assert link.next_event() == NEED_DATA
+    assert link.hearing
+    say(link, hdlc.I, b"three", send=2, receive=1, segmented=True)
+    (ready,) = told(link)
+    assert ready.receive == 0
+
+
 def test_a_repeated_window_is_not_an_answer_and_not_a_violation() -> None:
     link = opened(WINDOW, ASKING)
     link.send(b"request")
