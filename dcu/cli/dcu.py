@@ -29,9 +29,9 @@ config_option = click.option(
 #: The first character keeps click from filling the lines.
 EXAMPLES = """\b
 Examples:
-  dcu check -c /etc/dcu/dcu.yaml       is this file right?
-  dcu run -c /etc/dcu/dcu.yaml         read the meters until SIGTERM
-  dcu dlms decode 7ea00802230553e2e67e    what does this frame say?
+  dcu check -c /etc/dcu/dcu.yaml      is this file right?
+  dcu run -c /etc/dcu/dcu.yaml        read the meters until SIGTERM
+  dcu dlms decode 7ea00802230553e2e67e  what does this frame say?
 """
 
 
