@@ -215,6 +215,7 @@ class SessionMaker:
         if not _counts(access):
             return self._session(port, meter, access, alive)
         ledger = await self._invocations.prepare(keys, self._title)
+        ledger.news.update(self.heard(meter.id))  # of a visit that kept nothing
         self._news[meter.id] = ledger.news
         return self._session(port, meter, access, alive, ledger)
 

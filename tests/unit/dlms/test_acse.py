@@ -49,6 +49,30 @@ def test_gurux_asks_the_same_ciphered() -> None:
     assert ours.to_bytes() == bytes(ciphered(5).aarqRequest()[0])
 
 
+@pytest.mark.parametrize(
+    ("mechanism", "theirs"),
+    [
+        (Authentication.HLS_MD5, GuruxAuthentication.HIGH_MD5),
+        (Authentication.HLS_SHA1, GuruxAuthentication.HIGH_SHA1),
+        (Authentication.HLS_SHA256, GuruxAuthentication.HIGH_SHA256),
+    ],
+)
+def test_gurux_asks_the_same_with_a_challenge(mechanism: Authentication, theirs: GuruxAuthentication) -> None:
+    peer = client(authentication=theirs, number=1)
+    peer.password, peer.ciphering.systemTitle, peer.ctoSChallenge = KEYS.password, TITLE, CHALLENGE
+    title = TITLE if mechanism is Authentication.HLS_SHA256 else b""
+    ours = Aarq(Initiate(CONFORMANCE, MAX_PDU).request(), False, mechanism, title, CHALLENGE)
+    assert ours.to_bytes() == bytes(peer.aarqRequest()[0])
+
+
+def test_gurux_asks_the_same_for_a_dedicated_key() -> None:
+    peer = ciphered(5)
+    peer.ciphering.dedicatedKey = bytes(range(16))
+    request = Initiate(CONFORMANCE, MAX_PDU, bytes(range(16))).request()
+    information = Cipher(KEYS, TITLE, count(5).__next__).protect(request)
+    assert Aarq(information, True, Authentication.HLS_GMAC, TITLE, CHALLENGE).to_bytes() == bytes(peer.aarqRequest()[0])
+
+
 def test_gurux_understands_our_answer() -> None:
     theirs = client()
     theirs.aarqRequest()

@@ -5,12 +5,13 @@ from itertools import count
 
 import pytest
 from gurux_dlms.objects import GXDLMSRegister
+from gurux_dlms.objects.enums import SecuritySuite
 
 from dcu.dlms.apdu import encode_request
-from dcu.dlms.security import AUTHENTICATED, Cipher
+from dcu.dlms.security import AUTHENTICATED, AUTHENTICATED_ENCRYPTED, Cipher
 from dcu.dlms.services import Get
 from dcu.errors import ConfigError, SecurityError
-from dcu.model import Attribute, Keys
+from dcu.model import KEY_OCTETS, Attribute, Keys
 
 from .gurux import KEYS, TITLE, ciphered
 
@@ -37,6 +38,18 @@ def test_gurux_protects_the_same() -> None:
     theirs = bytes(ciphered(counter=0x100).read(GXDLMSRegister("1.0.1.8.0.255"), 2)[0])
     ours = Cipher(KEYS, TITLE, lambda: 0x100)
     assert theirs == ours.protect(encode_request(Get(ENERGY), 0)[:2] + b"\xc1" + encode_request(Get(ENERGY), 1)[3:])
+
+
+@pytest.mark.parametrize("suite", [1, 2])
+def test_gurux_protects_the_same_in_other_suites(suite: int) -> None:
+    size = KEY_OCTETS[suite]
+    keys = Keys(b"", bytes(range(size)), bytes(range(0x80, 0x80 + size)))
+    peer = ciphered(counter=0x100)
+    peer.ciphering.securitySuite = SecuritySuite(suite)
+    peer.ciphering.blockCipherKey, peer.ciphering.authenticationKey = keys.encryption_key, keys.authentication_key
+    theirs = bytes(peer.read(GXDLMSRegister("1.0.1.8.0.255"), 2)[0])
+    assert theirs[2] == AUTHENTICATED_ENCRYPTED | suite
+    assert theirs == Cipher(keys, TITLE, lambda: 0x100, suite=suite).protect(encode_request(Get(ENERGY), 1))
 
 
 def test_both_directions_and_growing_counters() -> None:
