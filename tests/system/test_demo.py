@@ -40,7 +40,8 @@ def assert_whole(lines: list[str], broker: str) -> None:
     assert {"instant", "load0", "load1", "daily", "billing", "event.fraud"} < rows.keys()
     for stream in ("load0", "load1", "daily", "billing"):
         expected, _, stored, delivered, wrong, missing = map(int, rows[stream])
-        assert expected == stored == delivered > 0
+        # a row captured while the show ends may already be there, and is not due yet
+        assert stored == delivered >= expected > 0
         assert (wrong, missing) == (0, 0)
     assert lines[-1] == EVEN
 
