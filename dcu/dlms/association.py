@@ -272,7 +272,9 @@ class Association:
         answer, invoke = decode_response(apdu)
         if isinstance(answer, ExceptionResponse | ConfirmedServiceError):
             # not protected, so perhaps not the meter's: it costs us this answer, and no value comes of it
-            if answer.ends or self._transfer is None:
+            if self._transfer is None:
+                raise RefusedError(f"the meter refused our proof: {answer}")
+            if answer.ends:
                 raise MeterError(f"the meter refused: {answer}")
             self._state = _State.OPEN
             raise NotServedError(f"the meter refused: {answer}")

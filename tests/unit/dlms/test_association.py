@@ -423,11 +423,23 @@ def test_a_meter_that_does_not_prove_itself(access: Access, proof: Any, monkeypa
 
 
 @pytest.mark.parametrize("access", [PROVEN, MANAGEMENT], ids=lambda access: access.name)
-def test_a_meter_that_does_not_take_our_proof(access: Access, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("answer", "why"),
+    [
+        (ActionResponse(AccessError(3)), "read-write denied"),
+        (ExceptionResponse(1, 6, 9), "invocation counter error"),
+        (ExceptionResponse(1, 2), "not supported"),
+    ],
+)
+def test_a_meter_that_does_not_take_our_proof(
+    access: Access, answer: Any, why: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     talk = Conversation(access)
-    monkeypatch.setattr(talk.meter, "respond", lambda _: ActionResponse(AccessError(3)))
-    with pytest.raises(RefusedError, match="read-write denied"):
+    monkeypatch.setattr(talk.meter, "respond", lambda _: answer)
+    with pytest.raises(RefusedError, match=why):
         talk.connect()
+    with pytest.raises(RuntimeError, match="CLOSED"):
+        talk.association.send(Get(VOLTAGE))
 
 
 def test_only_what_both_can_do_is_agreed() -> None:
