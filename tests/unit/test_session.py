@@ -3,12 +3,10 @@
 from dataclasses import replace
 from functools import partial
 from itertools import pairwise
-from pathlib import Path
 from typing import ClassVar, cast
 
 import pytest
 
-from dcu import invocations
 from dcu.config import BusConfig
 from dcu.dlms.acse import Conformance
 from dcu.dlms.association import Association, Event, Notified, Released, Response
@@ -19,34 +17,24 @@ from dcu.dlms.notifications import EventNotification
 from dcu.dlms.services import AccessError, ExceptionResponse, Get, GetList, by_entry
 from dcu.dlms.wrapper import WrapperLink
 from dcu.errors import (
-    Breach,
     BusError,
     MeterError,
     MeterTimeoutError,
     NotServedError,
-    RefusedError,
-    SecurityError,
-    StoreError,
 )
 from dcu.health import STEP_BOUND
-from dcu.invocations import COUNTER_BLOCK, Invocations, counter_name
-from dcu.model import Access, Attribute, Authentication, Framing, Keys, Meter
+from dcu.model import Access, Attribute, Framing, Meter
 from dcu.session import (
     CLOSE_TIMEOUT,
     EXCHANGE_BOUND,
     LIST_BOUND,
     Session,
-    SessionMaker,
     make_link,
 )
-from dcu.store import Store
 from sim import server
-from sim.bus import MemoryBus
 from sim.faults import Faults
-from sim.fleet import Fleet, FleetPlan, make_line
 from sim.virtual import VirtualClock
-from tests.captures import SetClock
-from tests.lines import BAUD, CIPHERED, COMPANION, TITLE, Box, Dripping, PortAround, virtually
+from tests.lines import BAUD, COMPANION, Box, Dripping, PortAround, virtually
 
 REGISTERS = [Get(Attribute(3, name)) for name in (bytes((1, 0, group, 8, 0, 255)) for group in (1, 2, 3, 4))]
 UNKNOWN = Get(Attribute(3, bytes(6)))
@@ -210,13 +198,6 @@ def test_a_meter_with_a_small_request_buffer_is_asked_in_shorter_lists(monkeypat
         await session.close()
 
     virtually(work)
-
-
-def test_meters_that_share_a_key_share_its_counters() -> None:
-    same, other = Keys(encryption_key=b"k" * 16, password=b"a"), Keys(encryption_key=b"k" * 16, password=b"b")
-    assert counter_name(same, b"DCU00001") == counter_name(other, b"DCU00001")
-    assert counter_name(same, b"DCU00001") != counter_name(same, b"DCU00002")
-    assert counter_name(same, b"DCU00001") != counter_name(Keys(encryption_key=b"l" * 16), b"DCU00001")
 
 
 def test_what_was_asked_first_left_the_line_at_the_instant_it_is_remembered_by() -> None:
@@ -441,186 +422,5 @@ def test_a_lost_line_is_not_taken_for_a_silent_meter() -> None:
         box.port = Lost(box.port)
         with pytest.raises(BusError):
             await box.session()
-
-    virtually(work)
-
-
-def test_counters_are_reserved_before_the_first_octet_leaves() -> None:
-    class Watching(PortAround):
-        async def write(self, data: bytes) -> None:
-            assert box_of[0].store.reserved
-            await super().write(data)
-
-    box_of: list[Box] = []
-
-    async def work(clock: VirtualClock) -> None:
-        box = Box(clock, CIPHERED)
-        box_of.append(box)
-        box.port = Watching(box.port)
-        session = await box.session()
-        await session.get([ENERGY])
-        await session.close()
-        assert box.store.reserved == [range(1, 1 + COUNTER_BLOCK)]
-        assert 0 < box.meters[0].heard < COUNTER_BLOCK
-
-    virtually(work)
-
-
-def test_who_only_wants_a_password_costs_no_counters() -> None:
-    async def work(clock: VirtualClock) -> None:
-        box = Box(clock)
-        await (await box.session()).close()
-        assert box.store.reserved == []
-
-    virtually(work)
-
-
-def test_without_counters_no_word_is_said() -> None:
-    async def work(clock: VirtualClock) -> None:
-        box = Box(clock, CIPHERED)
-        box.store.failure = StoreError("disk full")
-        with pytest.raises(StoreError):
-            await box.session()
-        assert box.requests == 0
-
-    virtually(work)
-
-
-def test_a_visit_begins_with_enough_counters_and_ends_when_they_are_used_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(invocations, "COUNTER_BLOCK", 6)
-    monkeypatch.setattr(invocations, "COUNTER_RESERVE", 4)
-
-    async def work(clock: VirtualClock) -> None:
-        box = Box(clock, CIPHERED)
-        maker = box.maker()
-        session = await maker.make(box.port, box.entry())
-        await session.open()  # InitiateRequest, proof, and the request that carries it
-        await session.get([ENERGY])
-        await session.close()
-        assert len(box.store.reserved) == 1
-        # two are left, fewer than a visit may start with
-        session = await maker.make(box.port, box.entry())
-        assert box.store.reserved == [range(1, 7), range(7, 13)]
-        await session.open()
-        for _ in range(3):
-            await session.get([ENERGY])
-        with pytest.raises(MeterError, match="reserved invocation counters"):
-            await session.get([ENERGY])
-        assert box.meters[0].heard == 12
-
-    virtually(work)
-
-
-async def test_no_counter_is_used_twice_however_often_the_box_starts(tmp_path: Path) -> None:
-    """Each start opens the store of the one before, as a power cut leaves it; the meter refuses a counter it knows."""
-    plan = FleetPlan(meters=1, buses=1, baud=10_000_000, hls=256, turnaround=0.0)
-    clock = SetClock()
-    fleet = Fleet(plan, clock)
-    bus = MemoryBus("line", make_line(plan, fleet.meters, 0), clock)
-    settings = BusConfig("line", "memory", plan.baud)
-    heard = []
-    for _ in range(3):
-        async with Store.open(tmp_path / "store.db", clock) as store:
-            maker = SessionMaker(settings, fleet.access, fleet.keys, TITLE, Invocations(store))
-            session = await maker.make(bus.port, fleet.archive[0])
-            await session.open()
-            await session.get([ENERGY])
-            heard.append(fleet.meters[0].heard)
-    assert [later - earlier for earlier, later in pairwise(heard)] == [COUNTER_BLOCK] * 2
-
-
-def test_the_keys_of_one_meter_do_not_open_another() -> None:
-    async def work(clock: VirtualClock) -> None:
-        box = Box(clock, FleetPlan(meters=2, buses=1, hls=256))
-        keys = {"M0001": box.fleet.keys["M0002"], "M0002": Keys()}
-        maker = SessionMaker(box.settings, box.fleet.access, keys, TITLE, Invocations(box.store))
-        session = await maker.make(box.port, box.entry(0))
-        with pytest.raises(MeterError, match="refused"):
-            await session.open()
-
-    virtually(work)
-
-
-def test_a_meter_that_heard_a_higher_counter_is_asked_for_it() -> None:
-    async def work(clock: VirtualClock) -> None:
-        box = Box(clock, CIPHERED)
-        box.meters[0].heard = 5000
-        session = await box.maker().open(box.port, box.entry())
-        await session.get([ENERGY])
-        assert [given.start for given in box.store.reserved] == [1, 5001]
-        assert box.meters[0].heard == 5004
-
-    virtually(work)
-
-
-def test_a_refusal_for_another_reason_moves_no_counter() -> None:
-    async def work(clock: VirtualClock) -> None:
-        box = Box(clock, FleetPlan(meters=2, buses=1, hls=256))
-        keys = {"M0001": box.fleet.keys["M0002"]}
-        maker = SessionMaker(box.settings, box.fleet.access, keys, TITLE, Invocations(box.store))
-        with pytest.raises(RefusedError, match="authentication failure"):
-            await maker.open(box.port, box.entry(0))
-        assert len(box.store.reserved) == 1
-
-    virtually(work)
-
-
-def test_a_counter_beyond_belief_is_a_security_event() -> None:
-    async def work(clock: VirtualClock) -> None:
-        box = Box(clock, CIPHERED)
-        box.meters[0].heard = 2**32 - 1
-        with pytest.raises(SecurityError, match="not believed"):
-            await box.maker().open(box.port, box.entry())
-        assert len(box.store.reserved) == 1
-
-    virtually(work)
-
-
-def test_a_meter_that_does_not_tell_its_counter_stays_refused() -> None:
-    async def work(clock: VirtualClock) -> None:
-        box = Box(clock, CIPHERED)
-        box.meters[0].heard = 5000
-        access = {"management": replace(server.MANAGEMENT, invocation_counter=bytes(6))}
-        maker = SessionMaker(box.settings, access, box.fleet.keys, TITLE, Invocations(box.store))
-        with pytest.raises(RefusedError, match="invocation counter error"):
-            await maker.open(box.port, box.entry())
-
-    virtually(work)
-
-
-def test_an_answer_from_an_earlier_association_is_refused_even_after_a_restart() -> None:
-    async def work(clock: VirtualClock) -> None:
-        box = Box(clock, CIPHERED)
-        maker = box.maker()
-        session = await maker.open(box.port, box.entry())
-        await session.get([ENERGY])
-        await box.store.record([], {}, maker.heard("M0001"))
-        assert list(box.store.heard.values()) == [box.meters[0].spoken]
-        assert maker.heard("M0001") == {}
-        # the meter (or who plays it) counts anew, as all that it said before would
-        rewound = dict.fromkeys(box.store.heard, 2**32 - 1)
-        box.store.heard = rewound
-        with pytest.raises(SecurityError, match="invocation counter") as refused:
-            await box.maker().open(box.port, box.entry())
-        assert refused.value.breach is Breach.COUNTER
-
-    virtually(work)
-
-
-@pytest.mark.parametrize(
-    "access",
-    [each for each in server.OTHERS if each.authentication is not Authentication.HLS_ECDSA],
-    ids=lambda a: a.name,
-)
-def test_each_mechanism_opens_and_finds_its_counter(access: Access) -> None:
-    async def work(clock: VirtualClock) -> None:
-        box = Box(clock, CIPHERED)
-        box.meters[0].heard = 5000
-        keys = {"M0001": box.meters[0].plate.keys}
-        maker = SessionMaker(box.settings, {"management": access}, keys, TITLE, Invocations(box.store))
-        session = await maker.open(box.port, box.entry())
-        assert type((await session.get([ENERGY]))[0]) is int
-        counted = access.ciphered or access.authentication is Authentication.HLS_GMAC
-        assert [given.start for given in box.store.reserved] == ([1, 5001] if counted else [])
 
     virtually(work)
