@@ -5,17 +5,13 @@ When they are due, and in which APDUs they travel, is in `association`; cipherin
 
 import hashlib
 from collections.abc import Callable
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, Protocol
 
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
 from cryptography.hazmat.primitives.constant_time import bytes_eq
-from cryptography.hazmat.primitives.hashes import SHA256, SHA384, HashAlgorithm
 
 from dcu.dlms.security import Cipher
-from dcu.errors import Breach, ConfigError, SecurityError
-from dcu.model import SIGNING_OCTETS, Access, Authentication, Keys
+from dcu.errors import Breach, SecurityError
+from dcu.model import Access, Authentication, Keys
 
 HIGH_LEVEL: Final = frozenset(Authentication) - {Authentication.NONE, Authentication.LLS}
 #: Mechanisms whose proof depends on the system titles, so that AARQ and AARE must carry them.
@@ -27,18 +23,22 @@ SECRET: Final = {Authentication.LLS, Authentication.HLS_MD5, Authentication.HLS_
 _CHALLENGE_SIZE: Final = dict.fromkeys(HIGH_LEVEL, 16) | {Authentication.HLS_ECDSA: 32}
 _CHALLENGE_SIZES: Final = dict.fromkeys(HIGH_LEVEL, range(8, 65)) | {Authentication.HLS_ECDSA: range(32, 65)}
 
-#: The suites with signatures: curve and hash.
-_CURVES: Final[dict[int, tuple[ec.EllipticCurve, HashAlgorithm]]] = {
-    1: (ec.SECP256R1(), SHA256()),
-    2: (ec.SECP384R1(), SHA384()),
-}
-
 
 class Party(NamedTuple):
     """One side after pass 2: its system title and the challenge it gave."""
 
     title: bytes
     challenge: bytes
+
+
+class Signature(Protocol):
+    """What signs for us and checks the other's signatures."""
+
+    def sign(self, message: bytes) -> bytes:
+        """Return our signature of `message`."""
+
+    def verify(self, proof: bytes, message: bytes) -> None:
+        """Accept the other's signature of `message`; SecurityError otherwise."""
 
 
 class Authenticator:
@@ -51,7 +51,12 @@ class Authenticator:
         self._mechanism = access.authentication
         self._secret = keys.password
         self._cipher = cipher
-        self._signature = _Signature(access.suite, keys) if access.authentication is Authentication.HLS_ECDSA else None
+        self._signature: Signature | None = None
+        if access.authentication is Authentication.HLS_ECDSA:
+            # elliptic curves take a megabyte that only the meters who sign are worth
+            from dcu.dlms.signature import EllipticSignature  # noqa: PLC0415
+
+            self._signature = EllipticSignature(access.suite, keys)
 
     @property
     def challenge_size(self) -> int:
@@ -100,35 +105,3 @@ _DIGESTS: Final[dict[Authentication, Callable[[bytes, Party, Party], bytes]]] = 
         secret + _titled(prover, checker)
     ).digest(),
 }
-
-
-class _Signature:
-    """ECDSA with our private and the other's public key; signatures are r and s side by side, as DLMS has them."""
-
-    def __init__(self, suite: int, keys: Keys) -> None:
-        if suite not in _CURVES:
-            raise ConfigError("ECDSA needs security suite 1 or 2")
-        curve, algorithm = _CURVES[suite]
-        self._size = SIGNING_OCTETS[suite]
-        self._algorithm = ec.ECDSA(algorithm)
-        try:
-            self._private = ec.derive_private_key(int.from_bytes(keys.signing_key), curve)
-            self._public = ec.EllipticCurvePublicKey.from_encoded_point(curve, b"\x04" + keys.verifying_key)
-        except ValueError:
-            raise ConfigError(
-                f"suite {suite} needs a signing key of {self._size} and a verifying key of {2 * self._size} octets"
-                f" on {curve.name}"
-            ) from None
-
-    def sign(self, message: bytes) -> bytes:
-        r, s = decode_dss_signature(self._private.sign(message, self._algorithm))
-        return r.to_bytes(self._size) + s.to_bytes(self._size)
-
-    def verify(self, proof: bytes, message: bytes) -> None:
-        if len(proof) != 2 * self._size:
-            raise SecurityError(Breach.PROOF, "malformed answer to the challenge")
-        r, s = int.from_bytes(proof[: self._size]), int.from_bytes(proof[self._size :])
-        try:
-            self._public.verify(encode_dss_signature(r, s), message, self._algorithm)
-        except InvalidSignature:
-            raise SecurityError(Breach.PROOF, "wrong answer to the challenge") from None
