@@ -4,6 +4,7 @@ It talks to a meter only to learn a shape that the store does not hold yet; the 
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from sys import intern
 from typing import Any, Protocol
 
 from dcu.model import INSTANT, Column, Meter
@@ -36,7 +37,9 @@ class Archive:
         self._profiles = profiles
         self._backfill = backfill
         self._store = store
-        self._watermarks = dict(watermarks)
+        # by stream, then meter: a pair of words for each of 8000 marks would be half a megabyte of tuples
+        self._marks: dict[str, dict[str, int]] = {}
+        self._move(watermarks)
         self._shapes: dict[str, dict[str, Shape]] = {}
         # the shape each stream had when it was doubted last; at most one a stream, and hardly ever one
         self._doubted: dict[tuple[str, str], Shape] = {}
@@ -70,7 +73,7 @@ class Archive:
         return {
             stream: None
             if stream == INSTANT
-            else next_range(shape, self._watermarks.get((meter, stream)), now, self._backfill.get(stream, 0))
+            else next_range(shape, self._marks.get(stream, {}).get(meter), now, self._backfill.get(stream, 0))
             for stream, shape in shapes.items()
         }
 
@@ -89,7 +92,11 @@ class Archive:
 
     def stored(self, found: Findings) -> None:
         """Move the watermarks, after the commit that moved them on disk."""
-        self._watermarks.update(found.watermarks)
+        self._move(found.watermarks)
+
+    def _move(self, watermarks: Mapping[tuple[str, str], int]) -> None:
+        for (meter, stream), mark in watermarks.items():
+            self._marks.setdefault(intern(stream), {})[intern(meter)] = mark
 
     def _share(self, shape: Shape) -> Shape:
         return self._shared.setdefault(shape, shape)
