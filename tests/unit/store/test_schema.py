@@ -9,7 +9,8 @@ from aiosqlite import Connection
 
 from dcu.errors import StoreError
 from dcu.store import Store
-from dcu.store.schema import APPLICATION_ID, PAGE_SIZE, translated
+from dcu.store.generations import Sealed
+from dcu.store.schema import APPLICATION_ID, PAGE_SIZE, _schemas, translated
 from tests.captures import SetClock, capture
 
 SAVED = Path(__file__).parents[2] / "databases"
@@ -31,7 +32,7 @@ async def test_a_commit_is_on_the_disk_before_it_is_said(store: Store) -> None:
         return [value for [(value,)] in answers]
 
     full = 2
-    assert await store._write(pragmas) == [full, "wal", PAGE_SIZE, 0, 1, APPLICATION_ID]
+    assert await store._write(pragmas) == [full, "wal", PAGE_SIZE, 0, len(_schemas()), APPLICATION_ID]
 
 
 async def test_the_reading_connection_cannot_write(store: Store) -> None:
@@ -54,6 +55,9 @@ async def test_a_store_of_schema_1_opens(tmp_path: Path) -> None:
         assert (record.command.id, record.command.args) == ("read-1", {"profile": "load0"})
         assert await store.descriptors("M1") == {"load0": {"period": 900}}
         assert await store.reserve_counters("M1", 2) == range(1800000100, 1800000102)
+        assert await store.generations() == []
+        await store.add_generation(Sealed("M1", 1, "pending", 1.0, {"password": b"x"}))
+        assert [found.meter for found in await store.generations()] == ["M1"]
 
 
 async def test_a_newer_schema_is_refused_and_left_alone(path: Path) -> None:
@@ -62,7 +66,7 @@ async def test_a_newer_schema_is_refused_and_left_alone(path: Path) -> None:
     with closing(sqlite3.connect(path)) as database:
         database.execute("PRAGMA user_version = 99")
     before = path.read_bytes()
-    assert "schema 99 is newer than this program knows (1)" in await refusal(path)
+    assert f"schema 99 is newer than this program knows ({len(_schemas())})" in await refusal(path)
     assert path.read_bytes() == before
 
 
