@@ -52,8 +52,11 @@ class Invocations:
         self._loaded = False
         self._jumped: set[str] = set()
 
-    async def prepare(self, keys: Keys, title: bytes) -> "Ledger":
-        """Return the ledger of a visit under `keys` by us, who are `title`. Raises StoreError."""
+    async def prepare(self, keys: Keys, title: bytes, news: dict[str, int]) -> "Ledger":
+        """Return the ledger of a visit under `keys` by us, who are `title`; what it hears is noted in `news` too.
+
+        Raises StoreError.
+        """
         if not self._loaded:
             # another line may have loaded them meanwhile, and heard higher ones
             for known, counter in (await self._store.counters()).items():
@@ -62,7 +65,7 @@ class Invocations:
         name = counter_name(keys, title)
         if len(self._ranges.get(name, ())) < COUNTER_RESERVE:
             self._ranges[name] = await self._store.reserve_counters(name, COUNTER_BLOCK)
-        return Ledger(keys, name, self._ranges, self._heard)
+        return Ledger(keys, name, self._ranges, self._heard, news)
 
     async def jump(self, keys: Keys, title: bytes, heard: int) -> bool:
         """Go above `heard`, the counter that a meter says was used last; False when ours is above it already.
@@ -88,16 +91,18 @@ class Invocations:
 class Ledger:
     """The counters of one visit: `take` ours; `get` and set the meter's by its system title, as `Cipher` wants them.
 
-    `news` holds what was heard and is not stored yet, by name.
+    `news` gathers what was heard and is not stored yet, by name.
     """
 
-    def __init__(self, keys: Keys, name: str, ranges: dict[str, range], heard: dict[str, int]) -> None:
+    def __init__(
+        self, keys: Keys, name: str, ranges: dict[str, range], heard: dict[str, int], news: dict[str, int]
+    ) -> None:
         self._keys = keys
         self._name = name
         self._ranges = ranges
         self._heard = heard
         self._names: dict[bytes, str] = {}
-        self.news: dict[str, int] = {}
+        self._news = news
 
     def take(self) -> int:
         """Return a counter never given before; MeterError when the visit has used up what was reserved."""
@@ -114,4 +119,4 @@ class Ledger:
 
     def __setitem__(self, title: bytes, counter: int) -> None:
         name = self._names[title]
-        self._heard[name] = self.news[name] = counter
+        self._heard[name] = self._news[name] = counter

@@ -45,6 +45,10 @@ COMMAND_TRIES = 2
 #: The longest an idle flow sleeps, so that its progress is seen.
 IDLE_BOUND = 10.0
 
+#: What was heard of meters' counters in visits that keep no reading waits this long for one that does, unless the line
+#: is idle: a commit for each of them would wear the flash.
+HEARD_BOUND = 10.0
+
 #: Tells the command journal how a command's visit went: (visit, answer or None, error or None).
 Answer = Callable[[Visit, dict[str, Any] | None, str | None], Awaitable[None]]
 
@@ -74,6 +78,7 @@ class Poll:
     answer: Answer
     _open: bool = False
     _dirty: bool = False
+    _kept: float = 0.0
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def run(self) -> None:
@@ -81,6 +86,10 @@ class Poll:
         try:
             while True:
                 await self.step()
+        except asyncio.CancelledError:
+            with suppress(StoreError):  # an ordered end, and no flow is left that could stop for it
+                await self._keep_heard()
+            raise
         finally:
             self._open = False
             await self.port.close()
@@ -98,6 +107,8 @@ class Poll:
         # a clock that was never set cannot say which interval a reading belongs to; whoever asks may still have one
         scheduled = self.clock.trusted()
         visit = self.plan.next_visit(now, scheduled=scheduled)
+        if visit is None or now - self._kept >= HEARD_BOUND:
+            await self._keep_heard()
         if visit is None:
             await self._sleep(self.plan.next_wake(now) if scheduled else None)
             return
@@ -202,13 +213,20 @@ class Poll:
 
     async def _keep(self, meter: str, found: Findings) -> None:
         self.archive.review(meter, found)
-        await self.store.record(found.captures, found.watermarks, self.sessions.heard(meter))
+        await self.store.record(found.captures, found.watermarks, self.sessions.heard())
+        self._kept = self.clock.monotonic()
         self.archive.stored(found)
         self.health.captures += len(found.captures)
         self.health.bad_rows += found.bad_rows
         self.health.last_success = self.clock.now()
         if found.refused or found.bad_rows:
             log.warning("not all could be read", meter=meter, refused=found.refused, bad_rows=found.bad_rows)
+
+    async def _keep_heard(self) -> None:
+        """Keep the counters that were heard in visits which kept nothing."""
+        self._kept = self.clock.monotonic()
+        if heard := self.sessions.heard():
+            await self.store.record((), {}, heard)
 
     def _count(self, outcome: Outcome, busy: float) -> None:
         health = self.health

@@ -207,16 +207,14 @@ class SessionMaker:
         self._keys = keys
         self._title = title
         self._invocations = invocations
-        self._news: dict[str, Mapping[str, int]] = {}
+        self._news: dict[str, int] = {}
 
     async def make(self, port: Port, meter: Meter, alive: Callable[[], None] = _unwatched) -> Session:
         """Return a Session for `meter`, not yet opened; raises StoreError when no counters can be reserved."""
         access, keys = self._of(meter)
         if not _counts(access):
             return self._session(port, meter, access, alive)
-        ledger = await self._invocations.prepare(keys, self._title)
-        ledger.news.update(self.heard(meter.id))  # of a visit that kept nothing
-        self._news[meter.id] = ledger.news
+        ledger = await self._invocations.prepare(keys, self._title, self._news)
         return self._session(port, meter, access, alive, ledger)
 
     async def open(self, port: Port, meter: Meter, alive: Callable[[], None] = _unwatched) -> Session:
@@ -237,9 +235,12 @@ class SessionMaker:
             self._invocations.agreed(keys, self._title)
         return session
 
-    def heard(self, meter: str) -> Mapping[str, int]:
-        """Return the counters that `meter` used since the last call, by name: to be stored."""
-        return self._news.pop(meter, {})
+    def heard(self) -> Mapping[str, int]:
+        """Return the counters that the meters of this bus used since the last call, by name: to be stored."""
+        # emptied in place: an association that is still open goes on filling it
+        news = dict(self._news)
+        self._news.clear()
+        return news
 
     async def _recover(self, port: Port, meter: Meter, alive: Callable[[], None]) -> bool:
         """Ask the meter through the public client which counter it heard last; whether ours has moved."""

@@ -13,7 +13,7 @@ METER = b"MTR00001"
 
 async def test_a_ledger_gives_each_counter_once() -> None:
     store = MemoryStore()
-    ledger = await Invocations(store).prepare(KEYS, TITLE)
+    ledger = await Invocations(store).prepare(KEYS, TITLE, {})
     taken = [ledger.take() for _ in range(COUNTER_BLOCK)]
     assert taken == list(store.reserved[0])
     with pytest.raises(MeterError, match="used up"):
@@ -23,42 +23,43 @@ async def test_a_ledger_gives_each_counter_once() -> None:
 async def test_more_are_reserved_before_they_run_short() -> None:
     store = MemoryStore()
     counters = Invocations(store)
-    ledger = await counters.prepare(KEYS, TITLE)
+    ledger = await counters.prepare(KEYS, TITLE, {})
     for _ in range(COUNTER_BLOCK - COUNTER_RESERVE + 1):
         ledger.take()
-    again = await counters.prepare(KEYS, TITLE)
+    again = await counters.prepare(KEYS, TITLE, {})
     assert again.take() == store.reserved[1].start
 
 
 async def test_what_was_heard_is_known_to_the_next_visit_and_after_a_restart() -> None:
     store = MemoryStore()
     counters = Invocations(store)
-    ledger = await counters.prepare(KEYS, TITLE)
+    news: dict[str, int] = {}
+    ledger = await counters.prepare(KEYS, TITLE, news)
     assert ledger.get(METER, -1) == -1
     ledger[METER] = 7
     ledger[METER] = 9
-    assert ledger.news == {counter_name(KEYS, METER): 9}
-    assert (await counters.prepare(KEYS, TITLE)).get(METER, -1) == 9
-    await store.record([], {}, ledger.news)
-    assert (await Invocations(store).prepare(KEYS, TITLE)).get(METER, -1) == 9
+    assert news == {counter_name(KEYS, METER): 9}
+    assert (await counters.prepare(KEYS, TITLE, {})).get(METER, -1) == 9
+    await store.record([], {}, news)
+    assert (await Invocations(store).prepare(KEYS, TITLE, {})).get(METER, -1) == 9
 
 
 async def test_another_meter_or_key_has_counters_of_its_own() -> None:
     counters = Invocations(MemoryStore())
-    ledger = await counters.prepare(KEYS, TITLE)
+    ledger = await counters.prepare(KEYS, TITLE, {})
     ledger.get(METER, -1)
     ledger[METER] = 7
     assert ledger.get(b"MTR00002", -1) == -1
-    other = await counters.prepare(Keys(encryption_key=b"l" * 16), TITLE)
+    other = await counters.prepare(Keys(encryption_key=b"l" * 16), TITLE, {})
     assert other.get(METER, -1) == -1
 
 
 async def test_ours_goes_above_the_meters_and_never_below() -> None:
     store = MemoryStore()
     counters = Invocations(store)
-    await counters.prepare(KEYS, TITLE)
+    await counters.prepare(KEYS, TITLE, {})
     assert await counters.jump(KEYS, TITLE, 5000)
-    ledger = await counters.prepare(KEYS, TITLE)
+    ledger = await counters.prepare(KEYS, TITLE, {})
     assert ledger.take() == store.reserved[1].start == 5001
     assert not await counters.jump(KEYS, TITLE, 4000)
     assert ledger.take() == 5002
@@ -67,7 +68,7 @@ async def test_ours_goes_above_the_meters_and_never_below() -> None:
 async def test_a_jump_is_committed_before_it_is_used() -> None:
     store = MemoryStore()
     counters = Invocations(store)
-    ledger = await counters.prepare(KEYS, TITLE)
+    ledger = await counters.prepare(KEYS, TITLE, {})
     store.failure = StoreError("disk full")
     with pytest.raises(StoreError):
         await counters.jump(KEYS, TITLE, 5000)
@@ -76,7 +77,7 @@ async def test_a_jump_is_committed_before_it_is_used() -> None:
 
 async def test_no_forged_number_uses_up_the_key() -> None:
     counters = Invocations(MemoryStore())
-    await counters.prepare(KEYS, TITLE)
+    await counters.prepare(KEYS, TITLE, {})
     with pytest.raises(SecurityError, match="not believed"):
         await counters.jump(KEYS, TITLE, MAX_JUMP + 2)
     assert await counters.jump(KEYS, TITLE, MAX_JUMP)
