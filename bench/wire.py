@@ -117,6 +117,7 @@ class _Line:
             health=BusHealth(),
             progress=Progress(0.0),
             answer=_no_command,
+            report=_no_event,
         )
 
     async def sweep(self) -> float:
@@ -130,6 +131,10 @@ class _Line:
 
 async def _no_command(visit: Visit, found: dict[str, Any] | None, error: str | None) -> None:
     raise AssertionError((visit, found, error))
+
+
+async def _no_event(name: str, *, meter: str = "", **detail: object) -> None:
+    raise AssertionError((name, meter, detail))
 
 
 async def _sweep(clock: Clock, count: int) -> float:

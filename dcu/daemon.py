@@ -35,6 +35,7 @@ from dcu.obey import Obey
 from dcu.plan import BusPlan
 from dcu.poll import Poll
 from dcu.profiles import CompanionProfile, load_profile
+from dcu.report import Reporter
 from dcu.sending import Delivery
 from dcu.session import SessionMaker
 from dcu.status import Status
@@ -132,6 +133,7 @@ class Daemon:
         self._health = Health(started=clock.monotonic())
         self._bus_of = {meter.id: meter.bus for meter in config.meters}
         self._invocations = Invocations(store)
+        self._reporter = Reporter(store, clock, config.dcu.id)
         self._delivery = Delivery()
         self._polls: dict[str, Poll] = {}
         self._status = Status(config, store, clock, self._health, self._delivery, self._polls)
@@ -171,6 +173,7 @@ class Daemon:
             health=self._health.bus(bus.name),
             progress=self._health.watch(f"bus {bus.name}", clock.monotonic()),
             answer=self._obey.answered,
+            report=self._reporter.report,
         )
 
     def _submit(self, visit: Visit) -> None:

@@ -13,6 +13,13 @@ Value = int | float | str | bytes | bool | None
 #: The stream of instantaneous values: no profile object of the meter, but its registers read at one moment.
 INSTANT = "instant"
 
+#: The stream of the box's own events. Such a capture is about one meter, or about the box (`meter` is the DCU's id);
+#: it has NO_STATUS and no columns, and its values are the event's name and its detail as JSON text.
+DCU_EVENTS = "event.dcu"
+
+#: Clock status "not specified" (IEC 62056-6-2, 4.1.6.1).
+NO_STATUS = 0xFF
+
 
 class Framing(StrEnum):
     """Lower layer of a bus."""
@@ -187,6 +194,26 @@ class Outcome(StrEnum):
     SILENT = "silent"
     REFUSED = "refused"
     LINE = "line"
+
+
+class Reach(StrEnum):
+    """Whether a meter can be reached: DEGRADED has failed since its last success, UNREACHABLE so often it is probed."""
+
+    REACHABLE = "reachable"
+    DEGRADED = "degraded"
+    UNREACHABLE = "unreachable"
+
+
+class Reason(StrEnum):
+    """Why a capture that is expected is missing."""
+
+    UNREACHABLE = "unreachable"
+    LINE = "line error"
+    NO_RECORD = "meter has no record"
+    CLOCK = "clock invalid"
+    NOT_CONFIGURED = "not configured"
+    DROPPED = "dropped"
+    PENDING = "not read yet"
 
 
 class CommandState(StrEnum):

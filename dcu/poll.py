@@ -24,6 +24,7 @@ from dcu.health import BusHealth, Progress
 from dcu.model import Capture, Outcome, Visit
 from dcu.ondemand import NotGivenError, on_demand
 from dcu.plan import BusPlan
+from dcu.report import Report
 from dcu.session import Session, SessionMaker
 from dcu.visit import Findings, Reading
 
@@ -76,6 +77,7 @@ class Poll:
     health: BusHealth
     progress: Progress
     answer: Answer
+    report: Report
     _open: bool = False
     _dirty: bool = False
     _kept: float = 0.0
@@ -150,22 +152,23 @@ class Poll:
             except StoreError:
                 raise
             except DcuError as error:
-                outcome, reason = self._judge(visit, error), str(error)[:ERROR_BOUND]
+                outcome, reason = await self._judge(visit, error), str(error)[:ERROR_BOUND]
             except Exception as error:  # our own bug over one meter must not cost the others
                 log.exception("bug in a visit", bus=self.name, meter=visit.meter)
-                outcome, reason = self._judge(visit, DcuError(f"our own mistake: {error!r}")), repr(error)
+                outcome, reason = await self._judge(visit, DcuError(f"our own mistake: {error!r}")), repr(error)
             if outcome is Outcome.SILENT:
                 break
         if visit.command is not None:
             await self.answer(visit, answer, reason)
         return outcome
 
-    def _judge(self, visit: Visit, error: DcuError) -> Outcome:
+    async def _judge(self, visit: Visit, error: DcuError) -> Outcome:
         reason = str(error)[:ERROR_BOUND]
         log.info("visit failed", bus=self.name, meter=visit.meter, reason=reason, who=error.who)
         if isinstance(error, SecurityError):
             log.warning("security event", bus=self.name, meter=visit.meter, breach=error.breach.value, reason=reason)
             self.health.security[error.breach] = self.health.security.get(error.breach, 0) + 1
+            await self.report("security breach", meter=visit.meter, breach=error.breach.value, reason=reason)
         self._dirty = True
         self.health.error = reason
         if isinstance(error, BusError):
@@ -216,6 +219,8 @@ class Poll:
         await self.store.record(found.captures, found.watermarks, self.sessions.heard())
         self._kept = self.clock.monotonic()
         self.archive.stored(found)
+        for stream in found.outgrown:
+            await self.report("profile changed", meter=meter, stream=stream)
         self.health.captures += len(found.captures)
         self.health.bad_rows += found.bad_rows
         self.health.last_success = self.clock.now()

@@ -16,7 +16,7 @@ from dcu.dlms.axdr import Typed, octets
 from dcu.dlms.moment import DateTime
 from dcu.dlms.services import AccessError, Get, by_range
 from dcu.errors import MeterError
-from dcu.model import INSTANT, Attribute, Capture, Column, Meter
+from dcu.model import INSTANT, NO_STATUS, Attribute, Capture, Column, Meter
 from dcu.profiles import CompanionProfile
 from dcu.session import Session
 
@@ -25,9 +25,6 @@ BUFFER, CAPTURE_OBJECTS, CAPTURE_PERIOD = 2, 3, 4
 
 #: Where scaler_unit lives in the classes that have one (Blue Book: Register, Extended register, Demand register).
 SCALER_UNIT = {3: 3, 4: 3, 5: 4}
-
-#: Clock status "not specified" (IEC 62056-6-2, 4.1.6.1).
-NO_STATUS = 0xFF
 
 #: Access results that will not change by themselves: read-write denied, object undefined, class inconsistent,
 #: unavailable (IEC 62056-5-3, Data-Access-Result).

@@ -42,6 +42,7 @@ class Received:
     trusted: bool
     event: str | None = None
     severity: str | None = None
+    detail: Mapping[str, Any] | None = None
 
     @property
     def key(self) -> tuple[str, str, int]:
@@ -115,8 +116,9 @@ class Tally:
         for received in decode(message):
             if received.stream.startswith("event"):
                 self.events.append(received)
-                self.doubled += (*received.key, received.values) in self._happened
-                self._happened.add((*received.key, received.values))
+                happened = (*received.key, received.values, received.event, repr(received.detail))
+                self.doubled += happened in self._happened
+                self._happened.add(happened)
             elif (known := self.captures.setdefault(received.key, received)) is not received:
                 same = known.values == received.values
                 self.doubled += same
@@ -138,6 +140,7 @@ def decode(message: Message) -> Iterator[Received]:
             trusted=row["trusted"],
             event=row.get("event"),
             severity=row.get("severity"),
+            detail=row.get("detail"),
         )
 
 

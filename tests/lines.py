@@ -14,6 +14,7 @@ from dcu.dlms.hdlc import UA, ServerAddress, client_address, control, encode_fra
 from dcu.errors import BusError
 from dcu.health import BusHealth, Progress
 from dcu.invocations import Invocations
+from dcu.messages.events import OWN_EVENTS
 from dcu.model import INSTANT, Capture, Command, Meter, Priority, Task, Visit
 from dcu.obis import parse_obis
 from dcu.plan import BusPlan
@@ -110,7 +111,8 @@ class MemoryStore:
 class Box:
     """The meters of `plan` on one line in memory, and the rooms of the daemon that talk to them.
 
-    `answers` lists what the command journal was told. The port may be replaced before `poll` or `session` is called.
+    `answers` lists what the command journal was told, `reports` the events: (name, meter, detail). The port may be
+    replaced before `poll` or `session` is called.
     """
 
     def __init__(self, clock: Clock, plan: FleetPlan = PAIR, *, store: MemoryStore | None = None) -> None:
@@ -122,6 +124,7 @@ class Box:
         self.settings = BusConfig("line", "memory", plan.baud)
         self.companion = COMPANION
         self.answers: list[tuple[Visit, dict[str, Any] | None, str | None]] = []
+        self.reports: list[tuple[str, str, dict[str, object]]] = []
 
     @property
     def meters(self) -> tuple[SimMeter, ...]:
@@ -164,11 +167,17 @@ class Box:
             health=BusHealth(),
             progress=Progress(self.clock.monotonic()),
             answer=self._answer,
+            report=self._report,
         )
 
     async def _answer(self, visit: Visit, found: dict[str, Any] | None, error: str | None) -> None:
         await asyncio.sleep(0)
         self.answers.append((visit, found, error))
+
+    async def _report(self, name: str, *, meter: str = "", **detail: object) -> None:
+        await asyncio.sleep(0)
+        assert name in OWN_EVENTS
+        self.reports.append((name, meter, detail))
 
 
 def read_command(meter: str, **args: object) -> Visit:

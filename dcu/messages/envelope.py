@@ -9,13 +9,14 @@ from typing import Any, cast
 
 from dcu.clock import iso
 from dcu.messages.encoding import encode
-from dcu.model import Capture, Column, CommandRecord
+from dcu.messages.events import own_event
+from dcu.model import DCU_EVENTS, Capture, Column, CommandRecord
 from dcu.obis import format_obis
 
 #: Stream of command results in the store; one record is one message.
 RESULT = "result"
 
-#: Streams of meter events begin so; they leave before data and bear name and severity.
+#: Streams of events, the meters' and our own, begin so; they leave before data and bear name and severity.
 EVENT = "event"
 
 #: Octets kept free for `"part":…,"parts":…` when a block is divided; eight digits each would still fit.
@@ -138,7 +139,9 @@ class Envelopes:
             "columns": columns,
             "values": capture.values,
         }
-        if is_event(capture.stream):
+        if capture.stream == DCU_EVENTS:
+            row |= {"values": ()} | own_event(capture)
+        elif is_event(capture.stream):
             row["event"], row["severity"] = self.describe(capture) or (None, None)
         return row
 

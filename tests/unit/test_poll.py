@@ -350,5 +350,7 @@ def test_a_failed_security_check_is_counted_by_what_failed_and_logged_as_a_warni
         assert (replayed.health.refused, replayed.health.security) == (1, {"counter": 1})
         (line,) = [line for line in lines if line["event"] == "security event"]
         assert (line["log_level"], line["breach"], line["meter"]) == ("warning", "counter", "M0001")
+        ((name, meter, detail),) = box.reports
+        assert (name, meter, detail["breach"]) == ("security breach", "M0001", "counter")
 
     virtually(work)

@@ -13,7 +13,9 @@ from dcu.config import UplinkSettings
 from dcu.messages.catalogue import CATALOGUE, MAX_RANGE
 from dcu.messages.commands import MAX_COMMAND, parse_command
 from dcu.messages.envelope import Envelopes
-from dcu.model import Capture, Column, Command, CommandRecord, CommandState
+from dcu.messages.events import OWN_EVENTS, own_values
+from dcu.model import DCU_EVENTS, NO_STATUS, Capture, Column, Command, CommandRecord, CommandState
+from dcu.report import BURST, PERIOD
 from dcu.sending import SUSPECT_AFTER, URGENT_PLACES
 from dcu.uplink import Topics
 
@@ -36,6 +38,11 @@ def capture(stream: str, values: tuple[Any, ...], columns: tuple[Column, ...]) -
     return Capture("M0001", stream, NOON - 900, 0, values, columns, NOON + 2.125, -0.5, trusted=True)
 
 
+def own(name: str, **detail: object) -> Capture:
+    values = own_values(name, detail)
+    return Capture("M0001", DCU_EVENTS, NOON - 900, NO_STATUS, values, (), NOON + 2.125, None, trusted=True)
+
+
 def block(stream: str, seq: int, *items: Any) -> bytes:
     (payload,) = ENVELOPES.block(stream, seq, items, 100_000)
     return payload
@@ -52,6 +59,7 @@ WRITTEN: dict[str, Callable[[], bytes]] = {
     "block": lambda: block("load0", SEQ + 1, capture("load0", (18_250_431, b"\x0a\x1b"), COLUMNS)),
     "dropped": lambda: block("load0", SEQ + 2, capture("load0", (math.nan, 0), COLUMNS)),
     "event": lambda: block("event.fraud", SEQ + 1, capture("event.fraud", (40,), CODE)),
+    "own_event": lambda: block("event.dcu", SEQ + 1, own("security breach", breach="tag")),
     "result": lambda: block("result", SEQ + 3, PING),
 }
 
@@ -83,6 +91,13 @@ def test_the_catalogue_is_complete() -> None:
     assert set(re.findall(r"^\| `((?:dcu|meter)\.\w+)` \|", PAGE, re.MULTILINE)) == set(CATALOGUE)
     assert f"at most {MAX_RANGE // 86_400} days" in PAGE
     assert f"At most {MAX_COMMAND // 1000} {MAX_COMMAND % 1000} octets" in PAGE
+
+
+def test_the_dcu_s_own_events_are_complete() -> None:
+    listed = re.findall(r"^\| `([a-z ]+)` \| (info|warning|alarm) \| (.+) \|$", PAGE, re.MULTILINE)
+    assert listed == [(name, event.severity, event.meaning) for name, event in OWN_EVENTS.items()]
+    assert (BURST, PERIOD) == (4, 3600.0)
+    assert "four an hour are kept" in PAGE
 
 
 def test_the_topics_are_the_code_s() -> None:
