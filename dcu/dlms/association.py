@@ -139,6 +139,7 @@ class Association:
         self._invoke = 0
         self._transfer: Transfer | None = None
         self._notified = 0
+        self._told: Notified | None = None
         self._general: GeneralGathering | None = None
 
     def connect(self) -> bytes:
@@ -163,6 +164,9 @@ class Association:
 
         NotServedError leaves the association open for the next request; any other MeterError ends it.
         """
+        if self._told is not None:
+            told, self._told = self._told, None
+            return told
         while True:
             match self._link.next_event():
                 case NeedData():
@@ -289,6 +293,9 @@ class Association:
                 raise MeterError(f"more than {MAX_NOTIFICATIONS} notifications before the answer")
             notified = Notified(decode_notification(apdu))
             self._state = state
+            if state is _State.AWAITING and (turn := self._link.resume()):
+                self._told = notified
+                return Transmit(turn)
             return notified
         if state is _State.OPEN:
             raise MeterError(f"unasked APDU {apdu[:8].hex()}")

@@ -112,6 +112,14 @@ class HdlcLink:
             return self._ready()
         return None
 
+    def resume(self) -> bytes:
+        if self._state is not _State.OPEN:  # it came in a UI frame, which moved nothing
+            return b""
+        self._state = _State.AWAITING
+        self._answer.clear()
+        # within a window the meter has not given us the word yet
+        return b"" if self._more else self._ready()
+
     def close(self) -> bytes:
         if self._state is _State.CLOSED:
             return b""

@@ -72,5 +72,8 @@ class Link(Protocol):
         b"" says that what was already received has to be looked at again: `next_event` may now know more.
         """
 
+    def resume(self) -> bytes:
+        """The APDU just received was not the answer: wait for that, and return what gives the meter the word again."""
+
     def close(self) -> bytes:
         """Return what closes the link, b"" when nothing has to be said and no LinkClosed will come."""

@@ -99,5 +99,8 @@ class WrapperLink:
     def retry(self) -> None:
         """TCP has repeated whatever was lost: who is silent has nothing to say."""
 
+    def resume(self) -> bytes:
+        return b""
+
     def close(self) -> bytes:
         return b""

@@ -78,6 +78,9 @@ class BareLink:
     def retry(self) -> None:
         return None
 
+    def resume(self) -> bytes:
+        return b""
+
     def close(self) -> bytes:
         return b""
 

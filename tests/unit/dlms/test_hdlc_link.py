@@ -209,3 +209,36 @@ def test_what_was_never_sent_cannot_be_acknowledged() -> None:
     say(link, hdlc.RR, receive=2)
     with pytest.raises(MeterError, match="acknowledged"):
         link.next_event()
+
+
+def test_what_was_no_answer_gives_the_meter_the_word_again() -> None:
+    link = opened()
+    link.send(b"request")
+    say(link, hdlc.I, b"\xe6\xe7\x00push", receive=1)
+    assert link.next_event() == ApduReceived(b"push")
+    ready = frame_of(link.resume())
+    assert (ready.kind, ready.receive, ready.final) == (hdlc.RR, 1, True)
+    say(link, hdlc.I, b"\xe6\xe7\x00answer", send=1, receive=1)
+    assert link.next_event() == ApduReceived(b"answer")
+    assert frame_of(link.send(b"next")).send == 1
+
+
+def test_within_a_window_the_meter_goes_on_without_a_word_from_us() -> None:
+    granted = Parameters(2030, 2030, 7, 7)
+    link = opened(granted, granted)
+    link.send(b"request")
+    say(link, hdlc.I, b"\xe6\xe7\x00push", receive=1, final=False)
+    say(link, hdlc.I, b"\xe6\xe7\x00answer", send=1, receive=1)
+    assert link.next_event() == ApduReceived(b"push")
+    assert link.resume() == b""
+    assert link.next_event() == ApduReceived(b"answer")
+
+
+def test_an_unnumbered_frame_moves_nothing_and_needs_no_word() -> None:
+    link = opened()
+    link.send(b"request")
+    say(link, hdlc.UI, b"\xe6\xe7\x00push")
+    assert link.next_event() == ApduReceived(b"push")
+    assert link.resume() == b""
+    say(link, hdlc.I, b"\xe6\xe7\x00answer", receive=1)
+    assert link.next_event() == ApduReceived(b"answer")
