@@ -6,6 +6,7 @@ silence → the link asks again, a bounded number of times; a silence after the 
 """
 
 import asyncio
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
@@ -18,6 +19,7 @@ from dcu.dlms.association import MAX_PDU
 from dcu.dlms.hdlc import Parameters, ServerAddress
 from dcu.dlms.hdlc_link import HdlcLink
 from dcu.dlms.link import NEED_DATA, Link, Transmit
+from dcu.dlms.notifications import Notification
 from dcu.dlms.services import Get, GetList, Request
 from dcu.dlms.wrapper import WrapperLink
 from dcu.errors import DcuError, MeterError, MeterTimeoutError, NotServedError, RefusedError
@@ -37,6 +39,9 @@ LIST_BOUND = 20
 #: many octets of one request it takes.
 REQUEST_OCTETS, ITEM_OCTETS, SELECTION_OCTETS = 40, 11, 52
 
+#: What a meter says unasked is kept up to so much until somebody takes it; the oldest gives way.
+MAX_NOTIFIED = 64
+
 #: Good manners at the end of a visit are worth this many seconds, no more: the readings are already in hand.
 CLOSE_TIMEOUT = 1.0
 
@@ -55,8 +60,27 @@ def _unwatched() -> None:
     """Nobody asks whether the conversation goes on."""
 
 
+def _never() -> bool:
+    return False
+
+
+class Yielded(Exception):  # noqa: N818 - nobody's fault: what is urgent goes first
+    """A `get` stopped for something urgent: `results` answer the first of its items, the others were not answered.
+
+    `open` says whether the conversation goes on; one that was stopped within an answer has been closed.
+    """
+
+    def __init__(self, *, open: bool) -> None:  # noqa: A002 - the word for a conversation
+        super().__init__("something urgent goes first")
+        self.open = open
+        self.results: list[Any] = []
+
+
 class Session:
-    """A conversation over `port`; nobody else uses the port while it lasts. `alive` is told that it goes on."""
+    """A conversation over `port`; nobody else uses the port while it lasts. `alive` is told that it goes on.
+
+    `notified` holds what the meter said unasked, oldest first, for whoever takes it out.
+    """
 
     def __init__(
         self, port: Port, line: BusConfig, association: dlms.Association, alive: Callable[[], None] = _unwatched
@@ -71,6 +95,8 @@ class Session:
         self._selects = False
         self._unasked = False
         self._departed = self._deadline = 0.0
+        self._urgent: Callable[[], bool] = _never
+        self.notified: deque[Notification] = deque(maxlen=MAX_NOTIFIED)
         #: Monotonic time when the first request of the latest `get` had left: the instant its first value describes.
         self.asked_at = 0.0
 
@@ -81,25 +107,36 @@ class Session:
         if Conformance.MULTIPLE_REFERENCES in event.conformance:
             self._list_room = (event.max_pdu or MAX_PDU) - REQUEST_OCTETS
 
-    async def get(self, items: Sequence[Get]) -> list[Any]:
+    async def get(self, items: Sequence[Get], urgent: Callable[[], bool] = _never) -> list[Any]:
         """Return one value (or AccessError) per item, in as few requests as the meter allows.
 
         A meter without selective access gives the whole of what a part was asked of. NotServedError when the meter
-        cannot treat one of the requests at all; the conversation goes on.
+        cannot treat one of the requests at all; the conversation goes on. Before each request, block and segment
+        `urgent` is asked whether something else goes first: then Yielded tells what was answered so far.
         """
         results: list[Any] = []
-        self._unasked = True
-        for some in self._lists(items if self._selects else [Get(item.attribute) for item in items]):
-            results += await self._ask(some)
+        self._unasked, self._urgent = True, urgent
+        try:
+            for some in self._lists(items if self._selects else [Get(item.attribute) for item in items]):
+                await self._ask(some, results)
+        except Yielded as stop:
+            stop.results, self._urgent = results, _never
+            if not stop.open:  # the meter waits in the middle of its answer, and we have the word
+                await self.close()
+            raise
+        finally:
+            self._urgent = _never
         return results
 
-    async def _ask(self, some: Sequence[Get]) -> list[Any]:
+    async def _ask(self, some: Sequence[Get], results: list[Any]) -> None:
         """Ask for `some` at once, or one by one: now and from here on, when the meter treats no list after all."""
         if len(some) > 1:
             with suppress(NotServedError):
-                return await self._request(GetList(tuple(some)))
+                results += await self._request(GetList(tuple(some)))
+                return
             self._list_room = 0
-        return [result for item in some for result in await self._request(item)]
+        for item in some:
+            results += await self._request(item)
 
     def _lists(self, items: Sequence[Get]) -> Iterator[list[Get]]:
         """Cut `items` into what one request may hold; a meter without lists is asked one by one."""
@@ -128,6 +165,8 @@ class Session:
             await self._port.drain(self._line.inter_octet)
 
     async def _request(self, request: Request) -> list[Any]:
+        if self._urgent():
+            raise Yielded(open=True)
         event = await self._exchange(self._association.send(request), dlms.Response)
         if self._unasked:
             self.asked_at, self._unasked = self._departed, False
@@ -146,13 +185,17 @@ class Session:
             if isinstance(event, until):
                 return event
             if isinstance(event, Transmit):
+                if self._urgent():
+                    raise Yielded(open=False)
                 left = await self._write(event.data)
                 asking = asking and event.asks
                 # a request that goes on, or was lost: the meter has it only now
                 self._departed = left if asking else self._departed
             elif event is NEED_DATA:
                 await self._hear()
-            elif not isinstance(event, dlms.Notified):  # what it says unasked is no answer, and nobody's business here
+            elif isinstance(event, dlms.Notified):
+                self.notified.append(event.notification)
+            else:
                 raise MeterError(f"the meter ended the conversation: {event}")
         raise MeterTimeoutError(f"no whole answer within {EXCHANGE_BOUND:.0f} s")
 

@@ -203,7 +203,7 @@ class Association:
         was, self._state = self._state, _State.RELEASING
         if closing := self._link.close():
             return closing
-        if was is _State.OPEN:
+        if was in {_State.OPEN, _State.AWAITING}:
             # a meter in a ciphered context takes a release only with a protected InitiateRequest in it
             information = self._protection.initiate(self._proposed) if self._ciphered else b""
             return self._link.send(encode_release(RLRQ, information))

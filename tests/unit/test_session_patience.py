@@ -202,7 +202,7 @@ def test_a_meter_that_hangs_up_in_the_middle_is_refused() -> None:
     virtually(work)
 
 
-def test_what_a_meter_says_unasked_is_passed_over() -> None:
+def test_what_a_meter_says_unasked_answers_nothing() -> None:
     class Telling:
         hearing = False
         said: ClassVar[list[Event]] = [
