@@ -9,11 +9,22 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Goal:
-    """A metric's bound: met when the value is at most `limit`; `moonshot` is what would be remarkable."""
+    """A metric's bound: met when the value is at most `limit`, or at least that where `least`.
+
+    `moonshot` is what would be remarkable.
+    """
 
     limit: float
     moonshot: float
     unit: str
+    least: bool = False
+
+    @property
+    def sign(self) -> str:
+        return "≥" if self.least else "≤"
+
+    def met(self, value: float) -> bool:
+        return value >= self.limit if self.least else value <= self.limit
 
 
 #: Every metric by (bench, metric), with the names people compare across releases.
@@ -26,6 +37,7 @@ GOALS: dict[tuple[str, str], Goal] = {
     ("cpu", "decode_ms"): Goal(0.4, 0.25, "ms"),
     ("memory", "rss_mb"): Goal(48, 38, "MB"),
     ("start", "seconds"): Goal(2.0, 1.0, "s"),
+    ("success", "share"): Goal(0.995, 1.0, "share", least=True),
 }
 
 
@@ -43,7 +55,7 @@ class Figure:
 
     @property
     def met(self) -> bool:
-        return self.value <= self.goal.limit
+        return self.goal.met(self.value)
 
     def line(self) -> str:
         """Return the one JSON object by which tools know the figure."""
@@ -77,5 +89,5 @@ def table(figures: Sequence[Figure]) -> Iterator[str]:
         verdict = "met" if figure.met else "MISSED"
         yield (
             f"  {figure.bench:8} {figure.metric:16} {figure.value:9.3f} {goal.unit:6}"
-            f" goal ≤ {goal.limit:g}, moonshot ≤ {goal.moonshot:g}: {verdict}"
+            f" goal {goal.sign} {goal.limit:g}, moonshot {goal.sign} {goal.moonshot:g}: {verdict}"
         )

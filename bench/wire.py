@@ -143,7 +143,7 @@ async def _sweep(clock: Clock, count: int) -> float:
     await _teach(fleet, store, clock)
     lines = [
         _Line(MemoryBus(pty.name, make_line(fleet.plan, pty.meters, number), clock), fleet, store, clock)
-        for number, pty in enumerate(fleet.ptys)
+        for number, pty in enumerate(fleet.wires)
     ]
     taken = await asyncio.gather(*(line.sweep() for line in lines))
     own = [line_time(line.bus.counters) for line in lines]

@@ -18,7 +18,7 @@ import structlog
 
 from dcu import __version__
 from dcu.archive import Archive
-from dcu.bus import make_port
+from dcu.bus import Port, make_port
 from dcu.clock import Clock, SystemClock
 from dcu.config import BusConfig, Config
 from dcu.config.apart import apart
@@ -126,23 +126,26 @@ class Daemon:
         store: Store,
         watermarks: Mapping[tuple[str, str], int],
         clock: Clock,
+        ports: Callable[[BusConfig], Port] = make_port,
     ) -> None:
         self._config = config
         self._store = store
         self._clock = clock
+        self._ports = ports
         self._health = Health(started=clock.monotonic())
         self._bus_of = {meter.id: meter.bus for meter in config.meters}
         self._invocations = Invocations(store)
         self._reporter = Reporter(store, clock, config.dcu.id)
         self._delivery = Delivery()
-        self._polls: dict[str, Poll] = {}
-        self._status = Status(config, store, clock, self._health, self._delivery, self._polls)
+        #: The flow of each bus, by its name.
+        self.polls: dict[str, Poll] = {}
+        self._status = Status(config, store, clock, self._health, self._delivery, self.polls)
         self._obey = Obey(store, self._submit, self._bus_of.__contains__, self._status.snapshot, clock, self._health)
         self._deliver = self._make_deliver(profiles)
         backfill = {task.stream: task.backfill for task in config.timetable}
         archive = Archive(config.meters, profiles, backfill, store, watermarks)
         for bus in config.buses:
-            self._polls[bus.name] = self._make_poll(bus, archive)
+            self.polls[bus.name] = self._make_poll(bus, archive)
 
     def _make_deliver(self, profiles: Mapping[str, CompanionProfile]) -> Deliver:
         config = self._config
@@ -164,7 +167,7 @@ class Daemon:
         meters = [meter.id for meter in config.meters if meter.bus == bus.name]
         return Poll(
             name=bus.name,
-            port=make_port(bus),
+            port=self._ports(bus),
             plan=BusPlan(meters, config.timetable, now=clock.monotonic(), wall=clock.now()),
             archive=archive,
             sessions=SessionMaker(bus, config.access, config.keys, config.dcu.system_title, self._invocations),
@@ -177,7 +180,7 @@ class Daemon:
         )
 
     def _submit(self, visit: Visit) -> None:
-        self._polls[self._bus_of[visit.meter]].submit(visit)
+        self.polls[self._bus_of[visit.meter]].submit(visit)
 
     async def _on_command(self, _topic: str, payload: bytes) -> None:
         await self._obey.receive(payload)
@@ -186,12 +189,12 @@ class Daemon:
         """Run every flow until `stop` is set, then end in order."""
         door = LocalDoor(Path(self._config.dcu.socket), self._obey.lines)
         async with asyncio.TaskGroup() as group:
-            workers = [group.create_task(self._guard(f"bus {name}", poll.run)) for name, poll in self._polls.items()]
+            workers = [group.create_task(self._guard(f"bus {name}", poll.run)) for name, poll in self.polls.items()]
             workers += [group.create_task(self._guard("obey", self._obey.run)), group.create_task(door.run())]
             deliver = group.create_task(self._guard("deliver", self._deliver.run))
             watchdog = group.create_task(self._watch())
             notify("READY=1")
-            log.info("ready", meters=len(self._bus_of), buses=len(self._polls))
+            log.info("ready", meters=len(self._bus_of), buses=len(self.polls))
             await stop.wait()
             notify("STOPPING=1")
             log.info("stopping")

@@ -32,6 +32,7 @@ class Progress:
 class BusHealth:
     """What one bus did since the start. Octets as counted at the port, `busy` in seconds of conversation.
 
+    `wasted` is the part of `busy` in visits that brought nothing.
     `security` counts the failed security checks by what failed (`dcu.errors.Breach`).
     """
 
@@ -44,6 +45,7 @@ class BusHealth:
     octets_sent: int = 0
     octets_received: int = 0
     busy: float = 0.0
+    wasted: float = 0.0
     captures: int = 0
     bad_rows: int = 0
     security: dict[str, int] = field(default_factory=dict)

@@ -237,5 +237,6 @@ class Poll:
         health = self.health
         health.visits += 1
         health.busy += busy
+        health.wasted += 0.0 if outcome in {Outcome.OK, Outcome.PARTLY} else busy
         health.octets_sent, health.octets_received = self.port.octets_sent, self.port.octets_received
         setattr(health, outcome.value, getattr(health, outcome.value) + 1)

@@ -7,13 +7,13 @@ import asyncio
 import os
 import tty
 from asyncio import StreamReader, StreamWriter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from types import TracebackType
 from typing import Self
 
 from dcu.clock import Clock
-from dcu.dlms.wrapper import PacketReader
+from dcu.dlms.wrapper import Packet, PacketReader
 from dcu.errors import MeterError
 from sim.faults import Faults
 from sim.line import Line, LineCounters
@@ -109,12 +109,25 @@ class PtyBus(Bus):
         self._timer = self._loop.call_at(wake, self._pump) if wake is not None else None
 
 
-class MemoryBus(Bus):
+class InMemory:
+    """Opens as the others do, and has nothing to open in the world."""
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        return
+
+
+class MemoryBus(Bus, InMemory):
     """A line in memory, for virtual time: `port` is one for `dcu.bus`'s users, with the pacing of the pty."""
 
     def __init__(self, name: str, line: Line, clock: Clock) -> None:
         super().__init__(name, line, clock)
         self.port = MemoryPort(line, clock)
+        self.path = f"/dev/memory/{name}"
 
 
 class MemoryPort:
@@ -164,8 +177,8 @@ class MemoryPort:
         return self._line.transmit(asyncio.get_running_loop().time(), self._clock.now())
 
 
-class TcpBus:
-    """Meters behind a TCP gateway on loopback, WRAPPER framing, told apart by wPort. A context manager.
+class Gateway:
+    """Meters behind one network address, WRAPPER framing, told apart by wPort: who answers, and what was counted.
 
     `silent` names meters that say nothing; `turnaround` is in seconds.
     """
@@ -175,8 +188,47 @@ class TcpBus:
         self.meters = tuple(meters)
         self.counters = LineCounters()
         self.silent: frozenset[str] = frozenset()
+        self.turnaround = turnaround
         self._clock = clock
-        self._turnaround = turnaround
+
+    def silence(self, *meters: str) -> None:
+        """Let exactly these meters say nothing from now on; none named: all talk again."""
+        self.silent = frozenset(meters)
+
+
+class _Caller:
+    """One connection to a gateway: `heard` gives the requests in what comes in, `answer` what a meter says to one."""
+
+    def __init__(self, gateway: Gateway, clock: Clock) -> None:
+        self._gateway = gateway
+        self._clock = clock
+        self._packets = PacketReader()
+        self._server = WrapperServer(gateway.meters)
+
+    def heard(self, data: bytes) -> Iterator[Packet]:
+        """Yield the packets that a meter will answer. Raises MeterError for what is no packet."""
+        gateway = self._gateway
+        self._packets.receive_data(data)
+        gateway.counters.octets_in += len(data)
+        while packet := self._packets.next_packet():
+            gateway.counters.requests += 1
+            meter = self._server.addressed(packet)
+            if meter is not None and meter.id not in gateway.silent:
+                yield packet
+
+    def answer(self, packet: Packet) -> bytes:
+        """Return the answer to `packet`; nothing for a client that the meter does not know."""
+        answer = self._server.receive_packet(packet, self._clock.now()) or b""
+        self._gateway.counters.replies += bool(answer)
+        self._gateway.counters.octets_out += len(answer)
+        return answer
+
+
+class TcpBus(Gateway):
+    """A gateway on loopback. A context manager."""
+
+    def __init__(self, name: str, meters: Iterable[SimMeter], clock: Clock, *, turnaround: float = 0.02) -> None:
+        super().__init__(name, meters, clock, turnaround=turnaround)
         self._server: asyncio.Server | None = None
         self._open: set[StreamWriter] = set()
         self.port = 0
@@ -185,10 +237,6 @@ class TcpBus:
     def path(self) -> str:
         """What a configuration names as the `port` of this bus."""
         return f"tcp://127.0.0.1:{self.port}"
-
-    def silence(self, *meters: str) -> None:
-        """Let exactly these meters say nothing from now on; none named: all talk again."""
-        self.silent = frozenset(meters)
 
     async def __aenter__(self) -> Self:
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
@@ -207,13 +255,13 @@ class TcpBus:
     async def _serve(self, reader: StreamReader, writer: StreamWriter) -> None:
         """One connection, until its other end or a malformed packet ends it."""
         self._open.add(writer)
-        packets = PacketReader()
-        server = WrapperServer(self.meters)
+        caller = _Caller(self, self._clock)
         try:
             while data := await reader.read(READ_SIZE):
-                packets.receive_data(data)
-                self.counters.octets_in += len(data)
-                await self._answer(packets, server, writer)
+                for packet in caller.heard(data):
+                    await asyncio.sleep(self.turnaround)
+                    writer.write(caller.answer(packet))
+                    await writer.drain()
         except (MeterError, ConnectionError):
             # what is no packet, like a lost connection, ends this conversation and no other
             return
@@ -221,16 +269,55 @@ class TcpBus:
             self._open.discard(writer)
             writer.close()
 
-    async def _answer(self, packets: PacketReader, server: WrapperServer, writer: StreamWriter) -> None:
-        while packet := packets.next_packet():
-            self.counters.requests += 1
-            meter = server.addressed(packet)
-            if meter is None or meter.id in self.silent:
-                continue
-            await asyncio.sleep(self._turnaround)
-            answer = server.receive_packet(packet, self._clock.now())
-            if answer is not None:
-                writer.write(answer)
-                await writer.drain()
-                self.counters.replies += 1
-                self.counters.octets_out += len(answer)
+
+class MemoryGateway(Gateway, InMemory):
+    """A gateway in memory, for virtual time: `port` is one for `dcu.bus`'s users."""
+
+    #: No network is asked: a configuration only has to see that it is none of this machine's devices.
+    path = "tcp://memory:4059"
+
+    def __init__(self, name: str, meters: Iterable[SimMeter], clock: Clock, *, turnaround: float = 0.02) -> None:
+        super().__init__(name, meters, clock, turnaround=turnaround)
+        self.port = GatewayPort(self, clock)
+
+
+class GatewayPort:
+    """The caller's end of a gateway in memory; the network takes no time. One owner."""
+
+    def __init__(self, gateway: Gateway, clock: Clock) -> None:
+        self.octets_sent = 0
+        self.octets_received = 0
+        self._gateway = gateway
+        self._clock = clock
+        self._asked: asyncio.Queue[tuple[float, Packet]] = asyncio.Queue()
+        self._caller = _Caller(gateway, clock)
+
+    async def open(self) -> None:
+        await self.close()
+
+    async def write(self, data: bytes) -> None:
+        self.octets_sent += len(data)
+        due = asyncio.get_running_loop().time() + self._gateway.turnaround
+        for packet in self._caller.heard(data):
+            self._asked.put_nowait((due, packet))
+
+    async def read(self) -> bytes:
+        """Return the next answer; waits for ever."""
+        data = b""
+        while not data:
+            due, packet = await self._asked.get()
+            await asyncio.sleep(due - asyncio.get_running_loop().time())
+            data = self._caller.answer(packet)
+        self.octets_received += len(data)
+        return data
+
+    async def drain(self, quiet: float) -> None:
+        """Discard what would be answered yet."""
+        await asyncio.sleep(quiet)
+        while not self._asked.empty():
+            self._asked.get_nowait()
+
+    async def close(self) -> None:
+        """Hang up: what was asked is forgotten, and so is every association."""
+        self._asked = asyncio.Queue()
+        self._caller = _Caller(self._gateway, self._clock)

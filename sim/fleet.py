@@ -12,7 +12,7 @@ from typing import Self
 from dcu.clock import Clock
 from dcu.model import Access, Framing, Keys, Meter
 from dcu.obis import format_obis
-from sim.bus import PtyBus, TcpBus
+from sim.bus import GatewayPort, MemoryBus, MemoryGateway, MemoryPort, PtyBus, TcpBus
 from sim.faults import Faults
 from sim.household import noise
 from sim.line import Line
@@ -25,6 +25,8 @@ PROFILE = "idis"
 FIRST_ADDRESS = 17
 
 TCP_BUS = "gateway-1"
+
+AnyBus = PtyBus | MemoryBus | TcpBus | MemoryGateway
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,25 +80,29 @@ def _keys(seed: int, meter: str) -> Keys:
 class Fleet:
     """The meters of `plan` on ptys and behind TCP: a context manager that opens them; `clock` gives the time.
 
-    `archive`, `access` and `keys` say in the daemon's own words how they are reached.
+    `archive`, `access` and `keys` say in the daemon's own words how they are reached. `in_memory`, for virtual time,
+    nothing of it is open in the world, and `port` is how to reach a bus.
     """
 
-    def __init__(self, plan: FleetPlan, clock: Clock) -> None:
+    def __init__(self, plan: FleetPlan, clock: Clock, *, in_memory: bool = False) -> None:
         self.plan = plan
         self.meters = tuple(make_meter(plan, index) for index in range(plan.meters))
         self._by_id = {meter.id: meter for meter in self.meters}
         wired = self.meters[: plan.meters - plan.tcp_meters]
-        self.ptys = tuple(
-            PtyBus(f"rs485-{number + 1}", make_line(plan, wired[number :: plan.buses], number), clock)
+        wire, gateway = (MemoryBus, MemoryGateway) if in_memory else (PtyBus, TcpBus)
+        self.wires: tuple[PtyBus | MemoryBus, ...] = tuple(
+            wire(f"rs485-{number + 1}", make_line(plan, wired[number :: plan.buses], number), clock)
             for number in range(plan.buses)
         )
         remote = self.meters[len(wired) :]
-        self.gateway = TcpBus(TCP_BUS, remote, clock, turnaround=plan.turnaround) if remote else None
+        self.gateway: TcpBus | MemoryGateway | None = None
+        if remote:
+            self.gateway = gateway(TCP_BUS, remote, clock, turnaround=plan.turnaround)
         self._opened = AsyncExitStack()
 
     @property
-    def buses(self) -> tuple[PtyBus | TcpBus, ...]:
-        return (*self.ptys, self.gateway) if self.gateway else self.ptys
+    def buses(self) -> tuple[AnyBus, ...]:
+        return (*self.wires, self.gateway) if self.gateway else self.wires
 
     @property
     def access(self) -> dict[str, Access]:
@@ -125,8 +131,13 @@ class Fleet:
         """Return a meter by its id; KeyError when there is none."""
         return self._by_id[identity]
 
-    def framing(self, bus: PtyBus | TcpBus) -> Framing:
+    def framing(self, bus: AnyBus) -> Framing:
         return Framing.WRAPPER if bus is self.gateway else Framing.HDLC
+
+    def port(self, name: str) -> MemoryPort | GatewayPort:
+        """Return the master's end of the bus called `name` of a fleet in memory; KeyError when it is none of those."""
+        ports = {bus.name: bus.port for bus in self.buses if isinstance(bus, MemoryBus | MemoryGateway)}
+        return ports[name]
 
     def served(self) -> Counter[str]:
         """Return how often each object was read with success, all meters together, by logical name."""

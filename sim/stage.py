@@ -79,21 +79,23 @@ class Stage:
                     return now
                 await asyncio.sleep(LOOK * speed)
 
-    def dues(self, end: float) -> list[Due]:
-        """Say what the timetable promised up to `end` of a daemon that has read every meter once."""
-        streams = load_profile(PROFILE).streams
-        dues = []
-        for stream, (every, backfill) in self.setting.timetable.items():
-            if stream == INSTANT:
-                dues.append(Due(stream, int(self.began), int(end), every=every))
-            else:
-                last = (int(end) - OFFSET) // every * every  # what came after the last boundary is not due yet
-                dues.append(Due(stream, int(end) - backfill, last, streams[stream].name))
-        return dues
-
     def account(self, end: float) -> list[Line]:
         """Draw up the account of everything that was due before `end`; the daemon has ended, or is at least quiet."""
-        return draw_up(self.fleet.meters, self.dues(end), self.head.tally, self.directory / "data" / "store.db")
+        due = dues(self.setting.timetable, self.began, end)
+        return draw_up(self.fleet.meters, due, self.head.tally, self.directory / "data" / "store.db")
+
+
+def dues(timetable: Timetable, began: float, end: float) -> list[Due]:
+    """Say what `timetable` promised up to `end` of a daemon that has read every meter once since `began` (UTC s)."""
+    streams = load_profile(PROFILE).streams
+    found = []
+    for stream, (every, backfill) in timetable.items():
+        if stream == INSTANT:
+            found.append(Due(stream, int(began), int(end), every=every))
+        else:
+            last = (int(end) - OFFSET) // every * every  # what came after the last boundary is not due yet
+            found.append(Due(stream, int(end) - backfill, last, streams[stream].name))
+    return found
 
 
 def settled(status: Mapping[str, Any]) -> bool:
@@ -114,7 +116,7 @@ async def set_stage(setting: Setting, directory: Path) -> AsyncIterator[Stage]:
     ):
         # amqtt says nothing to a CONNECT of MQTT 5, which would cost the daemon ten seconds to find out
         uplink = {"mqtt_version": "3", **setting.uplink} if broker.kind == "amqtt" else setting.uplink
-        site = Site(DCU, broker.host, broker.port, uplink, setting.bus, _words(setting.timetable))
+        site = Site(DCU, broker.host, broker.port, uplink, setting.bus, in_words(setting.timetable))
         config = write_site(fleet, site, directory)
         daemon = DaemonProcess(
             config, directory / "dcu.sock", directory / "dcu.log", speed=setting.speed, origin=setting.origin
@@ -125,7 +127,8 @@ async def set_stage(setting: Setting, directory: Path) -> AsyncIterator[Stage]:
             await daemon.stop()
 
 
-def _words(timetable: Timetable) -> dict[str, dict[str, str]]:
+def in_words(timetable: Timetable) -> dict[str, dict[str, str]]:
+    """Return `timetable` as it stands in a configuration."""
     return {
         stream: {"every": f"{every}s"}
         | ({"backfill": f"{backfill}s", "offset": f"{OFFSET}s"} if stream != INSTANT else {})

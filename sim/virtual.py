@@ -1,21 +1,34 @@
 """Virtual time: an event loop that never waits. When nothing is ready, its clock jumps to the next timer.
 
-For programs that live in one process without sockets, threads or children: what is outside does not jump along.
+For programs that live in one process without sockets or children: what is outside does not jump along. Of threads, the
+loop waits for those whose work it was told of (`VirtualLoop.outside`): a database on a real disk.
 """
 
 import asyncio
 import selectors
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import wraps
+from inspect import iscoroutinefunction
+from typing import Any
+
+#: Real seconds that work outside may take before time goes on without it; a commit takes a hundredth of that.
+PATIENCE = 0.5
 
 
 class _JumpSelector(selectors.DefaultSelector):  # type: ignore[misc, valid-type, unused-ignore] # chosen at run time
-    """Looks at descriptors without waiting, and lets the time that would have been waited pass at once."""
+    """Looks at descriptors without waiting, and lets the time that would have been waited pass at once.
+
+    While anything is under way `outside`, the world gets the time it needs.
+    """
 
     now = 0.0
+    outside = 0
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        ready = super().select(0)
-        if not ready and timeout is None:
+        ready = super().select(PATIENCE if self.outside and timeout != 0 else 0)
+        if not ready and timeout is None and not self.outside:
             raise RuntimeError("virtual time has stopped: nothing is ready and no timer is set")
         if not ready and timeout is not None:
             self.now += max(0.0, timeout)
@@ -31,6 +44,35 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
     def time(self) -> float:
         return self._jumps.now
+
+    @contextmanager
+    def outside(self) -> Iterator[None]:
+        """Hold time still: what is awaited inside depends on the world."""
+        self._jumps.outside += 1
+        try:
+            yield
+        finally:
+            self._jumps.outside -= 1
+
+
+class Outside:
+    """Stands for `thing`; whoever awaits one of its methods holds the time of `loop` still meanwhile."""
+
+    def __init__(self, thing: Any, loop: VirtualLoop) -> None:
+        self._thing = thing
+        self._loop = loop
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._thing, name)
+        if not iscoroutinefunction(found):
+            return found
+
+        @wraps(found)
+        async def held(*args: Any, **named: Any) -> Any:
+            with self._loop.outside():
+                return await found(*args, **named)
+
+        return held
 
 
 @dataclass(frozen=True)

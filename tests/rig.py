@@ -118,7 +118,7 @@ class Rig:
         self.fleet = Fleet(PLAN, clock)
         self.lines = {
             pty.name: MemoryBus(pty.name, make_line(PLAN, pty.meters, number), clock)
-            for number, pty in enumerate(self.fleet.ptys)
+            for number, pty in enumerate(self.fleet.wires)
         }
         self.ports = {name: port(bus.port) for name, bus in self.lines.items()}
         self.store = WholeStore()

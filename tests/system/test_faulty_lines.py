@@ -38,7 +38,7 @@ def test_a_faulty_line_delays_readings_and_falsifies_none(play: Play, faults: Fa
         await stage.daemon.start()
         await stage.settled(100)
         await finish(stage)
-        counters = stage.fleet.ptys[0].counters
+        counters = stage.fleet.wires[0].counters
         chances = {"garbled": faults.byte_errors, "lost": faults.frame_loss, "late": faults.late}
         chances |= {"misaddressed": faults.misaddressed, "chatter": faults.chatter}
         assert any(chance and getattr(counters, fault) for fault, chance in chances.items())
@@ -76,10 +76,10 @@ def test_dead_meters_cost_the_living_no_more_than_their_time_outs(play: Play) ->
 
 def test_a_line_on_which_nobody_answers_leaves_the_others_alone_and_says_so(play: Play) -> None:
     async def scenario(stage: Stage) -> None:
-        broken = stage.fleet.ptys[0]
+        broken = stage.fleet.wires[0]
         broken.faults = replace(broken.faults, silent=frozenset(meter.id for meter in broken.meters))
         await stage.daemon.start()
-        others = {meter.id for meter in stage.fleet.ptys[1].meters}
+        others = {meter.id for meter in stage.fleet.wires[1].meters}
         await stage.head.until(lambda: others <= {key[0] for key in stage.head.tally.captures}, patience=600)
         while not (bus := (await stage.daemon.status())["buses"]["rs485-1"])["silent"]:
             await pass_time(stage, 0.1)

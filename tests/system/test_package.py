@@ -61,7 +61,7 @@ def packages(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 async def fleet() -> AsyncIterator[Fleet]:
     """Meters on a pty that the group of the serial lines may open."""
     async with Fleet(PLAN, SystemClock()) as fleet:
-        (bus,) = fleet.ptys
+        (bus,) = fleet.wires
         os.chown(bus.path, -1, DIALOUT)
         Path(bus.path).chmod(0o660)
         yield fleet
@@ -74,7 +74,7 @@ async def container(
     """A Debian with a broker, the fleet's line as /dev/ttyS1, and the package installed as it comes."""
     try:
         root = await debian_root(request.param, INSIDE + BROKER)
-        async with boot(root, {"/dev/ttyS1": Path(fleet.ptys[0].path)}) as container:
+        async with boot(root, {"/dev/ttyS1": Path(fleet.wires[0].path)}) as container:
             await container.put("/root/dcu.deb", packages[0].read_bytes())
             await container.run("dpkg", "--install", "/root/dcu.deb")
             yield container
@@ -86,7 +86,7 @@ async def configure(container: Container, fleet: Fleet, directory: Path) -> None
     """Do what an operator does: write the two files, and restart."""
     text = write_site(fleet, Site(timetable=TIMETABLE), directory).read_text()
     text = text.replace("data: data", "data: /var/lib/dcu").replace("dcu.sock", "/run/dcu/dcu.sock")
-    text = text.replace(fleet.ptys[0].path, "/dev/ttyS1")
+    text = text.replace(fleet.wires[0].path, "/dev/ttyS1")
     await container.put("/etc/dcu/dcu.yaml", text.encode())
     await container.put("/etc/dcu/keys.yaml", (directory / "keys.yaml").read_bytes())
     await container.run("chmod", "640", "/etc/dcu/keys.yaml")

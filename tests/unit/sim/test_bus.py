@@ -22,7 +22,7 @@ from dcu.dlms.hdlc import (
     encode_frame,
 )
 from dcu.dlms.wrapper import PacketReader, encode_packet
-from sim.bus import MemoryBus, PtyBus, TcpBus
+from sim.bus import MemoryBus, MemoryGateway, PtyBus, TcpBus
 from sim.faults import Faults
 from sim.line import Line
 from sim.server import CONFORMANCE, PUBLIC
@@ -219,3 +219,35 @@ async def test_what_is_no_packet_ends_one_connection_only() -> None:
     async with TcpBus("gateway-1", [meter()], SystemClock(), turnaround=0.0) as bus:
         assert await ask_gateway(bus.port, b"GET / HTTP/1.0\r\n\r\n") is None
         assert await ask_gateway(bus.port, encode_packet(16, 17, AARQ)) == 0x61
+
+
+def test_a_gateway_in_memory_answers_in_virtual_time(virtual: VirtualLoop) -> None:
+    async def converse() -> float:
+        other = meter(id="M0002", address=18)
+        bus = MemoryGateway("gateway-1", [meter(), other], VirtualClock(virtual, NOW), turnaround=2.5)
+        bus.silence("M0001")
+        async with bus:
+            await bus.port.open()
+            for number in (17, 99, 18):
+                await bus.port.write(encode_packet(16, number, AARQ))
+            packets = PacketReader()
+            packets.receive_data(await bus.port.read())
+            packet = packets.next_packet()
+            assert packet is not None
+            assert (packet.source, packet.apdu[0]) == (18, 0x61)
+            assert (bus.counters.requests, bus.counters.replies) == (3, 1)
+        return virtual.time()
+
+    assert virtual.run_until_complete(converse()) == 2.5
+
+
+def test_a_gateway_in_memory_forgets_what_was_asked_before_a_drain(virtual: VirtualLoop) -> None:
+    async def converse() -> None:
+        port = MemoryGateway("gateway-1", [meter()], VirtualClock(virtual, NOW)).port
+        await port.write(encode_packet(16, 17, AARQ))
+        await port.drain(0.25)
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(5):
+                await port.read()
+
+    virtual.run_until_complete(converse())

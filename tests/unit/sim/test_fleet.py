@@ -84,6 +84,6 @@ async def test_it_opens_silences_and_closes_its_buses() -> None:
     async with fleet(FleetPlan(meters=6, buses=2, tcp_meters=2)) as made:
         assert len({bus.path for bus in made.buses}) == 3
         made.silence("M0001", "M0006")
-        assert made.ptys[0].faults.silent == {"M0001", "M0006"}
+        assert made.wires[0].faults.silent == {"M0001", "M0006"}
         assert made.gateway is not None
         assert made.gateway.silent == {"M0001", "M0006"}

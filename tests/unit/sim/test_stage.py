@@ -14,7 +14,7 @@ from sim.broker import Broker, mosquitto
 from sim.fleet import PROFILE, Fleet, FleetPlan
 from sim.headend import HeadEnd
 from sim.process import DaemonProcess
-from sim.stage import OFFSET, Setting, Stage, Timetable, set_stage, settled
+from sim.stage import OFFSET, Setting, Stage, Timetable, dues, set_stage, settled
 from tests.captures import SetClock
 
 TIMETABLE: Timetable = {"instant": (20, 0), "load0": (900, 7200), "billing": (86_400, 40 * 86_400)}
@@ -93,15 +93,15 @@ def test_what_is_due_ends_with_the_last_boundary_that_was_asked_for() -> None:
     streams = load_profile(PROFILE).streams
     quarter = 1_790_000_100 // 900 * 900
     end = quarter + 100.5
-    stage = make_stage(SetClock(), began=quarter - 50.0)
-    assert stage.dues(end) == [
+    began = quarter - 50.0
+    assert dues(TIMETABLE, began, end) == [
         Due(INSTANT, quarter - 50, quarter + 100, every=20),
         Due("load0", quarter + 100 - 7200, quarter, streams["load0"].name),
         Due("billing", quarter + 100 - 40 * 86_400, quarter // 86_400 * 86_400, streams["billing"].name),
     ]
     # a boundary that the offset has not passed is nobody's fault yet
-    assert stage.dues(quarter + OFFSET - 1)[1].end == quarter - 900
-    assert stage.dues(quarter + OFFSET)[1].end == quarter
+    assert dues(TIMETABLE, began, quarter + OFFSET - 1)[1].end == quarter - 900
+    assert dues(TIMETABLE, began, quarter + OFFSET)[1].end == quarter
 
 
 @pytest.mark.skipif(mosquitto() is None, reason="mosquitto is not installed")

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from dcu.clock import Clock
-from sim.virtual import VirtualClock, VirtualLoop
+from sim.virtual import Outside, VirtualClock, VirtualLoop
 
 
 @pytest.fixture
@@ -104,3 +104,36 @@ def test_the_clock_shows_the_loops_time(loop: VirtualLoop) -> None:
     assert (clock.now(), clock.monotonic(), clock.trusted()) == (1000.0, 0.0, True)
     loop.run_until_complete(asyncio.sleep(2.5))
     assert (clock.now(), clock.monotonic()) == (1002.5, 2.5)
+
+
+class Disk:
+    """Work outside: a thread that takes its time."""
+
+    size = 7
+
+    async def write(self, seconds: float) -> str:
+        await asyncio.get_running_loop().run_in_executor(None, time.sleep, seconds)
+        return "written"
+
+
+def test_time_stands_still_for_what_is_told_to_be_outside(loop: VirtualLoop) -> None:
+    disk = Outside(Disk(), loop)
+
+    async def work() -> tuple[str, float]:
+        loop.call_later(10.0, lambda: None)
+        return await disk.write(0.02), loop.time()
+
+    assert loop.run_until_complete(work()) == ("written", 0.0)
+    assert disk.size == 7
+
+
+def test_untold_work_outside_is_overtaken_by_time(loop: VirtualLoop) -> None:
+    async def work() -> float:
+        writing = asyncio.create_task(Disk().write(0.02))
+        await asyncio.sleep(5.0)
+        assert not writing.done()
+        with loop.outside():
+            await writing
+        return loop.time()
+
+    assert loop.run_until_complete(work()) == 5.0

@@ -1,0 +1,35 @@
+"""Hours of a whole fleet in virtual time: the daemon's own flows, a real store, every capture against the truth."""
+
+from pathlib import Path
+
+from sim.faults import Faults
+from sim.fleet import FleetPlan
+from sim.virtual_site import VirtualSite, play
+
+#: Just behind a quarter of an hour.
+ORIGIN = 1_790_000_100.0
+QUARTER = 900
+HOUR = 3600
+
+TIMETABLE = {
+    "instant": (QUARTER, 0),
+    "load0": (QUARTER, 2 * HOUR),
+    "daily": (86_400, 3 * 86_400),
+    "event.fraud": (QUARTER, 7 * 86_400),
+}
+
+
+def test_six_hours_on_lossy_lines_with_dead_meters_end_even(tmp_path: Path) -> None:
+    plan = FleetPlan(meters=40, buses=3, tcp_meters=10, faults=Faults(frame_loss=0.01))
+
+    async def scenario(site: VirtualSite) -> None:
+        site.fleet.silence("M0001", "M0040")
+        await site.collect(3 * HOUR)
+        site.fleet.silence()
+        await site.collect(3 * HOUR)
+        for line in await site.account():
+            assert line.wrong == 0, line
+            assert line.stored == line.delivered > 0, line
+            assert line.missing == 0 or line.stream == "instant", line
+
+    play(plan, TIMETABLE, tmp_path, scenario, origin=ORIGIN)
