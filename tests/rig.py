@@ -135,13 +135,13 @@ class Rig:
             file="",
         )
         self.broker = MemoryBroker(self.config.uplink, "DCU-1")
-        patch.setattr(daemon, "make_port", lambda bus: self.ports[bus.name])
         patch.setattr(daemon, "Uplink", lambda settings, dcu: self.broker)
         patch.setattr(daemon, "notify", lambda word: self.notified.append((clock.monotonic(), word)))
         patch.setattr(daemon, "watchdog_interval", lambda: None)
 
     def daemon(self) -> Daemon:
-        return Daemon(self.config, {PROFILE: COMPANION}, cast("Store", self.store), {}, self.clock)
+        store = cast("Store", self.store)
+        return Daemon(self.config, {PROFILE: COMPANION}, store, {}, self.clock, lambda bus: self.ports[bus.name])
 
     @property
     def fed(self) -> list[float]:
