@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from dcu.config.keys import KeyFile
-from dcu.config.node import Listing, Node, Scalar, Section
 from dcu.config.settings import BusConfig
-from dcu.config.shape import Place, clipped, is_empty
+from dcu.forms.node import Listing, Node, Scalar, Section
+from dcu.forms.shape import Place, clipped, is_empty
 from dcu.model import KEY_OCTETS, SIGNING_OCTETS, Access, Authentication, Framing, Meter, Task
 
 T = TypeVar("T")

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from dcu.config import words
-from dcu.config.node import compose
-from dcu.config.shape import Faulty, Place, Shape, named
 from dcu.errors import ConfigError
+from dcu.forms import words
+from dcu.forms.node import compose
+from dcu.forms.shape import Faulty, Place, Shape, named
 from dcu.model import KEY_OCTETS, SIGNING_OCTETS, Keys
 
 #: Keys of meters that are not in the archive yet may lie ready.

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from dcu.config.check import Parts, check
-from dcu.config.node import compose
 from dcu.config.sections import TOP
 from dcu.config.settings import Config, DcuSettings, UplinkSettings
-from dcu.config.shape import Faulty, Place, Problems, ReadFile
+from dcu.forms.node import compose
+from dcu.forms.shape import Faulty, Place, Problems, ReadFile
 from dcu.model import Keys
 
 PLAIN_PORT, TLS_PORT = 1883, 8883

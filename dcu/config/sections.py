@@ -9,16 +9,12 @@ from functools import partial
 from hashlib import sha256
 from typing import Any
 
-from dcu.config import words
 from dcu.config.keys import keys_file
 from dcu.config.settings import BusConfig, DcuSettings, TlsSettings
-from dcu.config.shape import Place, Reader, Shape, items, named
+from dcu.forms import words
+from dcu.forms.access import access
+from dcu.forms.shape import Place, Reader, Shape, items, named
 from dcu.model import (
-    KEY_OCTETS,
-    SIGNING_OCTETS,
-    Access,
-    Authentication,
-    Ciphering,
     Framing,
     Meter,
     Priority,
@@ -35,9 +31,6 @@ BAUDS = (300, 600, 1200, 2400, 4800, 9600, 19200, 38400, 57600, 115200)
 
 #: `inter_octet` of a bus on the network that does not say otherwise: a lost segment is sent again after a second or so.
 NETWORK_PAUSE = 2.0
-
-#: The mechanisms that this version can prove itself by.
-AUTHENTICATIONS = {each.name.lower().replace("_", "-"): each for each in Authentication}
 
 #: Streams that come before the others when a bus is busy, by the first part of their name.
 PRIORITIES = {"event": Priority.EVENT, "daily": Priority.BILLING, "billing": Priority.BILLING}
@@ -138,29 +131,6 @@ BUS = Shape(
     },
 )
 
-# HDLC client addresses are one octet with seven bits of address (IEC 62056-46, 6.4.2.2).
-ACCESS: Shape[dict[str, Any]] = Shape(
-    dict,
-    {"client": words.number(1, 127)},
-    {
-        "authentication": words.choice(AUTHENTICATIONS),
-        "ciphered": words.boolean,
-        "suite": words.choice({str(suite): suite for suite in KEY_OCTETS}),
-        "ciphering": words.choice({form.value: form for form in Ciphering}),
-        "invocation_counter": words.logical_name,
-    },
-)
-
-
-def _access(name: str, place: Place) -> Access:
-    access = Access(words.named(name, place), **ACCESS(place))
-    if access.authentication is Authentication.HLS_ECDSA and access.suite not in SIGNING_OCTETS:
-        place.key("suite").fault("1 or 2, for hls-ecdsa")
-    if access.ciphering is not Ciphering.GLO and not access.ciphered:
-        place.key("ciphering").fault("ciphered: true beside it")
-    return access
-
-
 METER = Shape(
     Meter,
     {
@@ -193,7 +163,7 @@ TOP: Shape[Mapping[str, Any]] = Shape(
     {"dcu": DCU, "uplink": _uplink, "timetable": named(_task, MAX_TASKS)},
     {
         "buses": items(BUS, MAX_BUSES),
-        "access": named(_access, MAX_ACCESS),
+        "access": named(access, MAX_ACCESS),
         "keys": keys_file,
         "meters": items(METER, MAX_METERS),
     },

@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dcu.config import Config
-from dcu.config.load import MAX_FILE
-from dcu.config.node import MAX_DEPTH
-from dcu.config.shape import MAX_PROBLEMS
 from dcu.errors import ConfigError
+from dcu.forms.files import MAX_FILE
+from dcu.forms.node import MAX_DEPTH
+from dcu.forms.shape import MAX_PROBLEMS
 from tests.configurations import GOOD, KEYS, KEYS_FILE, parsed
 
 #: Seconds of CPU for one configuration of any kind; a good one of 1024 meters takes a fifth.

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from dcu.config.load import load, read
+from dcu.config.load import load
 from dcu.errors import ConfigError, DcuError
 from dcu.profiles import stream_names
 from tests.configurations import GOOD, KEYS, PROFILES
@@ -53,21 +53,6 @@ def test_secrets_that_are_open_to_others_are_refused(file: Path, mode: int) -> N
 def test_a_missing_file(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"dcu\.yaml: cannot be read: No such file"):
         load(tmp_path / "dcu.yaml", lambda: PROFILES)
-
-
-def test_a_file_that_is_no_text(tmp_path: Path) -> None:
-    (tmp_path / "f").write_bytes(b"id: \xff")
-    with pytest.raises(ConfigError, match="expected UTF-8 text: invalid start byte at octet 4"):
-        read(str(tmp_path / "f"))
-
-
-def test_a_file_that_is_too_long(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys.modules["dcu.config.load"], "MAX_FILE", 10)
-    (tmp_path / "f").write_text("x" * 10)
-    assert read(str(tmp_path / "f")) == "x" * 10
-    (tmp_path / "f").write_text("x" * 11)
-    with pytest.raises(ConfigError, match="expected at most 10 octets"):
-        read(str(tmp_path / "f"))
 
 
 def test_the_shipped_configuration_is_right() -> None:

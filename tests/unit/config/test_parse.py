@@ -3,7 +3,7 @@
 import pytest
 
 from dcu.config.settings import BusConfig, DcuSettings, TlsSettings, UplinkSettings
-from dcu.config.shape import MAX_PROBLEMS
+from dcu.forms.shape import MAX_PROBLEMS
 from dcu.model import Access, Authentication, Framing, Keys, Meter, Priority, Task
 from tests.configurations import FILE, KEYS, KEYS_FILE, faults, good, parsed
 

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from dcu.config import keys, sections
-from dcu.config.shape import Reader, Shape
+from dcu.forms.access import ACCESS
+from dcu.forms.shape import Reader, Shape
 from dcu.model import Access, Authentication, Ciphering
 from tests.configurations import KEYS, KEYS_FILE, faults, good, parsed
 
@@ -109,7 +110,7 @@ def keys_of(reader: Reader) -> set[str]:
         ("dcu", sections.DCU),
         ("uplink", sections.UPLINK),
         ("buses", sections.BUS),
-        ("access", sections.ACCESS),
+        ("access", ACCESS),
         ("keys", keys.ENTRY),
         ("meters", sections.METER),
         ("timetable", sections.TASK),

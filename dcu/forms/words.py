@@ -1,4 +1,4 @@
-"""What single words of the configuration must look like: names, numbers in a range, durations, keys, paths, ports.
+"""What single words of a form must look like: names, numbers in a range, durations, keys, paths, ports.
 
 Each reader takes a place and returns the value, or raises `Expected` with what should stand there.
 """
@@ -9,8 +9,8 @@ from pathlib import PurePath
 from sys import intern
 from typing import TypeVar
 
-from dcu.config.node import Scalar
-from dcu.config.shape import Expected, Faulty, Place
+from dcu.forms.node import Scalar
+from dcu.forms.shape import Expected, Faulty, Place
 from dcu.obis import parse_obis
 
 T = TypeVar("T")

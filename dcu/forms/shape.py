@@ -1,6 +1,6 @@
 """Checking a YAML tree against shapes: sections with known keys, lists, named entries; every fault is collected.
 
-What single words must look like is in `words`, and which keys the configuration has in `parse`.
+What single words must look like is in `words`; which keys a form has is said where the form is read.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -11,8 +11,8 @@ from itertools import islice
 from sys import intern
 from typing import Any, Generic, NoReturn, Protocol, TypeVar
 
-from dcu.config.node import Listing, Node, Scalar, Section
 from dcu.errors import ConfigError
+from dcu.forms.node import Listing, Node, Scalar, Section
 
 T = TypeVar("T")
 

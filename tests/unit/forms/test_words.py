@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from dcu.config import words
-from dcu.config.node import Scalar
-from dcu.config.shape import Expected, Place, Problems
+from dcu.forms import words
+from dcu.forms.node import Scalar
+from dcu.forms.shape import Expected, Place, Problems
 
 
 def place(text: str, file: str = "/etc/dcu/dcu.yaml") -> Place:

@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from dcu.config import words
-from dcu.config.node import compose
-from dcu.config.shape import Place, Problems, Shape, attempt, items, named
 from dcu.errors import ConfigError
+from dcu.forms import words
+from dcu.forms.node import compose
+from dcu.forms.shape import Place, Problems, Shape, attempt, items, named
 
 POINT: Shape[dict[str, Any]] = Shape(dict, {"x": words.text}, {"why": words.text, "inner": Shape(dict, {}, {})})
 

@@ -5,9 +5,9 @@ import time
 import pytest
 import yaml
 
-from dcu.config import node
-from dcu.config.node import MAX_DEPTH, Listing, Scalar, Section, compose
 from dcu.errors import ConfigError
+from dcu.forms import node
+from dcu.forms.node import MAX_DEPTH, Listing, Scalar, Section, compose
 
 
 @pytest.fixture(params=["CSafeLoader", "SafeLoader"], autouse=True)
