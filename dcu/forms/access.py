@@ -29,7 +29,7 @@ ACCESS: Shape[dict[str, Any]] = Shape(
 def access(name: str, place: Place) -> Access:
     """Return the access that stands under `name`; faults are reported."""
     found = Access(words.named(name, place), **ACCESS(place))
-    if found.authentication is Authentication.HLS_ECDSA and access.suite not in SIGNING_OCTETS:
+    if found.authentication is Authentication.HLS_ECDSA and found.suite not in SIGNING_OCTETS:
         place.key("suite").fault("1 or 2, for hls-ecdsa")
     if found.ciphering is not Ciphering.GLO and not found.ciphered:
         place.key("ciphering").fault("ciphered: true beside it")
