@@ -1,4 +1,4 @@
-"""The store of the box: readings, commands, deliveries, counters, descriptors and key generations in one SQLite file.
+"""The store of the box: readings, commands, deliveries, counters, descriptors, key generations, reachability: one file.
 
 This file only puts the parts together; each part says what it keeps.
 """
@@ -7,9 +7,10 @@ from dcu.store.counters import Counters
 from dcu.store.descriptors import Descriptors
 from dcu.store.generations import Generations
 from dcu.store.outbox import Outbox
+from dcu.store.reach import Reaches
 
 
-class Store(Outbox, Descriptors, Counters, Generations):
+class Store(Outbox, Descriptors, Counters, Generations, Reaches):
     """Use as `async with Store.open(path, clock) as store:`. Every method raises StoreError when the disk fails.
 
     What a method that writes returned from is committed (WAL, synchronous=FULL). Any number of tasks may call at

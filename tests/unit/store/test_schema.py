@@ -8,6 +8,7 @@ import pytest
 from aiosqlite import Connection
 
 from dcu.errors import StoreError
+from dcu.model import Reach
 from dcu.store import Store
 from dcu.store.generations import Sealed
 from dcu.store.schema import APPLICATION_ID, PAGE_SIZE, _schemas, translated
@@ -58,6 +59,22 @@ async def test_a_store_of_schema_1_opens(tmp_path: Path) -> None:
         assert await store.generations() == []
         await store.add_generation(Sealed("M1", 1, "pending", 1.0, {"password": b"x"}))
         assert [found.meter for found in await store.generations()] == ["M1"]
+
+
+async def test_a_store_of_schema_2_opens(tmp_path: Path) -> None:
+    """Two meters with watermarks but no ledger, a block on its way, a generation of keys."""
+    path = tmp_path / "schema2.db"
+    path.write_bytes((SAVED / "schema2.db").read_bytes())
+    async with Store.open(path, SetClock()) as store:
+        assert await store.watermarks() == {("M1", "load0"): 1800, ("M2", "load0"): 900}
+        [block] = await store.unacknowledged("load0")
+        assert block.items == (capture(900), capture(1800))
+        assert [sealed.secrets for sealed in await store.generations()] == [{"encryption": b"\x01\x02"}]
+        await store.reached("M2", Reach.DEGRADED, 4.5)
+        assert await store.reaches(0) == [("M2", 4.5, Reach.DEGRADED)]
+        assert await store._read("SELECT since, period FROM marks UNION ALL SELECT start, last FROM gaps") == [
+            (None, None)
+        ] * 3
 
 
 async def test_a_newer_schema_is_refused_and_left_alone(path: Path) -> None:

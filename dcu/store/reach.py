@@ -1,0 +1,44 @@
+"""How meters could be reached over time: a line for each change. Availability is derived from them where it is shown.
+
+When a meter counts as reachable is decided by the plan.
+"""
+
+from functools import partial
+
+from aiosqlite import Connection
+
+from dcu.model import Reach
+from dcu.store.database import Database
+
+#: Changes kept of one meter, the newest: one that comes and goes every quarter of an hour has a fortnight of history.
+REACH_BOUND = 1344
+
+_PUT = "INSERT INTO reach (meter, at, state) VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET state = excluded.state"
+
+_PRUNE = """
+DELETE FROM reach WHERE meter = ?1 AND at < (SELECT at FROM reach WHERE meter = ?1 ORDER BY at DESC LIMIT 1 OFFSET ?2)
+"""
+
+# the change before the span says how the meter stood when it began
+_SINCE = """
+SELECT meters.name, at, state FROM reach JOIN meters USING (meter)
+WHERE at >= coalesce((SELECT max(at) FROM reach AS before WHERE before.meter = reach.meter AND before.at <= ?), at)
+ORDER BY meters.name, at
+"""
+
+
+class Reaches(Database):
+    """The history of reachability of all meters."""
+
+    async def reached(self, meter: str, state: Reach, at: float) -> None:
+        """Keep that `meter` is in `state` since `at` (UTC seconds); returns after the commit. Raises StoreError."""
+        await self._write(partial(self._reached, meter=meter, state=state, at=at))
+
+    async def reaches(self, since: float) -> list[tuple[str, float, Reach]]:
+        """Return (meter, at, state) of each change from `since` on and of the last one before, by meter and time."""
+        return [(meter, at, Reach(state)) for meter, at, state in await self._read(_SINCE, (since,))]
+
+    async def _reached(self, database: Connection, *, meter: str, state: Reach, at: float) -> None:
+        number = await self._meters.number(database, meter)
+        await database.execute(_PUT, (number, at, state.value))
+        await database.execute(_PRUNE, (number, REACH_BOUND - 1))
