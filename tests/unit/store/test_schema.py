@@ -72,9 +72,10 @@ async def test_a_store_of_schema_2_opens(tmp_path: Path) -> None:
         assert [sealed.secrets for sealed in await store.generations()] == [{"encryption": b"\x01\x02"}]
         await store.reached("M2", Reach.DEGRADED, 4.5)
         assert await store.reaches(0) == [("M2", 4.5, Reach.DEGRADED)]
-        assert await store._read("SELECT since, period FROM marks UNION ALL SELECT start, last FROM gaps") == [
-            (None, None)
-        ] * 3
+        assert (
+            await store._read("SELECT since, period FROM marks UNION ALL SELECT start, last FROM gaps")
+            == [(None, None)] * 3
+        )
 
 
 async def test_a_newer_schema_is_refused_and_left_alone(path: Path) -> None:
