@@ -93,7 +93,10 @@ class Keys:
 
 @dataclass(frozen=True, slots=True)
 class Meter:
-    """One line of the archive. `address`: HDLC physical device (server) address, or server wPort for WRAPPER."""
+    """One line of the archive. `address`: HDLC physical device (server) address, or server wPort for WRAPPER.
+
+    `serial` is the number on the nameplate, as far as the line tells it.
+    """
 
     id: str
     bus: str
@@ -101,6 +104,7 @@ class Meter:
     access: str
     profile: str
     logical_device: int = 1
+    serial: str = ""
 
 
 @dataclass(frozen=True, slots=True)

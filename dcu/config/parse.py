@@ -46,4 +46,5 @@ def _config(dcu: DcuSettings, uplink: dict[str, Any], parts: Parts) -> Config:
         meters=meters,
         timetable=tuple(task for task, _ in parts.timetable),
         file=parts.root.file,
+        keys_file=parts.keys.path if parts.keys else None,
     )

@@ -140,7 +140,7 @@ METER = Shape(
         "access": words.name,
         "profile": words.name,
     },
-    {"logical_device": words.number(1, 16381)},
+    {"logical_device": words.number(1, 16381), "serial": words.serial},
 )
 
 TASK: Shape[dict[str, Any]] = Shape(

@@ -75,7 +75,10 @@ class BusConfig:
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """A configuration without a fault. `keys` has an entry for each meter, by its id; `access` is by name."""
+    """A configuration without a fault. `keys` has an entry for each meter, by its id; `access` is by name.
+
+    `file` is where it came from, `keys_file` where the secrets did.
+    """
 
     dcu: DcuSettings
     uplink: UplinkSettings
@@ -85,3 +88,4 @@ class Config:
     meters: tuple[Meter, ...]
     timetable: tuple[Task, ...]
     file: str
+    keys_file: str | None = None

@@ -18,6 +18,9 @@ T = TypeVar("T")
 #: Characters of one word. The longest is a path or a password.
 MAX_WORD = 1024
 
+#: Characters of a serial number; COSEM's device ID 1 has up to 48 (IEC 62056-6-2, 6.2.39).
+MAX_SERIAL = 48
+
 #: `sockaddr_un.sun_path` holds 108 octets with the final zero (unix(7)).
 MAX_SOCKET_PATH = 107
 
@@ -53,6 +56,15 @@ def name(place: Place) -> str:
         raise Expected(NAME)
     # The same bus and profile is named a thousand times, and the pickled result holds it once.
     return intern(word)
+
+
+def serial(place: Place) -> str:
+    """Return a serial number as it stands on the nameplate."""
+    expected = f"a serial number of at most {MAX_SERIAL} characters"
+    word = text(place, expected)
+    if len(word) > MAX_SERIAL:
+        raise Expected(expected)
+    return word
 
 
 def named(key: str, place: Place) -> str:

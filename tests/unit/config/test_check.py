@@ -2,7 +2,7 @@
 
 import pytest
 
-from dcu.config.check import ANY_LENGTH, needed_keys
+from dcu.config.meters import ANY_LENGTH, needed_keys
 from dcu.model import Access, Authentication
 from tests.configurations import KEYS_FILE, faults, good
 

@@ -1,0 +1,125 @@
+"""Lines of the archive that come as a table of words instead of the file: checked as the section `meters` is.
+
+Who sends the table, and what becomes of the good lines, is not known here. To be run in a process of its own: reading
+the file of secrets takes megabytes.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from dcu.config.keys import KeyFile, keys_file
+from dcu.config.load import read
+from dcu.config.meters import Known, needed_keys
+from dcu.config.node import Node, Scalar, Section
+from dcu.config.sections import METER
+from dcu.config.settings import BusConfig
+from dcu.config.shape import Place, Problems, attempt
+from dcu.errors import ConfigError
+from dcu.model import Access, Keys, Meter
+
+#: What a column may be called: the keys of `meters` in the file.
+COLUMNS = (*METER.required, *METER.optional)
+
+#: Faults shown at once; there may be one for each cell.
+MAX_SHOWN = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Lines as they were sent: a word for each of `columns`; `numbers` are the lines of `file` they stood on."""
+
+    file: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    numbers: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What there is already: `meters` each with where it stands, and what a line may name.
+
+    `profiles` gives the streams of each companion profile, `keys_file` is the path of the secrets.
+    """
+
+    meters: tuple[tuple[Meter, str], ...]
+    buses: tuple[BusConfig, ...]
+    access: Mapping[str, Access]
+    profiles: Callable[[], Mapping[str, frozenset[str]]]
+    keys_file: str | None
+
+
+@dataclass(slots=True)
+class Judged:
+    """The good lines with their secrets, and what is wrong with the others, as FILE:LINE: column: expected X, got Y.
+
+    `bad` counts the lines that are not good, of which `problems` may not show all.
+    """
+
+    meters: list[Meter] = field(default_factory=list)
+    keys: dict[str, Keys] = field(default_factory=dict)
+    problems: list[str] = field(default_factory=list)
+    bad: int = 0
+
+
+def judge(table: Table, standing: Standing) -> Judged:
+    """Return which lines of `table` may be added to what is `standing`, with their secrets."""
+    judged = Judged()
+    try:
+        secrets = _secrets(standing.keys_file)
+    except ConfigError as error:
+        return Judged(problems=list(error.problems), bad=len(table.rows))
+    known = _known(standing, secrets)
+    for place in _places(table):
+        meter = _meter(place, known)
+        if meter is not None and not place.problems.lines:
+            judged.meters.append(meter)
+            judged.keys[meter.id] = secrets.of(meter.id) if secrets else Keys()
+        else:
+            judged.bad += 1
+            judged.problems += place.problems.lines[: MAX_SHOWN - len(judged.problems)]
+    return judged
+
+
+def _meter(place: Place, known: Known) -> Meter | None:
+    for meter in attempt(METER, place):
+        known.judge(meter, place, f"line {place.line} of {place.file}")
+        access = known.access.get(meter.access)
+        if known.keys is None and access and needed_keys(access):
+            place.key("access").fault("an access without secrets: the configuration names no file of 'keys'")
+        return meter
+    return None
+
+
+def _known(standing: Standing, secrets: KeyFile | None) -> Known:
+    buses = {bus.name: bus for bus in standing.buses}
+    known = Known(buses, standing.access, buses, standing.access, standing.profiles(), secrets)
+    for meter, where in standing.meters:
+        known.stands(meter, where)
+    return known
+
+
+def _secrets(path: str | None) -> KeyFile | None:
+    """Return the file of secrets as it is now. Raises ConfigError when it cannot be read or is faulty."""
+    if path is None:
+        return None
+    problems = Problems()
+    for secrets in attempt(keys_file, Place(path, "", Scalar(path, quoted=True, line=1), problems, read)):
+        problems.end()
+        return secrets
+    raise ConfigError(*problems.lines)
+
+
+def _places(table: Table) -> Iterator[Place]:
+    for number, row in zip(table.numbers, table.rows, strict=True):
+        node = Section(list(_cells(table.columns, row, number)), number)
+        yield Place(table.file, "", node, Problems(), _nothing, number)
+
+
+def _cells(columns: Sequence[str], row: Sequence[str], line: int) -> Iterator[tuple[Scalar, Node]]:
+    for column, word in zip(columns, row, strict=True):
+        # an empty cell is a key left out
+        yield Scalar(column, quoted=False, line=line), Scalar(word, quoted=bool(word), line=line)
+
+
+def _nothing(path: str, *, secret: bool = False) -> str:
+    raise ConfigError(f"{path}: a line of the archive names no {'secret ' * secret}file")

@@ -1,0 +1,111 @@
+"""Whether a line of the archive agrees with the others and with what it names: buses, access, profiles, secrets.
+
+The form of a line has been judged before, in `shape`; lines of the file and those added later are judged alike.
+"""
+
+from collections.abc import Collection, Hashable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from dcu.config.keys import KeyFile
+from dcu.config.settings import BusConfig
+from dcu.config.shape import Place, clipped
+from dcu.model import KEY_OCTETS, SIGNING_OCTETS, Access, Authentication, Framing, Meter
+
+#: Known names shown beside one that is not known.
+MAX_NAMES = 8
+
+#: Addresses of single devices by octets of the HDLC server address; those below and above are reserved (IEC 62056-46,
+#: 6.4.2.3). One octet has no room for a physical device: it names a logical one, of which 1 is the management.
+HDLC_ADDRESSES = {1: range(0x01, 0x7E), 2: range(0x10, 0x7E), 4: range(0x10, 0x3FFE)}
+
+#: The largest address of a logical device in one half of the HDLC server address.
+LAST_LOGICAL_DEVICE = {1: 0x3FFD, 2: 0x7D, 4: 0x3FFD}
+
+#: Passwords and HLS secrets are as long as they are.
+ANY_LENGTH = 0
+
+#: The mechanisms that share a password or secret with the meter.
+_SECRETS = {Authentication.LLS, Authentication.HLS_MD5, Authentication.HLS_SHA1, Authentication.HLS_SHA256}
+
+
+@dataclass(slots=True)
+class Known:
+    """What a line has to agree with. `buses` and `access` are the sound ones by name, the names are all that are written.
+
+    `keys` is None where there is no file of secrets, or none that could be read.
+    """
+
+    buses: Mapping[str, BusConfig]
+    access: Mapping[str, Access]
+    bus_names: Collection[str]
+    access_names: Collection[str]
+    profiles: Collection[str]
+    keys: KeyFile | None
+    _stands: dict[tuple[str, Hashable], str] = field(default_factory=dict)
+
+    def stands(self, meter: Meter, where: str) -> None:
+        """Note a line that is there already; one that has the same has to give way to it, and is told `where`."""
+        for _, mark in _marks(meter):
+            self._stands.setdefault(mark, where)
+
+    def judge(self, meter: Meter, place: Place, where: str) -> None:
+        """Report at `place` all that a line disagrees in; from then on it stands there too."""
+        for key, mark in _marks(meter):
+            if mark in self._stands:
+                place.key(key).fault(f"one that {self._stands[mark]} has not")
+        self.stands(meter, where)
+        for key, names in (("bus", self.bus_names), ("access", self.access_names), ("profile", self.profiles)):
+            if getattr(meter, key) not in names:
+                place.key(key).fault(one_of(names))
+        self._address(meter, place)
+        if self.keys is not None:
+            self._secrets(meter, place, self.keys)
+
+    def _address(self, meter: Meter, place: Place) -> None:
+        bus = self.buses.get(meter.bus)
+        if bus is None or bus.framing is Framing.WRAPPER:
+            return
+        allowed, last = HDLC_ADDRESSES[bus.address_size], LAST_LOGICAL_DEVICE[bus.address_size]
+        if meter.address not in allowed:
+            place.key("address").fault(f"{allowed[0]} to {allowed[-1]}, for {bus.address_size}-octet HDLC addresses")
+        if meter.logical_device > last:
+            place.key("logical_device").fault(f"at most {last}, for {bus.address_size}-octet HDLC addresses")
+
+    def _secrets(self, meter: Meter, place: Place, file: KeyFile) -> None:
+        access = self.access.get(meter.access)
+        keys = file.of(meter.id)
+        for name, octets in (needed_keys(access) if access else {}).items():
+            found = len(getattr(keys, name))
+            if not found:
+                place.report(f"{file.path} has no {name} for {meter.id}: access {meter.access!r} needs it")
+            elif octets not in {ANY_LENGTH, found}:
+                needs = f"access {meter.access!r} needs {octets} octets, not {found}"
+                place.report(f"{file.path}: {name} of {meter.id}: {needs}")
+
+
+def _marks(meter: Meter) -> Iterator[tuple[str, tuple[str, Hashable]]]:
+    """Yield what only one line may have: the key that a fault is told of, and the value with its kind."""
+    yield "id", ("id", meter.id)
+    yield "address", ("address", (meter.bus, meter.address, meter.logical_device))
+    if meter.serial:
+        yield "serial", ("serial", meter.serial)
+
+
+def one_of(names: Collection[str]) -> str:
+    """Return what is expected where one of `names` has to stand."""
+    shown = map(clipped, sorted(names)[:MAX_NAMES])
+    more = ", …" if len(names) > MAX_NAMES else ""
+    return f"one of {', '.join(shown)}{more}" if names else "a name, and there is none yet"
+
+
+def needed_keys(access: Access) -> dict[str, int]:
+    """Return the fields of `Keys` that an access cannot do without, and how many octets each must have."""
+    needed: dict[str, int] = {}
+    if access.authentication in _SECRETS:
+        needed["password"] = ANY_LENGTH
+    if access.ciphered or access.authentication is Authentication.HLS_GMAC:
+        needed |= dict.fromkeys(("encryption_key", "authentication_key"), KEY_OCTETS[access.suite])
+    if access.authentication is Authentication.HLS_ECDSA and access.suite in SIGNING_OCTETS:
+        octets = SIGNING_OCTETS[access.suite]
+        needed |= {"signing_key": octets, "verifying_key": 2 * octets}
+    return needed
