@@ -6,6 +6,7 @@ the file of secrets takes megabytes.
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import PurePath
 
 from dcu.config.keys import KeyFile, keys_file
 from dcu.config.load import read
@@ -103,10 +104,15 @@ def _secrets(path: str | None) -> KeyFile | None:
     if path is None:
         return None
     problems = Problems()
-    for secrets in attempt(keys_file, Place(path, "", Scalar(path, quoted=True, line=1), problems, read)):
+    for secrets in attempt(keys_file, _keys_place(path, problems)):
         problems.end()
         return secrets
     raise ConfigError(*problems.lines)
+
+
+def _keys_place(path: str, problems: Problems) -> Place:
+    # a bare name as the file: `path` is taken from the working directory already
+    return Place(PurePath(path).name, "", Scalar(path, quoted=True, line=1), problems, read)
 
 
 def _places(table: Table) -> Iterator[Place]:

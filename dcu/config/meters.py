@@ -30,7 +30,7 @@ _SECRETS = {Authentication.LLS, Authentication.HLS_MD5, Authentication.HLS_SHA1,
 
 @dataclass(slots=True)
 class Known:
-    """What a line has to agree with. `buses` and `access` are the sound ones by name, the names are all that are written.
+    """What a line has to agree with: `buses` and `access` are the sound ones, the names all that are written.
 
     `keys` is None where there is no file of secrets, or none that could be read.
     """

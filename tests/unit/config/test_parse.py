@@ -59,8 +59,8 @@ def test_every_fault_is_named_at_once() -> None:
         "dcu.yaml:2: uplink: expected the key 'host'",
         "dcu.yaml:8: access.reader.client: expected a whole number from 1 to 127, got '200'",
         "dcu.yaml:15: timetable.instant.every: expected a duration from 10s to 31d, such as 20s, 5m, 1h30m, got '5'",
-        "dcu.yaml:13: meters[1].bus: expected one of gateway, rs485-1, got 'gate'",
         "dcu.yaml:12: meters[0].address: expected 16 to 16381, for 4-octet HDLC addresses, got '5'",
+        "dcu.yaml:13: meters[1].bus: expected one of gateway, rs485-1, got 'gate'",
     ]
 
 
