@@ -9,13 +9,13 @@ from dataclasses import dataclass, field
 from pathlib import PurePath
 
 from dcu.config.keys import KeyFile, keys_file
-from dcu.config.load import read
 from dcu.config.meters import Known, needed_keys
-from dcu.config.node import Node, Scalar, Section
 from dcu.config.sections import METER
 from dcu.config.settings import BusConfig
-from dcu.config.shape import Place, Problems, attempt
 from dcu.errors import ConfigError
+from dcu.forms.files import read
+from dcu.forms.node import Node, Scalar, Section
+from dcu.forms.shape import Place, Problems, attempt
 from dcu.model import Access, Keys, Meter
 
 #: What a column may be called: the keys of `meters` in the file.

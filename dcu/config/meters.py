@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from dcu.config.keys import KeyFile
 from dcu.config.settings import BusConfig
-from dcu.config.shape import Place, clipped
+from dcu.forms.shape import Place, clipped
 from dcu.model import KEY_OCTETS, SIGNING_OCTETS, Access, Authentication, Framing, Meter
 
 #: Known names shown beside one that is not known.
