@@ -13,6 +13,8 @@ BENCHMARKS = {
     "cpu": "processor time of the client for a visit and for decoding a day's profile",
     "memory": "resident memory of the daemon while it polls 1024 meters",
     "start": "time from exec to the first visit with 1024 meters configured",
+    "latency": "how late the daemon's event loop is while it polls ciphered meters on three lines",
+    "command": "from a command's publication to its question at the meter, on a line full of profile reads",
     "success": "share of captures stored within their period, with lost frames and dead meters on the lines",
 }
 

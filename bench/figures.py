@@ -1,6 +1,7 @@
 """A figure, its goal, and how it is printed. What is measured, and how, is in one module per benchmark."""
 
 import json
+import math
 import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -37,6 +38,8 @@ GOALS: dict[tuple[str, str], Goal] = {
     ("cpu", "decode_ms"): Goal(0.4, 0.25, "ms"),
     ("memory", "rss_mb"): Goal(48, 38, "MB"),
     ("start", "seconds"): Goal(2.0, 1.0, "s"),
+    ("latency", "p99_ms"): Goal(10.0, 5.0, "ms"),
+    ("command", "p99_s"): Goal(5.0, 1.5, "s"),
     ("success", "share"): Goal(0.995, 1.0, "share", least=True),
 }
 
@@ -74,6 +77,12 @@ def machine_noise() -> str:
     middle = statistics.median(times)
     spread = (max(times) - min(times)) / middle * 100
     return f"noise of this machine: a fixed piece of work took {middle * 1000:.1f} ms, spread {spread:.0f} %"
+
+
+def percentile(values: Sequence[float], share: float) -> float:
+    """Return the value below or at which `share` (0 to 1) of `values` lie; nothing is interpolated."""
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, math.ceil(share * len(ordered)) - 1)]
 
 
 def _one_piece() -> float:

@@ -9,6 +9,7 @@ import json
 import os
 import signal
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -27,16 +28,26 @@ ANSWER_BOUND = 4 << 20
 class DaemonProcess:
     """`async with DaemonProcess(config, socket, log) as daemon:` a daemon that answers; ended in order at the end.
 
-    `speed` and `origin` are those of `sim.warp`. What it says goes to the file `log`.
+    `speed` and `origin` are those of `sim.warp`; `program` is what Python runs with the words of `dcu`, when it is not
+    `dcu` itself. What it says goes to the file `log`.
     """
 
-    def __init__(self, config: Path, socket: Path, log: Path, *, speed: float = 1.0, origin: float = 0.0) -> None:
+    def __init__(
+        self,
+        config: Path,
+        socket: Path,
+        log: Path,
+        *,
+        speed: float = 1.0,
+        origin: float = 0.0,
+        program: Sequence[str] = ("-m", "dcu.cli.dcu"),
+    ) -> None:
         self._socket = socket
         self._log = log
         self._speed = speed
-        dcu = ["run", "--config", str(config)]
-        warp = ["--speed", str(speed), "--origin", str(origin)]
-        self._command = ["-m", "dcu.cli.dcu", *dcu] if speed == 1 else ["-m", "sim.warp", *warp, "--", "dcu", *dcu]
+        if speed != 1:
+            program = ["-m", "sim.warp", "--speed", str(speed), "--origin", str(origin), "--", "dcu"]
+        self._command = [*program, "run", "--config", str(config)]
         self._process: processes.Process | None = None
 
     async def __aenter__(self) -> Self:
