@@ -16,6 +16,7 @@ from dcu.clock import Clock, SystemClock
 from dcu.config import BusConfig
 from dcu.dlms.services import Get
 from dcu.health import BusHealth, Progress
+from dcu.held import Held
 from dcu.invocations import Invocations
 from dcu.model import INSTANT, Attribute, Capture, Task, Visit
 from dcu.plan import BusPlan
@@ -100,6 +101,7 @@ class _Line:
         watermarks = {(meter.id, "load0"): hour for meter in bus.meters}
         archive = [meter for meter in fleet.archive if meter.bus == bus.name]
         profiles = {PROFILE: load_profile(PROFILE)}
+        sessions = SessionMaker(settings, fleet.access, fleet.keys, TITLE, Invocations(store))
         self.bus = bus
         self.poll = Poll(
             name=bus.name,
@@ -111,7 +113,8 @@ class _Line:
                 wall=clock.now(),
             ),
             archive=Archive(archive, profiles, {}, store, watermarks),
-            sessions=SessionMaker(settings, fleet.access, fleet.keys, TITLE, Invocations(store)),
+            sessions=sessions,
+            held=Held(sessions, settings.keep_open, clock),
             store=store,
             clock=clock,
             health=BusHealth(),

@@ -26,6 +26,7 @@ from dcu.deliver import Deliver
 from dcu.dlms.cosem import UNITS
 from dcu.errors import DcuError, StoreError
 from dcu.health import Health
+from dcu.held import Held
 from dcu.invocations import Invocations
 from dcu.local import LocalDoor
 from dcu.messages.envelope import Envelopes
@@ -165,12 +166,14 @@ class Daemon:
     def _make_poll(self, bus: BusConfig, archive: Archive) -> Poll:
         config, clock = self._config, self._clock
         meters = [meter.id for meter in config.meters if meter.bus == bus.name]
+        sessions = SessionMaker(bus, config.access, config.keys, config.dcu.system_title, self._invocations)
         return Poll(
             name=bus.name,
             port=self._ports(bus),
             plan=BusPlan(meters, config.timetable, now=clock.monotonic(), wall=clock.now()),
             archive=archive,
-            sessions=SessionMaker(bus, config.access, config.keys, config.dcu.system_title, self._invocations),
+            sessions=sessions,
+            held=Held(sessions, bus.keep_open, clock),
             store=self._store,
             clock=clock,
             health=self._health.bus(bus.name),

@@ -39,6 +39,10 @@ class RefusedError(MeterError):
     """The meter refused the association. Where it counts our invocations, our counter may be why."""
 
 
+class StaleError(MeterError):
+    """An association held since an earlier visit is no more; nothing was answered over it, a new one may be opened."""
+
+
 class Breach(StrEnum):
     """Which security check failed; health counts each by itself."""
 

@@ -32,8 +32,9 @@ class Progress:
 class BusHealth:
     """What one bus did since the start. Octets as counted at the port, `busy` in seconds of conversation.
 
-    `wasted` is the part of `busy` in visits that brought nothing.
-    `security` counts the failed security checks by what failed (`dcu.errors.Breach`).
+    `wasted` is the part of `busy` in visits that brought nothing. `resumed` counts the visits that went on over an
+    association held open, `stale` those of them that had to associate after all. `security` counts the failed security
+    checks by what failed (`dcu.errors.Breach`).
     """
 
     visits: int = 0
@@ -48,6 +49,8 @@ class BusHealth:
     wasted: float = 0.0
     captures: int = 0
     bad_rows: int = 0
+    resumed: int = 0
+    stale: int = 0
     security: dict[str, int] = field(default_factory=dict)
     last_success: float | None = None
     error: str | None = None

@@ -19,8 +19,9 @@ import structlog
 from dcu.archive import Archive
 from dcu.bus import Port
 from dcu.clock import Clock
-from dcu.errors import BusError, CommandRejected, DcuError, MeterTimeoutError, SecurityError, StoreError
+from dcu.errors import BusError, CommandRejected, DcuError, MeterTimeoutError, SecurityError, StaleError, StoreError
 from dcu.health import BusHealth, Progress
+from dcu.held import Held
 from dcu.model import Capture, Outcome, Visit
 from dcu.ondemand import NotGivenError, on_demand
 from dcu.plan import BusPlan
@@ -72,6 +73,7 @@ class Poll:
     plan: BusPlan
     archive: Archive
     sessions: SessionMaker
+    held: Held
     store: Readings
     clock: Clock
     health: BusHealth
@@ -93,6 +95,7 @@ class Poll:
                 await self._keep_heard()
             raise
         finally:
+            await self.held.release()
             self._open = False
             await self.port.close()
 
@@ -180,8 +183,10 @@ class Poll:
         if not self._open:
             await self.port.open()
             self._open = self._dirty = True
+            self.held.forget()
         if self._dirty:
-            await self.port.drain(QUIET)
+            if await self.port.drain(QUIET):
+                self.held.forget()
             self._dirty = False
 
     async def _visit(self, visit: Visit) -> tuple[Outcome, dict[str, Any] | None, str | None]:
@@ -189,7 +194,26 @@ class Poll:
 
         After a failure nobody says goodbye: the meter may be silent, and SNRM starts afresh.
         """
-        session = await self.sessions.open(self.port, self.archive.meter(visit.meter), self._alive)
+        meter = self.archive.meter(visit.meter)
+        if (held := await self.held.take(meter)) is not None:
+            self.health.resumed += 1
+            try:
+                return await self._converse(held, visit)
+            except StaleError as stale:  # before anything was answered: nothing is done twice
+                await self._renew(visit, stale)
+        return await self._converse(await self.sessions.open(self.port, meter, self._alive), visit)
+
+    async def _renew(self, visit: Visit, stale: StaleError) -> None:
+        """Make the line ready for a new association in place of one that its meter knows no more."""
+        log.info("association was stale", bus=self.name, meter=visit.meter, reason=str(stale)[:ERROR_BOUND])
+        self.health.stale += 1
+        self.held.stale(self.archive.meter(visit.meter))
+        # a meter that said no has nothing more to say; after a silence its answer may still come
+        self._open = self._open and not isinstance(stale.__cause__, BusError)
+        self._dirty = isinstance(stale.__cause__, MeterTimeoutError)
+        await self._ready_line()
+
+    async def _converse(self, session: Session, visit: Visit) -> tuple[Outcome, dict[str, Any] | None, str | None]:
         outcome, answer, reason = Outcome.OK, None, None
         if visit.command is None:
             outcome = await self._collect(session, visit)
@@ -198,7 +222,8 @@ class Poll:
                 answer = await on_demand(session, self.archive, visit.meter, visit.command, self.clock)
             except NotGivenError as error:  # the question was wrong, not the meter: no failure of its schedule
                 reason = str(error)
-        await session.close()
+        coming = self.plan.coming(visit.meter, self.clock.monotonic())
+        await self.held.leave(self.archive.meter(visit.meter), session, coming)
         return outcome, answer, reason
 
     def _alive(self) -> None:

@@ -1,6 +1,7 @@
 """One conversation with one meter: a DLMS association carried over a port. What is asked is `dcu.visit`'s business.
 
 IDLE → open() → ASSOCIATED → get()… → close() → IDLE
+                 get()… → rest() → resume() → get()…: an association held over visits, stale when its first get() fails
 silence → the link asks again, a bounded number of times; a silence after the last of them, a line error or a refusal
 → the conversation is over; the owner of the port drains it before the next.
 """
@@ -22,7 +23,16 @@ from dcu.dlms.link import NEED_DATA, Link, Transmit
 from dcu.dlms.notifications import Notification
 from dcu.dlms.services import Get, GetList, Request
 from dcu.dlms.wrapper import WrapperLink
-from dcu.errors import DcuError, MeterError, MeterTimeoutError, NotServedError, RefusedError
+from dcu.errors import (
+    BusError,
+    DcuError,
+    MeterError,
+    MeterTimeoutError,
+    NotServedError,
+    RefusedError,
+    SecurityError,
+    StaleError,
+)
 from dcu.invocations import Invocations, Ledger
 from dcu.model import Access, Attribute, Authentication, Framing, Keys, Meter
 
@@ -95,6 +105,8 @@ class Session:
         self._selects = False
         self._unasked = False
         self._departed = self._deadline = 0.0
+        #: Whether the conversation goes on from an earlier visit; `_doubted` until the meter has shown that it does.
+        self.resumed = self._doubted = False
         self._urgent: Callable[[], bool] = _never
         self.notified: deque[Notification] = deque(maxlen=MAX_NOTIFIED)
         #: Monotonic time when the first request of the latest `get` had left: the instant its first value describes.
@@ -106,6 +118,17 @@ class Session:
         self._selects = Conformance.SELECTIVE_ACCESS in event.conformance
         if Conformance.MULTIPLE_REFERENCES in event.conformance:
             self._list_room = (event.max_pdu or MAX_PDU) - REQUEST_OCTETS
+
+    def rest(self) -> bool:
+        """Whether the conversation may be left open and go on by `resume`; nothing is said."""
+        return self._association.rest()
+
+    def resume(self) -> None:
+        """Go on after a rest. The first `get` raises StaleError when the meter does not know the association any more.
+
+        A meter that is silent then is not asked again: most likely it says nothing to what it takes for a stranger.
+        """
+        self.resumed = self._doubted = True
 
     async def get(self, items: Sequence[Get], urgent: Callable[[], bool] = _never) -> list[Any]:
         """Return one value (or AccessError) per item, in as few requests as the meter allows.
@@ -167,10 +190,22 @@ class Session:
     async def _request(self, request: Request) -> list[Any]:
         if self._urgent():
             raise Yielded(open=True)
-        event = await self._exchange(self._association.send(request), dlms.Response)
+        event = await self._answer(self._association.send(request))
         if self._unasked:
             self.asked_at, self._unasked = self._departed, False
         return list(event.results)
+
+    async def _answer(self, data: bytes) -> Any:
+        try:
+            return await self._exchange(data, dlms.Response)
+        except (SecurityError, NotServedError):  # it knows us well enough
+            raise
+        except (MeterError, BusError) as error:
+            if self._doubted:
+                raise StaleError(str(error)) from error
+            raise
+        finally:
+            self._doubted = False
 
     async def _exchange(self, data: bytes, until: type[Any]) -> Any:
         """Send `data` and follow the association until an event of type `until`."""
@@ -185,6 +220,7 @@ class Session:
             if isinstance(event, until):
                 return event
             if isinstance(event, Transmit):
+                self._doubted = False
                 if self._urgent():
                     raise Yielded(open=False)
                 left = await self._write(event.data)
@@ -218,7 +254,7 @@ class Session:
                 data = await self._port.read()
         except TimeoutError as error:
             again = self._association.retry()
-            if again is None:
+            if again is None or (again and self._doubted):
                 raise MeterTimeoutError(f"silent for {max(patience, self._line.inter_octet):.1f} s") from error
             if again:
                 await self._write(again)
@@ -277,6 +313,12 @@ class SessionMaker:
         if _counts(access):
             self._invocations.agreed(keys, self._title)
         return session
+
+    async def prepare(self, meter: Meter) -> None:
+        """See to it that a session held with `meter` finds counters enough for a visit; raises StoreError."""
+        access, keys = self._of(meter)
+        if _counts(access):
+            await self._invocations.prepare(keys, self._title, self._news)
 
     def heard(self) -> Mapping[str, int]:
         """Return the counters that the meters of this bus used since the last call, by name: to be stored."""

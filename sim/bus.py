@@ -161,13 +161,14 @@ class MemoryPort:
         self.octets_received += len(data)
         return data
 
-    async def drain(self, quiet: float) -> None:
-        """Discard what appears until a span of `quiet` seconds had nothing."""
+    async def drain(self, quiet: float) -> bool:
+        """Discard what appears until a span of `quiet` seconds had nothing; the line stays what it is."""
         self._appeared()
         for _ in range(DRAIN_ROUNDS):
             await asyncio.sleep(quiet)
             if not self._appeared():
-                return
+                break
+        return False
 
     async def close(self) -> None:
         """Forget what appeared on the line meanwhile."""

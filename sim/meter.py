@@ -41,7 +41,8 @@ class Nameplate:
 
     Its clock is `clock_offset` seconds off on the day it was installed and gains `clock_drift` seconds per day.
     `compressed` meters send null-data for what repeats or counts on in a profile. `max_info` octets and `window` frames
-    are what its HDLC layer grants at most; `suite` is its security suite, and its keys have that suite's sizes.
+    are what its HDLC layer grants at most; `inactivity` is how many seconds without a word end a connection. `suite` is
+    its security suite, and its keys have that suite's sizes.
     """
 
     seed: int
@@ -55,6 +56,7 @@ class Nameplate:
     clock_drift: float = 0.0
     max_info: int = 2030
     window: int = 1
+    inactivity: float = 120.0
     suite: int = 0
 
 

@@ -57,8 +57,11 @@ class HdlcServer:
         """Return the frames that answer `frame` at `now` (UTC seconds), in one turn."""
         client = frame.source[0] >> 1
         if frame.kind == SNRM and client in ACCESS:
-            return self._connect(client, frame)
+            return self._connect(client, frame, now)
         connection = self._connections.get(client)
+        if connection is not None and now - connection.heard_at > self.meter.plate.inactivity:
+            connection = None
+            del self._connections[client]
         if connection is None:
             return [_unnumbered(frame, DM)]
         if frame.kind == DISC:
@@ -67,9 +70,10 @@ class HdlcServer:
         if len(frame.payload) > connection.granted.receive:
             del self._connections[client]
             return [_unnumbered(frame, FRMR, bytes((frame.control, 0, _TOO_LONG)))]
+        connection.heard_at = now
         return connection.receive_frame(frame, now)
 
-    def _connect(self, client: int, frame: Frame) -> list[bytes]:
+    def _connect(self, client: int, frame: Frame, now: float) -> list[bytes]:
         # SNRM also ends what was: the client starts anew when it lost the thread
         try:
             asked = Parameters.from_bytes(frame.payload)
@@ -82,7 +86,7 @@ class HdlcServer:
             min(asked.receive_window, plate.window),
             min(asked.transmit_window, plate.window),
         )
-        self._connections[client] = _Connection(ServerAssociation(self.meter, ACCESS[client]), granted)
+        self._connections[client] = _Connection(ServerAssociation(self.meter, ACCESS[client]), granted, now)
         return [_unnumbered(frame, UA, granted.to_bytes())]
 
 
@@ -91,10 +95,14 @@ def _unnumbered(to: Frame, kind: int, payload: bytes = b"") -> bytes:
 
 
 class _Connection:
-    """The numbered conversation after SNRM: V(S), V(R), a request being collected, an answer being sent."""
+    """The numbered conversation after SNRM: V(S), V(R), a request being collected, an answer being sent.
 
-    def __init__(self, association: ServerAssociation, granted: Parameters) -> None:
+    `heard_at` is when (UTC seconds) the latest frame of its client came.
+    """
+
+    def __init__(self, association: ServerAssociation, granted: Parameters, heard_at: float) -> None:
         self.granted = granted
+        self.heard_at = heard_at
         self._association = association
         self._expected = 0  # V(R)
         self._first = 0  # N(S) of the first segment not acknowledged
@@ -157,7 +165,8 @@ class WrapperServer:
 
     def __init__(self, meters: Iterable[SimMeter]) -> None:
         self._meters = {meter.plate.address: meter for meter in meters}
-        self._associations: dict[tuple[int, int], ServerAssociation] = {}
+        #: By wPorts: the association, and when its client was heard.
+        self._associations: dict[tuple[int, int], tuple[ServerAssociation, float]] = {}
 
     def addressed(self, packet: Packet) -> SimMeter | None:
         """Return the meter that `packet` is for."""
@@ -169,7 +178,8 @@ class WrapperServer:
         if meter is None or packet.source not in ACCESS:
             return None
         key = packet.destination, packet.source
-        association = self._associations.get(key)
-        if association is None:
-            association = self._associations[key] = ServerAssociation(meter, ACCESS[packet.source])
+        association, heard_at = self._associations.get(key, (None, 0.0))
+        if association is None or now - heard_at > meter.plate.inactivity:
+            association = ServerAssociation(meter, ACCESS[packet.source])
+        self._associations[key] = association, now
         return encode_packet(packet.destination, packet.source, association.answer(packet.apdu, now))

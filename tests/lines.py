@@ -13,6 +13,7 @@ from dcu.config import BusConfig
 from dcu.dlms.hdlc import UA, ServerAddress, client_address, control, encode_frame
 from dcu.errors import BusError
 from dcu.health import BusHealth, Progress
+from dcu.held import Held
 from dcu.invocations import Invocations
 from dcu.messages.events import OWN_EVENTS
 from dcu.model import INSTANT, Capture, Command, Meter, Priority, Task, Visit
@@ -156,12 +157,14 @@ class Box:
     def poll(self, *tasks: Task) -> Poll:
         """Return the flow of this line with `tasks` as its timetable; every stream has an hour of backfill."""
         meters = [meter.id for meter in self.meters]
+        sessions = self.maker()
         return Poll(
             name="line",
             port=self.port,
             plan=BusPlan(meters, tasks, now=self.clock.monotonic(), wall=self.clock.now()),
             archive=self.archive({task.stream: task.backfill for task in tasks}),
-            sessions=self.maker(),
+            sessions=sessions,
+            held=Held(sessions, self.settings.keep_open, self.clock),
             store=self.store,
             clock=self.clock,
             health=BusHealth(),
@@ -206,8 +209,8 @@ class PortAround:
     async def read(self) -> bytes:
         return await self.inner.read()
 
-    async def drain(self, quiet: float) -> None:
-        await self.inner.drain(quiet)
+    async def drain(self, quiet: float) -> bool:
+        return await self.inner.drain(quiet)
 
     async def close(self) -> None:
         await self.inner.close()
@@ -246,9 +249,9 @@ class Losable(PortAround):
         self._check()
         return await super().read()
 
-    async def drain(self, quiet: float) -> None:
+    async def drain(self, quiet: float) -> bool:
         self._check()
-        await super().drain(quiet)
+        return await super().drain(quiet)
 
     async def close(self) -> None:
         self.closed += 1

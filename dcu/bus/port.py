@@ -28,8 +28,11 @@ class Port(Protocol):
     async def read(self) -> bytes:
         """Return the next octets, at least one. Waits for ever: the caller sets the time-out."""
 
-    async def drain(self, quiet: float) -> None:
-        """Discard what arrives until the line was silent for `quiet` seconds (at most DRAIN_BOUND in all)."""
+    async def drain(self, quiet: float) -> bool:
+        """Discard what arrives until the line was silent for `quiet` seconds (at most DRAIN_BOUND in all).
+
+        Return whether that took a new connection: what hung on the old one is no more.
+        """
 
     async def close(self) -> None:
         """Close the line; never raises."""
@@ -75,7 +78,7 @@ class StreamPort(ABC):
         self.octets_received += len(data)
         return data
 
-    async def drain(self, quiet: float) -> None:
+    async def drain(self, quiet: float) -> bool:
         loop = asyncio.get_running_loop()
         end = loop.time() + DRAIN_BOUND
         while loop.time() < end:
@@ -83,7 +86,8 @@ class StreamPort(ABC):
                 async with asyncio.timeout(quiet):
                     await self.read()
             except TimeoutError:
-                return
+                break
+        return False
 
     async def close(self) -> None:
         if self._streams is None:

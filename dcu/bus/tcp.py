@@ -14,16 +14,16 @@ class TcpPort(StreamPort):
 
     _sent_before = 0
 
-    async def drain(self, quiet: float) -> None:
+    async def drain(self, quiet: float) -> bool:
         """Connect anew, when anything was asked on this connection: what it still holds can then never arrive.
 
         Silence proves nothing here, an answer may be late by any time; and a gateway whose session hangs while its TCP
         lives is left this way too.
         """
         if self.octets_sent == self._sent_before:
-            await super().drain(quiet)
-        else:
-            await self.open()
+            return await super().drain(quiet)
+        await self.open()
+        return True
 
     async def connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         self._sent_before = self.octets_sent

@@ -128,6 +128,7 @@ BUS = Shape(
         # what stations may negotiate (IEC 62056-46, 6.4.4.4)
         "max_info": words.number(32, 2030),
         "window": words.number(1, 7),
+        "keep_open": words.duration("0s", "1h"),
     },
 )
 

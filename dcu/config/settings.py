@@ -55,7 +55,8 @@ class BusConfig:
 
     `timeout` bounds the wait for the first octet of an answer, `inter_octet` the pause inside one. `address_size` is
     the octets of an HDLC server address: 1, 2 or 4. `max_info` octets of an HDLC information field and `window` frames
-    in a row are what a meter is offered; it grants as much or less.
+    in a row are what a meter is offered; it grants as much or less. `keep_open` is how long an association may rest
+    between two visits, 0: every visit associates.
     """
 
     name: str
@@ -67,6 +68,7 @@ class BusConfig:
     address_size: int = 4
     max_info: int = 2030
     window: int = 1
+    keep_open: float = 90.0
 
     @property
     def on_network(self) -> bool:

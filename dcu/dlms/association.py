@@ -142,6 +142,10 @@ class Association:
         self._told: Notified | None = None
         self._general: GeneralGathering | None = None
 
+    def rest(self) -> bool:
+        """Whether the association can be left as it is until a later `send`; what was heard beside it is forgotten."""
+        return self._state is _State.OPEN and self._link.rest()
+
     def connect(self) -> bytes:
         """Return the first octets to write; Associated follows."""
         self._state = _State.LINKING

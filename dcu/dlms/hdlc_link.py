@@ -120,6 +120,11 @@ class HdlcLink:
         # within a window the meter has not given us the word yet
         return b"" if self._more else self._ready()
 
+    def rest(self) -> bool:
+        # other meters speak meanwhile, and nothing of this line may be taken for the beginning of an answer
+        self._reader = FrameReader()
+        return self._state is _State.OPEN
+
     def close(self) -> bytes:
         if self._state is _State.CLOSED:
             return b""

@@ -75,5 +75,8 @@ class Link(Protocol):
     def resume(self) -> bytes:
         """The APDU just received was not the answer: wait for that, and return what gives the meter the word again."""
 
+    def rest(self) -> bool:
+        """Forget what was heard beside the last answer; False when the link is not one that can go on later."""
+
     def close(self) -> bytes:
         """Return what closes the link, b"" when nothing has to be said and no LinkClosed will come."""

@@ -102,5 +102,8 @@ class WrapperLink:
     def resume(self) -> bytes:
         return b""
 
+    def rest(self) -> bool:
+        return not self._reader.begun
+
     def close(self) -> bytes:
         return b""

@@ -26,6 +26,10 @@ REST_CAP = 900.0
 #: The most of a bus's time that failed probes of unreachable meters may take.
 DEAD_SHARE = 0.1
 
+#: Seconds a visit is taken to last before any has been made, and how much each one moves that estimate.
+FIRST_PACE = 1.0
+PACE_WEIGHT = 0.125
+
 #: Commands that may wait for one bus: one for each of 1024 meters, and as many again.
 MAX_URGENT = 2048
 
@@ -103,6 +107,7 @@ class BusPlan:
         self._running: _Running | None = None
         self._probe_after = now
         self._missed = 0
+        self._pace = FIRST_PACE
 
     def urgent(self, visit: Visit) -> None:
         """Queue a visit that carries a command: it goes before everything but the commands that wait already.
@@ -146,11 +151,27 @@ class BusPlan:
             times.append(ring)
         return max(now, min(times)) if times else None
 
+    def coming(self, meter: str, now: float) -> float | None:
+        """Return in how many seconds `meter` is likely visited next, None when nothing is known to bring us there.
+
+        A guess, of use where a wrong one costs little: those who go before it, each at the pace of the latest visits.
+        """
+        if any(visit.meter == meter for visit in self._urgent):
+            return 0.0
+        state = self._meters[meter]
+        if state.needs:
+            before = sum(1 for each in self._meters.values() if each.needs and each.deadline < state.deadline)
+            return max(0.0, state.rest_until - now, (before + len(self._urgent)) * self._pace)
+        ring = self._timetable.next_ring()
+        # what rings is due for all of them at once, and they are visited in the order they have here
+        return None if ring is None else max(0.0, ring - now) + list(self._meters).index(meter) * self._pace
+
     def finished(self, visit: Visit, outcome: Outcome, now: float) -> None:
         """Say how a visit ended. What it did not get is due again, behind what is scheduled."""
         running, self._running = self._running, None
         if running is None or running.visit is not visit:
             raise RuntimeError(f"{visit.meter} is not being visited")
+        self._pace += (now - running.started - self._pace) * PACE_WEIGHT
         state = self._meters[visit.meter]
         if outcome in {Outcome.OK, Outcome.PARTLY}:
             state.answered()

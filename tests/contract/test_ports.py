@@ -89,7 +89,7 @@ async def test_octets_cross_in_both_directions_and_are_counted(line: Line) -> No
 async def test_drain_throws_away_what_came_late(line: Line) -> None:
     await line.port.open()
     await line.send(b"late")
-    await line.port.drain(0.05)
+    assert not await line.port.drain(0.05)
     await line.send(b"fresh")
     assert await line.port.read() == b"fresh"
 
@@ -129,9 +129,9 @@ async def test_a_tcp_line_with_a_question_still_open_is_drained_by_connecting_an
     port = make_port(BusConfig("bus", f"tcp://127.0.0.1:{server.sockets[0].getsockname()[1]}"))
     try:
         await port.open()
-        await port.drain(0.01)
+        assert not await port.drain(0.01)
         await port.write(b"question")
-        await port.drain(10.0)
+        assert await port.drain(10.0)
         await port.write(b"another")
         assert len(connections) == 2
         connections[0].write(b"late")

@@ -38,9 +38,9 @@ def test_a_silent_meter_costs_its_time_out_and_the_line_is_drained_before_the_ne
     class Listening(PortAround):
         drained: list[int]
 
-        async def drain(self, quiet: float) -> None:
+        async def drain(self, quiet: float) -> bool:
             self.drained.append(poll_of[0].health.visits)
-            await super().drain(quiet)
+            return await super().drain(quiet)
 
     poll_of: list[Poll] = []
 

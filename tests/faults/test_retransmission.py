@@ -30,9 +30,9 @@ class SingleOctets(PortAround):
             self._heard.extend(await super().read())
         return bytes((self._heard.popleft(),))
 
-    async def drain(self, quiet: float) -> None:
+    async def drain(self, quiet: float) -> bool:
         self._heard.clear()
-        await super().drain(quiet)
+        return await super().drain(quiet)
 
 
 @pytest.mark.parametrize("seed", range(6))

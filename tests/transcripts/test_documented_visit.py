@@ -57,8 +57,8 @@ class Tap:
     async def close(self) -> None:
         await self.port.close()
 
-    async def drain(self, quiet: float) -> None:
-        await self.port.drain(quiet)
+    async def drain(self, quiet: float) -> bool:
+        return await self.port.drain(quiet)
 
     async def write(self, data: bytes) -> None:
         self.passed.append((">", data))

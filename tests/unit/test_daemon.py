@@ -111,10 +111,10 @@ def test_the_watchdog_goes_hungry_when_one_flow_hangs(play: Play) -> None:
     class Hanging(PortAround):
         hanging = False
 
-        async def drain(self, quiet: float) -> None:
-            await super().drain(quiet)
+        async def drain(self, quiet: float) -> bool:
             if self.hanging:
                 await asyncio.Event().wait()
+            return await super().drain(quiet)
 
     async def scenario(rig: Rig) -> None:
         await asyncio.sleep(100)

@@ -38,6 +38,11 @@ REFERENCE = Path(__file__).parents[3] / "docs/reference/configuration.md"
         ("port: /dev/ttyS1", "port: /dev/ttyS1, address_size: 3", "buses[0].address_size: expected one of 1, 2, 4"),
         ("port: /dev/ttyS1", "port: /dev/ttyS1, max_info: 31", "buses[0].max_info: expected a whole number from 32 to"),
         ("port: /dev/ttyS1", "port: /dev/ttyS1, window: 8", "buses[0].window: expected a whole number from 1 to 7"),
+        (
+            "port: /dev/ttyS1",
+            "port: /dev/ttyS1, keep_open: 2h",
+            "buses[0].keep_open: expected a duration from 0s to 1h",
+        ),
         ("reader:", "a b:", "access.a b: expected a name"),
         ("client: 2", "client: 0x10", "access.reader.client: expected a whole number"),
         ("authentication: lls", "authentication: md5", "access.reader.authentication: expected one of none, lls"),

@@ -81,6 +81,9 @@ class BareLink:
     def resume(self) -> bytes:
         return b""
 
+    def rest(self) -> bool:
+        return True
+
     def close(self) -> bytes:
         return b""
 

@@ -189,3 +189,37 @@ def test_one_visit_at_a_time() -> None:
         plan.next_visit(1.0)
     with pytest.raises(RuntimeError, match="B is not being visited"):
         plan.finished(Visit("B"), Outcome.OK, 1.0)
+
+
+def test_who_is_due_comes_after_those_before_him_at_the_pace_of_the_visits() -> None:
+    plan = plan_of("A", "B", "C")
+    for now in (0.0, 1.0, 2.0):
+        visit(plan, now)
+    plan.again("A", ["load0"], 3.0)
+    plan.again("B", ["load0"], 4.0)
+    assert plan.coming("A", 5.0) == 0.0
+    assert plan.coming("B", 5.0) == planner.FIRST_PACE
+    # a slower visit slows the estimate down
+    visit(plan, 5.0, cost=1.0 + 8.0)
+    plan.again("A", ["load0"], 14.0)
+    assert plan.coming("A", 14.0) == 1.0 + 8.0 * planner.PACE_WEIGHT
+
+
+def test_who_is_not_due_comes_with_the_next_ring_in_his_turn() -> None:
+    plan = plan_of("A", "B", "C")
+    for now in (0.0, 1.0, 2.0):
+        visit(plan, now)
+    assert [plan.coming(meter, 800.0) for meter in "ABC"] == [100.0, 101.0, 102.0]
+
+
+def test_who_rests_after_a_failure_does_not_come_before_it_is_over() -> None:
+    plan = plan_of("A")
+    visit(plan, 0.0, Outcome.SILENT)
+    assert plan.coming("A", 1.0) == FIRST_REST
+
+
+def test_a_command_brings_its_meter_next_and_without_tasks_nobody_comes() -> None:
+    plan = plan_of("A", "B", tasks=())
+    assert plan.coming("B", 0.0) is None
+    plan.urgent(command("B"))
+    assert [plan.coming(meter, 0.0) for meter in "AB"] == [None, 0.0]

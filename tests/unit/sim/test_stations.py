@@ -33,11 +33,13 @@ AARQ = Aarq(Initiate(CONFORMANCE, 0).request(), authentication=READER.authentica
 OBJECTS = Get(Attribute(15, objects.ASSOCIATION))
 
 
-def sent(server: HdlcServer, kind: int, payload: bytes = b"", send: int = 0, receive: int = 0) -> list[Frame]:
+def sent(
+    server: HdlcServer, kind: int, payload: bytes = b"", send: int = 0, receive: int = 0, *, now: float = NOW
+) -> list[Frame]:
     """Return the frames that answer one frame of the reader."""
     reader = FrameReader()
     frame = Frame(HERE, READER_FIELD, control(kind, send=send, receive=receive), payload)
-    for answer in server.receive_frame(frame, NOW):
+    for answer in server.receive_frame(frame, now):
         reader.receive_data(answer)
     frames = []
     while found := reader.next_frame():
@@ -174,3 +176,25 @@ def test_a_gateway_tells_its_meters_apart_by_port() -> None:
     answer = server.receive_packet(Packet(PUBLIC.client, 17, b"\xc0"), NOW)
     assert answer is not None
     assert answer[2:6] == bytes((0, 17, 0, PUBLIC.client))
+
+
+def test_a_connection_that_nobody_uses_ends_by_itself() -> None:
+    server = HdlcServer(meter(inactivity=60.0))
+    sent(server, SNRM)
+    assert kinds(sent(server, RR, now=NOW + 60)) == [RR]
+    assert kinds(sent(server, RR, now=NOW + 120)) == [RR]
+    assert kinds(sent(server, RR, now=NOW + 181)) == [DM]
+    assert kinds(sent(server, RR, now=NOW + 182)) == [DM]
+
+
+def test_an_association_over_tcp_that_nobody_uses_ends_by_itself() -> None:
+    server = gateway(meter(inactivity=60.0))
+
+    def said(apdu: bytes, now: float) -> int:
+        answer = server.receive_packet(Packet(READER.client, 17, apdu), now)
+        assert answer is not None
+        return answer[8]
+
+    assert said(AARQ.to_bytes(), NOW) == 0x61
+    request = encode_request(OBJECTS, 1)
+    assert [said(request, NOW + after) for after in (60, 120, 181)] == [0xC4, 0xC4, 0xD8]
