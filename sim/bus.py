@@ -312,11 +312,12 @@ class GatewayPort:
         self.octets_received += len(data)
         return data
 
-    async def drain(self, quiet: float) -> None:
-        """Discard what would be answered yet."""
+    async def drain(self, quiet: float) -> bool:
+        """Discard what would be answered yet; the connection stays."""
         await asyncio.sleep(quiet)
         while not self._asked.empty():
             self._asked.get_nowait()
+        return False
 
     async def close(self) -> None:
         """Hang up: what was asked is forgotten, and so is every association."""
