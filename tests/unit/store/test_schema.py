@@ -8,7 +8,7 @@ import pytest
 from aiosqlite import Connection
 
 from dcu.errors import StoreError
-from dcu.model import Reach
+from dcu.model import Meter, Reach
 from dcu.store import Store
 from dcu.store.generations import Sealed
 from dcu.store.schema import APPLICATION_ID, PAGE_SIZE, _schemas, translated
@@ -76,6 +76,21 @@ async def test_a_store_of_schema_2_opens(tmp_path: Path) -> None:
             await store._read("SELECT since, period FROM marks UNION ALL SELECT start, last FROM gaps")
             == [(None, None)] * 3
         )
+
+
+async def test_a_store_of_schema_3_opens(tmp_path: Path) -> None:
+    """A ledger with a gap, a meter that was hard to reach, a block on its way."""
+    path = tmp_path / "schema3.db"
+    path.write_bytes((SAVED / "schema3.db").read_bytes())
+    async with Store.open(path, SetClock()) as store:
+        assert await store.watermarks() == {("M1", "load0"): 1800, ("M2", "load0"): 900}
+        assert await store.reaches(0) == [("M2", 4.5, Reach.DEGRADED)]
+        assert len(await store._read("SELECT * FROM gaps")) == 1
+        assert (await store.lines(), await store.stations(), await store.adjustments()) == ([], [], {})
+        await store.replace_line(Meter("M2", "b", 17, "reader", "idis"), "command", ["load0"], 5000)
+        assert await store._read("SELECT * FROM gaps") == []
+        assert await store.watermarks() == {("M1", "load0"): 1800, ("M2", "load0"): 5000}
+        assert await store.clock_points("M2") == []
 
 
 async def test_a_newer_schema_is_refused_and_left_alone(path: Path) -> None:

@@ -1,0 +1,79 @@
+"""Lines of the archive and stations found: what is kept, what an exchange forgets, and what it must not."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from dcu.model import Meter
+from dcu.store import Store
+from dcu.store import lines as room
+from dcu.store.lines import Line, Station, line_of
+from tests.captures import SetClock, capture
+
+FIRST = Meter("M1", "rs485-1", 17, "reader", "idis", serial="4711")
+SECOND = Meter("M2", "rs485-1", 18, "reader", "idis", logical_device=2)
+FACTS = {"device": "SIM1", "serial": "1"}
+
+
+def test_a_line_says_what_is_not_so_anyway() -> None:
+    assert line_of(Meter("M1", "b", 17, "reader", "idis")) == {
+        "id": "M1",
+        "bus": "b",
+        "address": 17,
+        "access": "reader",
+        "profile": "idis",
+    }
+    assert line_of(SECOND)["logical_device"] == 2
+
+
+async def test_lines_are_there_after_a_restart(path: Path, clock: SetClock) -> None:
+    async with Store.open(path, clock) as store:
+        assert await store.add_lines([SECOND], "command") == clock.time
+        clock.time += 10
+        await store.add_lines([FIRST], "discovery")
+    async with Store.open(path, clock) as store:
+        assert await store.lines() == [Line(SECOND, "command", clock.time - 10), Line(FIRST, "discovery", clock.time)]
+
+
+async def test_a_line_that_is_dropped_leaves_its_captures(store: Store) -> None:
+    await store.add_lines([FIRST, SECOND], "command")
+    await store.record([capture(900)], {("M1", "load0"): 900})
+    await store.drop_line("M1")
+    assert [line.meter.id for line in await store.lines()] == ["M2"]
+    assert await store.pending() == {"load0": 1}
+    assert await store.latest("M1", "load0") == capture(900)
+
+
+async def test_another_device_under_the_same_name_begins_anew(store: Store) -> None:
+    await store.add_lines([FIRST], "command")
+    await store.record([capture(900), capture(1800), capture(900, "M2")], {("M1", "load0"): 1800, ("M2", "load0"): 900})
+    for meter in ("M1", "M2"):
+        await store.put_descriptor(meter, "load0", {"period": 900})
+        await store.clock_shows(meter, 100, 1.5)
+    other = replace(FIRST, serial="4712", address=40)
+    await store.replace_line(other, "command", ["load0", "daily"], 5000)
+    assert [line.meter for line in await store.lines()] == [other]
+    assert await store.watermarks() == {("M1", "load0"): 5000, ("M2", "load0"): 900}
+    assert (await store.descriptors("M1"), await store.clock_points("M1")) == ({}, [])
+    assert (await store.descriptors("M2"), await store.clock_points("M2")) == ({"load0": {"period": 900}}, [(100, 1.5)])
+    # what the old device gave is still there, and rows of the new one that are older are not taken for its
+    await store.record([capture(2700), capture(5400)], {("M1", "load0"): 5400})
+    assert [each.at for each in await store.captures("M1", "load0", 0, 9999, 10)] == [900, 1800, 5400]
+
+
+async def test_stations_are_met_once_and_forgotten_when_they_have_a_name(store: Store, clock: SetClock) -> None:
+    await store.meet(Station("rs485-1", 17, FACTS, 5.0))
+    await store.meet(Station("rs485-1", 30, {}, 6.0))
+    await store.meet(Station("rs485-1", 17, FACTS | {"firmware": "2"}, 7.0))
+    first, second = await store.stations()
+    assert (first.facts, first.at, second.address) == (FACTS | {"firmware": "2"}, 7.0, 30)
+    await store.add_lines([FIRST], "discovery")
+    assert [station.address for station in await store.stations()] == [30]
+
+
+async def test_stations_do_not_fill_the_store(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(room, "FOUND_BOUND", 3)
+    for address in range(10):
+        await store.meet(Station("b", address, {}, float(address)))
+    assert [station.address for station in await store.stations()] == [7, 8, 9]
