@@ -82,6 +82,7 @@ class Keys:
 
     Encryption and authentication key, for GMAC and ciphering: 16 octets, 32 in suite 2. `signing_key` is our private
     ECDSA key (the number), `verifying_key` the meter's public one (x and y): 32 and 64 octets, 48 and 96 in suite 2.
+    `master_key` wraps new keys on their way to the meter, and is as long as they are.
     """
 
     password: bytes = field(default=b"", repr=False)
@@ -89,6 +90,7 @@ class Keys:
     authentication_key: bytes = field(default=b"", repr=False)
     signing_key: bytes = field(default=b"", repr=False)
     verifying_key: bytes = field(default=b"", repr=False)
+    master_key: bytes = field(default=b"", repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,7 @@ class Parts:
     buses: list[tuple[BusConfig, Place]] = field(default_factory=list)
     access: list[tuple[Access, Place]] = field(default_factory=list)
     keys: KeyFile | None = None
+    new_keys: KeyFile | None = None
     meters: list[tuple[Meter, Place]] = field(default_factory=list)
     timetable: list[tuple[Task, Place]] = field(default_factory=list)
 
@@ -41,6 +42,7 @@ def check(parts: Parts, profiles: Mapping[str, frozenset[str]]) -> None:
         access_names=_sections(parts.root.key("access").node),
         profiles=profiles,
         keys=parts.keys,
+        new_keys=parts.new_keys,
     )
     for meter, place in parts.meters:
         known.judge(meter, place, _where(place))

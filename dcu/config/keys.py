@@ -1,4 +1,4 @@
-"""The file of the meters' secrets: entries by meter id, and one that serves those without their own.
+"""The file of the meters' secrets, or of new ones: entries by meter id, and one that serves those without their own.
 
 Who may read the file is checked where it is read; whether each meter has what its access needs, in `check`.
 """
@@ -30,6 +30,7 @@ ENTRY: Shape[_Entry] = Shape(
         "authentication_key": words.octets(*_SYMMETRIC),
         "signing_key": words.octets(*_PRIVATE),
         "verifying_key": words.octets(*(2 * count for count in _PRIVATE)),
+        "master_key": words.octets(*_SYMMETRIC),
     },
 )
 

@@ -24,6 +24,9 @@ LAST_LOGICAL_DEVICE = {1: 0x3FFD, 2: 0x7D, 4: 0x3FFD}
 #: Passwords and HLS secrets are as long as they are.
 ANY_LENGTH = 0
 
+#: The keys that all associations of a meter share, and that are renewed over the line.
+GLOBAL_KEYS = ("encryption_key", "authentication_key")
+
 #: The mechanisms that share a password or secret with the meter.
 _SECRETS = {Authentication.LLS, Authentication.HLS_MD5, Authentication.HLS_SHA1, Authentication.HLS_SHA256}
 
@@ -32,7 +35,7 @@ _SECRETS = {Authentication.LLS, Authentication.HLS_MD5, Authentication.HLS_SHA1,
 class Known:
     """What a line has to agree with: `buses` and `access` are the sound ones, the names all that are written.
 
-    `keys` is None where there is no file of secrets, or none that could be read.
+    `keys` is None where there is no file of secrets, or none that could be read; `new_keys` likewise.
     """
 
     buses: Mapping[str, BusConfig]
@@ -41,6 +44,7 @@ class Known:
     access_names: Collection[str]
     profiles: Collection[str]
     keys: KeyFile | None
+    new_keys: KeyFile | None = None
     _stands: dict[tuple[str, Hashable], str] = field(default_factory=dict)
 
     def stands(self, meter: Meter, where: str) -> None:
@@ -72,15 +76,33 @@ class Known:
             place.key("logical_device").fault(f"at most {last}, for {bus.address_size}-octet HDLC addresses")
 
     def _secrets(self, meter: Meter, place: Place, file: KeyFile) -> None:
+        """New secrets may be missing; those that are there must fit, and new keys travel under the master key."""
         access = self.access.get(meter.access)
-        keys = file.of(meter.id)
-        for name, octets in (needed_keys(access) if access else {}).items():
-            found = len(getattr(keys, name))
-            if not found:
-                place.report(f"{file.path} has no {name} for {meter.id}: access {meter.access!r} needs it")
-            elif octets not in {ANY_LENGTH, found}:
-                needs = f"access {meter.access!r} needs {octets} octets, not {found}"
-                place.report(f"{file.path}: {name} of {meter.id}: {needs}")
+        needed = needed_keys(access) if access else {}
+        _present(file, meter, needed, place)
+        _fitting(file, meter, needed, place)
+        if self.new_keys is None:
+            return
+        _fitting(self.new_keys, meter, needed, place)
+        new = self.new_keys.of(meter.id)
+        travelling = [name for name in GLOBAL_KEYS if name in needed and getattr(new, name)]
+        wrapping = {"master_key": needed[travelling[0]]} if travelling else {}
+        _present(file, meter, wrapping, place)
+        _fitting(file, meter, wrapping, place)
+
+
+def _present(file: KeyFile, meter: Meter, needed: Mapping[str, int], place: Place) -> None:
+    for name in needed:
+        if not getattr(file.of(meter.id), name):
+            place.report(f"{file.path} has no {name} for {meter.id}: access {meter.access!r} needs it")
+
+
+def _fitting(file: KeyFile, meter: Meter, needed: Mapping[str, int], place: Place) -> None:
+    for name, octets in needed.items():
+        found = len(getattr(file.of(meter.id), name))
+        if found and octets not in {ANY_LENGTH, found}:
+            needs = f"access {meter.access!r} needs {octets} octets, not {found}"
+            place.report(f"{file.path}: {name} of {meter.id}: {needs}")
 
 
 def _marks(meter: Meter) -> Iterator[tuple[str, tuple[str, Hashable]]]:
@@ -104,7 +126,7 @@ def needed_keys(access: Access) -> dict[str, int]:
     if access.authentication in _SECRETS:
         needed["password"] = ANY_LENGTH
     if access.ciphered or access.authentication is Authentication.HLS_GMAC:
-        needed |= dict.fromkeys(("encryption_key", "authentication_key"), KEY_OCTETS[access.suite])
+        needed |= dict.fromkeys(GLOBAL_KEYS, KEY_OCTETS[access.suite])
     if access.authentication is Authentication.HLS_ECDSA and access.suite in SIGNING_OCTETS:
         octets = SIGNING_OCTETS[access.suite]
         needed |= {"signing_key": octets, "verifying_key": 2 * octets}

@@ -47,4 +47,5 @@ def _config(dcu: DcuSettings, uplink: dict[str, Any], parts: Parts) -> Config:
         timetable=tuple(task for task, _ in parts.timetable),
         file=parts.root.file,
         keys_file=parts.keys.path if parts.keys else None,
+        new_keys={meter.id: parts.new_keys.of(meter.id) for meter in meters} if parts.new_keys else {},
     )

@@ -53,6 +53,7 @@ DCU = Shape(
         "socket": words.socket_path,
         "log": _words("debug", "info", "warning", "error"),
         "system_title": words.octets(8),
+        "store_key": words.path,
     },
 )
 
@@ -166,6 +167,7 @@ TOP: Shape[Mapping[str, Any]] = Shape(
         "buses": items(BUS, MAX_BUSES),
         "access": named(access, MAX_ACCESS),
         "keys": keys_file,
+        "new_keys": keys_file,
         "meters": items(METER, MAX_METERS),
     },
 )

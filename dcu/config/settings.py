@@ -11,13 +11,17 @@ from dcu.model import Access, Framing, Keys, Meter, Task
 
 @dataclass(frozen=True, slots=True)
 class DcuSettings:
-    """Section `dcu`. `system_title` is the eight bytes by which meters know this client (ciphering, HLS-GMAC)."""
+    """Section `dcu`. `system_title` is the eight bytes by which meters know this client (ciphering, HLS-GMAC).
+
+    `store_key` is the file of the key that seals secrets in the store, None: store.key in `data`.
+    """
 
     id: str
     system_title: bytes
     data: str = "/var/lib/dcu"
     socket: str = "/run/dcu/dcu.sock"
     log: str = "info"
+    store_key: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +84,7 @@ class Config:
     """A configuration without a fault. `keys` has an entry for each meter, by its id; `access` is by name.
 
     `file` is where it came from, `keys_file` where the secrets did.
+    `new_keys` are those that a command may give to the meters, by id; empty without such a file.
     """
 
     dcu: DcuSettings
@@ -91,3 +96,4 @@ class Config:
     timetable: tuple[Task, ...]
     file: str
     keys_file: str | None = None
+    new_keys: Mapping[str, Keys] = field(default_factory=dict, repr=False)

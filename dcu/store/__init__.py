@@ -1,6 +1,8 @@
 """Everything that must survive a loss of power, in one SQLite file; no other room touches it."""
 
+from dcu.store.generations import Sealed
 from dcu.store.outbox import BLOCK_ROWS, Block
 from dcu.store.store import Store
+from dcu.store.vault import Vault, vault_for
 
-__all__ = ["BLOCK_ROWS", "Block", "Store"]
+__all__ = ["BLOCK_ROWS", "Block", "Sealed", "Store", "Vault", "vault_for"]

@@ -4,7 +4,7 @@ import pytest
 
 from dcu.config.keys import KeyFile
 from dcu.model import Keys
-from tests.configurations import KEYS_FILE, faults, good, parsed
+from tests.configurations import KEYS, KEYS_FILE, faults, good, parsed
 
 
 def test_a_meter_without_its_own_entry_shares_the_default() -> None:
@@ -51,3 +51,39 @@ def test_entries_for_meters_not_yet_in_the_archive_are_allowed() -> None:
         "M0001",
         "M0002",
     }
+
+
+NEW_FILE = "/etc/dcu/new.yaml"
+NEW = good().replace("keys: keys.yaml", "keys: keys.yaml\nnew_keys: new.yaml")
+MASTER = KEYS.replace("M0002: {", "M0002: {master_key: 0123456789abcdef0123456789abcdef, ")
+
+
+def test_new_keys_stand_in_a_file_of_the_same_form() -> None:
+    text = "default: {password: other}\nmeters: {M0002: {encryption_key: ffffffffffffffffffffffffffffffff}}"
+    config = parsed(NEW, {KEYS_FILE: MASTER, NEW_FILE: text})
+    assert config.new_keys["M0001"].password == b"other"
+    assert config.new_keys["M0002"].encryption_key == b"\xff" * 16
+    assert config.keys["M0002"].master_key.hex() == "0123456789abcdef0123456789abcdef"
+    assert parsed(good()).new_keys == {}
+
+
+def test_what_is_missing_among_new_keys_stays_as_it_is() -> None:
+    assert parsed(NEW, {KEYS_FILE: KEYS, NEW_FILE: "default: {}"}).new_keys["M0002"] == Keys()
+
+
+@pytest.mark.parametrize(
+    ("keys", "new", "fault"),
+    [
+        (KEYS, "f" * 32, "keys.yaml has no master_key for M0002: access 'management' needs it"),
+        (MASTER, "f" * 64, "new.yaml: encryption_key of M0002: access 'management' needs 16 octets, not 32"),
+        (
+            KEYS.replace("M0002: {", f"M0002: {{master_key: {'0' * 64}, "),
+            "f" * 32,
+            "keys.yaml: master_key of M0002: access 'management' needs 16 octets, not 32",
+        ),
+    ],
+)
+def test_new_keys_must_fit_and_need_one_to_travel_under(keys: str, new: str, fault: str) -> None:
+    files = {KEYS_FILE: keys, NEW_FILE: f"meters: {{M0002: {{encryption_key: {new}}}}}"}
+    [problem] = faults(NEW, files)
+    assert problem.endswith(fault.replace("keys.yaml", "/etc/dcu/keys.yaml").replace("new.yaml", "/etc/dcu/new.yaml"))
