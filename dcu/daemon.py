@@ -33,12 +33,12 @@ from dcu.messages.envelope import Envelopes
 from dcu.model import Capture, Visit
 from dcu.notify import notify, watchdog_interval
 from dcu.obey import Obey
+from dcu.opening import SessionMaker
 from dcu.plan import BusPlan
 from dcu.poll import Poll
 from dcu.profiles import CompanionProfile, load_profile
 from dcu.report import Reporter
 from dcu.sending import Delivery
-from dcu.session import SessionMaker
 from dcu.status import Status
 from dcu.store import Store
 from dcu.uplink import Uplink

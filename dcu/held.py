@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from dcu.clock import Clock
 from dcu.errors import DcuError
 from dcu.model import Meter
+from dcu.opening import SessionMaker
 from dcu.plan.keeping import keeps, rests
-from dcu.session import Session, SessionMaker
+from dcu.session import Session
 
 #: Associations that one bus may hold; above it the one whose meter comes last is released. (Not the one that rests
 #: longest: where meters are visited in turn, that is the very next.)

@@ -28,6 +28,9 @@ class CounterStore(Protocol):
     async def counters(self) -> Mapping[str, int]:
         """Return the highest counter of each key that is known to have been used."""
 
+    async def believe_counter(self, key: str, counter: int) -> None:
+        """Keep `counter` as the last one that somebody else used, though a higher one is known. Raises StoreError."""
+
 
 def counter_name(keys: Keys, title: bytes) -> str:
     """Return the name of the counters that the owner of `title` uses with `keys`.
@@ -82,6 +85,18 @@ class Invocations:
         self._jumped.add(name)
         self._ranges[name] = await self._store.reserve_counters(name, COUNTER_BLOCK, above=heard)
         return True
+
+    async def believe(self, keys: Keys, title: bytes, counter: int, news: dict[str, int]) -> int:
+        """Take `counter` for the last one that `title` used, also a lower one; return what was held for it, or -1.
+
+        `title` is a meter's, never ours, and has just proved that it is alive. Raises StoreError.
+        """
+        name = counter_name(keys, title)
+        await self._store.believe_counter(name, counter)
+        news.pop(name, None)
+        before = self._heard.get(name, -1)
+        self._heard[name] = counter
+        return before
 
     def agreed(self, keys: Keys, title: bytes) -> None:
         """An association has opened: the meter takes our counters."""

@@ -24,9 +24,10 @@ from dcu.health import BusHealth, Progress
 from dcu.held import Held
 from dcu.model import Capture, Outcome, Visit
 from dcu.ondemand import NotGivenError, on_demand
+from dcu.opening import SessionMaker
 from dcu.plan import BusPlan
 from dcu.report import Report
-from dcu.session import Session, SessionMaker
+from dcu.session import Session
 from dcu.visit import Findings, Reading
 
 log = structlog.get_logger()

@@ -1,4 +1,6 @@
-"""One conversation with one meter: a DLMS association carried over a port. What is asked is `dcu.visit`'s business.
+"""One conversation with one meter: a DLMS association carried over a port.
+
+What is asked is `dcu.visit`'s business, who we are and under which keys and counters that of `dcu.opening`.
 
 IDLE → open() → ASSOCIATED → get()… → close() → IDLE
                  get()… → rest() → resume() → get()…: an association held over visits, stale when its first get() fails
@@ -8,7 +10,7 @@ silence → the link asks again, a bounded number of times; a silence after the 
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -17,24 +19,18 @@ from dcu.config import BusConfig
 from dcu.dlms import association as dlms
 from dcu.dlms.acse import Conformance
 from dcu.dlms.association import MAX_PDU
-from dcu.dlms.hdlc import Parameters, ServerAddress
-from dcu.dlms.hdlc_link import HdlcLink
-from dcu.dlms.link import NEED_DATA, Link, Transmit
+from dcu.dlms.link import NEED_DATA, Transmit
 from dcu.dlms.notifications import Notification
 from dcu.dlms.services import Get, GetList, Request
-from dcu.dlms.wrapper import WrapperLink
 from dcu.errors import (
     BusError,
     DcuError,
     MeterError,
     MeterTimeoutError,
     NotServedError,
-    RefusedError,
     SecurityError,
     StaleError,
 )
-from dcu.invocations import Invocations, Ledger
-from dcu.model import Access, Attribute, Authentication, Framing, Keys, Meter
 
 #: Bits on the line per octet at 8N1.
 BITS_PER_OCTET = 10
@@ -56,17 +52,7 @@ MAX_NOTIFIED = 64
 CLOSE_TIMEOUT = 1.0
 
 
-def make_link(bus: BusConfig, meter: Meter, access: Access) -> Link:
-    """Return the lower layer that reaches `meter` on its bus."""
-    if bus.framing is Framing.WRAPPER:
-        return WrapperLink(access.client, meter.address)
-    offer = Parameters(bus.max_info, bus.max_info, bus.window, bus.window)
-    if bus.address_size == 1:  # one octet has no room for a physical part: it names the device itself
-        return HdlcLink(access.client, ServerAddress(meter.address, size=1), offer)
-    return HdlcLink(access.client, ServerAddress(meter.logical_device, meter.address, bus.address_size), offer)
-
-
-def _unwatched() -> None:
+def unwatched() -> None:
     """Nobody asks whether the conversation goes on."""
 
 
@@ -93,7 +79,7 @@ class Session:
     """
 
     def __init__(
-        self, port: Port, line: BusConfig, association: dlms.Association, alive: Callable[[], None] = _unwatched
+        self, port: Port, line: BusConfig, association: dlms.Association, alive: Callable[[], None] = unwatched
     ) -> None:
         self._port = port
         self._line = line
@@ -260,106 +246,3 @@ class Session:
                 await self._write(again)
         else:
             self._association.receive_data(data)
-
-
-#: A meter that asks for no secret has none.
-NO_KEYS = Keys()
-
-#: Who may read a meter's invocation counter without any secret.
-PUBLIC = Access("public")
-DATA = 1
-
-
-class SessionMaker:
-    """Makes the conversations of one bus: knows who we are there, each meter's keys and counters."""
-
-    def __init__(
-        self,
-        bus: BusConfig,
-        access: Mapping[str, Access],
-        keys: Mapping[str, Keys],
-        title: bytes,
-        invocations: Invocations,
-    ) -> None:
-        self._bus = bus
-        self._access = access
-        self._keys = keys
-        self._title = title
-        self._invocations = invocations
-        self._news: dict[str, int] = {}
-
-    async def make(self, port: Port, meter: Meter, alive: Callable[[], None] = _unwatched) -> Session:
-        """Return a Session for `meter`, not yet opened; raises StoreError when no counters can be reserved."""
-        access, keys = self._of(meter)
-        if not _counts(access):
-            return self._session(port, meter, access, alive)
-        ledger = await self._invocations.prepare(keys, self._title, self._news)
-        return self._session(port, meter, access, alive, ledger)
-
-    async def open(self, port: Port, meter: Meter, alive: Callable[[], None] = _unwatched) -> Session:
-        """Return an open Session. A meter that refuses us may have heard a higher counter: then ours goes above it.
-
-        Raises what `make` and `Session.open` raise.
-        """
-        access, keys = self._of(meter)
-        session = await self.make(port, meter, alive)
-        try:
-            await session.open()
-        except RefusedError:
-            if not _counts(access) or not await self._recover(port, meter, alive):
-                raise
-            session = await self.make(port, meter, alive)
-            await session.open()
-        if _counts(access):
-            self._invocations.agreed(keys, self._title)
-        return session
-
-    async def prepare(self, meter: Meter) -> None:
-        """See to it that a session held with `meter` finds counters enough for a visit; raises StoreError."""
-        access, keys = self._of(meter)
-        if _counts(access):
-            await self._invocations.prepare(keys, self._title, self._news)
-
-    def heard(self) -> Mapping[str, int]:
-        """Return the counters that the meters of this bus used since the last call, by name: to be stored."""
-        # emptied in place: an association that is still open goes on filling it
-        news = dict(self._news)
-        self._news.clear()
-        return news
-
-    async def _recover(self, port: Port, meter: Meter, alive: Callable[[], None]) -> bool:
-        """Ask the meter through the public client which counter it heard last; whether ours has moved."""
-        access, keys = self._of(meter)
-        session = self._session(port, meter, PUBLIC, alive)
-        try:
-            await session.open()
-            (counter,) = await session.get([Get(Attribute(DATA, access.invocation_counter))])
-        except MeterError:
-            return False  # the refusal itself is what the caller reports
-        await session.close()
-        return type(counter) is int and await self._invocations.jump(keys, self._title, counter)
-
-    def _of(self, meter: Meter) -> tuple[Access, Keys]:
-        return self._access[meter.access], self._keys.get(meter.id, NO_KEYS)
-
-    def _session(
-        self, port: Port, meter: Meter, access: Access, alive: Callable[[], None], ledger: Ledger | None = None
-    ) -> Session:
-        association = dlms.Association(
-            make_link(self._bus, meter, access),
-            access,
-            NO_KEYS if access is PUBLIC else self._of(meter)[1],
-            client_title=self._title,
-            take_counter=ledger.take if ledger else _uncounted,
-            heard=ledger,
-        )
-        return Session(port, self._bus, association, alive)
-
-
-def _counts(access: Access) -> bool:
-    """Whether an access uses invocation counters."""
-    return access.ciphered or access.authentication is Authentication.HLS_GMAC
-
-
-def _uncounted() -> int:
-    raise AssertionError("an access without keys takes no counters")

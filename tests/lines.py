@@ -18,10 +18,12 @@ from dcu.invocations import Invocations
 from dcu.messages.events import OWN_EVENTS
 from dcu.model import INSTANT, Capture, Command, Meter, Priority, Task, Visit
 from dcu.obis import parse_obis
+from dcu.opening import SessionMaker
 from dcu.plan import BusPlan
 from dcu.poll import Poll
 from dcu.profiles import ProfileStream, load_profile
-from dcu.session import Session, SessionMaker
+from dcu.session import Session
+from dcu.store import Sealed
 from sim.bus import MemoryBus
 from sim.fleet import PROFILE, Fleet, FleetPlan, make_line
 from sim.meter import SimMeter
@@ -72,6 +74,7 @@ class MemoryStore:
         self.shapes: dict[str, dict[str, Any]] = {}
         self.reserved: list[range] = []
         self.heard: dict[str, int] = {}
+        self.sealed: dict[tuple[str, int], Sealed] = {}
         self.failure: Exception | None = None
         self.commits = 0
 
@@ -102,6 +105,29 @@ class MemoryStore:
 
     async def counters(self) -> Mapping[str, int]:
         return dict(self.heard)
+
+    async def believe_counter(self, key: str, counter: int) -> None:
+        await self._commit()
+        self.heard[key] = counter
+
+    async def generations(self) -> list[Sealed]:
+        return list(self.sealed.values())
+
+    async def add_generation(self, sealed: Sealed) -> None:
+        await self._commit()
+        self.sealed[sealed.meter, sealed.generation] = sealed
+
+    async def move_generation(self, meter: str, generation: int, state: str, *, alone: bool = False) -> float:
+        await self._commit()
+        moved = replace(self.sealed[meter, generation], state=state)
+        if alone:
+            self.sealed = {key: kept for key, kept in self.sealed.items() if key[0] != meter}
+        self.sealed[meter, generation] = moved
+        return moved.changed
+
+    async def drop_generation(self, meter: str, generation: int) -> None:
+        await self._commit()
+        del self.sealed[meter, generation]
 
     async def _commit(self) -> None:
         await asyncio.sleep(0)

@@ -27,6 +27,10 @@ async def remember(database: Connection, heard: Mapping[str, int]) -> None:
     await database.executemany(_HEARD, [(key, counter + 1) for key, counter in heard.items()])
 
 
+async def _believe(database: Connection, *, key: str, counter: int) -> None:
+    await database.execute(_SET, (key, counter + 1))
+
+
 class Counters(Database):
     """The counters of every key in use."""
 
@@ -46,6 +50,10 @@ class Counters(Database):
         if not reserved:
             raise StoreError(f"key {key!r} has no {count} invocation counters left; replace it in the meter")
         return reserved
+
+    async def believe_counter(self, key: str, counter: int) -> None:
+        """Keep `counter` as the last that was heard under `key`, though a higher one is known."""
+        await self._write(partial(_believe, key=key, counter=counter))
 
     async def _reserve(self, database: Connection, *, key: str, count: int, above: int) -> range | None:
         found = list(await database.execute_fetchall(_NEXT, (key,)))

@@ -11,8 +11,8 @@ from typing import Final
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from dcu.config.load import read
 from dcu.errors import ConfigError, StoreError
+from dcu.forms.files import read
 
 #: Where systemd puts credentials, and the name of ours among them (systemd.exec, LoadCredential).
 CREDENTIALS: Final = "CREDENTIALS_DIRECTORY"

@@ -5,37 +5,17 @@ from typing import cast
 
 import pytest
 
-from dcu.config import BusConfig
 from dcu.dlms.acse import Conformance
-from dcu.dlms.hdlc import FrameReader, Parameters, ServerAddress
+from dcu.dlms.hdlc import Parameters
 from dcu.dlms.hdlc_link import HdlcLink
 from dcu.dlms.services import AccessError, ExceptionResponse, Get, GetList, by_entry
-from dcu.dlms.wrapper import WrapperLink
-from dcu.errors import (
-    NotServedError,
-)
-from dcu.model import Access, Attribute, Framing, Meter
-from dcu.session import (
-    LIST_BOUND,
-    make_link,
-)
+from dcu.errors import NotServedError
+from dcu.model import Attribute
+from dcu.session import LIST_BOUND
 from sim import server
 from sim.virtual import VirtualClock
 from tests.items import ENERGY, REGISTERS, UNKNOWN, moment
 from tests.lines import BAUD, COMPANION, Box, virtually
-
-
-@pytest.mark.parametrize("size", [1, 2, 4])
-def test_a_meter_on_a_line_is_addressed_in_as_many_octets_as_the_bus_says(size: int) -> None:
-    meter = Meter("M1", "a", 17, "reader", "idis")
-    link = make_link(BusConfig("a", "/dev/x", address_size=size), meter, Access("reader", 2))
-    assert isinstance(link, HdlcLink)
-    reader = FrameReader()
-    reader.receive_data(link.open())
-    frame = reader.next_frame()
-    assert frame is not None
-    # one octet has no logical device in it
-    assert frame.destination == (bytes((17 << 1 | 1,)) if size == 1 else ServerAddress(1, 17, size).to_bytes())
 
 
 @pytest.mark.parametrize(("max_info", "window"), [(2030, 1), (128, 7), (32, 1)])
@@ -54,13 +34,6 @@ def test_a_meter_is_offered_the_frames_the_bus_says_and_reads_as_well(max_info: 
         await session.close()
 
     virtually(work)
-
-
-def test_a_meter_behind_a_gateway_is_addressed_by_its_port_number() -> None:
-    bus = BusConfig("g", "tcp://h", framing=Framing.WRAPPER)
-    link = make_link(bus, Meter("M1", "g", 258, "reader", "idis"), Access("reader", 2))
-    assert isinstance(link, WrapperLink)
-    assert link.send(b"x")[:6] == bytes((0, 1, 0, 2, 1, 2))
 
 
 def test_every_item_gets_its_own_answer_in_the_order_asked() -> None:

@@ -8,19 +8,14 @@ import pytest
 
 from dcu import invocations
 from dcu.config import BusConfig
+from dcu.dlms.hdlc import FrameReader, ServerAddress
+from dcu.dlms.hdlc_link import HdlcLink
 from dcu.dlms.services import Get
-from dcu.errors import (
-    Breach,
-    MeterError,
-    RefusedError,
-    SecurityError,
-    StoreError,
-)
+from dcu.dlms.wrapper import WrapperLink
+from dcu.errors import Breach, MeterError, RefusedError, SecurityError, StoreError
 from dcu.invocations import COUNTER_BLOCK, Invocations, counter_name
-from dcu.model import Access, Attribute, Authentication, Keys
-from dcu.session import (
-    SessionMaker,
-)
+from dcu.model import Access, Attribute, Authentication, Framing, Keys, Meter
+from dcu.opening import SessionMaker, make_link
 from dcu.store import Store
 from sim import server
 from sim.bus import MemoryBus
@@ -30,6 +25,26 @@ from tests.captures import SetClock
 from tests.lines import CIPHERED, TITLE, Box, PortAround, virtually
 
 ENERGY = Get(Attribute(3, bytes((1, 0, 1, 8, 0, 255))))
+
+
+@pytest.mark.parametrize("size", [1, 2, 4])
+def test_a_meter_on_a_line_is_addressed_in_as_many_octets_as_the_bus_says(size: int) -> None:
+    meter = Meter("M1", "a", 17, "reader", "idis")
+    link = make_link(BusConfig("a", "/dev/x", address_size=size), meter, Access("reader", 2))
+    assert isinstance(link, HdlcLink)
+    reader = FrameReader()
+    reader.receive_data(link.open())
+    frame = reader.next_frame()
+    assert frame is not None
+    # one octet has no logical device in it
+    assert frame.destination == (bytes((17 << 1 | 1,)) if size == 1 else ServerAddress(1, 17, size).to_bytes())
+
+
+def test_a_meter_behind_a_gateway_is_addressed_by_its_port_number() -> None:
+    bus = BusConfig("g", "tcp://h", framing=Framing.WRAPPER)
+    link = make_link(bus, Meter("M1", "g", 258, "reader", "idis"), Access("reader", 2))
+    assert isinstance(link, WrapperLink)
+    assert link.send(b"x")[:6] == bytes((0, 1, 0, 2, 1, 2))
 
 
 def test_without_counters_no_word_is_said() -> None:
