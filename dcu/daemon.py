@@ -141,7 +141,15 @@ class Daemon:
         #: The flow of each bus, by its name.
         self.polls: dict[str, Poll] = {}
         self._status = Status(config, store, clock, self._health, self._delivery, self.polls)
-        self._obey = Obey(store, self._submit, self._bus_of.__contains__, self._status.snapshot, clock, self._health)
+        self._obey = Obey(
+            store,
+            self._submit,
+            self._bus_of.__contains__,
+            self._status.snapshot,
+            clock,
+            self._health,
+            config.dcu.allow,
+        )
         self._deliver = self._make_deliver(profiles)
         backfill = {task.stream: task.backfill for task in config.timetable}
         archive = Archive(config.meters, profiles, backfill, store, watermarks)

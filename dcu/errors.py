@@ -63,6 +63,18 @@ class NotServedError(MeterError):
     """The meter refused one request as a whole, with an APDU of its own for that; the association is still open."""
 
 
+class NotGivenError(MeterError):
+    """The meter answers well and has not, or does not give, what was asked: no reason to ask again."""
+
+
+class UnsureError(MeterError):
+    """Nobody knows whether the meter carried out what was sent: never sent again without looking first."""
+
+    def __init__(self, reason: str = "") -> None:
+        said = f" ({reason})" if reason else ""
+        super().__init__(f"not known whether it was carried out: read before you repeat{said}")
+
+
 class SecurityError(MeterError):
     """What the meter said failed a security check; it is never interpreted."""
 

@@ -182,14 +182,29 @@ class EventCode:
     severity: str = "info"
 
 
+class Role(StrEnum):
+    """Who may give a command (IEC 62351-8)."""
+
+    VIEWER = "viewer"
+    OPERATOR = "operator"
+    ENGINEER = "engineer"
+    INSTALLER = "installer"
+    SECADM = "secadm"
+    SECAUD = "secaud"
+
+
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """One conversation with one meter: which streams are due, or which command it carries."""
+    """One conversation with one meter: which streams are due, or which command it carries.
+
+    `doubtful`: the command may have been carried out already, so the visit looks and does not act.
+    """
 
     meter: str
     streams: tuple[str, ...] = ()
     command: "Command | None" = None
     priority: Priority = Priority.SCHEDULED
+    doubtful: bool = False
 
 
 class Outcome(StrEnum):

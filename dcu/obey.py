@@ -8,25 +8,27 @@ Results leave as readings leave: the store puts each journal change of an MQTT c
         │           ├──────► failed    at least one meter did not, or we could not; what was read is in the result
         └───────────┴──────► expired   `expires` passed before the end; checked again after a restart
     Each state is committed before it is told. A repeat of an id gets the recorded answer and touches no meter.
-    After a restart an unfinished command starts over if it changes nothing (all of this version's catalogue).
+    After a restart an unfinished command starts over if it changes nothing, or was not yet running. What changes a
+    meter and was running is not sent again: it is done when the meter shows what it was to do, and has failed if not.
 """
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import structlog
 
+from dcu import objects
 from dcu.clock import Clock
-from dcu.errors import CommandRejected
+from dcu.errors import CommandRejected, UnsureError
 from dcu.health import Health, Progress
 from dcu.messages.catalogue import CATALOGUE
 from dcu.messages.commands import parse_command
 from dcu.messages.encoding import encode
 from dcu.messages.envelope import answer
-from dcu.model import Command, CommandRecord, CommandState, Priority, Visit
+from dcu.model import Command, CommandRecord, CommandState, Priority, Role, Visit
 
 log = structlog.get_logger()
 
@@ -66,7 +68,10 @@ class _Underway:
 
 
 class Obey:
-    """Carries commands out. `submit` queues a visit on its meter's bus; `knows` says which meters there are."""
+    """Carries commands out. `submit` queues a visit on its meter's bus; `knows` says which meters there are.
+
+    `allow` are the roles whose commands are taken, at whichever door.
+    """
 
     def __init__(
         self,
@@ -76,7 +81,9 @@ class Obey:
         status: Callable[[], Awaitable[Mapping[str, Any]]],
         clock: Clock,
         health: Health,
+        allow: Collection[Role] = (Role.VIEWER,),
     ) -> None:
+        self._allow = allow
         self._journal = journal
         self._submit = submit
         self._knows = knows
@@ -98,16 +105,17 @@ class Obey:
         """Start again what the journal holds unfinished and nobody works on: after a restart, that is all of it."""
         for record in await self._journal.unfinished():
             if record.command.id not in self._underway:
-                await self._take_up(record.command)
+                await self._take_up(record)
 
-    async def _take_up(self, command: Command) -> None:
-        """Start `command` again, unless the configuration has changed under it."""
+    async def _take_up(self, record: CommandRecord) -> None:
+        """Start a command again, unless the configuration has changed under it."""
+        command = record.command
         gone = [meter for meter in command.meters if not self._knows(meter)]
-        if gone or command.name not in CATALOGUE:
-            reason = f"no such meter any more: {', '.join(gone)}" if gone else "no such command any more"
-            await self._journal.change(command.id, CommandState.FAILED, error=reason)
+        reason = f"no such meter any more: {', '.join(gone)}" if gone else self._forbidden(command)
+        if reason is None:
+            await self._start(record)
         else:
-            await self._start(command)
+            await self._journal.change(command.id, CommandState.FAILED, error=reason)
 
     async def step(self) -> None:
         """End the commands whose time is over."""
@@ -138,14 +146,25 @@ class Obey:
         record, new = await self._journal.accept(command)
         # an open command that nobody works on was cut off before it was started
         if new or not (record.state.final or command.id in self._underway):
-            return await self._start(record.command)
+            return await self._start(record)
         return record
 
     def _refusal(self, command: Command) -> str | None:
         unknown = [meter for meter in command.meters if not self._knows(meter)]
         if unknown:
             return f"no such meter: {', '.join(unknown[:10])}"
+        if refusal := self._forbidden(command) or _shapeless(command):
+            return refusal
         return f"{UNDERWAY_BOUND} commands are under way already" if len(self._underway) >= UNDERWAY_BOUND else None
+
+    def _forbidden(self, command: Command) -> str | None:
+        """Return why nobody may give this command here."""
+        kind = CATALOGUE.get(command.name)
+        if kind is None:
+            return "no such command any more"
+        if kind.role in self._allow:
+            return None
+        return f"{command.name} is for the role {kind.role.value}, which dcu.allow does not name"
 
     async def ask(self, payload: bytes) -> AsyncIterator[CommandRecord]:
         """Take a command at the local door: yield the journal line now, and again when the command is over."""
@@ -176,22 +195,27 @@ class Obey:
         # only now: when the end could not be kept, the visit is made again
         underway.waiting.discard(visit.meter)
 
-    async def _start(self, command: Command) -> CommandRecord:
+    async def _start(self, record: CommandRecord) -> CommandRecord:
+        command = record.command
         if command.expires is not None and command.expires <= self._clock.now():
             return await self._journal.change(command.id, CommandState.EXPIRED, error="expired before it was started")
+        kind = CATALOGUE[command.name]
+        doubtful = kind.changes_state and record.state is CommandState.RUNNING
+        if doubtful and not kind.shows:
+            return await self._journal.change(command.id, CommandState.FAILED, error=str(UnsureError()))
         underway = self._underway[command.id] = _Underway(command, set(command.meters))
         try:
-            return await self._begin(underway)
+            return await self._begin(underway, doubtful=doubtful)
         except BaseException:
             # for want of the store, or because the uplink that brought it went: whoever brings it again starts it
             self._underway.pop(command.id, None)
             raise
 
-    async def _begin(self, underway: _Underway) -> CommandRecord:
+    async def _begin(self, underway: _Underway, *, doubtful: bool) -> CommandRecord:
         command = underway.command
         record = await self._journal.change(command.id, CommandState.RUNNING)
         for meter in command.meters:
-            await self._send_out(Visit(meter, command=command, priority=Priority.COMMAND))
+            await self._send_out(Visit(meter, command=command, priority=Priority.COMMAND, doubtful=doubtful))
         if command.meters:
             return record
         underway.answers["dcu"] = await self._own(command.name)
@@ -226,6 +250,16 @@ class Obey:
         log.warning("command rejected", id=command.id, name=command.name, reason=reason)
         record, _ = await self._journal.accept(command, rejected=reason)
         return record
+
+
+def _shapeless(command: Command) -> str | None:
+    """Return why no meter could take this command, as far as that is known without one."""
+    if command.name in objects.NAMES:
+        try:
+            objects.check(command)
+        except CommandRejected as rejection:
+            return str(rejection)
+    return None
 
 
 def _blank(rejection: CommandRejected, payload: bytes, door: str, now: float) -> Command:

@@ -1,4 +1,4 @@
-"""Reading one meter because somebody asked: `meter.read`, registers now or a profile by range, as a JSON-able answer.
+"""One meter because somebody asked: `meter.read` here, what concerns any object in `objects`; a JSON-able answer.
 
 What is read so is not stored as captures; the scheduled streams stay complete and free of odd rows on their own.
 """
@@ -6,22 +6,31 @@ What is read so is not stored as captures; the scheduled streams stay complete a
 from collections.abc import Sequence
 from typing import Any
 
+from dcu import objects
 from dcu.archive import Archive
 from dcu.clock import Clock, iso
 from dcu.dlms.cosem import UNITS
-from dcu.errors import MeterError
+from dcu.errors import NotGivenError
 from dcu.messages.envelope import describe_column
-from dcu.model import INSTANT, Capture, Command
+from dcu.model import INSTANT, Capture, Command, Visit
 from dcu.session import Session
 from dcu.visit import Range, Reading, Shape
 
 
-class NotGivenError(MeterError):
-    """The meter answers well and has not, or does not give, what was asked: no reason to ask again."""
+async def on_demand(session: Session, archive: Archive, visit: Visit, clock: Clock) -> dict[str, Any]:
+    """Carry out the command of `visit` in an open session, or look at what became of it when that is doubtful.
+
+    Raises NotGivenError, UnsureError (then it must not be sent again), and what `Session.get` raises.
+    """
+    command = visit.command
+    assert command is not None
+    if command.name not in objects.NAMES:
+        return await _read(session, archive, visit.meter, command, clock)
+    work = objects.confirm if visit.doubtful and command.name != objects.GET else objects.carry_out
+    return {"meter": visit.meter} | await work(session, command)
 
 
-async def on_demand(session: Session, archive: Archive, meter: str, command: Command, clock: Clock) -> dict[str, Any]:
-    """Carry out `command` ("meter.read") in an open session. Raises NotGivenError, and what `Session.get` raises."""
+async def _read(session: Session, archive: Archive, meter: str, command: Command, clock: Clock) -> dict[str, Any]:
     stream = str(command.args.get("profile", INSTANT))
     known = stream == INSTANT or stream in archive.profile(meter).streams
     shapes = await archive.shapes(session, meter, [stream]) if known else {}

@@ -11,7 +11,7 @@ import asyncio
 import math
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import structlog
@@ -19,11 +19,21 @@ import structlog
 from dcu.archive import Archive
 from dcu.bus import Port
 from dcu.clock import Clock
-from dcu.errors import BusError, CommandRejected, DcuError, MeterTimeoutError, SecurityError, StaleError, StoreError
+from dcu.errors import (
+    BusError,
+    CommandRejected,
+    DcuError,
+    MeterTimeoutError,
+    NotGivenError,
+    SecurityError,
+    StaleError,
+    StoreError,
+    UnsureError,
+)
 from dcu.health import BusHealth, Progress
 from dcu.held import Held
 from dcu.model import Capture, Outcome, Visit
-from dcu.ondemand import NotGivenError, on_demand
+from dcu.ondemand import on_demand
 from dcu.opening import SessionMaker
 from dcu.plan import BusPlan
 from dcu.report import Report
@@ -128,7 +138,8 @@ class Poll:
         except StoreError:
             if visit.command is not None:  # its journal could not be told: made again when the flow starts again
                 with suppress(CommandRejected):  # more wait than fit: then it is taken up after a restart, or expires
-                    self.plan.urgent(visit)
+                    # what changes the meter may have been carried out: then the next visit only looks
+                    self.plan.urgent(replace(visit, doubtful=True))
             raise
         finally:
             self.plan.finished(visit, outcome, self.clock.monotonic())
@@ -155,6 +166,11 @@ class Poll:
                 break
             except StoreError:
                 raise
+            except UnsureError as error:
+                cause = error.__cause__
+                outcome = self._judge(visit, cause if isinstance(cause, DcuError) else error)
+                reason = str(error)[:ERROR_BOUND]
+                break
             except DcuError as error:
                 outcome, reason = await self._judge(visit, error), str(error)[:ERROR_BOUND]
             except Exception as error:  # our own bug over one meter must not cost the others
@@ -220,7 +236,7 @@ class Poll:
             outcome = await self._collect(session, visit)
         else:
             try:
-                answer = await on_demand(session, self.archive, visit.meter, visit.command, self.clock)
+                answer = await on_demand(session, self.archive, visit, self.clock)
             except NotGivenError as error:  # the question was wrong, not the meter: no failure of its schedule
                 reason = str(error)
         coming = self.plan.coming(visit.meter, self.clock.monotonic())

@@ -21,7 +21,7 @@ from dcu.dlms.acse import Conformance
 from dcu.dlms.association import MAX_PDU
 from dcu.dlms.link import NEED_DATA, Transmit
 from dcu.dlms.notifications import Notification
-from dcu.dlms.services import Get, GetList, Request
+from dcu.dlms.services import Action, Get, GetList, Request, Set
 from dcu.errors import (
     BusError,
     DcuError,
@@ -136,6 +136,14 @@ class Session:
         finally:
             self._urgent = _never
         return results
+
+    async def perform(self, request: Set | Action) -> Any:
+        """Return the answer to a SET or ACTION: None, what a method returned, or an AccessError.
+
+        NotServedError when the meter cannot treat it at all. After any other error it may have been carried out.
+        """
+        (answer,) = await self._request(request)
+        return answer
 
     async def _ask(self, some: Sequence[Get], results: list[Any]) -> None:
         """Ask for `some` at once, or one by one: now and from here on, when the meter treats no list after all."""

@@ -7,6 +7,7 @@ Everything but the relay, the clock's setting, the message and the invocation co
 from collections import Counter, deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from dcu.dlms.axdr import Typed
 from dcu.model import Attribute, Column, Keys, Value
@@ -111,6 +112,8 @@ class SimMeter:
         #: What the clock was moved by, in seconds, and the text on the display: settable state too.
         self.clock_shift = 0.0
         self.message = b""
+        #: What was written to the rare objects, by class and attribute.
+        self.shelf: dict[tuple[int, int], Any] = {}
         #: Attributes read with success, by logical name.
         self.served: Counter[bytes] = Counter()
         #: Values handed out, by logical name: the rows of profiles, and one for each other value (attribute 2).

@@ -12,6 +12,7 @@ from dcu.dlms.services import AccessError, Selection
 from dcu.errors import MeterError
 from dcu.model import Attribute
 from dcu.obis import parse_obis
+from sim import shelf
 from sim.events import LOGS
 from sim.meter import DEVICE_NAME, FIRMWARE, SERIAL_NUMBER, Rows, SimMeter
 from sim.profiles import CLOCK, PROFILES, STATUS_PERIODS, SimProfile
@@ -27,8 +28,8 @@ MESSAGE_SIZE: Final = 4096
 DATA, REGISTER, PROFILE_GENERIC, CLOCK_CLASS, ASSOCIATION_LN, DISCONNECT_CONTROL = 1, 3, 7, 8, 15, 70
 
 #: Class versions that differ from 0 (Blue Book), and how many attributes and methods each class shows.
-_VERSIONS: Final = {PROFILE_GENERIC: 1, ASSOCIATION_LN: 1}
-_SHAPES: Final = {
+_VERSIONS: Final = shelf.VERSIONS | {PROFILE_GENERIC: 1, ASSOCIATION_LN: 1}
+_SHAPES: Final = shelf.SHAPES | {
     DATA: (2, 0),
     REGISTER: (3, 1),
     PROFILE_GENERIC: (8, 2),
@@ -47,6 +48,7 @@ TYPE_UNMATCHED: Final = AccessError(12)
 _BY_RANGE, _BY_ENTRY = 1, 2
 
 _READ_ONLY: Final = 1
+_READ_WRITE: Final = 3
 _FIFO: Final = 1
 _CRYSTAL: Final = 1
 _CONNECTED: Final = 1
@@ -66,6 +68,7 @@ def _classes(phases: int) -> dict[bytes, int]:
         **dict.fromkeys(names, DATA),
         **dict.fromkeys(REGISTERS[phases], REGISTER),
         **dict.fromkeys(PROFILES[phases], PROFILE_GENERIC),
+        **shelf.SHELF,
     }
 
 
@@ -76,26 +79,28 @@ CLASSES: Final = {phases: _classes(phases) for phases in (1, 3)}
 def read(meter: SimMeter, attribute: Attribute, at: int, selection: Selection | None = None) -> Typed | AccessError:
     """Return the attribute at `at` (UTC seconds of the meter's clock), or why there is none."""
     known = CLASSES[meter.plate.phases].get(attribute.name)
-    if known is None:
-        return OBJECT_UNDEFINED
     if known != attribute.class_id:
-        return CLASS_INCONSISTENT
+        return OBJECT_UNDEFINED if known is None else CLASS_INCONSISTENT
     if attribute.index == 1:
         return axdr.octets(attribute.name)
     if attribute.class_id == PROFILE_GENERIC:
         return _read_profile(meter, meter.profiles[attribute.name], attribute.index, at, selection)
     if attribute.class_id in {DATA, REGISTER} and attribute.index == 2:
         return _typed(meter, attribute, at)
-    return _attributes(meter, attribute, at).get(attribute.index, OBJECT_UNAVAILABLE)
+    if attribute.name not in shelf.SHELF:
+        return _attributes(meter, attribute, at).get(attribute.index, OBJECT_UNAVAILABLE)
+    return shelf.read(meter, attribute)
 
 
 def write(meter: SimMeter, attribute: Attribute, value: Any, at: int) -> AccessError | None:
-    """Write the plain `value`; only the clock's time and the message can be. Return None when it was taken."""
+    """Write the plain `value`: the clock's time, the message, what is on the shelf. Return None when it was taken."""
     known = CLASSES[meter.plate.phases].get(attribute.name)
     if known is None:
         return OBJECT_UNDEFINED
     if known != attribute.class_id:
         return CLASS_INCONSISTENT
+    if attribute.name in shelf.SHELF:
+        return shelf.write(meter, attribute, value)
     if (attribute.name, attribute.index) not in {(CLOCK, 2), (MESSAGE, 2)}:
         return READ_WRITE_DENIED
     try:
@@ -122,9 +127,11 @@ def _set_time(value: Any) -> int:
 
 
 def invoke(meter: SimMeter, name: bytes, method: int, at: int) -> AccessError | None:
-    """Invoke a method; only the relay has any. Return None when it was carried out."""
+    """Invoke a method of the relay or of what is on the shelf. Return None when it was carried out."""
     if name not in CLASSES[meter.plate.phases]:
         return OBJECT_UNDEFINED
+    if name in shelf.SHELF:
+        return shelf.invoke(meter, name, method)
     if name != DISCONNECT or method not in {_REMOTE_DISCONNECT, _REMOTE_RECONNECT}:
         return READ_WRITE_DENIED
     meter.relay.switch(at, connected=method == _REMOTE_RECONNECT)
@@ -181,11 +188,11 @@ def _disconnector(*, connected: bool) -> dict[int, Typed]:
 def _object_element(name: bytes, class_id: int) -> Typed:
     """Return an element of the object list (IEC 62056-6-2, class 15): class, version, name, access rights."""
     attributes, methods = _SHAPES[class_id]
+    mode = axdr.enum(_READ_WRITE if name in shelf.SHELF else _READ_ONLY)
+    invoked = axdr.boolean(class_id == DISCONNECT_CONTROL or name in shelf.SHELF)
     rights = axdr.structure(
-        axdr.array(*(axdr.structure(axdr.i8(i), axdr.enum(_READ_ONLY), axdr.null()) for i in range(1, attributes + 1))),
-        axdr.array(
-            *(axdr.structure(axdr.i8(i), axdr.boolean(class_id == DISCONNECT_CONTROL)) for i in range(1, methods + 1))
-        ),
+        axdr.array(*(axdr.structure(axdr.i8(i), mode, axdr.null()) for i in range(1, attributes + 1))),
+        axdr.array(*(axdr.structure(axdr.i8(i), invoked) for i in range(1, methods + 1))),
     )
     return axdr.structure(axdr.u16(class_id), axdr.u8(_VERSIONS.get(class_id, 0)), axdr.octets(name), rights)
 

@@ -62,12 +62,32 @@ Examples:
   dcuctl ping
   dcuctl read M0001
   dcuctl read M0001 --profile load0 --from 2026-11-21T00:00:00Z --to 2026-11-21T06:00:00Z
+  dcuctl get M0001 1-0:1.8.0.255 3 2 3
   dcuctl --socket ./dcu.sock status --json
 """
 EXAMPLES_OF_READ = """\b
 Examples:
   dcuctl read M0001
   dcuctl read M0001 --profile load0 --from 2026-11-21T00:00:00Z --to 2026-11-21T06:00:00Z --json
+"""
+
+
+EXAMPLES_OF_GET = """\b
+Examples:
+  dcuctl get M0001 1-0:1.8.0.255 3          the value of a register
+  dcuctl get M0001 1-0:1.8.0.255 3 2 3      value, scaler and unit
+  dcuctl get M0001 0-0:13.0.0.255 20 3 4 5  an activity calendar
+"""
+EXAMPLES_OF_SET = """\b
+Examples:
+  dcuctl set M0001 0-0:13.0.0.255 20 6 '"WINTER"'
+  dcuctl set M0001 0-0:11.0.0.255 11 2 '[{"index": 1, "date": "*-12-25", "day": 2}]'
+  dcuctl set M0001 0-0:96.3.1.255 1 2 5 --type unsigned
+"""
+EXAMPLES_OF_EXECUTE = """\b
+Examples:
+  dcuctl execute M0001 0-0:13.0.0.255 20 1
+  dcuctl execute M0001 0-0:10.0.100.255 9 1 2
 """
 
 
@@ -114,6 +134,56 @@ def read(daemon: Daemon, meter: str, profile: str | None, start: str | None, end
         _fail("--profile needs --from and --to", 2)
     reading = daemon.ask("meter.read", meters=(meter,), **args)["result"][meter]
     click.echo(json.dumps(reading, indent=2)) if raw else show_reading(reading)
+
+
+def _value(_context: click.Context, _parameter: click.Parameter, text: str | None) -> Any:
+    try:
+        return None if text is None else json.loads(text)
+    except ValueError:
+        raise click.BadParameter(f"{text!r} is not JSON; a text needs quotes inside quotes: '\"WINTER\"'") from None
+
+
+typed = click.option("--type", "kind", help="Data type of VALUE where its class does not say it, as long-unsigned.")
+
+
+@cli.command(epilog=EXAMPLES_OF_GET)
+@click.argument("meter")
+@click.argument("object", metavar="OBJECT")
+@click.argument("class", type=int)
+@click.argument("attributes", type=int, nargs=-1)
+@click.pass_obj
+def get(daemon: Daemon, /, meter: str, attributes: tuple[int, ...], **target: Any) -> None:
+    """Read ATTRIBUTES (by default 2) of the OBJECT, of that CLASS, of METER, and print them as JSON."""
+    items = [target | {"attribute": attribute} for attribute in attributes or (2,)]
+    click.echo(json.dumps(daemon.ask("meter.get", meters=(meter,), items=items)["result"][meter]["items"], indent=2))
+
+
+@cli.command("set", epilog=EXAMPLES_OF_SET)
+@click.argument("meter")
+@click.argument("object", metavar="OBJECT")
+@click.argument("class", type=int)
+@click.argument("attribute", type=int)
+@click.argument("value", callback=_value)
+@typed
+@click.pass_obj
+def set_(daemon: Daemon, /, meter: str, kind: str | None, **args: Any) -> None:
+    """Write VALUE, as JSON, into the ATTRIBUTE of the OBJECT of METER; the role engineer must be allowed."""
+    answer = daemon.ask("meter.set", meters=(meter,), **args, type=kind)["result"][meter]
+    click.echo(json.dumps(answer, indent=2))
+
+
+@cli.command(epilog=EXAMPLES_OF_EXECUTE)
+@click.argument("meter")
+@click.argument("object", metavar="OBJECT")
+@click.argument("class", type=int)
+@click.argument("method", type=int)
+@click.argument("value", required=False, callback=_value)
+@typed
+@click.pass_obj
+def execute(daemon: Daemon, /, meter: str, kind: str | None, **args: Any) -> None:
+    """Invoke the METHOD of the OBJECT of METER, with VALUE as JSON; the role operator must be allowed."""
+    answer = daemon.ask("meter.execute", meters=(meter,), **args, type=kind)["result"][meter]
+    click.echo(json.dumps(answer, indent=2))
 
 
 def main() -> None:

@@ -18,6 +18,7 @@ from dcu.model import (
     Framing,
     Meter,
     Priority,
+    Role,
     Task,
 )
 
@@ -40,6 +41,10 @@ def _words(*options: str) -> Reader:
     return words.choice({option: option for option in options})
 
 
+def _roles(place: Place) -> frozenset[Role]:
+    return frozenset(role for role, _ in items(words.choice({role.value: role for role in Role}), len(Role))(place))
+
+
 def _dcu(id: str, system_title: bytes | None = None, **others: Any) -> DcuSettings:  # noqa: A002 - the file's key
     """A system title has to be this client's alone: with its counter it makes the nonce of AES-GCM."""
     return DcuSettings(id, system_title or b"DCU" + sha256(id.encode()).digest()[:5], **others)
@@ -54,6 +59,7 @@ DCU = Shape(
         "log": _words("debug", "info", "warning", "error"),
         "system_title": words.octets(8),
         "store_key": words.path,
+        "allow": _roles,
     },
 )
 

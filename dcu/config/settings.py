@@ -6,7 +6,7 @@ Durations are seconds. Paths are absolute, or relative to the working directory 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from dcu.model import Access, Framing, Keys, Meter, Task
+from dcu.model import Access, Framing, Keys, Meter, Role, Task
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,6 +14,7 @@ class DcuSettings:
     """Section `dcu`. `system_title` is the eight bytes by which meters know this client (ciphering, HLS-GMAC).
 
     `store_key` is the file of the key that seals secrets in the store, None: store.key in `data`.
+    `allow` are the roles whose commands are taken, at either door.
     """
 
     id: str
@@ -22,6 +23,7 @@ class DcuSettings:
     socket: str = "/run/dcu/dcu.sock"
     log: str = "info"
     store_key: str | None = None
+    allow: frozenset[Role] = frozenset({Role.VIEWER})
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,15 +11,29 @@ from types import SimpleNamespace
 from typing import Any, Final
 
 from dcu.dlms import axdr
-from dcu.dlms.axdr import Typed
+from dcu.dlms.axdr import DateTime, Typed
 from dcu.dlms.names import CLASSES
-from dcu.dlms.rarities import ATTRIBUTES, METHODS, TYPES, Shape
+from dcu.dlms.names import TYPES as TYPE_NAMES
+from dcu.dlms.rare_types import METHODS, TYPES, Kind, typed
+from dcu.dlms.rarities import ATTRIBUTES
 from dcu.dlms.services import AccessError
+from dcu.dlms.shapes import ANY, BITS, MISFITS, MOMENT, NOTHING, NUMBER, OCTETS, TEXT, MisfitError, Shape
 from dcu.errors import CommandRejected, MeterError
 from dcu.obis import format_obis
 
 #: Octets of one written attribute: the longest day tables and push lists have a tenth of it.
 MAX_WRITTEN: Final = 16_384
+#: The types that a value without a shape of its own may be written as, and how it looks then.
+_SIMPLE: Final[dict[int, Shape]] = {
+    axdr.NULL: NOTHING,
+    **dict.fromkeys((axdr.OCTET_STRING, axdr.DATE, axdr.TIME), OCTETS),
+    **dict.fromkeys((axdr.VISIBLE_STRING, axdr.UTF8_STRING), TEXT),
+    axdr.BIT_STRING: BITS,
+    axdr.DATE_TIME: MOMENT,
+    **dict.fromkeys((axdr.BOOLEAN, axdr.INTEGER, axdr.LONG, axdr.DOUBLE_LONG, axdr.LONG64), NUMBER),
+    **dict.fromkeys((axdr.UNSIGNED, axdr.LONG_UNSIGNED, axdr.DOUBLE_LONG_UNSIGNED, axdr.LONG64_UNSIGNED), NUMBER),
+    **dict.fromkeys((axdr.ENUM, axdr.FLOAT32, axdr.FLOAT64), NUMBER),
+}
 _NESTED: Final = {axdr.ARRAY, axdr.STRUCTURE}
 
 
@@ -31,14 +45,11 @@ def read(class_id: int, name: bytes, values: dict[int, Any]) -> dict[str, Any]:
     """
     answer: dict[str, Any] = {"class": CLASSES.get(class_id, class_id), "name": format_obis(name)}
     for index, value in values.items():
-        word, shape = _attribute(class_id, index) or _unknown(class_id, index)
+        word, _ = _attribute(class_id, index) or _unknown(class_id, index)
         if isinstance(value, AccessError):
             answer[word] = {"error": str(value)}
             continue
-        try:
-            answer[word] = shape.plain(value)
-        except (TypeError, ValueError, LookupError):
-            raise MeterError(f"{answer['class']}: {word} has another shape: {str(value)[:60]}") from None
+        answer[word] = plain(class_id, index, value)[1]
     return answer
 
 
@@ -50,55 +61,107 @@ def _unknown(class_id: int, index: int) -> tuple[str, Shape]:
     raise MeterError(f"class {class_id} attribute {index} is not known")
 
 
-def encode(class_id: int, attribute: int, value: Any) -> Typed:
-    """Return what to write into `attribute`, from `value` as `read` gives it.
+def plain(class_id: int, attribute: int, value: Any) -> tuple[str, Any]:
+    """Return the word for an attribute ("value" where it has none) and its decoded value as JSON-able values.
 
-    CommandRejected when the attribute cannot be written, or `value` has another shape or is too long.
+    MeterError when a known attribute has another shape.
     """
     known = _attribute(class_id, attribute)
+    word, shape = known or ("value", ANY)
+    try:
+        return word, shape.plain(value)
+    except MISFITS:
+        raise MeterError(f"{word} has another shape: {str(value)[:60]}") from None
+
+
+def same(class_id: int, attribute: int, value: Any, wanted: Any, type_name: str | None = None) -> bool:
+    """Whether the decoded `value` is what writing `wanted` was to leave there."""
+    known = _attribute(class_id, attribute)
+    shape = known[1] if known else _SIMPLE[_tag(type_name)]
+    try:
+        return bool(shape.plain(value) == shape.plain(shape.decoded(wanted)))
+    except MISFITS:
+        return False
+
+
+def encode(class_id: int, attribute: int, value: Any, type_name: str | None = None) -> Typed:
+    """Return what to write into `attribute`, from `value` as `read` gives it.
+
+    `type_name` is the data type (as "long-unsigned") of a simple value that the class does not type, or types otherwise
+    in this meter. CommandRejected when the attribute cannot be written, or `value` has another shape or is too long.
+    """
+    known = _attribute(class_id, attribute)
+    if known is None and type_name is not None:
+        return _simple("value", value, _tag(type_name))
     if known is None or (class_id, attribute) not in TYPES:
         raise CommandRejected(f"class {class_id} attribute {attribute} cannot be written")
     word, shape = known
+    wanted = _decoded(word, shape, value)
+    kind = TYPES[class_id, attribute]
+    if type_name is not None:
+        if not isinstance(kind, int):
+            raise CommandRejected(f"type: {word} has a type of its own")
+        kind = _tag(type_name)
+    return _through_gurux(class_id, attribute, word, wanted) if kind is None else _fitting(word, kind, wanted)
+
+
+def _decoded(word: str, shape: Shape, value: Any) -> Any:
     try:
-        wanted = shape.decoded(value)
-    except (TypeError, ValueError, LookupError, AttributeError):
+        return shape.decoded(value)
+    except MisfitError as misfit:
+        raise CommandRejected(f"{word}{misfit}: not the shape of this attribute: {str(value)[:60]}") from None
+    except MISFITS:
         raise CommandRejected(f"{word}: not the shape of this attribute: {str(value)[:60]}") from None
-    if (simple := TYPES[class_id, attribute]) is not None:
-        return _fitting(word, simple, wanted)
-    return _through_gurux(class_id, attribute, word, wanted)
 
 
-def _fitting(word: str, tag: int, wanted: Any) -> Typed:
-    """Return `wanted` under `tag`, or an array of such."""
-    typed = (
-        Typed(axdr.ARRAY, tuple(Typed(tag, item) for item in wanted)) if type(wanted) is list else Typed(tag, wanted)
-    )
+def _tag(type_name: str | None) -> int:
+    """Return the tag of a simple type; CommandRejected for a name that is none."""
+    for tag in _SIMPLE:
+        if TYPE_NAMES[tag] == type_name:
+            return tag
+    names = ", ".join(TYPE_NAMES[tag] for tag in _SIMPLE)
+    raise CommandRejected(f"type: expected one of {names}")
+
+
+def _simple(word: str, value: Any, tag: int) -> Typed:
+    decoded = _decoded(word, _SIMPLE[tag], value)
+    return _fitting(word, tag, DateTime.from_bytes(decoded) if tag == axdr.DATE_TIME else decoded)
+
+
+def _fitting(word: str, kind: Kind, wanted: Any) -> Typed:
+    """Return `wanted` under the tags of `kind`."""
     try:
-        length = len(axdr.encode(typed))
-    except (TypeError, ValueError, AttributeError):
+        ready = typed(kind, wanted)
+        length = len(axdr.encode(ready))
+    except MISFITS:
         length = MAX_WRITTEN + 1
     if length > MAX_WRITTEN:
         raise CommandRejected(f"{word}: does not fit")
-    return typed
+    return ready
 
 
-def method(class_id: int, number: int, argument: Any = None) -> Typed:
+def method(class_id: int, number: int, argument: Any = None, type_name: str | None = None) -> Typed:
     """Return the argument of method `number`, from its plain form; methods without one send integer 0.
 
-    CommandRejected when the class has no such method, or `argument` has another shape.
+    `type_name` is the data type of the argument where the method is not known here. CommandRejected when the class has
+    no such method, or `argument` has another shape.
     """
+    if type_name is not None:
+        return _simple("value", argument, _tag(type_name))
     known = METHODS.get((class_id, number))
     if known is None:
         raise CommandRejected(f"class {class_id} method {number} is not known")
     word, build = known
     try:
-        typed = build(argument)
-        length = len(axdr.encode(typed))
-    except (TypeError, ValueError, LookupError, AttributeError):
+        ready = build(argument)
+        length = len(axdr.encode(ready))
+    except MisfitError as misfit:
+        raise CommandRejected(f"{word}{misfit}: not its argument: {str(argument)[:60]}") from None
+    except MISFITS:
         raise CommandRejected(f"{word}: not its argument: {str(argument)[:60]}") from None
     if length > MAX_WRITTEN:
         raise CommandRejected(f"{word}: longer than {MAX_WRITTEN} octets")
-    return typed
+    return ready
 
 
 def _through_gurux(class_id: int, attribute: int, word: str, wanted: Any) -> Typed:
@@ -109,11 +172,11 @@ def _through_gurux(class_id: int, attribute: int, word: str, wanted: Any) -> Typ
     try:
         with redirect_stdout(StringIO()):
             raw = _given_back(gurux, class_id, attribute, wanted)
-        typed = _typed_as(wanted, raw)
-        axdr.encode(typed)
+        ready = _typed_as(wanted, raw)
+        axdr.encode(ready)
     except Exception as error:  # noqa: BLE001 - gurux raises whatever comes to it, Exception itself included
         raise CommandRejected(f"{word}: cannot be encoded ({type(error).__name__})") from None
-    return typed
+    return ready
 
 
 def _bounded(word: str, wanted: Any) -> None:
@@ -176,8 +239,7 @@ def _typed_as(value: Any, raw: bytes) -> Typed:
     gurux's dates lose the day of the week and the hundredths, so `value` has to be ours.
     """
     axdr.decode_all(raw)  # malformed, it ends here
-    typed, _ = _tagged(value, raw, 0)
-    return typed
+    return _tagged(value, raw, 0)[0]
 
 
 def _tagged(value: Any, raw: bytes, at: int) -> tuple[Typed, int]:
@@ -187,6 +249,6 @@ def _tagged(value: Any, raw: bytes, at: int) -> tuple[Typed, int]:
     count, at = axdr.read_length(raw, at + 1)
     items = []
     for item, _ in zip(value, range(count), strict=True):
-        typed, at = _tagged(item, raw, at)
-        items.append(typed)
+        element, at = _tagged(item, raw, at)
+        items.append(element)
     return Typed(tag, tuple(items)), at

@@ -1,17 +1,17 @@
 """The one catalogue of commands, used by MQTT and by the local socket: names, targets, arguments, roles and effects.
 
-How a command is carried out is not known here. Roles are those of IEC 62351-8.
+How a command is carried out is not known here, and what a value must look like is the COSEM class's business.
 """
 
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 
 from dcu.clock import seconds
 from dcu.errors import CommandRejected
-from dcu.model import INSTANT
+from dcu.model import INSTANT, Role
+from dcu.obis import format_obis, parse_obis
 
 #: The whole range of a COSEM date-time in practice: four-digit years.
 LATEST = 253_402_300_799
@@ -19,15 +19,12 @@ LATEST = 253_402_300_799
 #: A profile range longer than this is more than any meter keeps (13 months of billing).
 MAX_RANGE = 400 * 86_400
 
+#: Attributes that one `meter.get` reads; they go out in one GET-WITH-LIST where the meter knows that.
+MAX_ITEMS = 20
+
 _STREAM = re.compile(r"[a-z][a-z0-9_.-]{0,31}")
 
 Args = dict[str, object]
-
-
-class Role(StrEnum):
-    """Who may give a command (IEC 62351-8); commands are not signed yet, so only reads exist."""
-
-    VIEWER = "viewer"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +32,8 @@ class CommandKind:
     """One line of the catalogue.
 
     `meters` bounds the number of target meters; `check` returns the arguments in their normal form (times as UTC
-    seconds) or raises CommandRejected.
+    seconds) or raises CommandRejected. One that `changes_state` is never carried out twice: after a restart that found
+    it running it has failed, unless `shows`, that is, unless its effect can be read from the meter.
     """
 
     name: str
@@ -44,6 +42,7 @@ class CommandKind:
     check: Callable[[Mapping[str, object]], Args]
     idempotent: bool = True
     changes_state: bool = False
+    shows: bool = False
 
 
 def moment(value: object, what: str) -> int:
@@ -93,6 +92,66 @@ def _range(args: Mapping[str, object]) -> Args:
     return {"from": start, "to": end}
 
 
+def _getting(args: Mapping[str, object]) -> Args:
+    if "items" not in args:
+        _only(args, "object", "class", "attribute")
+        return {"items": [_target(args, "args", "attribute")]}
+    _only(args, "items")
+    items = args["items"]
+    if not isinstance(items, list) or not 1 <= len(items) <= MAX_ITEMS:
+        raise CommandRejected(f"args.items: expected a list of 1 to {MAX_ITEMS}")
+    return {"items": [_item(item, f"args.items[{at}]") for at, item in enumerate(items)]}
+
+
+def _item(item: object, where: str) -> Args:
+    if not isinstance(item, dict):
+        raise CommandRejected(f"{where}: expected an object")
+    _only(item, "object", "class", "attribute")
+    return _target(item, where, "attribute")
+
+
+def _setting(args: Mapping[str, object]) -> Args:
+    _only(args, "object", "class", "attribute", "value", "type")
+    if "value" not in args:
+        raise CommandRejected("args.value: expected what to write")
+    return _target(args, "args", "attribute") | {"value": args["value"]} | _type(args)
+
+
+def _executing(args: Mapping[str, object]) -> Args:
+    _only(args, "object", "class", "method", "value", "type")
+    return _target(args, "args", "method") | {"value": args.get("value")} | _type(args)
+
+
+def _target(args: Mapping[str, object], where: str, index: str) -> Args:
+    """Return object, class and `index` ("attribute" or "method") in one form."""
+    name = args.get("object")
+    try:
+        found = parse_obis(name) if isinstance(name, str) and len(name) <= 40 else None
+    except ValueError:
+        found = None
+    if found is None:
+        raise CommandRejected(f"{where}.object: expected a logical name such as 1-0:1.8.0.255")
+    return {
+        "object": format_obis(found),
+        "class": _number(args.get("class"), 1, 0xFFFF, f"{where}.class"),
+        index: _number(args.get(index), 1, 0x7F, f"{where}.{index}"),
+    }
+
+
+def _number(value: object, least: int, most: int, where: str) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
+        raise CommandRejected(f"{where}: expected a whole number from {least} to {most}")
+    return value
+
+
+def _type(args: Mapping[str, object]) -> Args:
+    if args.get("type") is None:
+        return {}
+    if not isinstance(args["type"], str):
+        raise CommandRejected("args.type: expected the name of a data type such as double-long-unsigned")
+    return {"type": args["type"]}
+
+
 def _only(args: Mapping[str, object], *known: str) -> None:
     for name in args:
         if name not in known:
@@ -107,5 +166,8 @@ CATALOGUE: Mapping[str, CommandKind] = {
         CommandKind("dcu.ping", Role.VIEWER, range(1), _nothing),
         CommandKind("dcu.status", Role.VIEWER, range(1), _nothing),
         CommandKind("meter.read", Role.VIEWER, range(1, 2), _reading),
+        CommandKind("meter.get", Role.VIEWER, range(1, 2), _getting),
+        CommandKind("meter.set", Role.ENGINEER, range(1, 2), _setting, changes_state=True, shows=True),
+        CommandKind("meter.execute", Role.OPERATOR, range(1, 2), _executing, idempotent=False, changes_state=True),
     )
 }

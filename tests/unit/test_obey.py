@@ -8,7 +8,7 @@ import pytest
 
 from dcu.errors import CommandRejected, StoreError
 from dcu.health import Health
-from dcu.model import CommandRecord, CommandState, Priority, Visit
+from dcu.model import CommandRecord, CommandState, Priority, Role, Visit
 from dcu.obey import GARBAGE_BOUND, UNDERWAY_BOUND, Obey
 from tests.journal import MemoryJournal
 
@@ -37,9 +37,12 @@ class Bench:
         self.clock = SetClock()
         self.visits: list[Visit] = []
         self.health = Health()
-        self.obey = Obey(
-            self.journal, self.visits.append, {"M1", "M2"}.__contains__, self.status, self.clock, self.health
-        )
+        self.obey = self.again(self.visits)
+
+    def again(self, visits: list[Visit], *allow: Role) -> Obey:
+        """Return the flow as a restart makes it: with this journal, and visits of its own."""
+        knows = {"M1", "M2"}.__contains__
+        return Obey(self.journal, visits.append, knows, self.status, self.clock, self.health, allow or (Role.VIEWER,))
 
     async def status(self) -> dict[str, Any]:
         return {"dcu": "D1"}
@@ -255,3 +258,78 @@ async def test_the_flow_takes_up_the_journal_and_ends_what_expires(bench: Bench)
     flow.cancel()
     with pytest.raises(asyncio.CancelledError):
         await flow
+
+
+DAYS = {"object": "0-0:11.0.0.255", "class": 11, "attribute": 2, "value": []}
+SET = {"id": "s1", "name": "meter.set", "targets": {"meters": ["M1"]}, "args": DAYS}
+ACT = {"object": "0-0:13.0.0.255", "class": 20, "method": 1}
+EXECUTE = {"id": "x1", "name": "meter.execute", "targets": {"meters": ["M1"]}, "args": ACT}
+UNKNOWN = "not known whether it was carried out: read before you repeat"
+
+
+@pytest.mark.parametrize("door", ["mqtt", "local"])
+async def test_a_role_that_is_not_allowed_is_refused_at_either_door(bench: Bench, door: str) -> None:
+    for envelope, role in ((SET, "engineer"), (EXECUTE, "operator")):
+        record = await bench.obey.receive(json.dumps(envelope).encode(), door=door)
+        assert record.state is CommandState.REJECTED
+        assert record.error == f"{envelope['name']} is for the role {role}, which dcu.allow does not name"
+    assert bench.visits == []
+
+
+async def test_a_role_that_is_allowed_is_served(bench: Bench) -> None:
+    obey = bench.again(bench.visits, Role.ENGINEER)
+    assert (await obey.receive(json.dumps(SET).encode())).state is CommandState.RUNNING
+    assert (await obey.receive(json.dumps(EXECUTE).encode())).state is CommandState.REJECTED
+    assert (await obey.receive(json.dumps(READ).encode())).state is CommandState.REJECTED
+    ((visit),) = bench.visits
+    assert not visit.doubtful
+
+
+async def test_a_value_of_another_shape_is_rejected_with_the_field(bench: Bench) -> None:
+    obey = bench.again(bench.visits, Role.ENGINEER)
+    wrong = {**SET, "args": DAYS | {"value": [{"index": 1, "date": "x", "day": 2}]}}
+    record = await obey.receive(json.dumps(wrong).encode())
+    assert (record.state, bench.visits) == (CommandState.REJECTED, [])
+    assert record.error is not None
+    assert record.error.startswith("days[0].date: not the shape")
+
+
+async def test_after_a_restart_what_was_running_and_changes_a_meter_is_not_done_again(bench: Bench) -> None:
+    before = bench.again(bench.visits, Role.ENGINEER, Role.OPERATOR)
+    for envelope in (SET, EXECUTE):
+        await before.receive(json.dumps(envelope).encode())
+    visits: list[Visit] = []
+    await bench.again(visits, Role.ENGINEER, Role.OPERATOR).resume()
+    # what a SET left can be read, what a method did cannot
+    ((visit),) = visits
+    assert (visit.command is not None and visit.command.id, visit.doubtful) == ("s1", True)
+    ended = bench.journal.records["x1"]
+    assert (ended.state, ended.error) == (CommandState.FAILED, UNKNOWN)
+
+
+async def test_what_changes_a_meter_and_was_only_accepted_is_started_after_a_restart(bench: Bench) -> None:
+    before = bench.again(bench.visits, Role.OPERATOR)
+    bench.journal.failure = StoreError("disk full")
+    with pytest.raises(StoreError):
+        await before.receive(json.dumps(EXECUTE).encode())
+    bench.journal.failure = None
+    assert bench.journal.records["x1"].state is CommandState.ACCEPTED
+    await bench.again(bench.visits, Role.OPERATOR).resume()
+    ((visit),) = bench.visits
+    assert not visit.doubtful
+
+
+async def test_a_repeat_of_what_nobody_works_on_any_more_only_looks(bench: Bench) -> None:
+    await bench.again(bench.visits, Role.ENGINEER).receive(json.dumps(SET).encode())
+    visits: list[Visit] = []
+    await bench.again(visits, Role.ENGINEER).receive(json.dumps(SET).encode())
+    assert [visit.doubtful for visit in visits] == [True]
+
+
+async def test_a_role_taken_away_meanwhile_does_not_start_again(bench: Bench) -> None:
+    await bench.again(bench.visits, Role.ENGINEER).receive(json.dumps(SET).encode())
+    visits: list[Visit] = []
+    await bench.again(visits).resume()
+    record = bench.journal.records["s1"]
+    assert (record.state, visits) == (CommandState.FAILED, [])
+    assert record.error == "meter.set is for the role engineer, which dcu.allow does not name"

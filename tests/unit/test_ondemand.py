@@ -21,10 +21,9 @@ from tests.lines import WIDER, Box, read_command, virtually
 async def ask(box: Box, number: int = 0, **args: object) -> dict[str, Any]:
     meter = box.meters[number].id
     session = await box.session(number)
-    command = read_command(meter, **args).command
-    assert command is not None
+    visit = read_command(meter, **args)
     try:
-        found = await on_demand(session, box.archive(), meter, command, box.clock)
+        found = await on_demand(session, box.archive(), visit, box.clock)
     finally:
         await session.close()
     # what leaves is JSON

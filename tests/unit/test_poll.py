@@ -1,6 +1,7 @@
 """The flow of one bus against simulated meters in virtual time: what is due, and what is asked for in between."""
 
 import asyncio
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -9,7 +10,7 @@ from structlog.testing import capture_logs
 
 from dcu.dlms.hdlc_link import OPEN_REPEATS
 from dcu.errors import BusError
-from dcu.model import INSTANT, Keys, Outcome, Task
+from dcu.model import INSTANT, Command, Keys, Outcome, Priority, Task, Visit
 from dcu.poll import COMMAND_TRIES, HEARD_BOUND, IDLE_BOUND
 from dcu.visit import Findings
 from sim.fleet import FleetPlan
@@ -352,5 +353,70 @@ def test_a_failed_security_check_is_counted_by_what_failed_and_logged_as_a_warni
         assert (line["log_level"], line["breach"], line["meter"]) == ("warning", "counter", "M0001")
         ((name, meter, detail),) = box.reports
         assert (name, meter, detail["breach"]) == ("security breach", "M0001", "counter")
+
+    virtually(work)
+
+
+SET_DAYS = Command(
+    "c2",
+    "meter.set",
+    ("M0001",),
+    {"object": "0-0:11.0.0.255", "class": 11, "attribute": 2, "value": [{"index": 1, "date": "*-12-25", "day": 2}]},
+)
+
+
+class Deafening(PortAround):
+    """Loses every answer after the `after`-th write."""
+
+    after = math.inf
+    writes = 0
+
+    async def write(self, data: bytes) -> None:
+        self.writes += 1
+        await super().write(data)
+
+    async def read(self) -> bytes:
+        data = await super().read()
+        return b"" if self.writes > self.after else data
+
+
+def test_what_changes_a_meter_is_sent_once_though_its_answer_is_lost() -> None:
+    async def work(clock: VirtualClock) -> None:
+        box = Box(clock, CIPHERED)
+        port = box.port = Deafening(box.port)
+        poll = box.poll()
+        poll.submit(Visit("M0001", command=SET_DAYS, priority=Priority.COMMAND))
+        (meter,) = box.meters
+        port.after = 3  # SNRM, AARQ and the proof are answered; the SET is not
+        await poll.step()
+        ((_, found, error),) = box.answers
+        assert found is None
+        assert error is not None
+        assert error.startswith("not known whether it was carried out: read before you repeat (silent")
+        assert poll.health.silent == 1
+        assert len(meter.shelf) == 1
+
+    virtually(work)
+
+
+def test_a_doubtful_visit_only_looks() -> None:
+    async def work(clock: VirtualClock) -> None:
+        box = Box(clock, CIPHERED)
+        poll = box.poll()
+        looking = Visit("M0001", command=SET_DAYS, priority=Priority.COMMAND, doubtful=True)
+        poll.submit(looking)
+        await poll.step()
+        (meter,) = box.meters
+        assert meter.shelf == {}
+        poll.submit(replace(looking, doubtful=False))
+        await poll.step()
+        poll.submit(looking)
+        await poll.step()
+        _, told, seen = box.answers
+        assert told[1] == {"meter": "M0001", "object": "0-0:11.0.0.255", "class": 11, "attribute": 2}
+        assert seen[1] == told[1] | {"confirmed": True}
+        assert box.answers[0][2] == (
+            "not known whether it was carried out: read before you repeat (the meter holds another value)"
+        )
 
     virtually(work)

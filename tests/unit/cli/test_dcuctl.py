@@ -224,6 +224,51 @@ def test_a_daemon_that_stays_silent_is_given_up(tmp_path: Path, monkeypatch: pyt
     assert "timed out" in found.stderr
 
 
+ENERGY = {"object": "1-0:1.8.0.255", "class": 3}
+
+
+def test_any_object_is_read_and_printed_as_json(door: Door, ctl: Callable[..., Result]) -> None:
+    items = [ENERGY | {"attribute": 2, "value": 7}]
+    door.lines = [{"state": "done", "result": {"M0001": {"meter": "M0001", "items": items}}}]
+    found = ctl("get", "M0001", "1-0:1.8.0.255", "3")
+    assert json.loads(found.output) == items
+    ctl("get", "M0001", "1-0:1.8.0.255", "3", "2", "3")
+    asked = [request["args"]["items"] for request in door.requests]
+    assert asked == [[ENERGY | {"attribute": 2}], [ENERGY | {"attribute": 2}, ENERGY | {"attribute": 3}]]
+    assert door.requests[0]["name"] == "meter.get"
+
+
+@pytest.mark.parametrize(
+    ("words", "name", "args"),
+    [
+        (("set", "2", "5", "--type", "unsigned"), "meter.set", {"attribute": 2, "value": 5, "type": "unsigned"}),
+        (("set", "2", '"five"'), "meter.set", {"attribute": 2, "value": "five", "type": None}),
+        (("execute", "1"), "meter.execute", {"method": 1, "value": None, "type": None}),
+        (("execute", "1", '{"hex": "01"}'), "meter.execute", {"method": 1, "value": {"hex": "01"}, "type": None}),
+    ],
+)
+def test_any_object_is_changed(
+    door: Door, ctl: Callable[..., Result], words: tuple[str, ...], name: str, args: dict[str, Any]
+) -> None:
+    door.lines = [{"state": "done", "result": {"M0001": {"meter": "M0001"}}}]
+    verb, *rest = words
+    found = ctl(verb, "M0001", "1-0:1.8.0.255", "3", *rest)
+    assert (found.exit_code, json.loads(found.output)) == (0, {"meter": "M0001"})
+    assert (door.requests[0]["name"], door.requests[0]["args"]) == (name, ENERGY | args)
+
+
+def test_a_value_that_is_no_json_is_not_even_asked(door: Door, ctl: Callable[..., Result]) -> None:
+    found = ctl("set", "M0001", "1-0:1.8.0.255", "3", "2", "WINTER")
+    assert found.exit_code == 2
+    assert "is not JSON" in found.stderr
+    assert door.requests == []
+
+
+@pytest.mark.parametrize("verb", ["get", "set", "execute"])
+def test_help_shows_examples(verb: str) -> None:
+    assert f"  dcuctl {verb} M0001" in CliRunner().invoke(dcuctl.cli, [verb, "--help"]).output
+
+
 @pytest.mark.parametrize("words", [("--help",), ("read", "-h"), ("status", "-h"), ("ping", "--help")])
 def test_help_is_one_word_away(words: tuple[str, ...]) -> None:
     found = CliRunner().invoke(dcuctl.cli, words)

@@ -8,7 +8,7 @@ import pytest
 from dcu.config import keys, sections
 from dcu.forms.access import ACCESS
 from dcu.forms.shape import Reader, Shape
-from dcu.model import Access, Authentication, Ciphering
+from dcu.model import Access, Authentication, Ciphering, Role
 from tests.configurations import KEYS, KEYS_FILE, faults, good, parsed
 
 REFERENCE = Path(__file__).parents[3] / "docs/reference/configuration.md"
@@ -19,6 +19,8 @@ REFERENCE = Path(__file__).parents[3] / "docs/reference/configuration.md"
     [
         ("id: DCU-0001", "id: a/b", "dcu.id: expected a name"),
         ("id: DCU-0001", "id: D, log: loud", "dcu.log: expected one of debug, info, warning, error, got 'loud'"),
+        ("id: DCU-0001", "id: D, allow: [god]", "dcu.allow[0]: expected one of viewer, operator, engineer, installer"),
+        ("id: DCU-0001", "id: D, allow: viewer", "dcu.allow: expected a list"),
         ("id: DCU-0001", "id: D, system_title: 00", "dcu.system_title: expected 8 octets"),
         ("id: DCU-0001", f"id: D, socket: {'x' * 100}", "dcu.socket: expected a path of at most 107 octets"),
         ("host: localhost", "host: a b", "uplink.host: expected a host name"),
@@ -84,6 +86,12 @@ def test_a_network_may_pause_longer_than_a_line_unless_said_otherwise() -> None:
     assert [bus.inter_octet for bus in parsed(good()).buses] == [0.2, 2.0]
     told = parsed(good("framing: wrapper", "framing: wrapper, inter_octet: 50ms"))
     assert [bus.inter_octet for bus in told.buses] == [0.2, 0.05]
+
+
+def test_only_who_reads_may_command_unless_said_otherwise() -> None:
+    assert parsed(good()).dcu.allow == {Role.VIEWER}
+    told = parsed(good("id: DCU-0001", "id: D, allow: [viewer, engineer]"))
+    assert told.dcu.allow == {Role.VIEWER, Role.ENGINEER}
 
 
 def test_names_keep_their_zeros() -> None:

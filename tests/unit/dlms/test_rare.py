@@ -12,167 +12,15 @@ import pytest
 from dcu.dlms import axdr, rare
 from dcu.dlms.apdu import decode_response
 from dcu.dlms.axdr import BitString, DateTime
-from dcu.dlms.rarities import ATTRIBUTES, METHODS, TYPES
+from dcu.dlms.rare_types import METHODS, TYPES
+from dcu.dlms.rarities import ATTRIBUTES
 from dcu.dlms.services import AccessError, GetResponse
 from dcu.errors import CommandRejected, MeterError
 from dcu.obis import parse_obis
+from tests.unit.dlms.rare_values import READABLE, WRITABLE
 
 ROOT = Path(__file__).parents[3]
 NAME = parse_obis("0-0:13.0.0.255")
-ANY_YEAR, CHRISTMAS = "090cffff0401ffffffffff8000ff", "090c07ea0c1905060000ff800000"
-CET = "090c07ea0c19ff060000ffffc480"
-SCRIPT = "0202 0906 00000a006aff 12 0001"
-TARIFF = "0906 00000a0064ff 12 0001"
-REGISTER = "12 0003 0906 0100010700ff 0f02"
-PLAIN_SCRIPT = {"script_table": "0-0:10.0.106.255", "selector": 1}
-
-#: Class, attribute, octets by hand after the Blue Book, plain form: read gives the one, encode the other.
-WRITABLE: list[tuple[int, int, str, Any]] = [
-    (11, 2, "0101 0203 12 0001 0905 ffff0c19ff 1102", [{"index": 1, "date": "*-12-25", "day": 2}]),
-    (11, 2, "0101 0203 12 0002 0905 07ea010104 1102", [{"index": 2, "date": "2026-01-01/4", "day": 2}]),
-    (11, 2, "0100", []),
-    (17, 2, "0101 0202 12 0001 0903 4c4431", [{"sap": 1, "name": "LD1"}]),
-    (18, 5, "0301", True),
-    (20, 6, "0906 53554d4d4552", "SUMMER"),
-    (
-        20,
-        7,
-        f"0102 0203 0901 01 {ANY_YEAR} 0901 01 0203 0901 02 {CHRISTMAS} 0901 01",
-        [
-            {"name": {"hex": "01"}, "start": "*-04-01 *:*:*", "week": {"hex": "01"}},
-            {"name": {"hex": "02"}, "start": "2026-12-25/5 06:00:00 status=00", "week": {"hex": "01"}},
-        ],
-    ),
-    (
-        20,
-        8,
-        "0101 0208 0901 41 1101 1101 1101 1101 1101 1102 1103",
-        [
-            {"name": "A", "monday": 1, "tuesday": 1, "wednesday": 1, "thursday": 1}
-            | {"friday": 1, "saturday": 2, "sunday": 3}
-        ],
-    ),
-    (
-        20,
-        9,
-        f"0101 0202 1101 0102 0203 0904 06000000 {TARIFF} 0203 0904 160000ff {TARIFF}",
-        [
-            {
-                "day": 1,
-                "schedule": [
-                    {"start": "06:00:00.00", "script_table": "0-0:10.0.100.255", "selector": 1},
-                    {"start": "22:00:00", "script_table": "0-0:10.0.100.255", "selector": 1},
-                ],
-            }
-        ],
-    ),
-    (20, 10, CET, "2026-12-25 06:00:00 +01:00 status=80"),
-    (21, 2, "0102 06 00000001 06 00000002", [1, 2]),
-    (22, 2, SCRIPT, PLAIN_SCRIPT),
-    (22, 3, "1601", 1),
-    (22, 4, "0101 0202 0904 000000ff 0905 ffffff01ff", [{"time": "00:00:00", "date": "*-*-01"}]),
-    (
-        40,
-        2,
-        "0101 0204 12 0003 0906 0100010800ff 0f02 12 0000",
-        [{"class_id": 3, "name": "1-0:1.8.0.255", "attribute": 2, "data_index": 0}],
-    ),
-    (
-        40,
-        3,
-        "0203 1600 090d 31302e302e302e313a34303539 1600",
-        {"service": 0, "destination": "10.0.0.1:4059", "message": 0},
-    ),
-    (
-        40,
-        4,
-        f"0101 0202 {ANY_YEAR} {CHRISTMAS}",
-        [{"start": "*-04-01 *:*:*", "end": "2026-12-25/5 06:00:00 status=00"}],
-    ),
-    (40, 5, "12001e", 30),
-    (40, 6, "1103", 3),
-    (40, 7, "12000a", 10),
-    (71, 4, "06000003e8", 1000),
-    (71, 5, "06000003e8", 1000),
-    (71, 6, "060000000a", 10),
-    (71, 7, "060000000a", 10),
-    (
-        71,
-        8,
-        f"0203 12 0001 {CHRISTMAS} 06 0000003c",
-        {"profile": 1, "activation": "2026-12-25/5 06:00:00 status=00", "duration": 60},
-    ),
-    (71, 9, "0102 12 0001 12 0002", [1, 2]),
-    (71, 11, f"0202 {SCRIPT} {SCRIPT}", {"over": PLAIN_SCRIPT, "under": PLAIN_SCRIPT}),
-    (111, 13, CHRISTMAS, "2026-12-25/5 06:00:00 status=00"),
-    (111, 14, CHRISTMAS, "2026-12-25/5 06:00:00 status=00"),
-    (111, 15, "0203 0c03 455552 0ffe 1600", {"name": "EUR", "scale": -2, "unit": 0}),
-    (111, 16, "05 00000005", 5),
-    (111, 17, "05 fffffffb", -5),
-    (112, 11, CHRISTMAS, "2026-12-25/5 06:00:00 status=00"),
-    (113, 7, CHRISTMAS, "2026-12-25/5 06:00:00 status=00"),
-    (115, 2, "0902 0102", {"hex": "0102"}),
-]
-READABLE: list[tuple[int, int, str, Any]] = [
-    (
-        9,
-        2,
-        "0101 0202 12 0001 0101 0205 1602 12 0046 0906 000060030aff 0f01 0f00",
-        [
-            {
-                "script": 1,
-                "actions": [
-                    {"service": 2, "class_id": 70, "name": "0-0:96.3.10.255", "index": 1, "parameter": 0},
-                ],
-            }
-        ],
-    ),
-    (
-        15,
-        2,
-        "0101 0204 12 0003 11 00 0906 0100010800ff 0202 0101 0203 0f01 1601 00 0101 0202 0f01 0300",
-        [
-            {
-                "class_id": 3,
-                "version": 0,
-                "name": "1-0:1.8.0.255",
-                "access": {"attributes": [[1, 1, None]], "methods": [[1, False]]},
-            }
-        ],
-    ),
-    (15, 3, "0202 0f10 12 0001", {"client": 16, "server": 1}),
-    (18, 3, "0404 50", "0101"),
-    (
-        18,
-        7,
-        "0101 0203 06 00000064 0902 4657 0901 01",
-        [{"size": 100, "identification": "FW", "signature": {"hex": "01"}}],
-    ),
-    (21, 3, f"0203 {REGISTER}", {"class_id": 3, "name": "1-0:1.7.0.255", "attribute": 2}),
-    (21, 4, f"0101 0202 {SCRIPT} {SCRIPT}", [{"up": PLAIN_SCRIPT, "down": PLAIN_SCRIPT}]),
-    (64, 2, "1603", 3),
-    (64, 4, "0908 4d54523030303031", "MTR00001"),
-    (71, 2, f"0203 {REGISTER}", {"class_id": 3, "name": "1-0:1.7.0.255", "attribute": 2}),
-    (111, 9, "0101 0906 0000130a00ff", ["0-0:19.10.0.255"]),
-    (
-        111,
-        11,
-        "0101 0203 0906 0000130a00ff 0906 0000131400ff 0403 80",
-        [{"credit": "0-0:19.10.0.255", "charge": "0-0:19.20.0.255", "configuration": "100"}],
-    ),
-    (112, 7, "0405 80", "10000"),
-    (
-        113,
-        5,
-        f"0203 0202 0f00 0f00 0203 {REGISTER} 0101 0202 0901 01 10 0003",
-        {
-            "scaling": {"commodity_scale": 0, "price_scale": 0},
-            "commodity": {"class_id": 3, "name": "1-0:1.7.0.255", "attribute": 2},
-            "table": [{"index": {"hex": "01"}, "charge": 3}],
-        },
-    ),
-    (115, 6, "0202 1600 0402 40", {"code": 0, "data": "01"}),
-]
 
 
 def answered(octets: str) -> Any:
@@ -233,13 +81,20 @@ def test_what_has_another_shape_is_the_meters_fault(class_id: int, attribute: in
         rare.read(class_id, NAME, {attribute: value})
 
 
+SCRIPTED = {"service": 2, "class_id": 70, "name": "0-0:96.3.10.255", "index": 1}
+
+
 @pytest.mark.parametrize(
     ("class_id", "attribute", "value", "reason"),
     [
         (20, 2, "A", "cannot be written"),
         (3, 2, 1, "cannot be written"),
         (20, 7, "A", "not the shape"),
-        (20, 7, [{"name": "A"}], "not the shape"),
+        (20, 7, [{"name": "A"}], r"passive_seasons\[0\] \(expected name, start, week\): not the shape"),
+        (9, 2, [{"script": 1, "actions": [{"service": 1}]}], r"scripts\[0\].actions\[0\] \(expected service, class_id"),
+        (21, 4, [{"up": {"script_table": "x", "selector": 1}, "down": {}}], r"actions\[0\].up.script_table: not"),
+        (9, 2, [{"script": 1, "actions": [SCRIPTED | {"parameter": [1]}]}], r"actions\[0\].parameter: not the shape"),
+        (9, 2, [{"script": 1, "actions": [SCRIPTED | {"parameter": 1 << 64}]}], "does not fit"),
         (20, 10, "tomorrow", "not the shape"),
         (20, 10, "2026-12-25 06:00:00 CET", "not the shape"),
         (22, 4, [{"time": "24", "date": "*-*-01"}], "not the shape"),
@@ -268,6 +123,12 @@ def test_what_cannot_be_written_is_the_commands_fault(class_id: int, attribute: 
         (64, 1, 3, "1603"),
         (112, 1, -5, "05 fffffffb"),
         (112, 3, 1, "1101"),
+        (15, 5, {"id": 1, "name": "Ann"}, "0202 1101 0903 416e6e"),
+        (15, 6, {"id": 1, "name": "Ann"}, "0202 1101 0903 416e6e"),
+        (17, 1, {"sap": 1, "name": "LD1"}, "0202 12 0001 0903 4c4431"),
+        (40, 2, None, "0f00"),
+        (64, 2, [{"id": 2, "wrapped": {"hex": "0102"}}], "0101 0202 1602 0902 0102"),
+        (113, 1, [{"index": {"hex": "01"}, "charge": 3}], "0101 0202 0901 01 10 0003"),
         (115, 1, "12345678901234567890", "0914 3132333435363738393031323334353637383930"),
         *((class_id, number, None, "0f00") for class_id, number in ((18, 3), (18, 4), (20, 1), (40, 1), (111, 1))),
         *((class_id, number, None, "0f00") for class_id, number in ((111, 2), (111, 3), (113, 1), (113, 2), (113, 3))),
@@ -286,6 +147,46 @@ def test_method(class_id: int, number: int, argument: Any, octets: str) -> None:
 def test_a_method_refused(class_id: int, number: int, argument: Any) -> None:
     with pytest.raises(CommandRejected):
         rare.method(class_id, number, argument)
+
+
+@pytest.mark.parametrize(
+    ("type_name", "value", "octets"),
+    [
+        ("null-data", None, "00"),
+        ("boolean", True, "0301"),
+        ("long", -2, "10fffe"),
+        ("float32", 1.5, "17 3fc00000"),
+        ("octet-string", {"hex": "0102"}, "09020102"),
+        ("visible-string", "hi", "0a026869"),
+        ("bit-string", "101", "0403a0"),
+        ("date-time", "2026-12-25/5 06:00:00 status=00", "19 07ea0c1905060000ff800000"),
+    ],
+)
+def test_an_attribute_without_a_shape_is_written_by_its_type(type_name: str, value: Any, octets: str) -> None:
+    assert axdr.encode(rare.encode(1, 2, value, type_name)) == bytes.fromhex(octets)
+    assert axdr.encode(rare.method(1, 9, value, type_name)) == bytes.fromhex(octets)
+    assert rare.same(1, 2, axdr.decode_all(bytes.fromhex(octets)), value, type_name)
+    assert not rare.same(1, 2, [1], value, type_name)
+
+
+@pytest.mark.parametrize(
+    ("class_id", "attribute", "value", "type_name", "reason"),
+    [
+        (1, 2, 1, "integer64", "type: expected one of null-data"),
+        (1, 2, "1", "long", "value: not the shape"),
+        (1, 2, 40_000, "long", "value: does not fit"),
+        (1, 2, 5, "visible-string", "value: not the shape"),
+        (40, 2, [], "long", "objects has a type of its own"),
+    ],
+)
+def test_a_type_that_does_not_fit(class_id: int, attribute: int, value: Any, type_name: str, reason: str) -> None:
+    with pytest.raises(CommandRejected, match=reason):
+        rare.encode(class_id, attribute, value, type_name)
+
+
+def test_a_threshold_has_the_type_of_what_this_meter_monitors() -> None:
+    assert axdr.encode(rare.encode(71, 4, 1000, "long-unsigned")) == bytes.fromhex("1203e8")
+    assert axdr.encode(rare.encode(21, 2, [1, 2], "long")) == bytes.fromhex("0102 100001 100002")
 
 
 def test_hardly_anything_is_too_deep_or_too_big_for_a_bit_string() -> None:

@@ -1,15 +1,23 @@
 import pytest
 
 from dcu.errors import CommandRejected
-from dcu.messages.catalogue import CATALOGUE, MAX_RANGE, moment
+from dcu.messages.catalogue import CATALOGUE, MAX_ITEMS, MAX_RANGE, moment
 
 READ = CATALOGUE["meter.read"].check
 NOON = 1_769_860_800
 
 
 def test_the_commands_of_this_version() -> None:
-    assert set(CATALOGUE) == {"dcu.ping", "dcu.status", "meter.read"}
-    assert not any(kind.changes_state for kind in CATALOGUE.values())
+    roles = {name: kind.role.value for name, kind in CATALOGUE.items()}
+    changing = {"meter.set": "engineer", "meter.execute": "operator"}
+    assert changing.items() <= roles.items()
+    assert {name for name, kind in CATALOGUE.items() if not kind.changes_state} == {
+        "dcu.ping",
+        "dcu.status",
+        "meter.read",
+        "meter.get",
+    }
+    assert all(roles[name] == "viewer" for name in ("dcu.ping", "dcu.status", "meter.read", "meter.get"))
 
 
 @pytest.mark.parametrize(
@@ -47,6 +55,56 @@ def test_arguments_come_out_in_one_form(args: dict[str, object], normal: dict[st
 def test_what_is_wrong_is_named(args: dict[str, object], words: str) -> None:
     with pytest.raises(CommandRejected, match=words):
         READ(args)
+
+
+ENERGY = {"object": "1.0.1.8.0.255", "class": 3, "attribute": 2}
+NORMAL = ENERGY | {"object": "1-0:1.8.0.255"}
+
+
+@pytest.mark.parametrize(
+    ("name", "args", "normal"),
+    [
+        ("meter.get", ENERGY, {"items": [NORMAL]}),
+        ("meter.get", {"items": [ENERGY] * MAX_ITEMS}, {"items": [NORMAL] * MAX_ITEMS}),
+        ("meter.set", ENERGY | {"value": None}, NORMAL | {"value": None}),
+        ("meter.set", ENERGY | {"value": 5, "type": "unsigned"}, NORMAL | {"value": 5, "type": "unsigned"}),
+        ("meter.set", ENERGY | {"value": 5, "type": None}, NORMAL | {"value": 5}),
+        (
+            "meter.execute",
+            {"object": "0-0:13.0.0.255", "class": 20, "method": 1},
+            {"object": "0-0:13.0.0.255", "class": 20, "method": 1, "value": None},
+        ),
+    ],
+)
+def test_any_object_in_one_form(name: str, args: dict[str, object], normal: dict[str, object]) -> None:
+    assert CATALOGUE[name].check(args) == normal
+
+
+@pytest.mark.parametrize(
+    ("name", "args", "words"),
+    [
+        ("meter.get", {}, "args.object: expected a logical name"),
+        ("meter.get", ENERGY | {"object": 7}, "args.object"),
+        ("meter.get", ENERGY | {"object": "1" * 50}, "args.object"),
+        ("meter.get", ENERGY | {"object": "1-0:1.8.0.256"}, "args.object"),
+        ("meter.get", ENERGY | {"class": 0}, "args.class: expected a whole number from 1 to 65535"),
+        ("meter.get", ENERGY | {"class": True}, "args.class"),
+        ("meter.get", ENERGY | {"attribute": 128}, "args.attribute: expected a whole number from 1 to 127"),
+        ("meter.get", ENERGY | {"value": 1}, "'value' is unknown"),
+        ("meter.get", {"items": []}, "args.items: expected a list of 1 to 20"),
+        ("meter.get", {"items": [ENERGY] * (MAX_ITEMS + 1)}, "args.items"),
+        ("meter.get", {"items": [7]}, r"args.items\[0\]: expected an object"),
+        ("meter.get", {"items": [ENERGY, {}]}, r"args.items\[1\].object"),
+        ("meter.get", {"items": [ENERGY], "class": 3}, "'class' is unknown"),
+        ("meter.set", ENERGY, "args.value: expected what to write"),
+        ("meter.set", ENERGY | {"value": 1, "type": 5}, "args.type: expected the name"),
+        ("meter.execute", ENERGY, "'attribute' is unknown"),
+        ("meter.execute", {"object": "0-0:13.0.0.255", "class": 20, "method": 0}, "args.method"),
+    ],
+)
+def test_what_is_wrong_of_an_object_is_named(name: str, args: dict[str, object], words: str) -> None:
+    with pytest.raises(CommandRejected, match=words):
+        CATALOGUE[name].check(args)
 
 
 def test_ping_takes_nothing() -> None:

