@@ -168,7 +168,7 @@ class Poll:
                 raise
             except UnsureError as error:
                 cause = error.__cause__
-                outcome = self._judge(visit, cause if isinstance(cause, DcuError) else error)
+                outcome = await self._judge(visit, cause if isinstance(cause, DcuError) else error)
                 reason = str(error)[:ERROR_BOUND]
                 break
             except DcuError as error:
@@ -176,6 +176,7 @@ class Poll:
             except Exception as error:  # our own bug over one meter must not cost the others
                 log.exception("bug in a visit", bus=self.name, meter=visit.meter)
                 outcome, reason = await self._judge(visit, DcuError(f"our own mistake: {error!r}")), repr(error)
+                break  # asking again would not mend it, and might do again what was done
             if outcome is Outcome.SILENT:
                 break
         if visit.command is not None:
