@@ -15,6 +15,7 @@ from dcu.errors import (
     MeterError,
     NotGivenError,
     NotServedError,
+    StaleError,
     UnsureError,
 )
 from dcu.model import Attribute, Command
@@ -66,6 +67,8 @@ async def carry_out(session: Session, command: Command) -> dict[str, Any]:
         answer = await session.perform(_request(command))
     except NotServedError as error:
         raise NotGivenError(str(error)) from error
+    except StaleError:
+        raise
     except (MeterError, BusError) as error:
         raise UnsureError(str(error)) from error
     if isinstance(answer, AccessError):

@@ -41,6 +41,9 @@ EXCHANGE_BOUND = 600.0
 #: Attributes asked in one GET-WITH-LIST; every meter's request buffer must hold the descriptors.
 LIST_BOUND = 20
 
+#: The name of the association itself, which every client may read: as good as a question whether it still lives.
+_OWN_NAME = Attribute(15, b"\x00\x00\x28\x00\x00\xff", 1)
+
 #: What a GET-WITH-LIST needs on the line: its head and ciphering, an item, the item's range of rows. A meter says how
 #: many octets of one request it takes.
 REQUEST_OCTETS, ITEM_OCTETS, SELECTION_OCTETS = 40, 11, 52
@@ -140,8 +143,12 @@ class Session:
     async def perform(self, request: Set | Action) -> Any:
         """Return the answer to a SET or ACTION: None, what a method returned, or an AccessError.
 
-        NotServedError when the meter cannot treat it at all. After any other error it may have been carried out.
+        NotServedError when the meter cannot treat it at all, StaleError before it was sent. After any other error it
+        may have been carried out.
         """
+        if self._doubted:  # nothing that can be done twice may be what finds the association gone
+            with suppress(NotServedError):
+                await self._request(Get(_OWN_NAME))
         (answer,) = await self._request(request)
         return answer
 

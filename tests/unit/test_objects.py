@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from dcu.dlms.services import Get
-from dcu.errors import CommandRejected, MeterError, NotGivenError, UnsureError
+from dcu.errors import CommandRejected, MeterError, NotGivenError, StaleError, UnsureError
 from dcu.messages.catalogue import CATALOGUE
 from dcu.model import Command
 from dcu.objects import carry_out, check, confirm
@@ -164,5 +164,22 @@ def test_what_may_have_been_written_is_done_only_when_the_meter_holds_it() -> No
         with pytest.raises(UnsureError, match="read before you repeat"):
             await confirm(session, command("meter.execute", object="0-0:13.0.0.255", **{"class": 20}, method=1))
         await session.close()
+
+    virtually(work)
+
+
+def test_an_association_gone_in_a_rest_is_found_out_before_anything_is_changed() -> None:
+    async def work(clock: VirtualClock) -> None:
+        box = Box(clock, CIPHERED)
+        session = await box.maker().open(box.port, box.entry())
+        asked = command("meter.set", **DAYS, value=CHRISTMAS)
+        session.resume()
+        assert await carry_out(session, asked) == DAYS
+        box.meters[0].shelf.clear()
+        session.resume()
+        box.bus.silence("M0001")
+        with pytest.raises(StaleError):
+            await carry_out(session, asked)
+        assert box.meters[0].shelf == {}
 
     virtually(work)
