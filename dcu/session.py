@@ -31,6 +31,7 @@ from dcu.errors import (
     SecurityError,
     StaleError,
 )
+from dcu.model import Attribute
 
 #: Bits on the line per octet at 8N1.
 BITS_PER_OCTET = 10
