@@ -36,7 +36,7 @@ from dcu.obey import Obey
 from dcu.opening import SessionMaker
 from dcu.plan import BusPlan
 from dcu.poll import Poll
-from dcu.profiles import CompanionProfile, load_profile
+from dcu.profiles import CompanionProfile, ProfileFolders, load_profile
 from dcu.report import Reporter
 from dcu.sending import Delivery
 from dcu.status import Status
@@ -67,7 +67,8 @@ REAL_TIME = TimeBase(SystemClock())
 def serve(config: Config, base: TimeBase = REAL_TIME) -> None:
     """Run the daemon until SIGTERM or SIGINT. Raises StoreError when the store cannot be opened."""
     used = sorted({meter.profile for meter in config.meters})
-    profiles = apart(lambda: {name: load_profile(name) for name in used})
+    folders = ProfileFolders.at(config.dcu.profiles_dir)
+    profiles = apart(lambda: {name: load_profile(name, folders) for name in used})
     path = Path(config.dcu.data) / "store.db"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

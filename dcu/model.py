@@ -17,6 +17,9 @@ INSTANT = "instant"
 #: it has NO_STATUS and no columns, and its values are the event's name and its detail as JSON text.
 DCU_EVENTS = "event.dcu"
 
+#: The stream of alarm registers: one capture for each change of their bits.
+ALARM = "event.alarm"
+
 #: Clock status "not specified" (IEC 62056-6-2, 4.1.6.1).
 NO_STATUS = 0xFF
 
@@ -176,10 +179,14 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class EventCode:
-    """What one number in a meter's event log means. `severity` is "info", "warning" or "alarm"."""
+    """What one number in a meter's event log means. `severity` is "info", "warning" or "alarm".
+
+    `restores` is the number of the event that this one ends.
+    """
 
     name: str
     severity: str = "info"
+    restores: int | None = None
 
 
 class Role(StrEnum):

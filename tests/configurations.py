@@ -47,7 +47,7 @@ def parsed(text: str, files: Mapping[str, str] | None = None) -> Config:
             raise ConfigError(f"{path}: cannot be read")
         return available[path]
 
-    return parse(text, FILE, read=read, profiles=PROFILES)
+    return parse(text, FILE, read=read, profiles=lambda _: PROFILES)
 
 
 def good(old: str = "", new: str = "") -> str:

@@ -9,7 +9,7 @@ from dcu.cli.dlms import dlms
 from dcu.cli.logs import set_up_logs
 from dcu.config import Config, load
 from dcu.errors import ConfigError, DcuError
-from dcu.profiles import stream_names
+from dcu.profiles import ProfileFolders, load_profile, stream_names
 
 CONTEXT = {"help_option_names": ["-h", "--help"]}
 
@@ -30,6 +30,7 @@ config_option = click.option(
 EXAMPLES = """\b
 Examples:
   dcu check -c /etc/dcu/dcu.yaml      is this file right?
+  dcu profiles                        which companion profiles are there?
   dcu run -c /etc/dcu/dcu.yaml        read the meters until SIGTERM
   dcu dlms decode 7ea00802230553e2e67e  what does this frame say?
 """
@@ -65,6 +66,21 @@ def check(path: str) -> None:
         click.echo(f"  {bus.name:16} {bus.port:24} {bus.baud:6} Bd  {bus.framing.value:8} {count:5} meters")
     for task in config.timetable:
         click.echo(f"  {task.stream:16} every {task.every:g} s, offset {task.offset:g} s")
+
+
+@cli.command()
+@config_option
+def profiles(path: str) -> None:
+    """List the companion profiles: what each holds, and in which file it stands."""
+    config = _load(path)
+    folders = ProfileFolders.at(config.dcu.profiles_dir)
+    for name in folders.names():
+        profile = load_profile(name, folders)
+        used = sum(meter.profile == name for meter in config.meters)
+        codes = len({code for table in profile.event_codes.values() for code in table})
+        what = "asks the meter for its objects" if profile.discovers else f"{codes} event codes"
+        click.echo(f"{name:16} {used:5} meters  {what:32} {folders.file(name)}")
+        click.echo(f"  {' '.join(sorted(profile.stream_names))}")
 
 
 @cli.command()

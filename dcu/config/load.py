@@ -11,16 +11,16 @@ from dcu.config.settings import Config
 from dcu.forms.files import read
 
 
-def load(path: str | Path, profiles: Callable[[], Mapping[str, frozenset[str]]]) -> Config:
+def load(path: str | Path, profiles: Callable[[str | None], Mapping[str, frozenset[str]]]) -> Config:
     """Return the configuration in the file `path`; call it before threads are started.
 
-    `profiles` gives the streams of each companion profile, and is called in the child. Raises ConfigError with all
-    that is wrong, one problem each.
+    `profiles` gives the streams of each companion profile when it is told where the operator's lie; it is called in
+    the child. Raises ConfigError with all that is wrong, one problem each.
     """
-    return apart(lambda: _load(str(path), profiles()))
+    return apart(lambda: _load(str(path), profiles))
 
 
-def _load(path: str, profiles: Mapping[str, frozenset[str]]) -> Config:
+def _load(path: str, profiles: Callable[[str | None], Mapping[str, frozenset[str]]]) -> Config:
     from dcu.config.parse import parse  # noqa: PLC0415 - YAML is loaded in the child only
 
     return parse(read(path), path, read=read, profiles=profiles)

@@ -3,23 +3,28 @@
 Which keys there are is in `sections`, what must agree in `check`; other files are read through a function handed in.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from dcu.config.check import Parts, check
 from dcu.config.sections import TOP
 from dcu.config.settings import Config, DcuSettings, UplinkSettings
+from dcu.errors import ConfigError
 from dcu.forms.node import compose
 from dcu.forms.shape import Faulty, Place, Problems, ReadFile
 from dcu.model import Keys
 
+#: The streams of each companion profile by its name, given the folder of the operator's own.
+StreamNames = Callable[[str | None], Mapping[str, frozenset[str]]]
+
 PLAIN_PORT, TLS_PORT = 1883, 8883
 
 
-def parse(text: str, file: str, *, read: ReadFile, profiles: Mapping[str, frozenset[str]]) -> Config:
+def parse(text: str, file: str, *, read: ReadFile, profiles: StreamNames) -> Config:
     """Return the configuration that `text` describes; `file` is its path, for messages and relative paths.
 
-    `read` gives the other files it names, `profiles` the streams of each companion profile. Raises ConfigError with
+    `read` gives the other files it names, `profiles` the streams of each companion profile when it is told where the
+    operator's lie. Raises ConfigError with
     every fault as FILE:LINE: key.path: expected X, got Y, up to `shape.MAX_PROBLEMS`.
     """
     problems = Problems()
@@ -29,9 +34,18 @@ def parse(text: str, file: str, *, read: ReadFile, profiles: Mapping[str, frozen
     except Faulty:
         values = {}
     parts = Parts(root, **{key: value for key, value in values.items() if key not in {"dcu", "uplink"}})
-    check(parts, profiles)
+    check(parts, _streams(values, profiles, problems))
     problems.end()
     return _config(values["dcu"], values["uplink"], parts)
+
+
+def _streams(values: Mapping[str, Any], profiles: StreamNames, problems: Problems) -> Mapping[str, frozenset[str]]:
+    """Return the streams of each profile; what is wrong in one of their files is a problem of the configuration."""
+    try:
+        return profiles(values["dcu"].profiles_dir if "dcu" in values else None)
+    except ConfigError as error:
+        # whether the meters fit cannot be said any more, but all else was judged
+        raise ConfigError(*problems.lines, *error.problems) from error
 
 
 def _config(dcu: DcuSettings, uplink: dict[str, Any], parts: Parts) -> Config:

@@ -60,6 +60,7 @@ DCU = Shape(
         "system_title": words.octets(8),
         "store_key": words.path,
         "allow": _roles,
+        "profiles_dir": words.path,
     },
 )
 

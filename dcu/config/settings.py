@@ -15,6 +15,7 @@ class DcuSettings:
 
     `store_key` is the file of the key that seals secrets in the store, None: store.key in `data`.
     `allow` are the roles whose commands are taken, at either door.
+    `profiles_dir` is where the operator's companion profiles lie; None: where `dcu.profiles` looks by itself.
     """
 
     id: str
@@ -24,6 +25,7 @@ class DcuSettings:
     log: str = "info"
     store_key: str | None = None
     allow: frozenset[Role] = frozenset({Role.VIEWER})
+    profiles_dir: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -183,8 +183,13 @@ def octets(*counts: int) -> Callable[[Place], bytes]:
 def logical_name(place: Place) -> bytes:
     """Return the logical name of an object, given as an OBIS code."""
     expected = "a logical name such as 0-0:43.1.0.255"
+    return logical_name_of(text(place, expected), expected)
+
+
+def logical_name_of(word: str, expected: str) -> bytes:
+    """Return the logical name that `word` is."""
     try:
-        return parse_obis(text(place, expected))
+        return parse_obis(word)
     except ValueError:
         raise Expected(expected) from None
 

@@ -3,11 +3,13 @@
 How an object is read and decoded is not here; which meter follows which profile is in the configuration.
 """
 
-from dcu.profiles.companion import CompanionProfile, ProfileStream
-from dcu.profiles.load import load_profile, parse_profile, stream_names
+from dcu.profiles.companion import Alarms, CompanionProfile, ProfileStream
+from dcu.profiles.load import ProfileFolders, load_profile, parse_profile, stream_names
 
 __all__ = [
+    "Alarms",
     "CompanionProfile",
+    "ProfileFolders",
     "ProfileStream",
     "load_profile",
     "parse_profile",

@@ -1,20 +1,37 @@
 """What a companion profile says about its meters, as frozen data. Reading it from YAML is in `load`."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from dcu.model import Attribute, EventCode
+from dcu.model import ALARM, INSTANT, Access, Attribute, EventCode
 
 
 @dataclass(frozen=True, slots=True)
 class ProfileStream:
     """One profile object (class 7) of the meter: its logical name, and the seconds between two rows.
 
-    `period` is None where rows are not evenly spaced: calendar months, events.
+    `period` is None where rows are not evenly spaced: calendar months, events. `columns` are the logical names that
+    meters of this kind are expected to capture, in order; empty: whatever the meter says. `scalers` is the profile
+    whose one row holds scalers and units for these columns. A `whole` profile is asked for without a range.
     """
 
     name: bytes
     period: int | None = None
+    columns: tuple[bytes, ...] = ()
+    scalers: bytes | None = None
+    whole: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Alarms:
+    """A register whose bits stand for conditions: bit 0 is the lowest of a number, and the first of a bit-string.
+
+    `filter` holds the bits that the meter raises at all.
+    """
+
+    register: Attribute
+    filter: Attribute | None = None
+    bits: Mapping[int, EventCode] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,14 +39,35 @@ class CompanionProfile:
     """The objects of one kind of meter.
 
     `registers` are the instantaneous values of the stream `INSTANT`; a meter that lacks one of them (the phases L2 and
-    L3 of a single-phase meter) answers with an access error for that one. `streams` are the profile objects by stream
-    name, `event_codes` the codes of each event stream.
+    L3 of a single-phase meter) answers with an access error for that one. Where `streams` has INSTANT too, the meter
+    keeps them in a profile. `streams` are the profile objects by stream name, `event_codes` the codes of each event
+    stream. `identity` tells one meter from another: "serial" and "firmware" among others. `tasks` names, by stream or
+    command, the client that does it where that is not the meter's own access: an exact name, or the beginning of names
+    and `*`. A profile that `discovers` says only where to begin: the meter itself tells the rest.
     """
 
     name: str
     clock: Attribute
     disconnect: Attribute
-    identity: tuple[Attribute, ...]
+    identity: Mapping[str, Attribute]
     registers: tuple[Attribute, ...]
     streams: Mapping[str, ProfileStream]
     event_codes: Mapping[str, Mapping[int, EventCode]]
+    alarms: Alarms | None = None
+    nameplate: Attribute | None = None
+    clients: Mapping[str, Access] = field(default_factory=dict)
+    tasks: Mapping[str, str] = field(default_factory=dict)
+    discovers: bool = False
+
+    @property
+    def stream_names(self) -> frozenset[str]:
+        """Everything a timetable may name for such a meter."""
+        return frozenset(self.streams) | {INSTANT} | ({ALARM} if self.alarms else frozenset())
+
+    def client(self, task: str) -> Access | None:
+        """Return the access by which `task` (a stream, or a command) is done, None for the meter's own."""
+        if task in self.tasks:
+            return self.clients[self.tasks[task]]
+        starts = (pattern for pattern in self.tasks if pattern.endswith("*") and task.startswith(pattern[:-1]))
+        longest = max(starts, key=len, default=None)
+        return None if longest is None else self.clients[self.tasks[longest]]

@@ -1,66 +1,110 @@
-"""Companion profiles from their YAML files, which lie beside this one. What they say is in `companion`."""
+"""Companion profiles from their files: those that lie beside this one, and the operator's own, which come first.
 
+What such a file may say is in `form`; it is loaded when there is something to parse, and YAML with it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from dcu.errors import ConfigError
-from dcu.model import INSTANT, Attribute, EventCode
-from dcu.obis import parse_obis
-from dcu.profiles.companion import CompanionProfile, ProfileStream
+from dcu.forms.files import read
+from dcu.profiles.companion import CompanionProfile
 
-_FOLDER = Path(__file__).parent
+#: Where the profiles of this version lie, and where the operator's are looked for unless the configuration says so.
+SHIPPED = Path(__file__).parent
+OWN = Path("/etc/dcu/profiles.d")
 
-#: Class ids of the Blue Book (IEC 62056-6-2) that an entry of each kind has when it names none.
-_DATA, _REGISTER, _CLOCK, _DISCONNECT = 1, 3, 8, 70
-
-
-def profile_names() -> tuple[str, ...]:
-    """Return the names of all profiles, sorted."""
-    return tuple(sorted(file.stem for file in _FOLDER.glob("*.yaml")))
+#: Profiles that may build on one another in a row.
+MAX_STEPS = 8
 
 
-def stream_names() -> dict[str, frozenset[str]]:
-    """Return the streams that each profile knows, by profile name."""
-    return {name: frozenset(load_profile(name).streams) | {INSTANT} for name in profile_names()}
+@dataclass(frozen=True, slots=True)
+class ProfileFolders:
+    """Where profiles are looked for: `own` before the shipped ones. A file of the same name replaces the shipped."""
+
+    own: Path | None = None
+
+    @classmethod
+    def at(cls, path: str | None) -> "ProfileFolders":
+        """Return the folders when the configuration names `path`, or does not: then OWN serves if it is there."""
+        if path is not None:
+            return cls(Path(path))
+        return cls(OWN if OWN.is_dir() else None)
+
+    def names(self) -> tuple[str, ...]:
+        """Return the names of all profiles, sorted. Raises ConfigError when the folder cannot be listed."""
+        found = {file.stem for file in SHIPPED.glob("*.yaml")}
+        if self.own is not None:
+            if not self.own.is_dir():
+                raise ConfigError(f"{self.own}: no folder of profiles")
+            found |= {file.stem for file in self.own.glob("*.yaml")}
+        return tuple(sorted(found))
+
+    def file(self, name: str, *, after: Path | None = None) -> Path | None:
+        """Return the file of `name`, None when there is none; after the operator's own comes the shipped one."""
+        own = [] if self.own is None else [self.own / f"{name}.yaml"]
+        files = [file for file in (*own, SHIPPED / f"{name}.yaml") if file.is_file()]
+        if after in files:
+            files = files[files.index(after) + 1 :]
+        return files[0] if files else None
 
 
-def load_profile(name: str) -> CompanionProfile:
-    """Return the profile called `name`. Raises ConfigError when there is none or its file is wrong."""
-    if name not in profile_names():
-        raise ConfigError(f"profile {name!r}: expected one of {', '.join(profile_names())}")
-    return parse_profile(name, (_FOLDER / f"{name}.yaml").read_text(encoding="utf-8"))
+def stream_names(path: str | None = None) -> dict[str, frozenset[str]]:
+    """Return the streams that each profile knows, by profile name; `path` is the folder that the configuration names.
+
+    Raises ConfigError with all that is wrong in any of them.
+    """
+    folders = ProfileFolders.at(path)
+    found: dict[str, frozenset[str]] = {}
+    problems: list[str] = []
+    for name in folders.names():
+        try:
+            found[name] = load_profile(name, folders).stream_names
+        except ConfigError as error:
+            problems += error.problems
+    if problems:
+        raise ConfigError(*problems)
+    return found
 
 
-def parse_profile(name: str, text: str) -> CompanionProfile:
-    """Return the profile that the YAML `text` describes. Raises ConfigError naming the first thing that is wrong."""
-    import yaml  # noqa: PLC0415 - it takes 2 MB, which a caller in a child process need not leave behind
-
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    try:
-        return _profile(name, yaml.load(text, Loader=loader))  # noqa: S506 - the safe one, in C where that is built
-    except KeyError as error:
-        raise ConfigError(f"{name}.yaml: {error.args[0]} is missing") from error
-    except (yaml.YAMLError, AttributeError, TypeError, ValueError) as error:
-        raise ConfigError(f"{name}.yaml: {error}") from error
+def load_profile(name: str, folders: ProfileFolders = ProfileFolders()) -> CompanionProfile:
+    """Return the profile called `name`. Raises ConfigError when there is none or its files are wrong."""
+    if name not in folders.names():
+        raise ConfigError(f"profile {name!r}: expected one of {', '.join(folders.names())}")
+    file = folders.file(name)
+    assert file is not None
+    return _built(name, file, folders)
 
 
-def _profile(name: str, data: dict[str, Any]) -> CompanionProfile:
-    return CompanionProfile(
-        name=name,
-        clock=Attribute(_CLOCK, parse_obis(data["clock"])),
-        disconnect=Attribute(_DISCONNECT, parse_obis(data["disconnect"])),
-        identity=tuple(Attribute(_DATA, parse_obis(each)) for each in data["identity"]),
-        registers=tuple(Attribute(_REGISTER, parse_obis(each)) for each in data["registers"]),
-        streams={stream: _stream(**entry) for stream, entry in data["streams"].items()},
-        event_codes={stream: _codes(codes) for stream, codes in data["event_codes"].items()},
-    )
+def parse_profile(name: str, text: str, folders: ProfileFolders = ProfileFolders()) -> CompanionProfile:
+    """Return the profile that the YAML `text` describes. Raises ConfigError naming all that is wrong."""
+    from dcu.profiles.form import Form, build  # noqa: PLC0415 - YAML takes 2 MB, which a child process takes with it
+
+    form = Form(f"{name}.yaml", text)
+    return build(name, form, _base(form.values, None, folders))
 
 
-def _stream(object: str, period: int | None = None) -> ProfileStream:  # noqa: A002 - the file's word
-    return ProfileStream(parse_obis(object), period)
+def _built(name: str, file: Path, folders: ProfileFolders) -> CompanionProfile:
+    from dcu.profiles.form import Form, build  # noqa: PLC0415 - as above
+
+    form = Form(str(file), read(str(file)))
+    return build(name, form, _base(form.values, file, folders))
 
 
-def _codes(codes: dict[int, str]) -> dict[int, EventCode]:
-    """Return the codes of one log; an entry reads "name" or "name, severity"."""
-    parts = {code: [part.strip() for part in entry.split(",")] for code, entry in codes.items()}
-    return {code: EventCode(*each) for code, each in parts.items()}
+def _base(values: Mapping[str, Any], file: Path | None, folders: ProfileFolders, steps: int = 1) -> Mapping[str, Any]:
+    """Return what the profile that is extended says, itself on top of the one it extends."""
+    from dcu.profiles.form import Form, merged  # noqa: PLC0415 - as above
+
+    name = values.get("extends")
+    if name is None:
+        return {}
+    own = file is not None and file.stem == name
+    found = folders.file(name, after=file if own else None)
+    if found is None or steps > MAX_STEPS:
+        where = file or "profile"
+        problem = f"more than {MAX_STEPS} profiles extend one another" if found else f"no profile {name!r} to extend"
+        raise ConfigError(f"{where}: extends: {problem}")
+    below = Form(str(found), read(str(found))).values
+    return merged(_base(below, found, folders, steps + 1), below)

@@ -161,3 +161,28 @@ def test_the_entry_point_calls_itself_by_its_name(
         dcu.main()
     assert ended.value.code == 0
     assert "Usage: dcu " in capsys.readouterr().out
+
+
+def test_the_profiles_are_listed_with_their_files_and_who_follows_them(file: Path, tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "maker.yaml").write_text("{extends: idis, streams: {hourly: {object: 1-0:99.4.0.255}}}")
+    file.write_text(file.read_text().replace("log: warning", "log: warning, profiles_dir: mine"))
+    found = invoke("profiles", "-c", str(file))
+    assert (found.exit_code, found.stderr) == (0, "")
+    lines = found.stdout.splitlines()
+    assert next(line for line in lines if line.startswith("idis ")).split()[1:3] == ["2", "meters"]
+    at = next(number for number, line in enumerate(lines) if line.startswith("maker "))
+    assert lines[at].endswith(str(tmp_path / "mine" / "maker.yaml"))
+    assert "hourly" in lines[at + 1].split()
+
+
+def test_a_faulty_profile_is_a_problem_of_the_configuration(file: Path, tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "maker.yaml").write_text("extends: idis\nstreams: {hourly: {}}")
+    file.write_text(file.read_text().replace("log: warning", "log: warnings, profiles_dir: mine"))
+    found = invoke("check", "-c", str(file))
+    assert found.exit_code == dcu.EXIT_CONFIG
+    file.write_text(file.read_text().replace("log: warnings", "log: warning"))
+    found = invoke("check", "-c", str(file))
+    assert found.exit_code == dcu.EXIT_CONFIG
+    assert f"{tmp_path}/mine/maker.yaml:2: streams.hourly: expected the key 'object'" in found.stderr

@@ -1,7 +1,27 @@
-"""The words of a companion profile."""
+"""What a profile answers of itself."""
 
-from dcu.profiles import ProfileStream
+from dataclasses import replace
+
+from dcu.model import ALARM, INSTANT, Access
+from dcu.profiles import load_profile
+
+GENERIC = load_profile("generic")
 
 
-def test_a_stream_is_data_without_a_fixed_period_unless_said_otherwise() -> None:
-    assert ProfileStream(b"\0\0\x62\1\0\xff") == ProfileStream(b"\0\0\x62\1\0\xff", None)
+def test_alarms_are_a_stream_where_there_is_a_register_for_them() -> None:
+    assert GENERIC.stream_names == {INSTANT}
+    assert replace(GENERIC, alarms=load_profile("idis").alarms).stream_names == {INSTANT, ALARM}
+
+
+def test_the_client_of_a_task_is_that_of_its_name_or_of_the_longest_beginning() -> None:
+    one, two, three = (Access(name) for name in ("one", "two", "three"))
+    profile = replace(
+        GENERIC,
+        clients={"one": one, "two": two, "three": three},
+        tasks={"event.*": "one", "event.fraud*": "two", "event.fraud": "three"},
+    )
+    assert profile.client("event.standard") is one
+    assert profile.client("event.fraud.old") is two
+    assert profile.client("event.fraud") is three
+    assert profile.client("load0") is None
+    assert replace(profile, tasks={"*": "one"}).client("load0") is one
