@@ -7,6 +7,7 @@ same run by one visit through a real pty in real time.
 
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from bench.figures import Figure
@@ -14,17 +15,16 @@ from dcu.archive import Archive
 from dcu.bus import SerialPort
 from dcu.clock import Clock, SystemClock
 from dcu.config import BusConfig
-from dcu.dlms.services import Get
 from dcu.health import BusHealth, Progress
 from dcu.held import Held
 from dcu.invocations import Invocations
-from dcu.model import INSTANT, Attribute, Capture, Task, Visit
+from dcu.model import INSTANT, Capture, Task, Visit
 from dcu.opening import SessionMaker
 from dcu.plan import BusPlan
 from dcu.poll import Poll
-from dcu.profiles import load_profile
+from dcu.profiles import CompanionProfile, load_profile
 from dcu.session import Session
-from dcu.visit import Range, Reading
+from dcu.visit import Findings
 from sim.bus import MemoryBus, PtyBus
 from sim.fleet import PROFILE, Fleet, FleetPlan, make_line
 from sim.line import LineCounters
@@ -37,6 +37,9 @@ ORIGIN = 1_790_000_100.0
 
 #: The unit of the visit figures: the line time, in seconds, of the reference visit over an open association.
 REFERENCE = 0.468
+
+#: Rows of load profile 0 that wait for each visit.
+ROWS = 4
 
 T = TypeVar("T")
 
@@ -96,27 +99,36 @@ def run(quick: bool) -> Sequence[Figure]:  # noqa: FBT001 - the one question eve
     ]
 
 
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """What a line's flow is told to do."""
+
+    tasks: tuple[Task, ...]
+    profile: CompanionProfile
+    keep_open: float = 0.0
+
+
 class _Line:
     """One line of a fleet with the daemon's flow on it."""
 
-    def __init__(self, bus: MemoryBus, fleet: Fleet, store: Memory, clock: Clock) -> None:
-        settings = BusConfig(bus.name, "memory", BAUD)
-        hour = int(clock.now()) - 3600
-        watermarks = {(meter.id, "load0"): hour for meter in bus.meters}
-        archive = [meter for meter in fleet.archive if meter.bus == bus.name]
-        profiles = {PROFILE: load_profile(PROFILE)}
+    def __init__(self, bus: MemoryBus, fleet: Fleet, store: Memory, clock: Clock, wanted: _Wanted) -> None:
+        settings = BusConfig(bus.name, "memory", BAUD, keep_open=wanted.keep_open)
+        meters = {meter.id for meter in bus.meters}
+        archive = [meter for meter in fleet.archive if meter.id in meters]
+        profiles = {PROFILE: wanted.profile}
         sessions = SessionMaker(settings, fleet.access, fleet.keys, TITLE, Invocations(store))
         self.bus = bus
+        self._store = store
         self.poll = Poll(
             name=bus.name,
             port=bus.port,
             plan=BusPlan(
                 [meter.id for meter in archive],
-                [Task(INSTANT, 86_400), Task("load0", 86_400)],
+                wanted.tasks,
                 now=clock.monotonic(),
                 wall=clock.now(),
             ),
-            archive=Archive(archive, profiles, {}, store, watermarks),
+            archive=Archive(archive, profiles, {}, store, {}),
             sessions=sessions,
             held=Held(sessions, settings.keep_open, clock),
             store=store,
@@ -131,9 +143,24 @@ class _Line:
         """Visit every meter once; return the seconds it took."""
         loop = asyncio.get_running_loop()
         start = loop.time()
+        self._owe()
         while self.poll.plan.counts().due or not self.poll.health.visits:
             await self.poll.step()
         return loop.time() - start
+
+    async def visit(self) -> tuple[int, float]:
+        """Make the next visit, wherever in time it is; return its captures and its line time."""
+        self._owe()
+        visits, captures, before = self.poll.health.visits, self._store.captures, line_time(self.bus.counters)
+        while self.poll.health.visits == visits:
+            await self.poll.step()
+        assert self.poll.health.ok == self.poll.health.visits
+        return self._store.captures - captures, line_time(self.bus.counters) - before
+
+    def _owe(self) -> None:
+        """Put the watermarks back: ROWS rows of each meter wait."""
+        since = int(self.poll.clock.now()) - ROWS * 900
+        self.poll.archive.stored(Findings(watermarks={(meter.id, "load0"): since for meter in self.bus.meters}))
 
 
 async def _no_command(visit: Visit, found: dict[str, Any] | None, error: str | None) -> None:
@@ -147,9 +174,10 @@ async def _no_event(name: str, *, meter: str = "", **detail: object) -> None:
 async def _sweep(clock: Clock, count: int) -> float:
     fleet = Fleet(FleetPlan(meters=count, buses=3, baud=BAUD, turnaround=TURNAROUND), clock)
     store = Memory()
-    await _teach(fleet, store, clock)
+    wanted = _Wanted((Task(INSTANT, 86_400), Task("load0", 86_400)), load_profile(PROFILE))
+    await _teach(fleet, store, clock, wanted.profile)
     lines = [
-        _Line(MemoryBus(pty.name, make_line(fleet.plan, pty.meters, number), clock), fleet, store, clock)
+        _Line(MemoryBus(pty.name, make_line(fleet.plan, pty.meters, number), clock), fleet, store, clock, wanted)
         for number, pty in enumerate(fleet.wires)
     ]
     taken = await asyncio.gather(*(line.sweep() for line in lines))
@@ -164,23 +192,25 @@ async def _sweep(clock: Clock, count: int) -> float:
     return max(wall / least for wall, least in zip(taken, own, strict=True))
 
 
-async def _teach(fleet: Fleet, store: Memory, clock: Clock) -> None:
+async def _teach(fleet: Fleet, store: Memory, clock: Clock, profile: CompanionProfile) -> None:
     """Let one meter of each kind tell its shapes, and give them to its like: learning is not part of a daily sweep."""
     told: dict[int, Mapping[str, Any]] = {}
     for meter in fleet.meters:
         phases = meter.plate.phases
         if phases not in told:
             line = make_line(fleet.plan, (meter,), 0)
-            archive, session = await _meet(MemoryBus("teacher", line, clock), fleet, meter.id, store)
+            archive, session = await _meet(MemoryBus("teacher", line, clock), fleet, meter.id, store, profile)
             await archive.shapes(session, meter.id, [INSTANT, "load0"])
             told[phases] = await store.descriptors(meter.id)
         for name, data in told[phases].items():
             await store.put_descriptor(meter.id, name, data)
 
 
-async def _meet(bus: MemoryBus | PtyBus, fleet: Fleet, meter: str, store: Memory) -> tuple[Archive, Session]:
+async def _meet(
+    bus: MemoryBus | PtyBus, fleet: Fleet, meter: str, store: Memory, profile: CompanionProfile
+) -> tuple[Archive, Session]:
     """Return an open session with `meter`."""
-    archive = Archive(fleet.archive, {PROFILE: load_profile(PROFILE)}, {}, store, {})
+    archive = Archive(fleet.archive, {PROFILE: profile}, {}, store, {})
     settings = BusConfig(bus.name, "memory", BAUD)
     port = bus.port if isinstance(bus, MemoryBus) else SerialPort(bus.path, BAUD)
     await port.open()
@@ -191,33 +221,36 @@ async def _meet(bus: MemoryBus | PtyBus, fleet: Fleet, meter: str, store: Memory
 
 
 async def _visits(clock: Clock) -> dict[str, float]:
-    """Return the line times of the reference visits: clock, nine registers, four rows of load profile 0, under LLS."""
-    fleet = Fleet(FleetPlan(meters=1, buses=1, baud=BAUD, turnaround=TURNAROUND, hls=0), clock)
+    """Return the line times of the reference visits, as the daemon's own flow makes them: clock, nine registers, four
+    rows of load profile 0, under LLS. A meter that writes every row out, and one that sends null-data for what repeats.
+    """
+    plain, compressed = [await _reference(clock, compressed=compressed) for compressed in (False, True)]
+    for name, visits in (("whole rows", plain), ("null-data in rows", compressed)):
+        print(f"{name}: " + ", ".join(f"{visit} {seconds:.3f} s" for visit, seconds in visits.items()))
+    return plain
+
+
+async def _reference(clock: Clock, *, compressed: bool) -> dict[str, float]:
+    plan = FleetPlan(meters=1, buses=1, baud=BAUD, turnaround=TURNAROUND, hls=0)
+    fleet = Fleet(plan, clock)
     meter = fleet.meters[0]
+    meter.plate = replace(meter.plate, compressed=compressed)
+    companion = load_profile(PROFILE)
+    profile = replace(companion, registers=companion.registers[:9])
     store = Memory()
-    await _teach(fleet, store, clock)
-    bus = MemoryBus("line", make_line(fleet.plan, fleet.meters, 0), clock)
-    archive, session = await _meet(bus, fleet, meter.id, store)
-    shapes = await archive.shapes(session, meter.id, ["load0"])
-    now = int(clock.now())
-    rows = Reading(
-        archive.meter(meter.id), archive.profile(meter.id), shapes, {"load0": Range(now - 3599, now, more=False)}
-    )
-    clock_and_rows = rows.questions()
-    registers = [Get(Attribute(3, name)) for name in list(meter.registers)[:9]]
-    await session.close()
-    associated = await _cost(bus, session.open())
-    both = await _cost(bus, session.get([*registers, *clock_and_rows]))
-    alone = await _cost(bus, session.get(clock_and_rows[1:]))
-    parted = await _cost(bus, session.close())
-    print(f"line time in s: association {associated:.3f}, all {both:.3f}, rows {alone:.3f}, release {parted:.3f}")
-    return {"visit_reconnect": associated + both + parted, "visit_open": both, "rows_open": alone}
+    await _teach(fleet, store, clock, profile)
 
+    def line(keep_open: float, *tasks: Task) -> _Line:
+        bus = MemoryBus("line", make_line(plan, fleet.meters, 0), clock)
+        return _Line(bus, fleet, store, clock, _Wanted(tasks, profile, keep_open))
 
-async def _cost(bus: MemoryBus | PtyBus, work: Coroutine[Any, Any, Any]) -> float:
-    before = line_time(bus.counters)
-    await work
-    return line_time(bus.counters) - before
+    both = Task(INSTANT, 120), Task("load0", 60)
+    _, reconnect = await line(0.0, *both).visit()
+    kept = line(90.0, *both)
+    await kept.visit()
+    # every other minute the registers are due too
+    open_visits = dict([await kept.visit(), await kept.visit()])
+    return {"visit_reconnect": reconnect, "visit_open": open_visits[1 + ROWS], "rows_open": open_visits[ROWS]}
 
 
 def _compare_pacing() -> None:
@@ -239,7 +272,7 @@ async def _one_visit(clock: Clock, kind: type[MemoryBus] | type[PtyBus]) -> floa
 async def _timed_visit(bus: MemoryBus | PtyBus, fleet: Fleet) -> float:
     loop = asyncio.get_running_loop()
     start = loop.time()
-    archive, session = await _meet(bus, fleet, fleet.meters[0].id, Memory())
+    archive, session = await _meet(bus, fleet, fleet.meters[0].id, Memory(), load_profile(PROFILE))
     await archive.shapes(session, fleet.meters[0].id, [INSTANT, "load0"])
     await session.close()
     return loop.time() - start

@@ -138,8 +138,9 @@ class Capture:
     """One row: the values a meter held at `at` (its own clock, as UTC), with the provenance of that time.
 
     `values` and `columns` have equal length. `status` is the DLMS clock status byte (IEC 62056-6-1, 4.1.6.1).
-    `read_at` is DCU time when the answer came, `offset` meter clock minus DCU clock in seconds at this visit
-    (None: unknown), `trusted` whether the DCU clock had ever been set.
+    `read_at` is DCU time when the answer came, `offset` meter clock minus DCU clock in seconds at this visit, or
+    for rows as it was measured over the same association minutes ago (None: unknown), `trusted` whether the DCU clock
+    had ever been set.
     """
 
     meter: str

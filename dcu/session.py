@@ -99,6 +99,9 @@ class Session:
         self.resumed = self._doubted = False
         self._urgent: Callable[[], bool] = _never
         self.notified: deque[Notification] = deque(maxlen=MAX_NOTIFIED)
+        #: The meter's clock minus monotonic time, and the monotonic time when that was measured: `dcu.visit` knows what
+        #: it is good for. Whoever sets the clock makes it None.
+        self.meter_clock: tuple[float, float] | None = None
         #: Monotonic time when the first request of the latest `get` had left: the instant its first value describes.
         self.asked_at = 0.0
 

@@ -3,9 +3,10 @@
 A visit that has not met the meter before first learns the shape of each stream (which columns the meter captures,
 their scalers and units, the capture period) from the meter itself; nothing is assumed from the companion profile but
 where to look. Everything due is then asked in one GET-WITH-LIST, the clock first, so that all values of the answer
-and the meter's time belong to one instant.
+and the meter's time belong to one instant; rows alone come without it where it was measured over this association.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -36,6 +37,10 @@ SLICE_ROWS = 96
 #: A slice may end only where every meter's clock has certainly passed; nearer to now it reaches to now instead, and
 #: the watermark follows the rows: a row that a slow clock writes late is not skipped.
 SETTLED = 3600
+
+#: How long (s) a measured clock serves the visits that go on over the same association, where rows bear their own time
+#: and fall on whole periods: meters gain or lose some milliseconds meanwhile.
+CLOCK_FRESH = 900.0
 
 #: Profiles without a period (billing, event logs) are asked whole, this far back at a time.
 SLICE_APERIODIC = 400 * 86400
@@ -178,14 +183,18 @@ class Reading:
 
     async def take(self, session: Session, clock: Clock) -> Findings:
         """Ask, and return what came; raises what `Session.get` raises, and MeterError for a clock that is none."""
-        answers = iter(await session.get(self.questions()))
+        shift = self._known_clock(session, clock.monotonic())
+        answers = iter(await session.get(self.questions()[shift is not None :]))
         late = clock.monotonic() - session.asked_at
         read_at = clock.now()
         found = Findings()
-        meter_time = next(answers)
-        at, status = _meter_clock(meter_time)
+        at, status = _meter_clock(next(answers)) if shift is None else (None, NO_STATUS)
         if at is not None:
             found.offset = at - (read_at - late)
+            session.meter_clock = at - session.asked_at, session.asked_at
+        elif shift is not None:
+            at = math.floor(shift + session.asked_at)
+            found.offset = shift + session.asked_at - (read_at - late)
         stamp = _Stamp(self._meter.id, read_at, found.offset, clock.trusted())
         if INSTANT in self._wanted:
             columns = self._shapes[INSTANT].columns
@@ -197,6 +206,14 @@ class Reading:
             if span is not None:
                 self._take_rows(found, stamp, stream, _until(span, at), next(answers))
         return found
+
+    def _known_clock(self, session: Session, now: float) -> float | None:
+        """Return the meter's clock minus monotonic time when that is known well enough for what is wanted."""
+        evenly = all(span is not None and self._shapes[stream].period for stream, span in self._wanted.items())
+        if session.meter_clock is None or not self._wanted or not evenly:
+            return None
+        shift, measured = session.meter_clock
+        return shift if now - measured < CLOCK_FRESH else None
 
     def _take_rows(self, found: Findings, stamp: "_Stamp", stream: str, span: Range, answer: Any) -> None:
         shape = self._shapes[stream]

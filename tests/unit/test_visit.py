@@ -44,6 +44,7 @@ class Scripted:
 
     def __init__(self, answer: Callable[[Get], Any]) -> None:
         self.asked_at = 0.0
+        self.meter_clock: tuple[float, float] | None = None
         self.asked: list[Get] = []
         self._answer = answer
 
