@@ -7,7 +7,7 @@ import os
 import pickle
 import traceback
 from collections.abc import Callable
-from typing import NoReturn, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 from dcu.errors import ConfigError, DcuError
 
@@ -29,6 +29,11 @@ def apart(work: Callable[[], T]) -> T:
     with os.fdopen(reader, "rb") as pipe:
         answer = pipe.read()
     _, status = os.waitpid(child, 0)
+    return unpacked(answer, status)  # type: ignore[no-any-return]  # pickle cannot tell
+
+
+def unpacked(answer: bytes, status: int) -> Any:
+    """Return the result in what a child that ended with `status` wrote (`outcome`), or raise what it raised."""
     if status or not answer:
         raise DcuError(f"the child process ended with wait status {status}")
     result, problems, bug = pickle.loads(answer)  # noqa: S301 - written by our own child
@@ -36,7 +41,7 @@ def apart(work: Callable[[], T]) -> T:
         raise DcuError(f"in the child process: {bug}")
     if problems:
         raise ConfigError(*problems)
-    return result  # type: ignore[no-any-return]  # pickle cannot tell
+    return result
 
 
 def _answer(writer: int, work: Callable[[], object]) -> NoReturn:
@@ -44,13 +49,14 @@ def _answer(writer: int, work: Callable[[], object]) -> NoReturn:
     code = 1
     try:
         with os.fdopen(writer, "wb") as pipe:
-            pipe.write(_outcome(work))
+            pipe.write(outcome(work))
         code = 0
     finally:
         os._exit(code)
 
 
-def _outcome(work: Callable[[], object]) -> bytes:
+def outcome(work: Callable[[], object]) -> bytes:
+    """Return (result, problems, bug) of `work()`, pickled."""
     try:
         return pickle.dumps((work(), (), ""))
     except ConfigError as error:
