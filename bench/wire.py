@@ -123,8 +123,8 @@ class _Line:
             name=bus.name,
             port=bus.port,
             plan=BusPlan(
-                [meter.id for meter in archive],
-                wanted.tasks,
+                {meter.id: "" for meter in archive},
+                {"": wanted.tasks},
                 now=clock.monotonic(),
                 wall=clock.now(),
             ),

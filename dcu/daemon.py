@@ -174,12 +174,12 @@ class Daemon:
 
     def _make_poll(self, bus: BusConfig, archive: Archive) -> Poll:
         config, clock = self._config, self._clock
-        meters = [meter.id for meter in config.meters if meter.bus == bus.name]
+        meters = {meter.id: "" for meter in config.meters if meter.bus == bus.name}
         sessions = SessionMaker(bus, config.access, config.keys, config.dcu.system_title, self._invocations)
         return Poll(
             name=bus.name,
             port=self._ports(bus),
-            plan=BusPlan(meters, config.timetable, now=clock.monotonic(), wall=clock.now()),
+            plan=BusPlan(meters, {"": config.timetable}, now=clock.monotonic(), wall=clock.now()),
             archive=archive,
             sessions=sessions,
             held=Held(sessions, bus.keep_open, clock),

@@ -40,6 +40,7 @@ class BusHealth:
     visits: int = 0
     ok: int = 0
     partly: int = 0
+    yielded: int = 0
     silent: int = 0
     refused: int = 0
     line: int = 0

@@ -4,6 +4,7 @@ Times are UTC seconds since 1970 unless a name says otherwise. Everything is fro
 """
 
 from dataclasses import dataclass, field
+from datetime import UTC, tzinfo
 from enum import IntEnum, StrEnum
 
 #: One value of a capture: the meter's own integer (scaler and unit are in the column), or text, or bytes.
@@ -162,20 +163,33 @@ class Priority(IntEnum):
     BILLING = 2
     SCHEDULED = 3
     BACKFILL = 4
+    DISCOVERY = 5
+
+
+#: `Task.day` of a task that falls due on the last day of each month.
+LAST_DAY = -1
 
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """One line of the timetable: `stream` falls due at every wall-clock multiple of `every`, plus `offset`.
+    """One line of the timetable. `stream` falls due at every wall-clock multiple of `every`, plus `offset`.
 
-    `backfill` is how far back rows are fetched from a meter that has no watermark yet. All in seconds.
+    With `at` (seconds after midnight in `zone`) it falls due at that time of day instead, plus `offset`: each day, or
+    on one `day` of each month (1 to 28, or LAST_DAY). It may start up to `window` after that (0: whenever it can), and
+    ought to within `deadline` (None: as its priority has it). `backfill` is how far back rows are fetched from a meter
+    that has no watermark yet. All in seconds.
     """
 
     stream: str
-    every: float
+    every: float = 0.0
     offset: float = 0.0
     backfill: float = 0.0
     priority: Priority = Priority.SCHEDULED
+    at: float | None = None
+    day: int | None = None
+    zone: tzinfo = UTC
+    window: float = 0.0
+    deadline: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,10 +230,11 @@ class Visit:
 
 
 class Outcome(StrEnum):
-    """How a visit ended."""
+    """How a visit ended. One that `YIELDED` stopped for something urgent and goes on later."""
 
     OK = "ok"
     PARTLY = "partly"
+    YIELDED = "yielded"
     SILENT = "silent"
     REFUSED = "refused"
     LINE = "line"

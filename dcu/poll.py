@@ -112,7 +112,7 @@ class Poll:
 
     def submit(self, visit: Visit) -> None:
         """Queue a visit for a command and wake the flow; raises CommandRejected when too many wait."""
-        self.plan.urgent(visit)
+        self.plan.urgent(visit, self.clock.monotonic())
         self._wake.set()
 
     async def step(self) -> None:
@@ -139,7 +139,7 @@ class Poll:
             if visit.command is not None:  # its journal could not be told: made again when the flow starts again
                 with suppress(CommandRejected):  # more wait than fit: then it is taken up after a restart, or expires
                     # what changes the meter may have been carried out: then the next visit only looks
-                    self.plan.urgent(replace(visit, doubtful=True))
+                    self.plan.urgent(replace(visit, doubtful=True), now)
             raise
         finally:
             self.plan.finished(visit, outcome, self.clock.monotonic())

@@ -182,12 +182,12 @@ class Box:
 
     def poll(self, *tasks: Task) -> Poll:
         """Return the flow of this line with `tasks` as its timetable; every stream has an hour of backfill."""
-        meters = [meter.id for meter in self.meters]
+        meters = {meter.id: "" for meter in self.meters}
         sessions = self.maker()
         return Poll(
             name="line",
             port=self.port,
-            plan=BusPlan(meters, tasks, now=self.clock.monotonic(), wall=self.clock.now()),
+            plan=BusPlan(meters, {"": tasks}, now=self.clock.monotonic(), wall=self.clock.now()),
             archive=self.archive({task.stream: task.backfill for task in tasks}),
             sessions=sessions,
             held=Held(sessions, self.settings.keep_open, self.clock),

@@ -1,29 +1,25 @@
-"""Who is visited next on one bus: commands, then what is due by deadline, and the unreachable within their share.
+"""Who is visited next on one bus: commands, then by priority what is due, and the unreachable within their share.
 
-When tasks fall due is in `timetable`. Ordering by deadline is what keeps anybody from starving: a stream is due with
-a deadline of its priority's `LAG` later, and whatever falls due after that deadline waits behind it.
+When tasks fall due is in `timetable`, what a meter is due for in `needs`. Every fourth visit goes to whoever has waited
+past his deadline the longest, so that nobody starves; all others go strictly by priority.
+
+    REACHABLE ──failed──► DEGRADED: rests 30 s, 60 s, … ──failed DEAD_AFTER times──► UNREACHABLE: probed within a share
+        ▲                    │ answered                                                 │ answered
+        └────────────────────┴──────────────── and reads all it owes ───────────────────┘
 """
 
-import math
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from operator import itemgetter
 
 from dcu.errors import CommandRejected
-from dcu.model import Outcome, Priority, Task, Visit
-from dcu.plan.timetable import Timetable
+from dcu.model import Outcome, Priority, Reach, Task, Visit
+from dcu.plan.failing import DEAD_AFTER, NO_MORE, Failing, More
+from dcu.plan.needs import LAG, NOTHING, Due, need_of
+from dcu.plan.timetable import Ring, Timetable
 
-#: Seconds by which a due stream may be overtaken by more urgent ones. A sweep of 341 meters takes some 200 s.
-LAG = {Priority.EVENT: 0.0, Priority.BILLING: 60.0, Priority.SCHEDULED: 120.0, Priority.BACKFILL: 900.0}
-
-#: A meter that failed this often in a row is unreachable: retrying has ended, from now on it is probed (tenders: 3).
-DEAD_AFTER = 3
-
-#: Seconds a meter rests after its first failure; doubles with each further one, up to the cap.
-FIRST_REST = 30.0
-REST_CAP = 900.0
-
-#: The most of a bus's time that failed probes of unreachable meters may take.
+#: The most of a bus's time that failed probes of unreachable meters may take, unless the configuration says otherwise.
 DEAD_SHARE = 0.1
 
 #: Seconds a visit is taken to last before any has been made, and how much each one moves that estimate.
@@ -33,58 +29,38 @@ PACE_WEIGHT = 0.125
 #: Commands that may wait for one bus: one for each of 1024 meters, and as many again.
 MAX_URGENT = 2048
 
+#: One of so many visits belongs to whoever has waited past his deadline the longest.
+AGED_TURN = 4
 
-@dataclass(frozen=True, slots=True)
-class _Need:
-    """A stream that a meter is due for, since when (monotonic s), and how urgent it is."""
+#: Seconds a command waits for the running visit to end by itself: of the 5 s that it may take to its meter's line, a
+#: visit that stops takes up to 3, for a frame that has begun and for the goodbye.
+PATIENCE = 1.5
 
-    since: float
-    priority: Priority
+#: A meter's visit is stopped for commands so often in a row; then it is finished, or a flood of them would starve it.
+MOST_CUTS = 3
 
-    @property
-    def deadline(self) -> float:
-        return self.since + LAG[self.priority]
-
-
-@dataclass(slots=True)
-class _State:
-    """What is known of one meter. `failures` in a row; it is left alone until `rest_until` (monotonic s)."""
-
-    needs: dict[str, _Need] = field(default_factory=dict)
-    failures: int = 0
-    rest_until: float = -math.inf
-    deadline: float = math.inf
-
-    @property
-    def dead(self) -> bool:
-        return self.failures >= DEAD_AFTER
-
-    def owe(self, stream: str, need: _Need) -> bool:
-        """Add a need; one that waits already keeps its age, so that short intervals cannot push it back for ever."""
-        old = self.needs.get(stream)
-        if old is not None:
-            need = _Need(min(old.since, need.since), min(old.priority, need.priority))
-        self.needs[stream] = need
-        self.deadline = min(each.deadline for each in self.needs.values())
-        return old is None
-
-    def failed(self, now: float) -> None:
-        self.failures += 1
-        # The exponent is bounded: 2 ** 1024 is no float.
-        self.rest_until = now + min(REST_CAP, FIRST_REST * 2.0 ** min(self.failures - 1, 16))
-
-    def answered(self) -> None:
-        self.failures, self.rest_until = 0, -math.inf
+#: How a visit ends in which the meter has answered.
+ANSWERED = {Outcome.OK, Outcome.PARTLY, Outcome.YIELDED}
 
 
 @dataclass(frozen=True, slots=True)
 class PlanCounts:
-    """For health: waiting commands, meters due (the one being visited too) and unreachable, intervals passed unread."""
+    """For health: waiting commands, meters due, degraded and unreachable, and intervals that passed unread."""
 
     urgent: int
     due: int
+    degraded: int
     unreachable: int
     missed: int
+
+
+@dataclass(slots=True, eq=False)
+class _Pile:
+    """Meters of one group that answer and are due for the same, in the order of their turn."""
+
+    group: str
+    due: Due
+    meters: dict[str, None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,23 +69,68 @@ class _Running:
 
     visit: Visit
     started: float
-    needs: dict[str, _Need]
-    probe: bool
+    probe: bool = False
+    more: More = NO_MORE
 
 
 class BusPlan:
-    """The plan of one bus. `now` is always monotonic seconds; `wall`, in UTC seconds, only sets the boundaries."""
+    """The plan of one bus. `now` is always monotonic seconds; `wall`, in UTC seconds, only sets the boundaries.
 
-    def __init__(self, meters: Sequence[str], tasks: Sequence[Task], *, now: float, wall: float) -> None:
-        self._meters = {meter: _State() for meter in meters}
-        self._timetable = Timetable(tasks, now, wall)
-        self._urgent: deque[Visit] = deque()
+    `meters` has each meter's group, `timetables` each group's tasks ("": those of meters in no group). Everything is
+    due `stagger` seconds after its boundary, so that the buses behind one gateway take turns.
+    """
+
+    def __init__(
+        self,
+        meters: Mapping[str, str],
+        timetables: Mapping[str, Sequence[Task]],
+        *,
+        now: float,
+        wall: float,
+        dead_share: float = DEAD_SHARE,
+        stagger: float = 0.0,
+    ) -> None:
+        tasks = dict.fromkeys(task for timetable in timetables.values() for task in timetable)
+        self._timetable = Timetable(tasks, now, wall, stagger)
+        self._tasks = {group: frozenset(timetable) for group, timetable in timetables.items()}
+        self._bounded = any(task.window for task in tasks)
+        self._dead_share = dead_share
+        self._group = dict(meters)
+        self._piles: list[_Pile] = []
+        self._pile_of: dict[str, _Pile] = {}
+        self._failing: dict[str, Failing] = {}
+        self._more: dict[str, More] = {}
+        self._urgent: deque[tuple[Visit, float]] = deque()
         self._running: _Running | None = None
+        self._cuts: dict[str, int] = {}
+        self._turn = 0
         self._probe_after = now
         self._missed = 0
         self._pace = FIRST_PACE
+        for meter in meters:
+            self._pile(meter, NOTHING)
 
-    def urgent(self, visit: Visit) -> None:
+    def __contains__(self, meter: str) -> bool:
+        return meter in self._group
+
+    def add(self, meter: str, group: str, now: float) -> None:
+        """Take in a meter while others are being read: it is due for everything. KeyError for an unknown group."""
+        wave = {task.stream: need_of(Ring(task, now)) for task in self._tasks[group]}
+        self._group[meter] = group
+        self._pile(meter, NOTHING.plus(wave, now))
+
+    def remove(self, meter: str) -> None:
+        """Forget a meter; commands for it that wait already are still given out."""
+        del self._group[meter]
+        self._leave(meter)
+        for known in (self._failing, self._more, self._cuts):
+            known.pop(meter, None)
+
+    def presume_unreachable(self, meter: str, now: float) -> None:
+        """Take a meter for unreachable that was so before a restart: retrying it anew would cost the others."""
+        self._fail(meter, NO_MORE, now, DEAD_AFTER)
+
+    def urgent(self, visit: Visit, now: float) -> None:
         """Queue a visit that carries a command: it goes before everything but the commands that wait already.
 
         Raises CommandRejected when `MAX_URGENT` of them wait, ValueError for a visit without a command (see `again`).
@@ -118,12 +139,23 @@ class BusPlan:
             raise ValueError(f"the visit to {visit.meter} carries no command")
         if len(self._urgent) >= MAX_URGENT:
             raise CommandRejected("too many commands wait for this bus")
-        self._urgent.append(visit)
+        self._urgent.append((visit, now))
+
+    def yields(self, now: float) -> bool:
+        """Whether the visit under way ought to stop between two frames, for a command that cannot wait for its end."""
+        running = self._running
+        if running is None or running.visit.command is not None or not self._urgent:
+            return False
+        waited = now - self._urgent[0][1]
+        return waited >= PATIENCE and self._cuts.get(running.visit.meter, 0) < MOST_CUTS
 
     def again(self, meter: str, streams: Sequence[str], now: float) -> None:
         """Make `streams` of a meter due once more, behind what is scheduled: more rows are waiting there."""
-        for stream in streams:
-            self._meters[meter].owe(stream, _Need(now, Priority.BACKFILL))
+        failing = self._failing.get(meter)
+        if failing is not None:
+            failing.more = failing.more.plus(streams, now)
+        else:
+            self._more[meter] = self._more.get(meter, NO_MORE).plus(streams, now)
 
     def align(self, now: float, wall: float) -> None:
         """Follow the wall clock when it was set; cheap enough to be called before every visit."""
@@ -137,15 +169,19 @@ class BusPlan:
         if self._running is not None:
             raise RuntimeError(f"{self._running.visit.meter} is still being visited")
         self._ring(now)
-        running = self._take_urgent(now) or (self._take_due(now) if scheduled else None)
-        self._running = running
-        return None if running is None else running.visit
+        if self._bounded:
+            self._expire(now)
+        if self._urgent:
+            self._running = _Running(self._urgent.popleft()[0], now)
+        elif scheduled:
+            self._running = self._take_due(now)
+        return None if self._running is None else self._running.visit
 
     def next_wake(self, now: float) -> float | None:
         """Return the monotonic time, not before `now`, at which there may be a visit to make; None: never."""
-        if self._urgent:
+        if self._urgent or self._more or any(pile.due for pile in self._piles):
             return now
-        times = [self._ready(state) for state in self._meters.values() if state.needs]
+        times = [self._ready(failing) for failing in self._failing.values() if failing.owes]
         ring = self._timetable.next_ring()
         if ring is not None:
             times.append(ring)
@@ -156,58 +192,196 @@ class BusPlan:
 
         A guess, of use where a wrong one costs little: those who go before it, each at the pace of the latest visits.
         """
-        if any(visit.meter == meter for visit in self._urgent):
+        if any(visit.meter == meter for visit, _ in self._urgent):
             return 0.0
-        state = self._meters[meter]
-        if state.needs:
-            before = sum(1 for each in self._meters.values() if each.needs and each.deadline < state.deadline)
-            return max(0.0, state.rest_until - now, (before + len(self._urgent)) * self._pace)
+        before = self._before(meter)
+        if before is not None:
+            failing = self._failing.get(meter)
+            rest = 0.0 if failing is None else failing.rest_until - now
+            return max(0.0, rest, (before + len(self._urgent)) * self._pace)
         ring = self._timetable.next_ring()
-        # what rings is due for all of them at once, and they are visited in the order they have here
-        return None if ring is None else max(0.0, ring - now) + list(self._meters).index(meter) * self._pace
+        # what rings is due for all of them at once, and who was visited first is first again
+        idle = next((pile.meters for pile in self._piles if pile.group == self._group[meter] and not pile.due), {})
+        turn = list(idle).index(meter) if meter in idle else len(idle)
+        return None if ring is None else max(0.0, ring - now) + turn * self._pace
 
-    def finished(self, visit: Visit, outcome: Outcome, now: float) -> None:
-        """Say how a visit ended. What it did not get is due again, behind what is scheduled."""
+    def finished(self, visit: Visit, outcome: Outcome, now: float, got: Collection[str] | None = None) -> None:
+        """Say how a visit ended, and which of its streams it `got` (None: all when the meter answered, otherwise none).
+
+        The rest is due again: at its old age when the meter answered, otherwise behind what is scheduled.
+        """
         running, self._running = self._running, None
         if running is None or running.visit is not visit:
             raise RuntimeError(f"{visit.meter} is not being visited")
         self._pace += (now - running.started - self._pace) * PACE_WEIGHT
-        state = self._meters[visit.meter]
-        if outcome in {Outcome.OK, Outcome.PARTLY}:
-            state.answered()
+        if visit.meter not in self._group:  # removed meanwhile
             return
-        if outcome is not Outcome.LINE:
-            state.failed(now)
-        if running.probe and outcome is not Outcome.LINE:
-            self._probe_after = now + (now - running.started) * (1 / DEAD_SHARE - 1)
-        for stream in running.needs:
-            state.owe(stream, _Need(now, Priority.BACKFILL))
+        if got is None:
+            got = visit.streams if outcome in {Outcome.OK, Outcome.PARTLY} else ()
+        if visit.command is None:
+            self._count_cut(visit.meter, outcome)
+        if outcome is Outcome.LINE or outcome in ANSWERED:
+            self._rest(running, outcome, got)
+        else:
+            self._fail(visit.meter, running.more.without(got), now, 1, got)
+            if running.probe:
+                self._probe_after = now + (now - running.started) * (1 / self._dead_share - 1)
+
+    def reach(self, meter: str) -> Reach:
+        failing = self._failing.get(meter)
+        if failing is None:
+            return Reach.REACHABLE
+        return Reach.UNREACHABLE if failing.dead else Reach.DEGRADED
+
+    def failures(self, meter: str) -> int:
+        """Return how often in a row a meter has failed."""
+        failing = self._failing.get(meter)
+        return 0 if failing is None else failing.failures
 
     def counts(self) -> PlanCounts:
         """Return the figures for health."""
-        states = self._meters.values()
-        due = sum(1 for state in states if state.needs) + bool(self._running and self._running.needs)
-        return PlanCounts(len(self._urgent), due, sum(state.dead for state in states), self._missed)
+        due = {meter for pile in self._piles if pile.due for meter in pile.meters} | self._more.keys()
+        owing = sum(failing.owes for failing in self._failing.values())
+        dead = sum(failing.dead for failing in self._failing.values())
+        degraded = len(self._failing) - dead
+        return PlanCounts(len(self._urgent), len(due) + owing, degraded, dead, self._missed)
 
     def _ring(self, now: float) -> None:
-        for task in self._timetable.ring(now):
-            need = _Need(now, task.priority)
-            for state in self._meters.values():
-                self._missed += not state.owe(task.stream, need)
+        rings = self._timetable.ring(now)
+        if not rings:
+            return
+        waves = {
+            group: {ring.task.stream: need_of(ring) for ring in rings if ring.task in tasks}
+            for group, tasks in self._tasks.items()
+        }
 
-    def _take_urgent(self, now: float) -> _Running | None:
-        return _Running(self._urgent.popleft(), now, {}, probe=False) if self._urgent else None
+        def plus(group: str, due: Due) -> tuple[Due, int]:
+            wave = waves[group]
+            return (due.plus(wave, now), due.repeated(wave)) if wave else (due, 0)
+
+        self._change(plus)
+
+    def _expire(self, now: float) -> None:
+        def without(_: str, due: Due) -> tuple[Due, int]:
+            gone = due.expired(now)
+            return (due.without(gone), len(gone)) if gone else (due, 0)
+
+        self._change(without)
+
+    def _change(self, change: Callable[[str, Due], tuple[Due, int]]) -> None:
+        """Change what each meter is due for; `change` also says how many intervals of each are lost by it.
+
+        Who was due for the same goes on sharing it: a boundary costs as much as there are different dues, not meters.
+        """
+        for pile in self._piles:
+            pile.due, missed = change(pile.group, pile.due)
+            self._missed += missed * len(pile.meters)
+        changed: dict[tuple[str, int], tuple[Due, Due, int]] = {}
+        for meter, failing in self._failing.items():
+            key = self._group[meter], id(failing.due)
+            if key not in changed:
+                changed[key] = (failing.due, *change(key[0], failing.due))
+            _, failing.due, missed = changed[key]
+            self._missed += missed
 
     def _take_due(self, now: float) -> _Running | None:
         """Take everything one meter is due for: the association costs more than a further stream."""
-        ready = [item for item in self._meters.items() if item[1].needs and self._ready(item[1]) <= now]
-        if not ready:
+        meter = self._choose(now)
+        if meter is None:
             return None
-        meter, state = min(ready, key=lambda item: item[1].deadline)
-        needs, state.needs = state.needs, {}
-        priority = min(need.priority for need in needs.values())
-        return _Running(Visit(meter, tuple(needs), priority=priority), now, needs, probe=state.dead)
+        failing = self._failing.get(meter)
+        if failing is not None:
+            due, more, failing.more = failing.due, failing.more, NO_MORE
+        else:
+            due, more = self._pile_of[meter].due, self._more.pop(meter, NO_MORE)
+        streams = tuple(dict.fromkeys((*due.needs, *more.streams)))
+        priority = due.priority if due else Priority.BACKFILL
+        return _Running(Visit(meter, streams, priority=priority), now, failing is not None and failing.dead, more)
 
-    def _ready(self, state: _State) -> float:
-        """Return when a meter that is due may be visited."""
-        return max(state.rest_until, self._probe_after) if state.dead else state.rest_until
+    def _choose(self, now: float) -> str | None:
+        """Return the meter whose turn it is: by priority, then deadline; each AGED_TURN-th time by deadline alone."""
+        offers = [(*pile.due.rank, next(iter(pile.meters))) for pile in self._piles if pile.due]
+        if self._more:
+            meter, more = next(iter(self._more.items()))
+            offers.append((Priority.BACKFILL, more.since + LAG[Priority.BACKFILL], meter))
+        offers += [(*each.rank(), meter) for meter, each in self._failing.items() if self._may(each, now)]
+        if not offers:
+            return None
+        self._turn += 1
+        late = [offer for offer in offers if offer[1] < now] if self._turn % AGED_TURN == 0 else []
+        return min(late, key=itemgetter(1))[2] if late else min(offers, key=itemgetter(0, 1))[2]
+
+    def _before(self, meter: str) -> int | None:
+        """Return how many meters go before one that is due, None for one that is not; what is being read is not due."""
+        reading = self._running is not None and self._running.visit.meter == meter
+        pile, failing = self._pile_of.get(meter), self._failing.get(meter)
+        due = [each for each in self._piles if each.due]
+        if pile is not None and pile.due and not reading:
+            return sum(len(each.meters) for each in due if each.due.rank < pile.due.rank) + list(pile.meters).index(
+                meter
+            )
+        waiting = sum(len(each.meters) for each in due) - (pile in due)
+        if meter in self._more:
+            return waiting + list(self._more).index(meter)
+        owes = failing is not None and (failing.more.streams or (failing.due and not reading))
+        return waiting if owes else None
+
+    def _may(self, failing: Failing, now: float) -> bool:
+        """Whether a meter that failed is to be visited now."""
+        return failing.rest_until <= now and (self._probe_after <= now or not failing.dead) and failing.owes
+
+    def _ready(self, failing: Failing) -> float:
+        """Return when a meter that failed may be visited."""
+        return max(failing.rest_until, self._probe_after) if failing.dead else failing.rest_until
+
+    def _count_cut(self, meter: str, outcome: Outcome) -> None:
+        if outcome is Outcome.YIELDED:
+            self._cuts[meter] = self._cuts.get(meter, 0) + 1
+        else:
+            self._cuts.pop(meter, None)
+
+    def _rest(self, running: _Running, outcome: Outcome, got: Collection[str]) -> None:
+        """Put what a visit did not get back to what is owed; a meter that answered is reachable again."""
+        visit = running.visit
+        failing = self._failing.get(visit.meter)
+        if failing is not None and outcome is Outcome.LINE:
+            failing.more = running.more.plus(failing.more.streams, running.more.since)
+            return
+        left = running.more.without(got)
+        if failing is not None:
+            del self._failing[visit.meter]
+            self._pile(visit.meter, failing.due.without(got))
+            left = left.plus(failing.more.streams, failing.more.since)
+        elif visit.command is None:
+            self._pile(visit.meter, self._leave(visit.meter).without(got))
+        if left.streams:
+            self._more[visit.meter] = left.plus(self._more.get(visit.meter, NO_MORE).streams, left.since)
+
+    def _fail(self, meter: str, more: More, now: float, times: int, got: Collection[str] = ()) -> None:
+        failing = self._failing.get(meter)
+        if failing is None:
+            failing = self._failing[meter] = Failing(self._leave(meter), self._more.pop(meter, NO_MORE))
+        failing.due = failing.due.without(got) if got else failing.due
+        failing.more = failing.more.plus(more.streams, now)
+        for _ in range(times):
+            failing.failed(now)
+
+    def _pile(self, meter: str, due: Due) -> None:
+        """Put a meter behind those of its group that are due for the same."""
+        group = self._group[meter]
+        pile = next((pile for pile in self._piles if pile.group == group and pile.due == due), None)
+        if pile is None:
+            pile = _Pile(group, due)
+            self._piles.append(pile)
+        pile.meters[meter] = None
+        self._pile_of[meter] = pile
+
+    def _leave(self, meter: str) -> Due:
+        """Take a meter from its pile; return what it is due for."""
+        pile = self._pile_of.pop(meter, None)
+        if pile is None:
+            return NOTHING
+        del pile.meters[meter]
+        if not pile.meters:
+            self._piles.remove(pile)
+        return pile.due

@@ -1,6 +1,7 @@
 """When the tasks of a timetable fall due: wall-clock boundaries, waited for on monotonic time.
 
-Which meters a due task concerns, and in what order they are visited, is in `planner`.
+Which intervals a task has is in `intervals`; which meters a due task concerns, and in what order they are visited, in
+`planner`.
 """
 
 import math
@@ -8,57 +9,94 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from dcu.model import Task
+from dcu.plan.intervals import begin, interval
 
 #: A wall clock that moved less than this against monotonic time was disciplined, not set.
 TOLERANCE = 0.5
 
 
-def interval(task: Task, wall: float) -> int:
-    """Return the number of the interval of `task` that holds `wall` (UTC seconds); it grows by one per interval."""
-    return math.floor((wall - task.offset) / task.every)
+@dataclass(frozen=True, slots=True)
+class Ring:
+    """A task that fell due at `since` and may start until `expires`, in monotonic seconds."""
+
+    task: Task
+    since: float
+    expires: float = math.inf
 
 
 @dataclass(slots=True)
 class _Alarm:
-    """The next interval of a task to ring for, and when that is in monotonic seconds."""
+    """The next interval of a task to ring for, when that is in monotonic seconds, and the one that rang last."""
 
     task: Task
     interval: int
     due: float
+    rung: int | None = None
+
+    def ring(self, now: float, shift: float) -> Ring:
+        """Ring for the interval that runs at `now`, and wait for the one after it."""
+        # rounding may put "now" a hair before the boundary it rings for, which must not ring again
+        number = max(self.interval, interval(self.task, now + shift))
+        boundary = begin(self.task, number) - shift
+        since = max(self.due, boundary)
+        self.rung = number
+        self.set(number + 1, shift)
+        return Ring(self.task, since, boundary + self.task.window if self.task.window else math.inf)
 
     def set(self, number: int, shift: float) -> None:
         self.interval = number
-        self.due = number * self.task.every + self.task.offset - shift
+        self.due = begin(self.task, number) - shift
+
+    def follow(self, wall: float, shift: float) -> None:
+        """Wait for the boundary that follows in the new time.
+
+        Set by less than an interval, each interval still rings, and none twice. Set by more, the labels are others and
+        the task goes on at its pace: at the boundary that is nearest to when it would have rung.
+        """
+        current = interval(self.task, wall)
+        if self.rung is None:  # what is due at the start is due at the start
+            self.interval = current
+        elif abs(current - self.rung) <= 1:
+            self.set(self.rung + 1, shift)
+        else:
+            due = self.due + shift
+            number = interval(self.task, due)
+            nearer = due - begin(self.task, number) <= begin(self.task, number + 1) - due
+            self.set(number if nearer else number + 1, shift)
 
 
 class Timetable:
-    """Rings each task once per interval. At first every task is due: nothing is known of the interval that runs."""
+    """Rings each task once per interval. At first every task is due: nothing is known of the interval that runs.
 
-    def __init__(self, tasks: Iterable[Task], now: float, wall: float) -> None:
-        self._shift = wall - now
-        self._alarms = [_Alarm(task, interval(task, wall), now) for task in tasks]
+    Only one whose window is over waits for the next. Everything is `delay` seconds later than its boundary.
+    """
 
-    def ring(self, now: float) -> list[Task]:
+    def __init__(self, tasks: Iterable[Task], now: float, wall: float, delay: float = 0.0) -> None:
+        self._delay = delay
+        self._shift = wall - delay - now
+        self._alarms = [self._first(task, now, wall) for task in tasks]
+
+    def _first(self, task: Task, now: float, wall: float) -> _Alarm:
+        number = interval(task, wall)
+        alarm = _Alarm(task, number, now + self._delay)
+        if task.window and wall - begin(task, number) > task.window:
+            alarm.set(number + 1, self._shift)
+            alarm.rung = number
+        return alarm
+
+    def ring(self, now: float) -> list[Ring]:
         """Return the tasks that fell due up to `now`; one whose boundary passed several times rings once."""
-        due = [alarm for alarm in self._alarms if alarm.due <= now]
-        for alarm in due:
-            # Rounding may put "now" a hair before the boundary it rings for, which must not ring again.
-            alarm.set(max(alarm.interval, interval(alarm.task, now + self._shift)) + 1, self._shift)
-        return [alarm.task for alarm in due]
+        return [alarm.ring(now, self._shift) for alarm in self._alarms if alarm.due <= now]
 
     def next_ring(self) -> float | None:
         """Return the monotonic time of the next boundary, None without tasks."""
         return min((alarm.due for alarm in self._alarms), default=None)
 
     def align(self, now: float, wall: float) -> None:
-        """Follow a wall clock that was set.
-
-        Set forward, the boundaries it jumped over ring once. Set back by up to one interval, the interval that has
-        been read is not read again; set back further, the old numbers were wrong and do not hold a task up.
-        """
-        shift = wall - now
+        """Follow a wall clock that was set: its labels change, and as little else as can be."""
+        shift = wall - self._delay - now
         if abs(shift - self._shift) < TOLERANCE:
             return
         self._shift = shift
         for alarm in self._alarms:
-            alarm.set(min(alarm.interval, interval(alarm.task, wall) + 2), shift)
+            alarm.follow(wall - self._delay, shift)

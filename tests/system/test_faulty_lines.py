@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from dcu.dlms.hdlc_link import ANSWER_REPEATS
-from dcu.plan.planner import DEAD_AFTER
+from dcu.plan.failing import DEAD_AFTER
 from sim.faults import Faults
 from sim.fleet import FleetPlan
 from sim.stage import Setting, Stage, Timetable
