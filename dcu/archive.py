@@ -7,11 +7,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from sys import intern
 from typing import Any, Protocol
 
-from dcu.model import INSTANT, Column, Meter
+from dcu.model import ALARM, INSTANT, Column, Meter
 from dcu.obis import format_obis, parse_obis
 from dcu.profiles import CompanionProfile
 from dcu.session import Session
-from dcu.visit import Findings, Range, Shape, learn, next_range
+from dcu.shapes import Shape, learn
+from dcu.visit import Findings, Range, next_range
+
+#: Streams of what a meter holds at the moment it is asked.
+MOMENTARY = frozenset((INSTANT, ALARM))
 
 
 class DescriptorStore(Protocol):
@@ -69,10 +73,10 @@ class Archive:
         return {stream: known[stream] for stream in streams if known[stream].columns}
 
     def ranges(self, meter: str, shapes: Mapping[str, Shape], now: int) -> dict[str, Range | None]:
-        """Return what to ask of each stream: None for INSTANT, else the interval after its watermark."""
+        """Return what to ask of each stream: None for what is of this moment, else the interval after its watermark."""
         return {
             stream: None
-            if stream == INSTANT
+            if stream in MOMENTARY
             else next_range(shape, self._marks.get(stream, {}).get(meter), now, self._backfill.get(stream, 0))
             for stream, shape in shapes.items()
         }

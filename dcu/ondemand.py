@@ -14,7 +14,8 @@ from dcu.errors import NotGivenError
 from dcu.messages.envelope import describe_column
 from dcu.model import INSTANT, Capture, Command, Visit
 from dcu.session import Session
-from dcu.visit import Range, Reading, Shape
+from dcu.shapes import Shape
+from dcu.visit import Range, Reading
 
 
 async def on_demand(session: Session, archive: Archive, visit: Visit, clock: Clock) -> dict[str, Any]:

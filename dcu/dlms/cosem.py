@@ -14,6 +14,8 @@ from dcu.errors import MeterError
 from dcu.model import Column, Value
 
 CLOCK_CLASS: Final = 8
+#: The date of the most recent billing period, 0-0:0.1.2.255 (IEC 62056-6-1).
+BILLING_DATE: Final = b"\x00\x00\x00\x01\x02\xff"
 #: Columns of one profile; the widest known billing profiles have about 60.
 MAX_COLUMNS: Final = 128
 _LOGICAL_NAME_SIZE: Final = 6
@@ -137,8 +139,13 @@ def decode_compact_data(buffer: bytes, template: bytes, template_id: int) -> lis
 
 
 def clock_column(columns: Sequence[Column]) -> int | None:
-    """Return which column holds the time of a row, None when no column does."""
-    return next((at for at, column in enumerate(columns) if (column.class_id, column.index) == (CLOCK_CLASS, 2)), None)
+    """Return which column holds the time of a row, None when no column does.
+
+    That is the clock, or, in billing profiles without it, the date at which the billing period ended.
+    """
+    times = [at for at, column in enumerate(columns) if (column.class_id, column.index) == (CLOCK_CLASS, 2)]
+    times += [at for at, column in enumerate(columns) if (column.name, column.index) == (BILLING_DATE, 2)]
+    return times[0] if times else None
 
 
 def value_columns(columns: Sequence[Column]) -> tuple[Column, ...]:

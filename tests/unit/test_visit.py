@@ -1,6 +1,6 @@
 """What a visit asks and what it makes of the answers: against simulated meters, and against meters that lie."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, cast
 
 import pytest
@@ -11,50 +11,21 @@ from dcu.dlms.services import AccessError, Get
 from dcu.errors import MeterError
 from dcu.model import INSTANT, Attribute, Capture, Column, Meter
 from dcu.obis import parse_obis
-from dcu.session import Session
-from dcu.visit import (
-    BUFFER,
-    CAPTURE_OBJECTS,
-    CAPTURE_PERIOD,
-    SETTLED,
-    SLICE_APERIODIC,
-    SLICE_ROWS,
-    Findings,
-    Range,
-    Reading,
-    Shape,
-    learn,
-    next_range,
-)
+from dcu.profiles import load_profile
+from dcu.shapes import BUFFER, SLICE_APERIODIC, SLICE_ROWS, Shape, learn
+from dcu.visit import SETTLED, Findings, Range, Reading, next_range
 from sim.fleet import FleetPlan
 from sim.truth import expected_times, expected_values
 from sim.virtual import VirtualClock
 from tests.captures import SetClock
 from tests.lines import COMPANION, ORIGIN, Box, virtually
+from tests.scripts import scripted
 
 LOAD = Shape((Column(8, parse_obis("0-0:1.0.0.255")), Column(3, parse_obis("1-0:1.8.0.255"), unit=30)), 900)
 EVENTS = Shape((LOAD.columns[0], Column(1, parse_obis("0-0:96.11.1.255"))), 0)
 METER = Meter("M1", "a", 17, "reader", "idis")
 NOW = 1_790_000_105
 QUARTER = NOW // 900 * 900
-
-
-class Scripted:
-    """A session whose answers a test makes up."""
-
-    def __init__(self, answer: Callable[[Get], Any]) -> None:
-        self.asked_at = 0.0
-        self.meter_clock: tuple[float, float] | None = None
-        self.asked: list[Get] = []
-        self._answer = answer
-
-    async def get(self, items: Sequence[Get]) -> list[Any]:
-        self.asked += items
-        return [self._answer(item) for item in items]
-
-
-def scripted(answer: Callable[[Get], Any]) -> Session:
-    return cast("Session", Scripted(answer))
 
 
 class Still(SetClock):
@@ -118,79 +89,6 @@ def test_a_profile_is_asked_from_its_watermark_one_slice_at_a_time(watermark: in
 def test_a_profile_without_a_period_is_asked_whole() -> None:
     assert next_range(EVENTS, None, NOW, SLICE_APERIODIC) == Range(NOW - SLICE_APERIODIC, NOW, more=False)
     assert next_range(EVENTS, 0, NOW, 0) == Range(1, SLICE_APERIODIC, more=True)
-
-
-@pytest.mark.parametrize("number", [0, 1])
-def test_a_meter_tells_the_shape_of_all_its_streams_in_few_turns(number: int) -> None:
-    async def work(clock: VirtualClock) -> None:
-        box = Box(clock)
-        session = await box.session(number)
-        before = box.requests
-        shapes = await learn(session, COMPANION, [INSTANT, *COMPANION.streams])
-        # block transfer may take several turns; one list each for objects and scalers is asked
-        assert box.requests - before < 12
-        meter = box.meters[number]
-        for stream, profile in COMPANION.streams.items():
-            held = meter.profiles[profile.name]
-            assert [(c.class_id, c.name) for c in shapes[stream].columns[1:]] == [
-                (c.class_id, c.name) for c in held.columns
-            ]
-            assert shapes[stream].period == held.period
-        registers = {column.name: (column.scaler, column.unit) for column in shapes[INSTANT].columns}
-        assert registers == {
-            each.name: (meter.registers[each.name].scaler, meter.registers[each.name].unit)
-            for each in COMPANION.registers
-            if each.name in meter.registers
-        }
-        assert len(registers) == (10 if meter.plate.phases == 1 else 14)
-        await session.close()
-
-    virtually(work)
-
-
-async def test_a_stream_the_meter_denies_has_no_columns() -> None:
-    def answer(item: Get) -> Any:
-        denied = item.attribute.name == COMPANION.streams["load1"].name
-        return AccessError(4) if denied else [] if item.attribute.index == CAPTURE_OBJECTS else 900
-
-    shapes = await learn(scripted(answer), COMPANION, ["load0", "load1"])
-    assert shapes == {"load0": Shape((), 900), "load1": Shape((), 0)}
-
-
-def _load_with(**answers: Any) -> Callable[[Get], Any]:
-    """Answer as a meter with one load profile of two registers, changed by `answers`."""
-    columns = [[8, parse_obis("0-0:1.0.0.255"), 2, 0]]
-    columns += [[3, parse_obis(name), 2, 0] for name in ("1-0:1.8.0.255", "1-0:2.8.0.255")]
-
-    def answer(item: Get) -> Any:
-        if item.attribute.class_id == 7:
-            return answers.get("period", 900) if item.attribute.index == CAPTURE_PERIOD else columns
-        exported = item.attribute.name == parse_obis("1-0:2.8.0.255")
-        return answers["scaler"] if exported and "scaler" in answers else [-1, 30]
-
-    return answer
-
-
-async def test_a_captured_register_that_may_not_be_read_by_itself_keeps_its_place_in_the_rows() -> None:
-    shapes = await learn(scripted(_load_with(scaler=AccessError(3))), COMPANION, ["load0"])
-    assert [(column.scaler, column.unit) for column in shapes["load0"].columns] == [(0, 255), (-1, 30), (0, 255)]
-
-
-@pytest.mark.parametrize("period", [None, b"\x03\x84", "900", -900, 1.5, [900]])
-async def test_a_capture_period_that_is_no_number_is_the_meters_fault(period: Any) -> None:
-    with pytest.raises(MeterError, match="capture period"):
-        await learn(scripted(_load_with(period=period)), COMPANION, ["load0"])
-
-
-async def test_a_scaler_that_is_none_is_the_meters_fault() -> None:
-    with pytest.raises(MeterError, match="scaler"):
-        await learn(scripted(_load_with(scaler=[1, 2, 3])), COMPANION, ["load0"])
-
-
-@pytest.mark.parametrize("passing", [{"scaler": AccessError(2)}, {"period": AccessError(2)}])
-async def test_a_passing_refusal_is_never_learned(passing: Any) -> None:
-    with pytest.raises(MeterError, match="temporary"):
-        await learn(scripted(_load_with(**passing)), COMPANION, ["load0"])
 
 
 @pytest.mark.parametrize("number", [0, 1])
@@ -374,3 +272,35 @@ def test_captures_say_when_they_were_read_and_whether_that_can_be_trusted() -> N
         await session.close()
 
     virtually(work)
+
+
+INDIAN = load_profile("is15959-1p")
+
+
+async def take_indian(rows: Any, wanted: Mapping[str, Range | None]) -> tuple[Findings, list[Get]]:
+    def answer(item: Get) -> Any:
+        return PRESENT if item.attribute == INDIAN.clock else rows
+
+    session = scripted(answer)
+    shapes = {INSTANT: Shape(LOAD.columns, 0), "billing": Shape(LOAD.columns, 0)}
+    found = await Reading(METER, INDIAN, shapes, wanted).take(session, Still(NOW))
+    return found, cast("Any", session).asked
+
+
+async def test_instantaneous_values_kept_in_a_profile_are_its_newest_row_at_its_own_time() -> None:
+    found, asked = await take_indian([row(NOW - 900, 6), row(NOW - 20, 7)], {INSTANT: None})
+    assert [(each.at, each.values) for each in found.captures] == [(NOW - 20, (7,))]
+    assert found.watermarks == {("M1", INSTANT): NOW - 20}, "the same row again is not news"
+    assert asked[1].selection is None
+    found, _ = await take_indian([], {INSTANT: None})
+    assert (found.captures, found.watermarks) == ([], {})
+    found, _ = await take_indian([[1, 2, 3]], {INSTANT: None})
+    assert (found.captures, list(found.outgrown)) == ([], [INSTANT])
+
+
+async def test_a_profile_that_is_asked_whole_gives_what_was_wanted_of_it() -> None:
+    found, asked = await take_indian(
+        [row(at) for at in (NOW - 7200, NOW - 3600, NOW)], {"billing": Range(NOW - 3600, NOW, more=False)}
+    )
+    assert [each.at for each in found.captures] == [NOW - 3600]
+    assert asked[1].selection is None

@@ -6,7 +6,8 @@ from dataclasses import replace
 import pytest
 
 from dcu.model import INSTANT, Task
-from dcu.visit import CLOCK_FRESH, Range, Reading, learn
+from dcu.shapes import learn
+from dcu.visit import CLOCK_FRESH, Range, Reading
 from sim.fleet import FleetPlan
 from sim.profiles import CLOCK
 from sim.virtual import VirtualClock

@@ -1,0 +1,154 @@
+"""What each stream of a meter looks like: its columns, their scalers and units, its period, as the meter itself says.
+
+Nothing is assumed from the companion profile but where to look. How rows are asked for and read is in `visit`, and
+where shapes are kept in `archive`.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from dcu.dlms import cosem
+from dcu.dlms.services import AccessError, Get
+from dcu.errors import MeterError
+from dcu.model import ALARM, INSTANT, Attribute, Column
+from dcu.profiles import CompanionProfile
+from dcu.session import Session
+
+PROFILE_GENERIC = 7
+BUFFER, CAPTURE_OBJECTS, CAPTURE_PERIOD = 2, 3, 4
+
+#: Where scaler_unit lives in the classes that have one, and which attributes it is about (Blue Book: Register, Extended
+#: register, Demand register).
+SCALER_UNIT = {3: 3, 4: 3, 5: 4}
+SCALED = {(3, 2), (4, 2), (5, 2), (5, 3)}
+
+#: Access results that will not change by themselves: read-write denied, object undefined, class inconsistent,
+#: unavailable (IEC 62056-5-3, Data-Access-Result).
+LASTING = {3, 4, 9, 11}
+
+#: Rows asked of one profile in one visit: a day of quarter hours. What is older follows in further visits.
+SLICE_ROWS = 96
+
+#: Profiles without a period (billing, event logs) are asked whole, this far back at a time.
+SLICE_APERIODIC = 400 * 86400
+
+#: Scaler and unit by class and logical name; None: the meter will not tell.
+Scalers = Mapping[tuple[int, bytes], Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What one stream of a meter holds: its columns (the clock column included) and its capture period in s, or 0.
+
+    Without columns, the meter or its companion profile has no such stream.
+    """
+
+    columns: tuple[Column, ...]
+    period: int
+
+    @property
+    def slice(self) -> int:
+        """Seconds of capture times that one visit asks for at most."""
+        return SLICE_ROWS * self.period if self.period else SLICE_APERIODIC
+
+
+NOTHING = Shape((), 0)
+
+
+async def learn(session: Session, profile: CompanionProfile, streams: Sequence[str]) -> dict[str, Shape]:
+    """Ask the meter for the shapes of `streams`; NOTHING where the meter does not have it.
+
+    All profiles are asked at once, then all scalers: each request costs a turn of the line.
+    """
+    held = [stream for stream in streams if stream in profile.streams]
+    found = dict.fromkeys(streams, NOTHING) | await _profile_shapes(session, profile, held)
+    if ALARM in streams and profile.alarms:
+        found[ALARM] = await _alarm_shape(session, profile.alarms.register)
+    registers = INSTANT in streams and INSTANT not in held
+    if registers:
+        found[INSTANT] = Shape(tuple(Column(a.class_id, a.name, a.index) for a in profile.registers), 0)
+    columns = [column for shape in found.values() for column in shape.columns]
+    scalers = await _scaler_profiles(session, [name for stream in held if (name := profile.streams[stream].scalers)])
+    scalers |= await _scalers(session, [column for column in columns if _key(column) not in scalers])
+    if registers:  # a register the meter lacks falls out; a profile's column keeps its place in the rows
+        had = tuple(c for c in found[INSTANT].columns if scalers.get(_key(c), c) is not None)
+        found[INSTANT] = Shape(had, 0)
+    return {stream: Shape(_scaled(shape.columns, scalers), shape.period) for stream, shape in found.items()}
+
+
+def _key(column: Column) -> tuple[int, bytes]:
+    return column.class_id, column.name
+
+
+async def _profile_shapes(session: Session, profile: CompanionProfile, streams: Sequence[str]) -> dict[str, Shape]:
+    """Return the shapes of profiles by stream, scalers and units not yet known."""
+    asked = [
+        Get(Attribute(PROFILE_GENERIC, profile.streams[stream].name, index))
+        for stream in streams
+        for index in (CAPTURE_OBJECTS, CAPTURE_PERIOD)
+    ]
+    answers = iter(await session.get(asked) if asked else ())
+    return {
+        stream: _profile_shape(objects, period)
+        for stream, objects, period in zip(streams, answers, answers, strict=True)
+    }
+
+
+def _profile_shape(objects: Any, period: Any) -> Shape:
+    if _denied(objects) or _denied(period):
+        return NOTHING
+    if type(period) is not int or period < 0:
+        raise MeterError(f"not a capture period: {str(period)[:60]}")
+    return Shape(cosem.decode_capture_objects(objects), period)
+
+
+async def _alarm_shape(session: Session, register: Attribute) -> Shape:
+    (answer,) = await session.get([Get(register)])
+    return NOTHING if _denied(answer) else Shape((Column(register.class_id, register.name, register.index),), 0)
+
+
+async def _scaler_profiles(session: Session, names: Sequence[bytes]) -> dict[tuple[int, bytes], Any]:
+    """Return scaler and unit of what profiles with one row of them speak of (IS 15959); none where there are none."""
+    profiles = list(dict.fromkeys(names))
+    asked = [Get(Attribute(PROFILE_GENERIC, name, index)) for name in profiles for index in (CAPTURE_OBJECTS, BUFFER)]
+    answers = iter(await session.get(asked) if asked else ())
+    found: dict[tuple[int, bytes], Any] = {}
+    for objects, buffer in zip(answers, answers, strict=True):
+        if _denied(objects) or _denied(buffer):
+            continue
+        columns = cosem.decode_capture_objects(objects)
+        row = buffer[0] if isinstance(buffer, list) and len(buffer) == 1 else buffer
+        if not isinstance(row, list) or len(row) != len(columns):
+            raise MeterError(f"no row of {len(columns)} scalers and units: {str(buffer)[:60]}")
+        pairs = zip(columns, row, strict=True)
+        found |= {_key(column): value for column, value in pairs if SCALER_UNIT.get(column.class_id) == column.index}
+    return found
+
+
+async def _scalers(session: Session, columns: Sequence[Column]) -> dict[tuple[int, bytes], Any]:
+    """Return what the meter's objects say of scaler and unit."""
+    objects = list(dict.fromkeys(_key(c) for c in columns if (c.class_id, c.index) in SCALED))
+    if not objects:
+        return {}
+    answers = await session.get([Get(Attribute(kind, name, SCALER_UNIT[kind])) for kind, name in objects])
+    return {key: None if _denied(answer) else answer for key, answer in zip(objects, answers, strict=True)}
+
+
+def _denied(answer: Any) -> bool:
+    """Whether `answer` is a lasting no; a passing one raises MeterError: what is learned is kept for long."""
+    if not isinstance(answer, AccessError):
+        return False
+    if answer.code not in LASTING:
+        raise MeterError(f"the shape of a stream cannot be learned now: {answer}")
+    return True
+
+
+def _scaled(columns: Sequence[Column], scalers: Scalers) -> tuple[Column, ...]:
+    """Return `columns` with scaler and unit; (0, 255) where the meter tells none."""
+    scaled = []
+    for column in columns:
+        answer = scalers.get(_key(column)) if (column.class_id, column.index) in SCALED else None
+        scaler, unit = (0, 255) if answer is None else cosem.decode_scaler_unit(answer)
+        scaled.append(replace(column, scaler=scaler, unit=unit))
+    return tuple(scaled)
