@@ -170,6 +170,13 @@ class Priority(IntEnum):
 LAST_DAY = -1
 
 
+class Order(StrEnum):
+    """Which end of what is missing is read first."""
+
+    NEWEST = "newest"
+    OLDEST = "oldest"
+
+
 @dataclass(frozen=True, slots=True)
 class Task:
     """One line of the timetable. `stream` falls due at every wall-clock multiple of `every`, plus `offset`.

@@ -71,7 +71,7 @@ class Readings(Protocol):
 
     async def record(
         self, captures: Sequence[Capture], watermarks: Mapping[tuple[str, str], int], heard: Mapping[str, int]
-    ) -> None:
+    ) -> object:
         """Keep all in one transaction; returns after the commit. Raises StoreError."""
 
 

@@ -38,7 +38,7 @@ class Keeping(Protocol):
 
     async def record(
         self, captures: Sequence[Capture], watermarks: Mapping[tuple[str, str], int], heard: Mapping[str, int]
-    ) -> None:
+    ) -> object:
         """Keep all in one transaction; returns after the commit. Raises StoreError."""
 
 

@@ -12,6 +12,7 @@ from aiosqlite import Connection
 from dcu.messages.envelope import RESULT
 from dcu.model import Capture, CommandRecord
 from dcu.store.commands import Commands
+from dcu.store.numbers import place_of
 from dcu.store.readings import Readings
 
 #: The most rows of one block.
@@ -36,6 +37,31 @@ _PENDING = """
 SELECT name, tail - sent + coalesce((SELECT sum(last - first + 1) FROM outbox WHERE outbox.stream = tails.stream), 0)
 FROM tails
 """
+
+
+# where a stream's rows recorded since a time begin; they were recorded in the order of their places
+_READ_AT = "SELECT read_at FROM captures WHERE place = ?"
+
+_EXTENT = "SELECT stream, sent, tail FROM tails WHERE name = ?"
+
+_SHIPPED = """
+SELECT count(*), coalesce(sum(place <= ?3), 0), coalesce(sum(place <= ?3 AND NOT EXISTS (
+    SELECT 1 FROM outbox WHERE stream = place >> 40 AND place & 0xFFFFFFFFFF BETWEEN first AND last)), 0)
+FROM captures JOIN meters USING (meter)
+WHERE place BETWEEN ?1 AND ?2 AND at >= ?4 AND (?5 IS NULL OR meters.name = ?5)
+"""
+
+#: Rows counted in one go: others may read from the store in between.
+COUNTED = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class Shipped:
+    """Captures by how far they got: stored, of these handed out for delivery, of these acknowledged."""
+
+    stored: int = 0
+    delivered: int = 0
+    acknowledged: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +96,26 @@ class Outbox(Readings, Commands):
     async def pending(self) -> dict[str, int]:
         """Return how many rows of each stream are stored and not acknowledged."""
         return dict(await self._read(_PENDING))
+
+    async def shipped(self, stream: str, since: int, meter: str | None = None) -> Shipped:
+        """Return how far the captures of `stream` with a time of `since` or later got, of all meters or of one."""
+        counts = [0, 0, 0]
+        for number, sent, tail in await self._read(_EXTENT, (stream,)):
+            first = await self._recorded_since(number, tail, since)
+            for start in range(first, tail + 1, COUNTED):
+                span = (place_of(number, start), place_of(number, min(start + COUNTED - 1, tail)))
+                [more] = await self._read(_SHIPPED, (*span, place_of(number, sent), since, meter))
+                counts = list(map(sum, zip(counts, more, strict=True)))
+        return Shipped(*counts)
+
+    async def _recorded_since(self, stream: int, tail: int, since: int) -> int:
+        """Return the first position recorded at `since` or later: nothing that happened since can be before it."""
+        low, high = 1, tail + 1
+        while low < high:
+            middle = (low + high) // 2
+            found = await self._read(_READ_AT, (place_of(stream, middle),))
+            low, high = (low, middle) if not found or found[0][0] >= since else (middle + 1, high)
+        return low
 
     async def _allot(self, database: Connection, *, name: str, limit: int) -> tuple[int, int, int, int] | None:
         """Return (stream, seq, first, last) of a new block."""

@@ -12,9 +12,11 @@ from typing import Any
 from aiosqlite import Connection
 
 from dcu.model import Capture, Column
+from dcu.plan.ledger import Account, Asked
 from dcu.store.cells import columns_from, columns_text, to_json, values_from
 from dcu.store.counters import remember
 from dcu.store.database import Database
+from dcu.store.marks import Mark, keep
 from dcu.store.numbers import CACHE_BOUND, place_of
 
 #: Captures turned from or into JSON before the event loop gets its turn: about a millisecond.
@@ -30,13 +32,6 @@ _INSERT = """
 INSERT INTO captures (place, back, meter, layout, at, status, read_at, offset, trusted, cells)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
-
-_MARK = """
-INSERT INTO marks (meter, stream, newest, watermark) VALUES (?, ?, ?, ?)
-ON CONFLICT DO UPDATE SET newest = excluded.newest, watermark = excluded.watermark
-"""
-
-_MARK_OF = "SELECT newest, watermark FROM marks WHERE meter = ? AND stream = ?"
 
 _WATERMARKS = """
 SELECT meters.name, streams.name, watermark FROM marks JOIN meters USING (meter) JOIN streams USING (stream)
@@ -59,25 +54,16 @@ ORDER BY place
 """
 
 
-@dataclass(slots=True)
-class _Mark:
-    """Where one stream of one meter stands: its newest capture's position, and the watermark."""
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """How the streams that were asked stand after the commit; `overflow`: of which of them gaps had to be joined."""
 
-    meter: int
-    stream: int
-    newest: int | None
-    watermark: int | None
+    accounts: Mapping[tuple[str, str], Account]
+    overflow: tuple[tuple[str, str], ...] = ()
 
-    def follow(self, position: int) -> int | None:
-        """Make `position` the newest; return how far back the one before it is."""
-        back = None if self.newest is None else position - self.newest
-        self.newest = position
-        return back
 
-    def moved(self, watermark: int | None) -> tuple[int, int, int | None, int | None]:
-        """Return the row to keep; the mark only moves forward."""
-        known = [mark for mark in (self.watermark, watermark) if mark is not None]
-        return self.meter, self.stream, self.newest, max(known, default=None)
+#: A stream of a meter: (meter, stream).
+_Key = tuple[str, str]
 
 
 class Readings(Database):
@@ -88,17 +74,25 @@ class Readings(Database):
         captures: Sequence[Capture],
         watermarks: Mapping[tuple[str, str], int],
         heard: Mapping[str, int] | None = None,
-    ) -> None:
-        """Keep `captures` and move `watermarks` ((meter, stream) → UTC seconds) in one transaction; return after it.
+        asked: Mapping[tuple[str, str], Sequence[Asked]] | None = None,
+    ) -> Recorded:
+        """Keep `captures` and what they change in the ledger in one transaction; return after it.
 
-        `heard` are the invocation counters that were heard with them.
+        `asked` says by (meter, stream) which ranges a meter has answered: captures that are known already are left
+        out, and what is missing becomes a gap. `watermarks` (UTC seconds) are of streams that are not accounted for:
+        captures that are not newer than the stored one are left out, and it never moves back. Captures of other
+        streams are all kept. `heard` are the invocation counters that were heard with them.
 
-        Where a watermark is given, captures that are not newer than the stored one are known already and left out.
-        A watermark never moves back. Raises StoreError, and then nothing was kept.
+        Raises StoreError, and then nothing was kept.
         """
         cells = [text async for text in _encoded(captures)]
-        apply = partial(self._record, captures=captures, cells=cells, watermarks=watermarks, heard=heard or {})
-        await self._write(apply, rows=len(captures) + len(watermarks), deliverable=bool(captures))
+        answers = asked or {}
+        apply = partial(
+            self._record, captures=captures, cells=cells, watermarks=watermarks, heard=heard or {}, asked=answers
+        )
+        rows = len(captures) + len(watermarks) + len(answers)
+        recorded: Recorded = await self._write(apply, rows=rows, deliverable=bool(captures))
+        return recorded
 
     async def watermarks(self) -> dict[tuple[str, str], int]:
         """Return up to when (UTC seconds) each (meter, stream) is read."""
@@ -124,33 +118,32 @@ class Readings(Database):
         *,
         captures: Sequence[Capture],
         cells: Sequence[str],
-        watermarks: Mapping[tuple[str, str], int],
+        watermarks: Mapping[_Key, int],
         heard: Mapping[str, int],
-    ) -> None:
+        asked: Mapping[_Key, Sequence[Asked]],
+    ) -> Recorded:
         await remember(database, heard)
-        marks = await self._marks(database, {(c.meter, c.stream) for c in captures} | watermarks.keys())
+        marks = await self._marks(database, {_key(c) for c in captures} | watermarks.keys() | asked.keys())
+        news = _news(marks, captures, watermarks, asked)
         layouts = await self._layout_numbers(database, captures)
         rows: list[tuple[object, ...]] = []
-        for capture, text in zip(captures, cells, strict=True):
-            key = (capture.meter, capture.stream)
-            mark = marks[key]
-            if key in watermarks and mark.watermark is not None and capture.at <= mark.watermark:
-                continue
+        for number in sorted(news):
+            capture, mark = captures[number], marks[_key(captures[number])]
             position = await self._tails.append(database, mark.stream)
             place, back = place_of(mark.stream, position), mark.follow(position)
-            rows.append((place, back, mark.meter, layouts[id(capture.columns)], *_provenance(capture), text))
+            rows.append((place, back, mark.meter, layouts[id(capture.columns)], *_provenance(capture), cells[number]))
         await database.executemany(_INSERT, rows)
-        await database.executemany(_MARK, [mark.moved(watermarks.get(key)) for key, mark in marks.items()])
+        await keep(database, marks.values())
+        accounts = {key: account for key in asked if (account := marks[key].account) is not None}
+        return Recorded(accounts, tuple(key for key in asked if marks[key].overflow))
 
-    async def _marks(self, database: Connection, keys: Iterable[tuple[str, str]]) -> dict[tuple[str, str], _Mark]:
+    async def _marks(self, database: Connection, keys: Iterable[_Key]) -> dict[_Key, Mark]:
         """Return the mark of each (meter, stream); numbers are given to those not met before."""
         marks = {}
         for meter_name, stream_name in sorted(keys):
             meter = await self._meters.number(database, meter_name)
             stream = await self._stream(database, stream_name)
-            found = list(await database.execute_fetchall(_MARK_OF, (meter, stream)))
-            newest, watermark = found[0] if found else (None, None)
-            marks[meter_name, stream_name] = _Mark(meter, stream, newest, watermark)
+            marks[meter_name, stream_name] = await Mark.find(database, meter, stream)
         return marks
 
     async def _layout_numbers(self, database: Connection, captures: Iterable[Capture]) -> dict[int, int]:
@@ -173,6 +166,33 @@ class Readings(Database):
         if len(self._columns) >= CACHE_BOUND:
             self._columns.clear()
         return self._columns.setdefault(layout, columns_from(text))
+
+
+def _key(capture: Capture) -> _Key:
+    return capture.meter, capture.stream
+
+
+def _news(
+    marks: Mapping[_Key, Mark],
+    captures: Sequence[Capture],
+    watermarks: Mapping[_Key, int],
+    asked: Mapping[_Key, Sequence[Asked]],
+) -> set[int]:
+    """Move the marks; return which of `captures`, by number, are not known yet."""
+    numbers: dict[_Key, list[int]] = {key: [] for key in marks}
+    for number, capture in enumerate(captures):
+        numbers[_key(capture)].append(number)
+    news: set[int] = set()
+    for key, mark in marks.items():
+        times = [captures[number].at for number in numbers[key]]
+        if key in asked:
+            news.update(numbers[key][at] for at in mark.enter(asked[key], times))
+            continue
+        covered = mark.watermark if key in watermarks else None
+        news.update(n for n, at in zip(numbers[key], times, strict=True) if covered is None or at > covered)
+        if key in watermarks:
+            mark.move(watermarks[key])
+    return news
 
 
 async def _encoded(captures: Iterable[Capture]) -> AsyncIterator[str]:

@@ -1,4 +1,4 @@
-"""The store of the box: readings, commands, deliveries, what is known of meters and their reachability, in one file.
+"""The store of the box: readings and their ledger, commands, deliveries, what is known of meters; in one file.
 
 This file only puts the parts together; each part says what it keeps.
 """
@@ -7,12 +7,13 @@ from dcu.store.clocks import Clocks
 from dcu.store.counters import Counters
 from dcu.store.descriptors import Descriptors
 from dcu.store.generations import Generations
+from dcu.store.ledger import Ledger
 from dcu.store.lines import Lines
 from dcu.store.outbox import Outbox
 from dcu.store.reach import Reaches
 
 
-class Store(Outbox, Descriptors, Counters, Generations, Reaches, Lines, Clocks):
+class Store(Outbox, Descriptors, Counters, Generations, Reaches, Ledger, Lines, Clocks):
     """Use as `async with Store.open(path, clock) as store:`. Every method raises StoreError when the disk fails.
 
     What a method that writes returned from is committed (WAL, synchronous=FULL). Any number of tasks may call at

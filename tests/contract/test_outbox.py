@@ -16,7 +16,7 @@ from tests.outbox import NOON, MemoryOutbox, capture
 @dataclass
 class Subject:
     outbox: Outbox
-    add: Callable[[list[Capture]], Awaitable[None]]
+    add: Callable[[list[Capture]], Awaitable[object]]
 
 
 async def add_to_memory(outbox: MemoryOutbox, captures: list[Capture]) -> None:

@@ -1,0 +1,99 @@
+"""What a visit asks of a stream: what is new, and a slice of what is still missing; and what its answer settles.
+
+Pure arithmetic of capture times (UTC seconds). What is missing is counted in `ledger`.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from dcu.model import Order, Reason
+from dcu.plan.ledger import Asked, Gap
+
+#: Rows asked of one profile in one visit: a day of quarter hours. What is older follows in further visits.
+SLICE_ROWS = 96
+
+#: Profiles without a period (billing, event logs) are asked whole, this far back at a time.
+SLICE_APERIODIC = 400 * 86400
+
+#: What is older than this is settled: every meter that is right about the time has captured it. Nearer to now the
+#: watermark follows the rows, so that a row which a slow clock writes late is not skipped.
+SETTLED = 3600
+
+#: A meter whose clock is this far off has lost it: the times in between do not come, or bear other dates. One that is
+#: less behind will still get there.
+CLOCK_LOST = 7 * 86400
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """A closed interval of capture times to ask a profile for; `more` when its end is settled and others follow.
+
+    `since` says from when on the stream is wanted, when the meter is asked for the first time.
+    """
+
+    start: int
+    end: int
+    more: bool
+    since: int | None = None
+
+
+def slice_of(period: int) -> int:
+    """Return the seconds of capture times that one visit asks of a profile at most."""
+    return SLICE_ROWS * period if period else SLICE_APERIODIC
+
+
+def next_ranges(
+    period: int, start: int, pending: Sequence[Gap], now: int, order: Order = Order.NEWEST
+) -> tuple[Range, ...]:
+    """Return what to ask of a stream: what is new from `start` on, then a slice of what is `pending`.
+
+    Newest first, what is new is the slice that ends now; what is skipped becomes pending when its answer is entered.
+    """
+    size = slice_of(period)
+    new = _newest(start, size, now) if order is Order.NEWEST else _oldest(start, size, now)
+    if not pending:
+        return (new,)
+    gap = pending[-1 if order is Order.NEWEST else 0]
+    first, last = gap.start - period // 2, gap.end + max(0, period - 1 - period // 2)
+    if order is Order.NEWEST:
+        return new, Range(max(first, last - size + 1), last, more=True)
+    return new, Range(first, min(last, first + size - 1), more=True)
+
+
+def _newest(start: int, size: int, now: int) -> Range:
+    return Range(max(start, now - size + 1), now, more=False)
+
+
+def _oldest(start: int, size: int, now: int) -> Range:
+    end = start + size - 1
+    return Range(start, now, more=False) if end > now - SETTLED else Range(start, end, more=True)
+
+
+def lost(offset: float | None) -> bool:
+    """Whether a meter whose clock is `offset` seconds off has lost the time."""
+    return offset is not None and abs(offset) >= CLOCK_LOST
+
+
+def until(span: Range, clock: int | None, *, stray: bool) -> Range:
+    """Return the part of `span` that is over when the meter's clock shows `clock` (None: unknown).
+
+    A clock that is `stray` says nothing about what is over.
+    """
+    # a second that is not over may still bring another event with the same time, behind the watermark
+    if stray or clock is None or clock > span.end:
+        return span
+    return replace(span, end=clock - 1, more=False)
+
+
+def settles(span: Range, period: int, times: Iterable[int], now: int, *, stray: bool) -> Asked | None:
+    """Return what an answer to `span` with rows of `times` settles at `now` (DCU time); None: nothing.
+
+    Up to the newest row everything has come that will. Behind it, what is long past has not been captured.
+    """
+    reason = Reason.CLOCK if stray else Reason.NO_RECORD
+    if span.more:
+        return Asked(span.start, span.end, period, reason, span.since)
+    newest = max(times, default=span.start - 1)
+    past = min(span.end, now - SETTLED)
+    end = past if period and past - newest >= period else newest
+    return Asked(span.start, end, period, reason, span.since) if end >= span.start else None

@@ -1,0 +1,214 @@
+"""The completeness ledger as questions: from when on what is expected, what is missing and why, how much of it is here.
+
+The accounts behind it are kept by `readings`, answer by answer; what an answer does to one is in `dcu.plan.ledger`.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from aiosqlite import Connection
+
+from dcu.model import Reason
+from dcu.plan.ledger import Gap
+from dcu.store.cells import to_json
+from dcu.store.database import Database
+
+#: Gaps of one answer: as JSON they stay below what the humblest broker takes.
+GAPS_BOUND = 400
+
+_EXPECT = """
+INSERT INTO marks (meter, stream, since) VALUES (?, ?, ?)
+ON CONFLICT DO UPDATE SET since = coalesce(watermark + 1, excluded.since) WHERE since IS NULL
+"""
+
+_RENOUNCE = "UPDATE marks SET since = NULL WHERE meter = ? AND stream = ? AND since IS NOT NULL"
+
+_NO_METER = """
+UPDATE marks SET since = NULL
+WHERE stream = ? AND since IS NOT NULL AND meter NOT IN (SELECT value FROM json_each(?))
+"""
+
+_NO_STREAM = """
+UPDATE marks SET since = NULL WHERE since IS NOT NULL AND stream NOT IN (SELECT value FROM json_each(?))
+"""
+
+_UNREAD = """
+SELECT meters.name, streams.name, start, last FROM gaps JOIN meters USING (meter) JOIN streams USING (stream)
+WHERE reason = ? ORDER BY meter, stream, start
+"""
+
+# Points up to x: max(0, x - since + step) / step. The last one asked for is that nearest to the watermark.
+_ACCOUNTS = """
+WITH spans AS (
+    SELECT key AS span, value ->> 0 AS name, value ->> 1 AS after, value ->> 2 AS until, value ->> 3 AS usual
+    FROM json_each(?1)),
+accounts AS (
+    SELECT span, meter, stream, meters.name AS meter_name, streams.name AS stream_name, step, since, watermark,
+        max(0, after - since + step) / step AS before, max(0, until - since + step) / step AS due,
+        iif(watermark IS NULL, 0, max(0, watermark - since + step / 2 + step) / step) AS asked
+    FROM (SELECT *, coalesce(nullif(period, 0), usual) AS step
+        FROM spans JOIN streams USING (name) JOIN marks USING (stream)) AS marked
+    JOIN meters USING (meter) JOIN streams USING (stream)
+    WHERE since IS NOT NULL AND step > 0 AND (?2 IS NULL OR meters.name = ?2)),
+missing AS (
+    SELECT span, reason, sum(max(0,
+        min(due, max(0, last - since + step) / step) - max(before, max(0, start - 1 - since + step) / step))) AS points
+    FROM accounts JOIN gaps USING (meter, stream) GROUP BY span, reason)
+"""
+
+_TALLIES = (
+    _ACCOUNTS  # noqa: S608 - constants of this file
+    + """
+SELECT span, 1, '', sum(due - before) FROM accounts GROUP BY span
+UNION ALL SELECT span, 2, '', sum(min(due, asked) - min(before, asked)) FROM accounts GROUP BY span
+UNION ALL SELECT span, 3, reason, points FROM missing WHERE points > 0
+"""
+)
+
+_GAPS = (
+    _ACCOUNTS  # noqa: S608 - constants of this file
+    + """
+, lines (meter_name, stream_name, start, last, reason, points) AS (
+    SELECT meters.name, streams.name, start, last, reason, intervals
+    FROM gaps JOIN meters USING (meter) JOIN streams USING (stream)
+    UNION ALL
+    SELECT meter_name, stream_name, since + asked * step, since + (due - 1) * step, NULL, due - asked
+    FROM accounts WHERE due > asked)
+SELECT * FROM lines
+WHERE last >= ?3 AND (?2 IS NULL OR meter_name = ?2) AND (?4 IS NULL OR stream_name = ?4)
+    AND (meter_name, stream_name, start) > (?5, ?6, ?7)
+ORDER BY meter_name, stream_name, start LIMIT ?8
+"""
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Capture times of a stream: later than `after`, up to `until` (UTC seconds).
+
+    `usual` is the capture period of the meters that have not told theirs yet; 0: nobody knows.
+    """
+
+    stream: str
+    after: int
+    until: int
+    usual: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """Capture times of a span over all meters it is expected of: those there should be, are here, and are missing."""
+
+    expected: int
+    read: int
+    missing: Mapping[Reason, int]
+
+    @property
+    def open(self) -> int:
+        """Those that have not been asked for."""
+        return self.expected - self.read - sum(self.missing.values())
+
+    @property
+    def share(self) -> float | None:
+        """How much of what is expected is here; None where nothing is."""
+        return self.read / self.expected if self.expected else None
+
+
+@dataclass(frozen=True, slots=True)
+class GapLine:
+    """One range that is missing, for people. Without a `reason` it has not been asked for; 0 `intervals`: not known."""
+
+    meter: str
+    stream: str
+    start: int
+    end: int
+    reason: Reason | None
+    intervals: int
+
+    @property
+    def place(self) -> tuple[str, str, int]:
+        """Where it stands among the others."""
+        return self.meter, self.stream, self.start
+
+
+#: Before every gap.
+FIRST = ("", "", 0)
+
+
+class Ledger(Database):
+    """What is expected, here and missing."""
+
+    async def expect(self, wanted: Mapping[str, Mapping[str, int]]) -> None:
+        """Expect of each stream, of each of its meters, captures from a time on (UTC seconds), and of no others.
+
+        What is expected already keeps its beginning.
+        """
+        await self._write(partial(self._expect, wanted=wanted), rows=sum(map(len, wanted.values())))
+
+    async def renounce(self, meter: str, streams: Iterable[str]) -> None:
+        """Expect nothing more of these streams of a meter: it does not have them."""
+        await self._write(partial(self._renounce, meter=meter, streams=list(streams)))
+
+    async def unread(self) -> dict[tuple[str, str], tuple[Gap, ...]]:
+        """Return by (meter, stream) what a backfill has still to ask for."""
+        found: dict[tuple[str, str], tuple[Gap, ...]] = {}
+        for meter, stream, start, end in await self._read(_UNREAD, (Reason.PENDING.value,)):
+            found[meter, stream] = (*found.get((meter, stream), ()), Gap(start, end, Reason.PENDING))
+        return found
+
+    async def tallies(self, spans: Sequence[Span], meter: str | None = None) -> list[Tally]:
+        """Return the tally of each span, over all meters or of one."""
+        expected, asked = [0] * len(spans), [0] * len(spans)
+        missing: list[dict[Reason, int]] = [{} for _ in spans]
+        for span, kind, reason, points in await self._read(_TALLIES, (_json(spans), meter)):
+            if kind == _MISSING:
+                missing[span][Reason(reason)] = points
+            else:
+                (expected if kind == _EXPECTED else asked)[span] = points
+        return [Tally(*each[:2], each[2]) for each in zip(expected, _less(asked, missing), missing, strict=True)]
+
+    async def gaps(
+        self,
+        spans: Sequence[Span],
+        *,
+        meter: str | None = None,
+        stream: str | None = None,
+        since: int = 0,
+        after: tuple[str, str, int] = FIRST,
+        limit: int = GAPS_BOUND,
+    ) -> list[GapLine]:
+        """Return at most `limit` ranges behind place `after` that reach to `since` or later, by meter, stream and time.
+
+        `spans` say up to when each stream is due: what has not been asked for until then is a range too.
+        """
+        rows = await self._read(_GAPS, (_json(spans), meter, since, stream, *after, min(limit, GAPS_BOUND)))
+        return [
+            GapLine(name, of, start, end, None if reason is None else Reason(reason), intervals)
+            for name, of, start, end, reason, intervals in rows
+        ]
+
+    async def _expect(self, database: Connection, *, wanted: Mapping[str, Mapping[str, int]]) -> None:
+        streams = []
+        for name, meters in wanted.items():
+            stream = await self._stream(database, name)
+            numbers = {await self._meters.number(database, meter): since for meter, since in meters.items()}
+            await database.executemany(_EXPECT, [(meter, stream, since) for meter, since in numbers.items()])
+            await database.execute(_NO_METER, (stream, to_json(list(numbers))))
+            streams.append(stream)
+        await database.execute(_NO_STREAM, (to_json(streams),))
+
+    async def _renounce(self, database: Connection, *, meter: str, streams: Sequence[str]) -> None:
+        number = await self._meters.number(database, meter)
+        await database.executemany(_RENOUNCE, [(number, await self._stream(database, each)) for each in streams])
+
+
+_EXPECTED, _MISSING = 1, 3
+
+
+def _json(spans: Sequence[Span]) -> str:
+    return to_json([[span.stream, span.after, span.until, span.usual] for span in spans])
+
+
+def _less(asked: Sequence[int], missing: Sequence[Mapping[Reason, int]]) -> list[int]:
+    return [points - sum(gaps.values()) for points, gaps in zip(asked, missing, strict=True)]

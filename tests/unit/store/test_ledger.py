@@ -1,0 +1,141 @@
+"""The ledger in the store: what is expected, here and missing, kept with the captures and told in ranges."""
+
+from pathlib import Path
+
+import pytest
+
+from dcu.model import Reason
+from dcu.plan.ledger import Asked, Gap
+from dcu.store import Store
+from dcu.store.ledger import GapLine, Span, Tally
+from tests.captures import SetClock, capture
+
+KEY = ("M1", "load0")
+HOURS = Span("load0", 0, 7200, 900)
+
+
+async def ask(store: Store, times: list[int], asked: Asked, meter: str = "M1", stream: str = "load0") -> int:
+    """Record an answer; return how many captures were news."""
+    before = (await store.pending()).get(stream, 0)
+    await store.record([capture(at, meter, stream) for at in times], {}, asked={(meter, stream): [asked]})
+    return (await store.pending()).get(stream, 0) - before
+
+
+async def test_a_healthy_answer_writes_no_gap(store: Store) -> None:
+    assert await ask(store, [900, 1800, 2700], Asked(1, 2700, 900)) == 3
+    assert await store._read("SELECT count(*) FROM gaps") == [(0,)]
+    assert await store.watermarks() == {KEY: 2700}
+    assert await store.tallies([HOURS]) == [Tally(8, 3, {})]
+
+
+async def test_gaps_are_kept_with_the_captures_and_over_a_restart(path: Path, clock: SetClock) -> None:
+    async with Store.open(path, clock) as store:
+        await ask(store, [900, 3600], Asked(1, 3600, 900))
+    async with Store.open(path, clock) as store:
+        assert await store.gaps([HOURS]) == [
+            GapLine("M1", "load0", 1800, 2700, Reason.NO_RECORD, 2),
+            GapLine("M1", "load0", 4500, 7200, None, 4),
+        ]
+        [tally] = await store.tallies([HOURS])
+        assert (tally.expected, tally.read, tally.open, tally.share) == (8, 2, 4, 0.25)
+        # a row that turns up later is taken once, and what is known is not taken again
+        assert await ask(store, [900, 1800, 3600], Asked(1, 3600, 900)) == 1
+        assert await ask(store, [900, 1800, 3600], Asked(1, 3600, 900)) == 0
+        assert (await store.gaps([HOURS]))[0] == GapLine("M1", "load0", 2700, 2700, Reason.NO_RECORD, 1)
+
+
+async def test_a_record_tells_how_its_streams_stand(store: Store) -> None:
+    asked = {KEY: [Asked(3601, 4500, 900, since=900)], ("M1", "daily"): [Asked(1, 100, 0)]}
+    recorded = await store.record([capture(4500)], {}, asked=asked)
+    assert recorded.accounts[KEY].watermark == 4500
+    assert recorded.accounts[KEY].pending == (Gap(900, 3600, Reason.PENDING),)
+    assert recorded.accounts["M1", "daily"].watermark == 100
+    assert recorded.overflow == ()
+    assert await store.unread() == {KEY: (Gap(900, 3600, Reason.PENDING),)}
+
+
+async def test_what_was_never_reached_is_open_from_when_it_was_expected(store: Store) -> None:
+    await store.expect({"load0": {"M1": 900, "M2": 900}})
+    await ask(store, [900, 1800], Asked(1, 1800, 900), "M2")
+    assert await store.tallies([Span("load0", 0, 1800, 900)]) == [Tally(4, 2, {})]
+    assert await store.gaps([Span("load0", 0, 1800, 900)]) == [GapLine("M1", "load0", 900, 1800, None, 2)]
+    # without a period nobody knows how much there should be
+    assert await store.gaps([Span("load0", 0, 1800)]) == []
+    assert await store.tallies([Span("billing", 0, 1800)]) == [Tally(0, 0, {})]
+    assert Tally(0, 0, {}).share is None
+
+
+async def test_expecting_again_keeps_the_beginning_and_others_are_expected_no_more(store: Store) -> None:
+    await store.expect({"load0": {"M1": 900, "M2": 900}, "daily": {"M1": 900}})
+    await store.expect({"load0": {"M1": 1800, "M3": 1800}})
+    found = await store._read(
+        "SELECT meters.name, streams.name, since FROM marks JOIN meters USING (meter) "
+        "JOIN streams USING (stream) ORDER BY 1, 2"
+    )
+    assert found == [("M1", "daily", None), ("M1", "load0", 900), ("M2", "load0", None), ("M3", "load0", 1800)]
+    # what was asked while nothing was expected is where it goes on
+    await store.record([], {("M2", "load0"): 5000})
+    await store.expect({"load0": {"M2": 100}})
+    assert (await store._read("SELECT since FROM marks WHERE since IS NOT NULL")) == [(5001,)]
+
+
+async def test_a_meter_is_not_asked_for_what_it_does_not_have(store: Store) -> None:
+    await store.expect({"load0": {"M1": 900, "M2": 900}})
+    await store.renounce("M1", ["load0"])
+    assert await store.tallies([Span("load0", 0, 1800, 900)]) == [Tally(2, 0, {})]
+
+
+async def test_tallies_count_what_lies_in_their_span_only(store: Store) -> None:
+    await ask(store, [900, 1800, 4500, 5400], Asked(1, 5400, 900))
+    spans = [Span("load0", 1800, 3600), Span("load0", 2700, 5400), Span("load0", 5400, 9000), Span("load0", 0, 899)]
+    assert await store.tallies(spans) == [
+        Tally(2, 0, {Reason.NO_RECORD: 2}),
+        Tally(3, 2, {Reason.NO_RECORD: 1}),
+        Tally(4, 0, {}),
+        Tally(0, 0, {}),
+    ]
+    assert await store.tallies([HOURS], "M1") == await store.tallies([HOURS])
+    assert await store.tallies([HOURS], "M9") == [Tally(0, 0, {})]
+
+
+async def test_gaps_are_told_in_pages_and_by_what_was_asked_for(store: Store) -> None:
+    for meter in ("M2", "M1"):
+        for stream in ("load1", "load0"):
+            await ask(store, [900, 2700, 4500], Asked(1, 4500, 900), meter, stream)
+    spans = [Span(stream, 0, 4500) for stream in ("load0", "load1")]
+    every = await store.gaps(spans)
+    assert [line.place for line in every] == [
+        (meter, stream, start) for meter in ("M1", "M2") for stream in ("load0", "load1") for start in (1800, 3600)
+    ]
+    first = await store.gaps(spans, limit=3)
+    assert first + await store.gaps(spans, after=first[-1].place) == every
+    assert await store.gaps(spans, meter="M2", stream="load1", since=1801) == [every[-1]]
+    assert await store.gaps(spans, meter="M2", stream="load9") == []
+
+
+async def test_too_many_gaps_are_joined_and_that_is_told(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dcu.store.marks.GAP_BOUND", 3)
+    times = list(range(900, 9000, 1800))
+    recorded = await store.record([capture(at) for at in times], {}, asked={KEY: [Asked(1, times[-1], 900)]})
+    assert recorded.overflow == (KEY,)
+    assert [(line.start, line.end) for line in await store.gaps([])] == [(1800, 3600), (5400, 5400), (7200, 7200)]
+
+
+async def test_captures_are_counted_by_how_far_they_got(store: Store) -> None:
+    assert (await store.shipped("load0", 0)).stored == 0
+    for at in range(900, 9900, 900):
+        await store.record([capture(at), capture(at, "M2")], {})
+    first = await store.next_block("load0", 6)
+    assert first is not None
+    await store.next_block("load0", 4)
+    await store.acknowledge("load0", first.seq)
+    everything = await store.shipped("load0", 0)
+    assert (everything.stored, everything.delivered, everything.acknowledged) == (20, 10, 6)
+    of_one = await store.shipped("load0", 1800, "M2")
+    assert (of_one.stored, of_one.delivered, of_one.acknowledged) == (9, 4, 2)
+
+
+async def test_counting_goes_through_many_rows_in_pieces(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dcu.store.outbox.COUNTED", 3)
+    await store.record([capture(at) for at in range(10)], {})
+    assert (await store.shipped("load0", 4)).stored == 6
