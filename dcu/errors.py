@@ -56,6 +56,7 @@ class Breach(StrEnum):
     MECHANISM = "mechanism"
     CHALLENGE = "challenge"
     PROOF = "proof"
+    TRANSACTION = "transaction"
     KEY = "key"
 
 

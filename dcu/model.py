@@ -51,6 +51,7 @@ class Ciphering(StrEnum):
     DED = "ded"
     GENERAL_GLO = "general-glo"
     GENERAL_DED = "general-ded"
+    GENERAL = "general"
 
 
 #: Octets of encryption, authentication and dedicated keys by security suite: AES-128, AES-128, AES-256.

@@ -18,6 +18,7 @@ from dcu.dlms.acse import (
     Initiate,
 )
 from dcu.dlms.authentication import HIGH_LEVEL, TITLED, Authenticator, Party
+from dcu.dlms.general_ciphering import GENERAL_OCTETS
 from dcu.dlms.security import TITLE_SIZE, Cipher
 from dcu.errors import Breach, SecurityError
 from dcu.model import Access, Authentication, Ciphering
@@ -45,6 +46,8 @@ class Guard:
         """How many octets protection adds to an answer at most."""
         if self._cipher is None or not self._access.ciphered:
             return 0
+        if self._form is Ciphering.GENERAL:
+            return _OVERHEAD + GENERAL_OCTETS
         return _OVERHEAD + (TITLE_SIZE + 1 if self._form in {Ciphering.GENERAL_GLO, Ciphering.GENERAL_DED} else 0)
 
     @property

@@ -52,6 +52,8 @@ _CIPHERED: Final = {
 }
 _WITH_TITLE: Final = {0xDB, 0xDC}
 _GENERAL: Final = 0xDD
+#: Key-info of the global unicast key: identified, and which.
+_GLOBAL_KEY: Final = b"\x00\x00"
 #: Sent by a meter: what tells whose system title is in the nonce.
 _FROM_METER: Final = {0x28, 0x2C, 0x2D, 0xCA, 0xCC, 0xCD, 0xCF, 0xD2, 0xD4, 0xD5, 0xD7}
 _AUTHENTICATED, _ENCRYPTED, _BROADCAST, _COMPRESSED = 0x10, 0x20, 0x40, 0x80
@@ -123,30 +125,31 @@ class Account:
 
     def _ciphered(self, tag: int, octets: Octets) -> None:
         with self.out.part(_CIPHERED[tag]):
-            title = self._sender(tag, octets)
+            title, header = self._sender(tag, octets)
             body = Octets(octets.sized())
             control, counter = body.take(1), body.take(4)
             self.out.say(f"security control {control.hex()}: {_security_text(control[0])}")
             self.out.say(f"invocation counter {int.from_bytes(counter)}")
-            self._protected(title + counter, control, body.rest())
+            self._protected(title + counter, control, body.rest(), header)
 
-    def _sender(self, tag: int, octets: Octets) -> bytes:
-        """Return the system title of the sender, from the header or as learnt before."""
+    def _sender(self, tag: int, octets: Octets) -> tuple[bytes, bytes]:
+        """Return the sender's system title, from the header or as learnt; and what of the header is authenticated."""
         if tag in _WITH_TITLE:
             title = octets.sized()
             self.out.say(f"system title {_title_text(title)}")
-            return title or self._title
+            return title or self._title, b""
         if tag == _GENERAL:
             names = ("transaction id", "originator", "recipient", "date-time", "other information")
             header = {name: octets.sized() for name in names}
             for name, value in header.items():
                 self.out.say(f"{name} {octets_text(value)}")
-            if octets.flag():
+            if octets.flag() and octets.take(2) != _GLOBAL_KEY:
                 raise MeterError("ciphered under a key that is agreed or wrapped")
-            return header["originator"] or self._title
-        return self._title or (self.meter if tag in _FROM_METER else self.client)
+            authenticated = b"".join(axdr.encode_length(len(value)) + value for value in header.values())
+            return header["originator"] or self._title, authenticated
+        return self._title or (self.meter if tag in _FROM_METER else self.client), b""
 
-    def _protected(self, nonce: bytes, control: bytes, body: bytes) -> None:
+    def _protected(self, nonce: bytes, control: bytes, body: bytes, header: bytes) -> None:
         """Tell what is under the protection; the tag is verified before a word of it is."""
         keys, octet = self._keys, control[0]
         tag = body[-TAG_SIZE:] if octet & _AUTHENTICATED else b""
@@ -158,7 +161,7 @@ class Account:
             self.out.say(f"{'ciphertext' if octet & _ENCRYPTED else 'text'} {octets_text(sealed)}")
             self.out.say(f"authentication tag {tag.hex(' ')}: not verified, no {lacking}" if tag else f"no {lacking}")
             return
-        plain = _open(keys, nonce, control, sealed, tag)
+        plain = _open(keys, nonce, control + keys.authentication_key + header, sealed, tag)
         self.out.say(f"authentication tag {tag.hex(' ')}: verified" if tag else "not authenticated")
         if octet & _COMPRESSED:
             self.out.say(f"compressed: {octets_text(plain)}")
@@ -175,13 +178,13 @@ def is_data(data: bytes) -> bool:
     return True
 
 
-def _open(keys: Keys, nonce: bytes, control: bytes, sealed: bytes, tag: bytes) -> bytes:
+def _open(keys: Keys, nonce: bytes, header: bytes, sealed: bytes, tag: bytes) -> bytes:
     """Return the plain APDU (IEC 62056-5-3, table of security control); MeterError when the tag does not agree."""
-    encrypted = control[0] & _ENCRYPTED
+    encrypted = header[0] & _ENCRYPTED
     mode = GCM(nonce, tag, min_tag_length=TAG_SIZE) if tag else GCM(nonce)
     decryptor = BlockCipher(AES(keys.encryption_key), mode).decryptor()
     if tag:
-        decryptor.authenticate_additional_data(control + keys.authentication_key + (b"" if encrypted else sealed))
+        decryptor.authenticate_additional_data(header + (b"" if encrypted else sealed))
     plain = decryptor.update(sealed) if encrypted else sealed
     try:
         # encryption alone has no tag to finish with

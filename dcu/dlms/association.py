@@ -33,7 +33,7 @@ from dcu.dlms.services import (
     ExceptionResponse,
     Request,
 )
-from dcu.dlms.transfer import PROTECTION, Transfer
+from dcu.dlms.transfer import Transfer
 from dcu.errors import Breach, MeterError, NotServedError, RefusedError, SecurityError
 from dcu.model import Access, Keys
 
@@ -191,7 +191,7 @@ class Association:
         if self._state is not _State.OPEN:
             raise RuntimeError(f"association is {self._state.name}, it cannot send")
         self._invoke = self._invoke + 1 & 0x0F
-        self._transfer = Transfer(request, self._agreed, PROTECTION if self._ciphered else 0)
+        self._transfer = Transfer(request, self._agreed, self._protection.overhead)
         self._notified = 0
         agreed = self._agreed.conformance & self._proposed.conformance
         self._general = GeneralGathering(self._link.run) if Conformance.GENERAL_BLOCK_TRANSFER in agreed else None

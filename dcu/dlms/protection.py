@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from dcu.dlms.acse import AUTHENTICATION_REQUIRED, Aare, Aarq, Initiate
 from dcu.dlms.authentication import HIGH_LEVEL, SECRET, TITLED, Authenticator, Party
+from dcu.dlms.general_ciphering import GENERAL_OCTETS
 from dcu.dlms.security import TITLE_SIZE, Cipher, Heard
 from dcu.errors import Breach, ConfigError, SecurityError
 from dcu.model import KEY_OCTETS, Access, Authentication, Ciphering, Keys
@@ -17,7 +18,12 @@ _INITIATE_FORMS = {
     Ciphering.DED: Ciphering.GLO,
     Ciphering.GENERAL_GLO: Ciphering.GENERAL_GLO,
     Ciphering.GENERAL_DED: Ciphering.GENERAL_GLO,
+    Ciphering.GENERAL: Ciphering.GENERAL,
 }
+
+_GENERAL_FORMS = {Ciphering.GENERAL_GLO, Ciphering.GENERAL_DED, Ciphering.GENERAL}
+#: Tag, system title, length, security header and authentication tag.
+PROTECTION = 1 + 9 + 3 + 5 + 12
 
 
 class Protection:
@@ -68,7 +74,14 @@ class Protection:
     @property
     def general(self) -> bool:
         """Whether APDUs travel in the general form, which both sides must agree to."""
-        return self._sealing is not None and self._access.ciphering in {Ciphering.GENERAL_GLO, Ciphering.GENERAL_DED}
+        return self._sealing is not None and self._access.ciphering in _GENERAL_FORMS
+
+    @property
+    def overhead(self) -> int:
+        """How many octets protection adds to an APDU at most."""
+        if self._sealing is None:
+            return 0
+        return PROTECTION + (GENERAL_OCTETS if self._access.ciphering is Ciphering.GENERAL else 0)
 
     def initiate(self, proposed: Initiate) -> bytes:
         """Return the InitiateRequest of `proposed`, sealed in a ciphered association; the dedicated key is in it."""

@@ -12,8 +12,10 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.ciphers.algorithms import AES
 from cryptography.hazmat.primitives.ciphers.modes import GCM
 from cryptography.hazmat.primitives.constant_time import bytes_eq
+from cryptography.hazmat.primitives.keywrap import InvalidUnwrap, aes_key_unwrap
 
-from dcu.dlms.axdr import encode_length, read_length
+from dcu.dlms.axdr import encode_length
+from dcu.dlms.general_ciphering import GENERAL_CIPHERING, GeneralHeader, octets
 from dcu.errors import Breach, ConfigError, MeterError, SecurityError
 from dcu.model import KEY_OCTETS, Ciphering, Keys
 
@@ -33,7 +35,13 @@ GLO: Final = {0x01: 0x21, 0x08: 0x28} | {tag: tag + 8 for tag in _SERVICES}
 DED: Final = {tag: tag + 0x10 for tag in _SERVICES}
 GENERAL_GLO: Final = 0xDB
 GENERAL_DED: Final = 0xDC
-_GENERAL: Final = {GENERAL_GLO: Ciphering.GENERAL_GLO, GENERAL_DED: Ciphering.GENERAL_DED}
+_GENERAL: Final = {
+    GENERAL_GLO: Ciphering.GENERAL_GLO,
+    GENERAL_DED: Ciphering.GENERAL_DED,
+    GENERAL_CIPHERING: Ciphering.GENERAL,
+}
+#: Data notification and event notification: what no request has led to bears a transaction of its own.
+_UNASKED: Final = {0x0F, 0xC2}
 _DEDICATED: Final = {Ciphering.DED, Ciphering.GENERAL_DED}
 #: What each ciphered tag that names its service announces inside.
 _PLAIN: Final = {ciphered: (plain, Ciphering.GLO) for plain, ciphered in GLO.items()} | {
@@ -68,6 +76,7 @@ class _Sealed(NamedTuple):
     title: bytes
     header: bytes
     body: bytes
+    general: GeneralHeader | None = None
 
 
 class Cipher:
@@ -98,6 +107,8 @@ class Cipher:
         self._title = title
         self._take_counter = take_counter
         self._authentication_key = keys.authentication_key
+        self._master_key = keys.master_key
+        self._transaction = self._asked = b""
         self._global = _Key(keys.encryption_key)
         self._dedicated: _Key | None = None
 
@@ -126,9 +137,14 @@ class Cipher:
         header = self._header(AUTHENTICATED_ENCRYPTED)
         # nonce: system title and invocation counter; authenticated with it: control octet and authentication key
         additional = header[:1] + self._authentication_key
+        general = self._general(header[1:]) if form is Ciphering.GENERAL else None
+        if general is not None:
+            additional += general.authenticated()
         sealed = self._key(form).aead.encrypt(self._title + header[1:], apdu, additional)
         body = header + sealed[: TAG_SIZE - 16]
         content = encode_length(len(body)) + body
+        if general is not None:
+            return bytes((GENERAL_CIPHERING,)) + general.to_bytes() + content
         if form is Ciphering.GLO:
             return bytes((GLO[apdu[0]],)) + content
         if form is Ciphering.DED:
@@ -146,12 +162,14 @@ class Cipher:
         sealed = _take_apart(apdu)
         if (sealed.form in _DEDICATED) is not (form in _DEDICATED):
             raise SecurityError(Breach.CONTROL, f"protected as {sealed.form}, not {form}")
-        return self._open(sealed)
+        return self._open(sealed, self._transaction)
 
     def unprotect_any(self, apdu: bytes) -> tuple[bytes, Ciphering]:
         """Return what `unprotect` does whichever key was used, and the form: a server answers as it was asked."""
         sealed = _take_apart(apdu)
-        return self._open(sealed), sealed.form
+        plain = self._open(sealed)
+        self._asked = sealed.general.transaction if sealed.general is not None else b""
+        return plain, sealed.form
 
     def gmac(self, challenge: bytes) -> bytes:
         """Return f(challenge) of HLS-GMAC: security control, invocation counter, tag."""
@@ -166,8 +184,13 @@ class Cipher:
         if not bytes_eq(proof[_HEADER_SIZE:], self._tag(self._nonce(header), header, challenge)):
             raise SecurityError(Breach.PROOF, "wrong answer to the challenge")
 
-    def _open(self, sealed: _Sealed) -> bytes:
-        key, header, body = self._key(sealed.form), sealed.header, sealed.body
+    def _general(self, counter: bytes) -> GeneralHeader:
+        """Return the header of a question of ours, whose counter is unique, or of the answer to what was asked."""
+        self._transaction = self._asked or counter.rjust(8, b"\0")
+        return GeneralHeader(self._transaction, self._title, self._peer)
+
+    def _open(self, sealed: _Sealed, transaction: bytes = b"") -> bytes:
+        key, header, body = self._key_of(sealed), sealed.header, sealed.body
         control, counter = AUTHENTICATED_ENCRYPTED | self._suite, int.from_bytes(header[1:])
         if header[0] != control:
             raise SecurityError(Breach.CONTROL, f"security control {header[0]:#04x}, not {control:#04x}")
@@ -176,20 +199,38 @@ class Cipher:
         # a general APDU may leave the title out where the association has it
         if sealed.title not in {b"", self.peer}:
             raise SecurityError(Breach.TITLE, f"system title {sealed.title.hex()}, not {self.peer.hex()}")
+        if sealed.general is not None and sealed.general.recipient not in {b"", self._title}:
+            raise SecurityError(Breach.TITLE, f"meant for {sealed.general.recipient.hex()}, not for us")
         # the one-shot AESGCM only takes tags of 16 octets, all suites have 12
         mode = GCM(self._nonce(header), body[-TAG_SIZE:], min_tag_length=TAG_SIZE)
         decryptor = BlockCipher(key.block, mode).decryptor()
-        decryptor.authenticate_additional_data(header[:1] + self._authentication_key)
+        with_it = sealed.general.authenticated() if sealed.general is not None else b""
+        decryptor.authenticate_additional_data(header[:1] + self._authentication_key + with_it)
         try:
             plain = decryptor.update(body[:-TAG_SIZE]) + decryptor.finalize()
         except InvalidTag:
             raise SecurityError(Breach.TAG, "authentication tag is wrong") from None
         if sealed.plain is not None and plain[:1] != bytes((sealed.plain,)):
             raise SecurityError(Breach.SERVICE, "ciphered service differs from the one announced")
+        if sealed.general is not None:
+            _check_transaction(sealed.general, transaction, plain)
         key.heard = counter  # only now: a forged counter must not shut out the true ones
         if key is self._global:
             self._known[self._peer] = counter
         return plain
+
+    def _key_of(self, sealed: _Sealed) -> _Key:
+        if sealed.general is None or not sealed.general.wrapped:
+            return self._key(sealed.form)
+        if not self._master_key:
+            raise SecurityError(Breach.CONTROL, "protected under a wrapped key, and there is no master key")
+        try:
+            unwrapped = aes_key_unwrap(self._master_key, sealed.general.wrapped)
+        except InvalidUnwrap:
+            raise SecurityError(Breach.TAG, "the wrapped key is not from who has the master key") from None
+        if len(unwrapped) != KEY_OCTETS[self._suite]:
+            raise SecurityError(Breach.LENGTH, f"a wrapped key of {len(unwrapped)} octets")
+        return _Key(unwrapped)
 
     def _key(self, form: Ciphering) -> _Key:
         if form not in _DEDICATED:
@@ -215,23 +256,34 @@ def is_ciphered(apdu: bytes) -> bool:
     return bool(apdu) and (apdu[0] in _PLAIN or apdu[0] in _GENERAL)
 
 
+def _check_transaction(general: GeneralHeader, transaction: bytes, plain: bytes) -> None:
+    """Refuse what answers another question; under a key of its own, whose counters start anew, also what nobody asked.
+
+    No `transaction` was ours: whoever asked names it.
+    """
+    unasked = plain[:1] and plain[0] in _UNASKED
+    if transaction and general.transaction != transaction and (general.wrapped or not unasked):
+        raise SecurityError(Breach.TRANSACTION, f"transaction {general.transaction.hex()}, not {transaction.hex()}")
+    if general.wrapped and not transaction:
+        raise SecurityError(Breach.TRANSACTION, "protected under a key of its own, in answer to nothing")
+
+
 def _take_apart(apdu: bytes) -> _Sealed:
     if apdu and not is_ciphered(apdu):
         raise SecurityError(Breach.PLAIN, f"APDU {apdu[0]:#04x} is not ciphered")
+    general, title, at = None, b"", 1
     try:
-        title, at = _octets(apdu, 1) if apdu[0] in _GENERAL else (b"", 1)
-        content, end = _octets(apdu, at)
-    except (IndexError, MeterError):
+        if apdu[0] == GENERAL_CIPHERING:
+            general, at = GeneralHeader.from_bytes(apdu, at)
+            title = general.originator
+        elif apdu[0] in _GENERAL:
+            title, at = octets(apdu, at)
+        content, end = octets(apdu, at)
+    except IndexError:
         raise SecurityError(Breach.LENGTH, "ciphered APDU is truncated") from None
+    except MeterError as error:
+        raise SecurityError(Breach.CONTROL if general is None else Breach.LENGTH, str(error)) from None
     if len(apdu) != end or len(content) < _HEADER_SIZE + TAG_SIZE:
         raise SecurityError(Breach.LENGTH, "ciphered APDU has the wrong length")
     plain, form = _PLAIN.get(apdu[0]) or (None, _GENERAL[apdu[0]])
-    return _Sealed(form, plain, title, content[:_HEADER_SIZE], content[_HEADER_SIZE:])
-
-
-def _octets(data: bytes, at: int) -> tuple[bytes, int]:
-    """Return the octet string whose length is at `at`, and the offset behind it; IndexError when it is not whole."""
-    length, start = read_length(data, at)
-    if start + length > len(data):
-        raise IndexError
-    return data[start : start + length], start + length
+    return _Sealed(form, plain, title, content[:_HEADER_SIZE], content[_HEADER_SIZE:], general)

@@ -39,8 +39,6 @@ from dcu.dlms.services import (
 )
 from dcu.errors import MeterError
 
-#: What protection adds to an APDU at most: tag, system title, length, security header and authentication tag.
-PROTECTION: Final = 1 + 9 + 3 + 5 + 12
 #: Service, form, invoke-id, last-block, block-number and the length of the raw data: what is no content in a block.
 _BLOCK_HEAD: Final = 3 + 5 + 5
 

@@ -78,7 +78,6 @@ def test_a_wrong_tag_is_said_and_nothing_under_it_told(control: int, wrong: str)
     [
         (b"\xdb\x08" + TITLE, "general-glo-ciphering\n  system title 4d 54 52 30 30 30 30 31 (maker MTR)"),
         (b"\xdc\x08" + TITLE, "general-ded-ciphering"),
-        (b"\xdd\x01\x05\x08" + TITLE + b"\x00\x00\x00\x00", "general-ciphering\n  transaction id 05\n  originator 4d"),
         (b"\xd4", "ded-get-response"),
         (b"\x21", "glo-initiate-request"),
     ],

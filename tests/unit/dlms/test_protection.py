@@ -15,6 +15,7 @@ from dcu.dlms.acse import Aare
 from dcu.dlms.apdu import encode_response
 from dcu.dlms.association import Associated, Association, Response
 from dcu.dlms.authentication import HIGH_LEVEL, TITLED
+from dcu.dlms.general_ciphering import GENERAL_OCTETS
 from dcu.dlms.link import Transmit
 from dcu.dlms.security import AUTHENTICATED_ENCRYPTED, Cipher, is_ciphered
 from dcu.dlms.services import Get, GetResponse
@@ -29,7 +30,7 @@ from .fake import BareLink
 
 SERIAL = Get(Attribute(1, SERIAL_NUMBER))
 DEDICATED = {Ciphering.DED, Ciphering.GENERAL_DED}
-GENERAL = {Ciphering.GENERAL_GLO, Ciphering.GENERAL_DED}
+GENERAL = {Ciphering.GENERAL_GLO, Ciphering.GENERAL_DED, Ciphering.GENERAL}
 
 MECHANISMS = [
     Access("a", 1, mechanism, ciphered=True, suite=suite)
@@ -39,7 +40,7 @@ MECHANISMS = [
 ]
 FORMS = [
     Access("a", 1, Authentication.HLS_GMAC, ciphered=True, suite=suite, ciphering=form)
-    for form in (Ciphering.DED, Ciphering.GENERAL_GLO, Ciphering.GENERAL_DED)
+    for form in (Ciphering.DED, Ciphering.GENERAL_GLO, Ciphering.GENERAL_DED, Ciphering.GENERAL)
     for suite in KEY_OCTETS
 ]
 PROVEN = [Access("a", 1, mechanism, suite=1) for mechanism in sorted(HIGH_LEVEL)]
@@ -103,6 +104,9 @@ class Truth:
         cipher = Cipher(self.meter_keys, title, lambda: used, suite=self.access.suite)
         if form in DEDICATED:
             cipher.dedicate(self.association._protection._dedicated)
+        ours = self.association._protection._cipher
+        assert ours is not None
+        cipher.peer, cipher._asked = CLIENT_TITLE, ours._transaction
         return cipher.protect(self.plain(invoke), form)
 
     def plain(self, invoke: int) -> bytes:
@@ -161,12 +165,22 @@ def _truncated(_: Truth, apdu: bytes) -> bytes:
 
 
 def _other_suite(truth: Truth, apdu: bytes) -> bytes:
-    at = apdu.index(bytes((AUTHENTICATED_ENCRYPTED | truth.access.suite,)), 2)
+    start = GENERAL_OCTETS if truth.access.ciphering is Ciphering.GENERAL else 2
+    at = apdu.index(bytes((AUTHENTICATED_ENCRYPTED | truth.access.suite,)), start)
     return apdu[:at] + bytes((apdu[at] ^ 3,)) + apdu[at + 1 :]
 
 
 def _nothing(_: Truth, __: bytes) -> bytes:
     return b""
+
+
+def _other_transaction(truth: Truth, _: bytes) -> bytes:
+    ours = truth.association._protection._cipher
+    assert ours is not None
+    true, ours._transaction = ours._transaction, b"another"
+    apdu = truth.sealed(truth.meter.title, truth.access.ciphering, truth.invoke)
+    ours._transaction = true
+    return apdu
 
 
 TITLE_OR_TAG = {True: Breach.TITLE, False: Breach.TAG}
@@ -195,6 +209,16 @@ def test_no_lie_becomes_a_value(access: Access, lie: Lie, breach: Callable[[Acce
     with pytest.raises(MeterError) as refused:
         truth.ask(lie)
     assert (refused.value.breach if isinstance(refused.value, SecurityError) else None) is breach(access)
+    truth.holds()
+
+
+@pytest.mark.parametrize("access", [access for access in FORMS if access.ciphering is Ciphering.GENERAL], ids=named)
+def test_an_answer_in_another_transaction(access: Access) -> None:
+    truth = Truth(access)
+    truth.connect()
+    with pytest.raises(SecurityError) as refused:
+        truth.ask(_other_transaction)
+    assert refused.value.breach is Breach.TRANSACTION
     truth.holds()
 
 
@@ -325,7 +349,7 @@ def test_what_a_form_looks_like(access: Access) -> None:
     truth = Truth(access)
     truth.connect()
     truth.ask()
-    tags = {Ciphering.DED: 0xD4, Ciphering.GENERAL_GLO: 0xDB, Ciphering.GENERAL_DED: 0xDC}
+    tags = {Ciphering.DED: 0xD4, Ciphering.GENERAL_GLO: 0xDB, Ciphering.GENERAL_DED: 0xDC, Ciphering.GENERAL: 0xDD}
     assert truth.said[-1][0] == tags[access.ciphering]
     assert is_ciphered(truth.said[-1])
 

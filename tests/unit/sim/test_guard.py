@@ -24,7 +24,7 @@ from tests.unit.sim.conversation import CLIENT_TITLE, NOW, Talk, hdlc, meter, wr
 SERIAL = Attribute(1, SERIAL_NUMBER)
 COUNTER = Attribute(1, objects.INVOCATION_COUNTER)
 SECURE = [access for access in ACCESS.values() if access.authentication > Authentication.LLS or access.ciphered]
-GENERAL = {Ciphering.GENERAL_GLO, Ciphering.GENERAL_DED}
+GENERAL = {Ciphering.GENERAL_GLO, Ciphering.GENERAL_DED, Ciphering.GENERAL}
 
 
 def keys_of(suite: int) -> tuple[Keys, Keys]:
