@@ -63,7 +63,8 @@ class Archive:
         """Return the shapes of those `streams` that the meter has; what is not known yet is learned and kept."""
         if meter not in self._shapes:
             stored = await self._store.descriptors(meter)
-            self._shapes[meter] = {stream: self._share(_shape(data)) for stream, data in stored.items()}
+            shaped = {INSTANT, *self.profile(meter).streams}  # whatever else is kept of a meter is no shape
+            self._shapes[meter] = {name: self._share(_shape(data)) for name, data in stored.items() if name in shaped}
         known = self._shapes[meter]
         if missing := [stream for stream in streams if stream not in known]:
             for stream, shape in (await learn(session, self.profile(meter), missing)).items():

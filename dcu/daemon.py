@@ -31,6 +31,7 @@ from dcu.invocations import Invocations
 from dcu.local import LocalDoor
 from dcu.messages.envelope import Envelopes
 from dcu.model import Capture, Visit
+from dcu.naming import BaseNames
 from dcu.notify import notify, watchdog_interval
 from dcu.obey import Obey
 from dcu.opening import SessionMaker
@@ -137,6 +138,7 @@ class Daemon:
         self._health = Health(started=clock.monotonic())
         self._bus_of = {meter.id: meter.bus for meter in config.meters}
         self._invocations = Invocations(store)
+        self._base_names = BaseNames(store)
         self._reporter = Reporter(store, clock, config.dcu.id)
         self._delivery = Delivery()
         #: The flow of each bus, by its name.
@@ -175,7 +177,9 @@ class Daemon:
     def _make_poll(self, bus: BusConfig, archive: Archive) -> Poll:
         config, clock = self._config, self._clock
         meters = {meter.id: "" for meter in config.meters if meter.bus == bus.name}
-        sessions = SessionMaker(bus, config.access, config.keys, config.dcu.system_title, self._invocations)
+        sessions = SessionMaker(
+            bus, config.access, config.keys, config.dcu.system_title, self._invocations, names=self._base_names
+        )
         return Poll(
             name=bus.name,
             port=self._ports(bus),

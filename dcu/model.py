@@ -54,6 +54,13 @@ class Ciphering(StrEnum):
     GENERAL = "general"
 
 
+class Referencing(StrEnum):
+    """How attributes are named in an association: by logical name, or by a 16-bit short name (IEC 62056-6-2, 4.2)."""
+
+    LN = "ln"
+    SN = "sn"
+
+
 #: Octets of encryption, authentication and dedicated keys by security suite: AES-128, AES-128, AES-256.
 KEY_OCTETS = {0: 16, 1: 16, 2: 32}
 
@@ -69,7 +76,7 @@ class Access:
     """How one client of the meters is used: who we are and how we prove it. Secrets are in `Keys`.
 
     `suite` is the DLMS security suite, 0 to 2; `invocation_counter` the logical name of the meter's counter for this
-    client, which the public client may read.
+    client, which the public client may read. `referencing` is SN for old meters, which take no more than a password.
     """
 
     name: str
@@ -79,6 +86,7 @@ class Access:
     suite: int = 0
     ciphering: Ciphering = Ciphering.GLO
     invocation_counter: bytes = INVOCATION_COUNTER
+    referencing: Referencing = Referencing.LN
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,8 @@ from dcu.dlms.wrapper import WrapperLink
 from dcu.errors import Breach, MeterError, MeterTimeoutError, RefusedError, SecurityError
 from dcu.invocations import Invocations
 from dcu.keychange import KeyChanges
-from dcu.model import Access, Attribute, Authentication, Framing, Keys, Meter
+from dcu.model import Access, Attribute, Authentication, Framing, Keys, Meter, Referencing
+from dcu.naming import BaseNames, Naming
 from dcu.session import Session, unwatched
 
 T = TypeVar("T")
@@ -42,14 +43,15 @@ def _uncounted() -> int:
 NO_KEYS = Keys()
 
 #: Who may read a meter's invocation counter without any secret.
-PUBLIC = Access("public")
+PUBLIC = {each: Access("public", referencing=each) for each in Referencing}
 DATA = 1
 
 
 class SessionMaker:
     """Makes the conversations of one bus: knows who we are there, each meter's keys and counters.
 
-    `changes` knows the keys that are not, or soon not, those in `keys`; without it they never change.
+    `changes` knows the keys that are not, or soon not, those in `keys`; without it they never change. Without `names` a
+    meter that has short names is asked for its base names in each conversation.
     """
 
     def __init__(
@@ -60,6 +62,8 @@ class SessionMaker:
         title: bytes,
         invocations: Invocations,
         changes: KeyChanges | None = None,
+        *,
+        names: BaseNames | None = None,
     ) -> None:
         self._bus = bus
         self._access = access
@@ -67,6 +71,7 @@ class SessionMaker:
         self._title = title
         self._invocations = invocations
         self._changes = changes
+        self._names = names
         self._news: dict[str, int] = {}
 
     async def make(self, port: Port, meter: Meter, alive: Callable[[], None] = unwatched) -> Session:
@@ -147,7 +152,7 @@ class SessionMaker:
 
     async def _recover(self, port: Port, meter: Meter, keys: Keys, alive: Callable[[], None]) -> bool:
         """Ask the meter through the public client which counter it heard last; whether ours has moved."""
-        session = self._session(port, meter, PUBLIC, NO_KEYS, alive)
+        session = self._session(port, meter, PUBLIC[self._access[meter.access].referencing], NO_KEYS, alive)
         try:
             await session.open()
             (counter,) = await session.get([Get(Attribute(DATA, self._access[meter.access].invocation_counter))])
@@ -181,7 +186,10 @@ class SessionMaker:
     ) -> Session:
         link = make_link(self._bus, meter, access)
         association = Association(link, access, keys, client_title=self._title, take_counter=take_counter, heard=heard)
-        return Session(port, self._bus, association, alive)
+        naming = None
+        if access.referencing is Referencing.SN:  # what the public client is told may not be all there is: never kept
+            naming = Naming(meter.id, None if access is PUBLIC[Referencing.SN] else self._names)
+        return Session(port, self._bus, association, alive, naming)
 
 
 def _counts(access: Access) -> bool:

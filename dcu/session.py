@@ -12,6 +12,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 from dcu.bus import Port
@@ -21,7 +22,8 @@ from dcu.dlms.acse import Conformance
 from dcu.dlms.association import MAX_PDU
 from dcu.dlms.link import NEED_DATA, Transmit
 from dcu.dlms.notifications import Notification
-from dcu.dlms.services import Action, Get, GetList, Request, Set
+from dcu.dlms.services import AccessError, Action, Get, GetList, Read, Request, Set, Variable, Write
+from dcu.dlms.short_names import OWN_NAME, UNDEFINED, told
 from dcu.errors import (
     BusError,
     DcuError,
@@ -32,6 +34,7 @@ from dcu.errors import (
     StaleError,
 )
 from dcu.model import Attribute
+from dcu.naming import Naming
 
 #: Bits on the line per octet at 8N1.
 BITS_PER_OCTET = 10
@@ -48,6 +51,9 @@ _OWN_NAME = Attribute(15, b"\x00\x00\x28\x00\x00\xff", 1)
 #: What a GET-WITH-LIST needs on the line: its head and ciphering, an item, the item's range of rows. A meter says how
 #: many octets of one request it takes.
 REQUEST_OCTETS, ITEM_OCTETS, SELECTION_OCTETS = 40, 11, 52
+
+#: The part of an attribute may be asked of a meter that agreed to one of these: by logical or by short name.
+SELECTING = Conformance.SELECTIVE_ACCESS | Conformance.PARAMETERIZED_ACCESS
 
 #: What a meter says unasked is kept up to so much until somebody takes it; the oldest gives way.
 MAX_NOTIFIED = 64
@@ -79,16 +85,23 @@ class Yielded(Exception):  # noqa: N818 - nobody's fault: what is urgent goes fi
 class Session:
     """A conversation over `port`; nobody else uses the port while it lasts. `alive` is told that it goes on.
 
-    `notified` holds what the meter said unasked, oldest first, for whoever takes it out.
+    `notified` holds what the meter said unasked, oldest first, for whoever takes it out. `naming` knows the short names
+    of a meter that has no logical ones.
     """
 
     def __init__(
-        self, port: Port, line: BusConfig, association: dlms.Association, alive: Callable[[], None] = unwatched
+        self,
+        port: Port,
+        line: BusConfig,
+        association: dlms.Association,
+        alive: Callable[[], None] = unwatched,
+        naming: Naming | None = None,
     ) -> None:
         self._port = port
         self._line = line
         self._association = association
         self._alive = alive
+        self._naming = naming
         #: Octets of items that one GET-WITH-LIST to this meter may hold; 0: it knows no lists.
         self._list_room = 0
         #: Whether the meter takes selections; one that does not gives whole buffers, within the bounds of `axdr`.
@@ -108,7 +121,7 @@ class Session:
     async def open(self) -> None:
         """Associate; raises MeterTimeoutError, MeterError, SecurityError or BusError."""
         event = await self._exchange(self._association.connect(), dlms.Associated)
-        self._selects = Conformance.SELECTIVE_ACCESS in event.conformance
+        self._selects = bool(SELECTING & event.conformance)
         if Conformance.MULTIPLE_REFERENCES in event.conformance:
             self._list_room = (event.max_pdu or MAX_PDU) - REQUEST_OCTETS
 
@@ -130,10 +143,21 @@ class Session:
         cannot treat one of the requests at all; the conversation goes on. Before each request, block and segment
         `urgent` is asked whether something else goes first: then Yielded tells what was answered so far.
         """
+        if self._naming is None:
+            return await self._get(items, urgent)
+        names = await self._naming.names(self._get)
+        variables = [names.variable(item) for item in items]
+        try:
+            return told(variables, await self._get([each for each in variables if each is not None], urgent))
+        except Yielded as stop:
+            stop.results = told(variables, stop.results)
+            raise
+
+    async def _get(self, items: Sequence[Get | Variable], urgent: Callable[[], bool] = _never) -> list[Any]:
         results: list[Any] = []
         self._unasked, self._urgent = True, urgent
         try:
-            for some in self._lists(items if self._selects else [Get(item.attribute) for item in items]):
+            for some in self._lists(items if self._selects else [replace(item, selection=None) for item in items]):
                 await self._ask(some, results)
         except Yielded as stop:
             stop.results, self._urgent = results, _never
@@ -152,23 +176,32 @@ class Session:
         """
         if self._doubted:  # nothing that can be done twice may be what finds the association gone
             with suppress(NotServedError):
-                await self._request(Get(_OWN_NAME))
-        (answer,) = await self._request(request)
+                await self._request(Get(_OWN_NAME) if self._naming is None else Read((OWN_NAME,)))
+        asked = request if self._naming is None else await self._written(self._naming, request)
+        if isinstance(asked, AccessError):
+            return asked
+        (answer,) = await self._request(asked)
         return answer
 
-    async def _ask(self, some: Sequence[Get], results: list[Any]) -> None:
+    async def _written(self, naming: Naming, request: Set | Action) -> Write | AccessError:
+        """Return how `request` is said by short names, or why it cannot be."""
+        if isinstance(request, Action):
+            raise NotServedError("no method is invoked by a short name")
+        return (await naming.names(self._get)).write(request) or UNDEFINED
+
+    async def _ask(self, some: Sequence[Get | Variable], results: list[Any]) -> None:
         """Ask for `some` at once, or one by one: now and from here on, when the meter treats no list after all."""
         if len(some) > 1:
             with suppress(NotServedError):
-                results += await self._request(GetList(tuple(some)))
+                results += await self._request(_question(some))
                 return
             self._list_room = 0
         for item in some:
-            results += await self._request(item)
+            results += await self._request(_question([item]))
 
-    def _lists(self, items: Sequence[Get]) -> Iterator[list[Get]]:
+    def _lists(self, items: Sequence[Get | Variable]) -> Iterator[list[Get | Variable]]:
         """Cut `items` into what one request may hold; a meter without lists is asked one by one."""
-        some: list[Get] = []
+        some: list[Get | Variable] = []
         room = 0
         for item in items:
             size = ITEM_OCTETS + (SELECTION_OCTETS if item.selection else 0)
@@ -265,3 +298,11 @@ class Session:
                 await self._write(again)
         else:
             self._association.receive_data(data)
+
+
+def _question(some: Sequence[Get | Variable]) -> Request:
+    """Return the one request that asks for `some`, which are all of one kind."""
+    gets = tuple(item for item in some if isinstance(item, Get))
+    if not gets:
+        return Read(tuple(item for item in some if isinstance(item, Variable)))
+    return GetList(gets) if len(gets) > 1 else gets[0]

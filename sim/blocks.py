@@ -25,6 +25,9 @@ from dcu.dlms.services import (
     GetListResponse,
     GetNext,
     GetResponse,
+    ReadBlock,
+    ReadNext,
+    ReadResponse,
     Request,
     Set,
     SetBlock,
@@ -65,10 +68,8 @@ class Blocks:
     def respond(self, request: Request, serve: Serve) -> Answer | ExceptionResponse:
         """Return the answer to `request`, which `serve` gives once the whole of it is there."""
         match request:
-            case GetNext(number):
-                return self._more(number)
-            case ActionNext(number):
-                return self._more_returned(number)
+            case GetNext() | ActionNext() | ReadNext():
+                return self._following(request)
             case FirstBlock(target, block):
                 self._target, self._gathering = target, Gathering()
                 return self._gather(target, block, serve)
@@ -114,9 +115,22 @@ class Blocks:
             case ActionResponse(None, axdr.Typed() as result) if Conformance.BLOCK_TRANSFER_ACTION in self._agreed:
                 self._rest = axdr.encode(result)
                 return self._more_returned(0)
+            case ReadResponse(results):
+                single = len(results) == 1 and not isinstance(results[0], AccessError)
+                self._rest = axdr.encode(results[0]) if single else encode_results(results)
+                return self._more_read(0)
             case _:
                 return answer
         return self._more(0)
+
+    def _following(self, request: GetNext | ActionNext | ReadNext) -> Answer:
+        match request:
+            case GetNext(number):
+                return self._more(number)
+            case ActionNext(number):
+                return self._more_returned(number)
+            case ReadNext(number):
+                return self._more_read(number)
 
     def _more(self, number: int) -> GetBlock:
         """Return the block after `number`, which the client says it has."""
@@ -127,6 +141,11 @@ class Blocks:
             return GetBlock(number, last=True, content=_BLOCK_NUMBER_INVALID)
         block = self._next()
         return GetBlock(block.number, block.last, block.content)
+
+    def _more_read(self, number: int) -> ReadBlock | ReadResponse:
+        if not self._rest or number != self._given or Conformance.BLOCK_TRANSFER_GET not in self._agreed:
+            return ReadResponse((_BLOCK_UNAVAILABLE,))
+        return ReadBlock(self._next())
 
     def _more_returned(self, number: int) -> ActionBlock | ActionResponse:
         if not self._rest or number != self._given:

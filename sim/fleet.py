@@ -17,7 +17,7 @@ from sim.faults import Faults
 from sim.household import noise
 from sim.line import Line
 from sim.meter import Nameplate, SimMeter
-from sim.server import MANAGEMENT, READER
+from sim.server import MANAGEMENT, OLD_READER, READER
 
 PROFILE = "idis"
 
@@ -33,8 +33,9 @@ AnyBus = PtyBus | MemoryBus | TcpBus | MemoryGateway
 class FleetPlan:
     """What a fleet is made of. The last `tcp_meters` of `meters` are behind a gateway, the others spread over `buses`.
 
-    Of four meters one has three phases and one talks HLS-GMAC, ciphered (`hls` of 256 say so); of five one exports.
-    Meters' clocks are up to `clock_spread` seconds off. `turnaround` is in seconds.
+    Of four meters one has three phases and one talks HLS-GMAC, ciphered (`hls` of 256 say so); of five one exports. Of
+    those that only want a password `old` of 256 have short names. Meters' clocks are up to `clock_spread` seconds off.
+    `turnaround` is in seconds.
     """
 
     meters: int = 48
@@ -45,10 +46,17 @@ class FleetPlan:
     turnaround: float = 0.02
     clock_spread: float = 0.0
     hls: int = 64
+    old: int = 0
     faults: Faults = field(default_factory=Faults)
 
     def id_of(self, index: int) -> str:
         return f"M{index + 1:04d}"
+
+    def access_of(self, identity: str) -> Access:
+        """Return how the meter `identity` is reached."""
+        if noise(self.seed, identity, "access") % 256 < self.hls:
+            return MANAGEMENT
+        return OLD_READER if noise(self.seed, identity, "age") % 256 < self.old else READER
 
 
 def make_meter(plan: FleetPlan, index: int) -> SimMeter:
@@ -66,6 +74,7 @@ def make_meter(plan: FleetPlan, index: int) -> SimMeter:
             keys=_keys(plan.seed, identity),
             compressed=dice // 20 % 2 == 0,
             clock_offset=plan.clock_spread * spread,
+            referencing=plan.access_of(identity).referencing,
         )
     )
 
@@ -106,13 +115,14 @@ class Fleet:
 
     @property
     def access(self) -> dict[str, Access]:
-        return {access.name: access for access in (READER, MANAGEMENT)}
+        found = (READER, MANAGEMENT, OLD_READER) if self.plan.old else (READER, MANAGEMENT)
+        return {access.name: access for access in found}
 
     @property
     def archive(self) -> tuple[Meter, ...]:
         """The meters as the daemon's archive has them, bus by bus."""
         return tuple(
-            Meter(meter.id, bus.name, meter.plate.address, self._access_of(meter).name, PROFILE)
+            Meter(meter.id, bus.name, meter.plate.address, self.plan.access_of(meter.id).name, PROFILE)
             for bus in self.buses
             for meter in bus.meters
         )
@@ -121,9 +131,9 @@ class Fleet:
     def keys(self) -> dict[str, Keys]:
         """Each meter's secrets, as far as its access needs them."""
         return {
-            meter.id: Keys(password=meter.plate.keys.password)
-            if self._access_of(meter) is READER
-            else Keys(b"", meter.plate.keys.encryption_key, meter.plate.keys.authentication_key)
+            meter.id: Keys(b"", meter.plate.keys.encryption_key, meter.plate.keys.authentication_key)
+            if self.plan.access_of(meter.id) is MANAGEMENT
+            else Keys(password=meter.plate.keys.password)
             for meter in self.meters
         }
 
@@ -160,9 +170,6 @@ class Fleet:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self._opened.aclose()
-
-    def _access_of(self, meter: SimMeter) -> Access:
-        return MANAGEMENT if noise(self.plan.seed, meter.id, "access") % 256 < self.plan.hls else READER
 
 
 def make_line(plan: FleetPlan, meters: tuple[SimMeter, ...], number: int) -> Line:

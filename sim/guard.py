@@ -21,7 +21,7 @@ from dcu.dlms.authentication import HIGH_LEVEL, TITLED, Authenticator, Party
 from dcu.dlms.general_ciphering import GENERAL_OCTETS
 from dcu.dlms.security import TITLE_SIZE, Cipher
 from dcu.errors import Breach, SecurityError
-from dcu.model import Access, Authentication, Ciphering
+from dcu.model import Access, Authentication, Ciphering, Referencing
 from sim.household import INSTALLED, noise
 from sim.meter import SimMeter
 
@@ -38,7 +38,7 @@ class Guard:
 
     def __init__(self, meter: SimMeter, access: Access) -> None:
         self._meter = meter
-        self._access = replace(access, suite=meter.plate.suite)
+        self._access = replace(access, suite=meter.plate.suite, referencing=meter.plate.referencing)
         self.forget()
 
     @property
@@ -65,9 +65,10 @@ class Guard:
     def refusal(self, request: Aarq) -> int:
         """Return the diagnostic that refuses `request`, or 0."""
         access, keys = self._access, self._meter.plate.keys
-        if request.ciphered != access.ciphered:
+        if (request.ciphered, request.referencing) != (access.ciphered, access.referencing):
             return CONTEXT_NOT_SUPPORTED
-        if request.authentication is not access.authentication:
+        short_proof = access.authentication in HIGH_LEVEL and access.referencing is Referencing.SN
+        if request.authentication is not access.authentication or short_proof:
             return MECHANISM_NOT_RECOGNISED
         if access.authentication is Authentication.LLS and request.secret != keys.password:
             return AUTHENTICATION_FAILURE
@@ -111,7 +112,8 @@ class Guard:
 
     def accepted(self, initiate: Initiate) -> bytes:
         """Return the AARE that grants `initiate`."""
-        return self._aare(ACCEPTED, AUTHENTICATION_REQUIRED if self.proving else 0, self.protect(initiate.response()))
+        information = initiate.response(self._access.referencing)
+        return self._aare(ACCEPTED, AUTHENTICATION_REQUIRED if self.proving else 0, self.protect(information))
 
     def rejected(self, diagnostic: int) -> bytes:
         """Return the AARE that says why not."""
@@ -121,9 +123,8 @@ class Guard:
         access = self._access
         titled = access.ciphered or access.authentication in TITLED
         title = self._meter.title if titled else b""
-        return Aare(
-            information, result, diagnostic, access.ciphered, access.authentication, title, self._me.challenge
-        ).to_bytes()
+        proof = (access.authentication, title, self._me.challenge)
+        return Aare(information, result, diagnostic, access.ciphered, *proof, access.referencing).to_bytes()
 
     def prove(self, proof: Any) -> bytes:
         """Return our own proof when `proof` answers our challenge; SecurityError when it does not."""

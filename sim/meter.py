@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from dcu.dlms.axdr import Typed
-from dcu.model import Attribute, Column, Keys, Value
+from dcu.model import Attribute, Column, Keys, Referencing, Value
 from dcu.obis import parse_obis
 from sim.events import DISCONNECTOR, LOGS, REMOTE_CONNECTION, REMOTE_DISCONNECTION, EventLog, power_failed
 from sim.household import DAY, INSTALLED, Household, noise
@@ -43,7 +43,8 @@ class Nameplate:
     Its clock is `clock_offset` seconds off on the day it was installed and gains `clock_drift` seconds per day.
     `compressed` meters send null-data for what repeats or counts on in a profile. `max_info` octets and `window` frames
     are what its HDLC layer grants at most; `inactivity` is how many seconds without a word end a connection. `suite` is
-    its security suite, and its keys have that suite's sizes.
+    its security suite, and its keys have that suite's sizes. An old meter's attributes have short names, others know
+    logical names only (`referencing`).
     """
 
     seed: int
@@ -59,6 +60,7 @@ class Nameplate:
     window: int = 1
     inactivity: float = 120.0
     suite: int = 0
+    referencing: Referencing = Referencing.LN
 
 
 @dataclass(frozen=True, slots=True)

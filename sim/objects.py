@@ -28,8 +28,8 @@ MESSAGE_SIZE: Final = 4096
 DATA, REGISTER, PROFILE_GENERIC, CLOCK_CLASS, ASSOCIATION_LN, DISCONNECT_CONTROL = 1, 3, 7, 8, 15, 70
 
 #: Class versions that differ from 0 (Blue Book), and how many attributes and methods each class shows.
-_VERSIONS: Final = shelf.VERSIONS | {PROFILE_GENERIC: 1, ASSOCIATION_LN: 1}
-_SHAPES: Final = shelf.SHAPES | {
+VERSIONS: Final = shelf.VERSIONS | {PROFILE_GENERIC: 1, ASSOCIATION_LN: 1}
+SHAPES: Final = shelf.SHAPES | {
     DATA: (2, 0),
     REGISTER: (3, 1),
     PROFILE_GENERIC: (8, 2),
@@ -187,14 +187,14 @@ def _disconnector(*, connected: bool) -> dict[int, Typed]:
 
 def _object_element(name: bytes, class_id: int) -> Typed:
     """Return an element of the object list (IEC 62056-6-2, class 15): class, version, name, access rights."""
-    attributes, methods = _SHAPES[class_id]
+    attributes, methods = SHAPES[class_id]
     mode = axdr.enum(_READ_WRITE if name in shelf.SHELF else _READ_ONLY)
     invoked = axdr.boolean(class_id == DISCONNECT_CONTROL or name in shelf.SHELF)
     rights = axdr.structure(
         axdr.array(*(axdr.structure(axdr.i8(i), mode, axdr.null()) for i in range(1, attributes + 1))),
         axdr.array(*(axdr.structure(axdr.i8(i), invoked) for i in range(1, methods + 1))),
     )
-    return axdr.structure(axdr.u16(class_id), axdr.u8(_VERSIONS.get(class_id, 0)), axdr.octets(name), rights)
+    return axdr.structure(axdr.u16(class_id), axdr.u8(VERSIONS.get(class_id, 0)), axdr.octets(name), rights)
 
 
 def _read_profile(

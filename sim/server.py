@@ -3,8 +3,9 @@
 It uses the words of `dcu.dlms` in the other direction. Frames and packets around the APDUs are in `sim.stations`.
 """
 
+from dataclasses import replace
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 from dcu.dlms import axdr
 from dcu.dlms.acse import AARQ, AUTHENTICATION_FAILURE, RLRE, RLRQ, Aarq, Conformance, Initiate, encode_release
@@ -20,23 +21,32 @@ from dcu.dlms.services import (
     GetList,
     GetListResponse,
     GetResponse,
+    Read,
+    ReadResponse,
     Request,
     Set,
     SetList,
     SetListResponse,
     SetResponse,
+    Variable,
+    Write,
+    WriteResponse,
 )
+from dcu.dlms.short_names import OBJECT_LIST
 from dcu.errors import Breach, ConfigError, MeterError, SecurityError
-from dcu.model import Access, Authentication
+from dcu.model import Access, Authentication, Referencing
 from sim import objects
 from sim.blocks import Blocks, GeneralBlocks
 from sim.guard import Guard
 from sim.meter import DEVICE_NAME, SERIAL_NUMBER, SimMeter
 from sim.profiles import CLOCK
+from sim.short_names import ATTRIBUTES, object_list
 
 #: How every simulated meter can be reached; the client's address chooses.
 PUBLIC: Final = Access("public", 16)
 READER: Final = Access("reader", 2, Authentication.LLS)
+#: The same client of a meter whose attributes have short names.
+OLD_READER: Final = replace(READER, name="old-reader", referencing=Referencing.SN)
 MANAGEMENT: Final = Access("management", 1, Authentication.HLS_GMAC, ciphered=True)
 #: One more client for each mechanism there is.
 OTHERS: Final = (
@@ -65,6 +75,14 @@ CONFORMANCE: Final = (
     | Conformance.GENERAL_PROTECTION
     | Conformance.GENERAL_BLOCK_TRANSFER
 )
+#: The same of an old meter.
+SHORT_CONFORMANCE: Final = (
+    Conformance.READ
+    | Conformance.WRITE
+    | Conformance.PARAMETERIZED_ACCESS
+    | Conformance.MULTIPLE_REFERENCES
+    | Conformance.BLOCK_TRANSFER_GET
+)
 
 #: The longest APDU that the meter takes, as small meters have it; what it sends, the client's own limit bounds.
 MAX_PDU: Final = 1024
@@ -83,6 +101,7 @@ class ServerAssociation:
     def __init__(self, meter: SimMeter, access: Access) -> None:
         self._meter = meter
         self._access = access
+        self._short = meter.plate.referencing is Referencing.SN
         self._guard = Guard(meter, access)
         self._forget()
 
@@ -120,7 +139,7 @@ class ServerAssociation:
             if isinstance(error, SecurityError) and error.breach is Breach.COUNTER:
                 return encode_response(self._refused(error), 0)
             return self._guard.rejected(AUTHENTICATION_FAILURE)
-        self._conformance = initiate.conformance & CONFORMANCE
+        self._conformance = initiate.conformance & (SHORT_CONFORMANCE if self._short else CONFORMANCE)
         limit = max(initiate.max_pdu - self._guard.overhead, 1) if initiate.max_pdu else 0
         # what goes in general blocks is cut when it is protected, once for all services
         general = Conformance.GENERAL_BLOCK_TRANSFER in self._conformance
@@ -143,7 +162,8 @@ class ServerAssociation:
             return encode_response(self._refused(error), 0)
         except MeterError:
             return encode_response(_NOT_SUPPORTED, 0)
-        serve = partial(self._respond, at=self._meter.clock_at(now)) if self._open else self._prove
+        respond = self._respond_short if self._short else self._respond
+        serve = partial(respond, at=self._meter.clock_at(now)) if self._open else self._prove
         response = self._blocks.respond(request, serve)
         # an exception goes out plain: exception-response has no glo- form (IEC 62056-5-3)
         if isinstance(response, ExceptionResponse):
@@ -165,6 +185,26 @@ class ServerAssociation:
             case _:
                 return _NOT_SUPPORTED
 
+    def _respond_short(self, request: Request, at: int) -> Answer | ExceptionResponse:
+        match request:
+            case Read(items):
+                return ReadResponse(tuple(self._read_variable(item, at) for item in items))
+            case Write(items):
+                return WriteResponse(tuple(self._write_variable(variable, value, at) for variable, value in items))
+            case _:
+                return _NOT_SUPPORTED
+
+    def _read_variable(self, item: Variable, at: int) -> axdr.Typed | AccessError:
+        phases = self._meter.plate.phases
+        if item.name == OBJECT_LIST.name:
+            return object_list(phases)
+        attribute = ATTRIBUTES[phases].get(item.name)
+        return self._read(Get(attribute, item.selection), at) if attribute else objects.OBJECT_UNDEFINED
+
+    def _write_variable(self, item: Variable, value: Any, at: int) -> AccessError | None:
+        attribute = ATTRIBUTES[self._meter.plate.phases].get(item.name)
+        return self._write(Set(attribute, value), at) if attribute else objects.OBJECT_UNDEFINED
+
     def _read(self, item: Get, at: int) -> axdr.Typed | AccessError:
         if self._access is PUBLIC and item.attribute.name not in _PUBLIC_OBJECTS:
             return objects.READ_WRITE_DENIED
@@ -174,7 +214,8 @@ class ServerAssociation:
         return result
 
     def _write(self, item: Set, at: int) -> AccessError | None:
-        if self._access is not MANAGEMENT:
+        # an old meter has no better secret than its password
+        if self._access is not (READER if self._short else MANAGEMENT):
             return objects.READ_WRITE_DENIED
         return objects.write(self._meter, item.attribute, item.value, at)
 

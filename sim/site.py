@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from json import dumps
 from pathlib import Path
 
-from dcu.model import Access, Authentication, Keys
+from dcu.model import Access, Authentication, Keys, Referencing
 from sim.fleet import Fleet
 
 #: Key files are their owner's alone.
@@ -94,7 +94,9 @@ def _buses(fleet: Fleet, site: Site) -> list[dict[str, Word]]:
 
 def _access(access: Access) -> dict[str, Word]:
     words: dict[str, Word] = {"client": access.client, "authentication": _AUTHENTICATIONS[access.authentication]}
-    return {**words, "ciphered": True} if access.ciphered else words
+    if access.ciphered:
+        words["ciphered"] = True
+    return {**words, "referencing": "sn"} if access.referencing is Referencing.SN else words
 
 
 def _keys(keys: Mapping[str, Keys]) -> str:

@@ -17,6 +17,7 @@ from dcu.held import Held
 from dcu.invocations import Invocations
 from dcu.messages.events import OWN_EVENTS
 from dcu.model import INSTANT, Capture, Command, Meter, Priority, Task, Visit
+from dcu.naming import BaseNames
 from dcu.obis import parse_obis
 from dcu.opening import SessionMaker
 from dcu.plan import BusPlan
@@ -172,7 +173,8 @@ class Box:
         )
 
     def maker(self) -> SessionMaker:
-        return SessionMaker(self.settings, self.fleet.access, self.fleet.keys, TITLE, Invocations(self.store))
+        names, invocations = BaseNames(self.store), Invocations(self.store)
+        return SessionMaker(self.settings, self.fleet.access, self.fleet.keys, TITLE, invocations, names=names)
 
     async def session(self, number: int = 0) -> Session:
         """Return an open session with a meter."""

@@ -32,6 +32,10 @@ _CIPHERED: Final = {
     0x28: "glo-initiate-response",
     0x2C: "glo-read-response",
     0x2D: "glo-write-response",
+    0x45: "ded-read-request",
+    0x46: "ded-write-request",
+    0x4C: "ded-read-response",
+    0x4D: "ded-write-response",
     0xC8: "glo-get-request",
     0xC9: "glo-set-request",
     0xCA: "glo-event-notification-request",
@@ -55,7 +59,7 @@ _GENERAL: Final = 0xDD
 #: Key-info of the global unicast key: identified, and which.
 _GLOBAL_KEY: Final = b"\x00\x00"
 #: Sent by a meter: what tells whose system title is in the nonce.
-_FROM_METER: Final = {0x28, 0x2C, 0x2D, 0xCA, 0xCC, 0xCD, 0xCF, 0xD2, 0xD4, 0xD5, 0xD7}
+_FROM_METER: Final = {0x28, 0x2C, 0x2D, 0x4C, 0x4D, 0xCA, 0xCC, 0xCD, 0xCF, 0xD2, 0xD4, 0xD5, 0xD7}
 _AUTHENTICATED, _ENCRYPTED, _BROADCAST, _COMPRESSED = 0x10, 0x20, 0x40, 0x80
 
 

@@ -9,7 +9,7 @@ from typing import Final
 
 from dcu.dlms.axdr import encode_length, read_length
 from dcu.errors import MeterError
-from dcu.model import Authentication
+from dcu.model import Authentication, Referencing
 
 AARQ: Final = 0x60
 AARE: Final = 0x61
@@ -40,12 +40,18 @@ _DIAGNOSTICS: Final = {
 _OBJECT_IDENTIFIER: Final = bytes.fromhex("60857405 08")
 _CONTEXT: Final = 1
 _MECHANISM: Final = 2
-_LOGICAL_NAMES: Final = 1
-_LOGICAL_NAMES_CIPHERED: Final = 3
+#: Application context names: which referencing, and whether APDUs may be ciphered (IEC 62056-5-3, 7.2.2.2).
+_CONTEXTS: Final = {
+    (Referencing.LN, False): 1,
+    (Referencing.SN, False): 2,
+    (Referencing.LN, True): 3,
+    (Referencing.SN, True): 4,
+}
 _REQUIREMENTS: Final = b"\x07\x80"
 _CONFORMANCE: Final = b"\x5f\x1f\x04\x00"
 _SHORT_CONFORMANCE: Final = b"\x5f\x04\x00"  # the tag as older meters encode it
-_LOGICAL_NAME_OBJECT: Final = b"\x00\x07"
+#: vaa-name, the last field of InitiateResponse: by short names the base name of the association object.
+_OBJECT: Final = {Referencing.LN: b"\x00\x07", Referencing.SN: b"\xfa\x00"}
 #: AARQ-apdu has fifteen fields in the ASN.1 of the standard, the others fewer.
 _MAX_FIELDS: Final = 16
 
@@ -58,8 +64,10 @@ class Conformance(IntFlag):
     SELECTIVE_ACCESS = 1 << 2
     SET = 1 << 3
     GET = 1 << 4
+    PARAMETERIZED_ACCESS = 1 << 5
     ACCESS = 1 << 6
     DATA_NOTIFICATION = 1 << 7
+    INFORMATION_REPORT = 1 << 8
     MULTIPLE_REFERENCES = 1 << 9
     BLOCK_TRANSFER_ACTION = 1 << 10
     BLOCK_TRANSFER_SET = 1 << 11
@@ -67,6 +75,7 @@ class Conformance(IntFlag):
     ATTRIBUTE_0_GET = 1 << 13
     PRIORITY = 1 << 14
     ATTRIBUTE_0_SET = 1 << 15
+    UNCONFIRMED_WRITE = 1 << 18
     WRITE = 1 << 19
     READ = 1 << 20
     GENERAL_BLOCK_TRANSFER = 1 << 21
@@ -82,9 +91,10 @@ class Aarq:
     authentication: Authentication = Authentication.NONE
     title: bytes = b""
     secret: bytes = b""
+    referencing: Referencing = Referencing.LN
 
     def to_bytes(self) -> bytes:
-        fields = [_context(self.ciphered)]
+        fields = [_context(self.referencing, ciphered=self.ciphered)]
         if self.title:
             fields.append(_field(0xA6, _field(0x04, self.title)))
         if self.authentication:
@@ -98,12 +108,14 @@ class Aarq:
     def from_bytes(cls, data: bytes) -> "Aarq":
         """MeterError when `data` is not a well-formed AARQ."""
         fields = _fields(data, AARQ)
+        referencing, ciphered = _context_of(fields)
         return cls(
             information=_inner(fields, 0xBE, 0x04),
-            ciphered=_is_ciphered(fields),
+            ciphered=ciphered,
             authentication=_mechanism(fields.get(0x8B)),
             title=_inner(fields, 0xA6, 0x04),
             secret=_inner(fields, 0xAC, 0x80),
+            referencing=referencing,
         )
 
 
@@ -118,6 +130,7 @@ class Aare:
     authentication: Authentication = Authentication.NONE
     title: bytes = b""
     secret: bytes = b""
+    referencing: Referencing = Referencing.LN
 
     @property
     def reason(self) -> str:
@@ -125,7 +138,7 @@ class Aare:
 
     def to_bytes(self) -> bytes:
         fields = [
-            _context(self.ciphered),
+            _context(self.referencing, ciphered=self.ciphered),
             _field(0xA2, _field(0x02, bytes((self.result,)))),
             _field(0xA3, _field(0xA1, _field(0x02, bytes((self.diagnostic,))))),
         ]
@@ -144,15 +157,17 @@ class Aare:
         """MeterError when `data` is not a well-formed AARE."""
         fields = _fields(data, AARE)
         diagnostic = _tree(fields.get(0xA3, b""))
+        referencing, ciphered = _context_of(fields)
         return cls(
             information=_inner(fields, 0xBE, 0x04),
             result=_number(_inner(fields, 0xA2, 0x02)),
             # from the service user or, with the same numbers meaning less, from the provider
             diagnostic=_number(_inner(diagnostic, 0xA1, 0x02) or _inner(diagnostic, 0xA2, 0x02)),
-            ciphered=_is_ciphered(fields),
+            ciphered=ciphered,
             authentication=_mechanism(fields.get(0x89)),
             title=_inner(fields, 0xA4, 0x04),
             secret=_inner(fields, 0xAA, 0x80),
+            referencing=referencing,
         )
 
 
@@ -172,8 +187,8 @@ class Initiate:
         key = b"\x01" + encode_length(len(self.dedicated_key)) + self.dedicated_key if self.dedicated_key else b"\x00"
         return bytes((INITIATE_REQUEST,)) + key + bytes((0, 0, VERSION)) + self._tail()
 
-    def response(self) -> bytes:
-        return bytes((INITIATE_RESPONSE, 0, VERSION)) + self._tail() + _LOGICAL_NAME_OBJECT
+    def response(self, referencing: Referencing = Referencing.LN) -> bytes:
+        return bytes((INITIATE_RESPONSE, 0, VERSION)) + self._tail() + _OBJECT[referencing]
 
     def _tail(self) -> bytes:
         return _CONFORMANCE + int(self.conformance).to_bytes(3) + self.max_pdu.to_bytes(2)
@@ -197,11 +212,11 @@ class Initiate:
         return replace(found, dedicated_key=key) if key else found
 
     @classmethod
-    def from_response(cls, data: bytes) -> "Initiate":
-        """MeterError when `data` is not a well-formed InitiateResponse."""
+    def from_response(cls, data: bytes, referencing: Referencing = Referencing.LN) -> "Initiate":
+        """MeterError when `data` is not a well-formed InitiateResponse of an association with that `referencing`."""
         if data[:1] != bytes((INITIATE_RESPONSE,)) or len(data) < 2:
             raise MeterError("not an InitiateResponse")
-        return cls._parse(data, 2 + bool(data[1]), _LOGICAL_NAME_OBJECT)
+        return cls._parse(data, 2 + bool(data[1]), _OBJECT[referencing])
 
     @classmethod
     def _parse(cls, data: bytes, at: int, end: bytes) -> "Initiate":
@@ -227,9 +242,8 @@ def _identifier(arc: int, number: int) -> bytes:
     return _OBJECT_IDENTIFIER + bytes((arc, number))
 
 
-def _context(ciphered: bool) -> bytes:  # noqa: FBT001 - one of two contexts
-    number = _LOGICAL_NAMES_CIPHERED if ciphered else _LOGICAL_NAMES
-    return _field(0xA1, _field(0x06, _identifier(_CONTEXT, number)))
+def _context(referencing: Referencing, *, ciphered: bool) -> bytes:
+    return _field(0xA1, _field(0x06, _identifier(_CONTEXT, _CONTEXTS[referencing, ciphered])))
 
 
 def _fields(data: bytes, tag: int) -> dict[int, bytes]:
@@ -268,12 +282,12 @@ def _number(content: bytes) -> int:
     return content[0]
 
 
-def _is_ciphered(fields: dict[int, bytes]) -> bool:
+def _context_of(fields: dict[int, bytes]) -> tuple[Referencing, bool]:
+    """Return which referencing the application context in `fields` names, and whether it is a ciphered one."""
     name = _inner(fields, 0xA1, 0x06)
-    if name == _identifier(_CONTEXT, _LOGICAL_NAMES_CIPHERED):
-        return True
-    if name == _identifier(_CONTEXT, _LOGICAL_NAMES):
-        return False
+    for context, number in _CONTEXTS.items():
+        if name == _identifier(_CONTEXT, number):
+            return context
     raise MeterError(f"application context {name.hex()} is not supported")
 
 

@@ -34,13 +34,17 @@ from dcu.dlms.services import (
     GetBlock,
     GetListResponse,
     GetResponse,
+    ReadBlock,
+    ReadResponse,
     ServiceError,
     SetAnswer,
     SetEnd,
     SetListResponse,
     SetNext,
     SetResponse,
+    WriteResponse,
 )
+from dcu.dlms.variables import decode_short_answer, encode_short_answer
 from dcu.errors import MeterError
 
 __all__ = [
@@ -81,7 +85,7 @@ _ACTION_NEXT: Final = bytes((ACTION_RESPONSE, 4))
 
 
 def encode_response(response: Answer | ServiceError, invoke: int) -> bytes:
-    """Return the APDU of `response` to the request that had invoke-id `invoke`; the error APDUs carry none."""
+    """Return the APDU of `response` to the request of invoke-id `invoke`; errors, READ and WRITE carry none."""
     head = encode_invoke(invoke)
     match response:
         case GetResponse() | GetListResponse() | GetBlock():
@@ -90,6 +94,8 @@ def encode_response(response: Answer | ServiceError, invoke: int) -> bytes:
             return _encode_set(response, head)
         case ActionResponse() | ActionBlock() | ActionNext():
             return _encode_action(response, head)
+        case ReadResponse() | ReadBlock() | WriteResponse():
+            return encode_short_answer(response)
         case ExceptionResponse() | ConfirmedServiceError():
             return _encode_error(response)
 
@@ -151,11 +157,13 @@ def encode_results(results: tuple[Any, ...]) -> bytes:
 
 
 def decode_response(data: bytes) -> tuple[Answer | ServiceError, int | None]:
-    """Return the response in `data` and its invoke-id (None: an error APDU has none); MeterError when malformed."""
+    """Return the response in `data` and its invoke-id (None: it has none); MeterError when malformed."""
     if data[:1] == bytes((EXCEPTION_RESPONSE,)) and len(data) in {3, 7}:
         return ExceptionResponse(data[1], data[2], int.from_bytes(data[3:]) if data[3:] else None), None
     if data[:1] == bytes((CONFIRMED_SERVICE_ERROR,)) and len(data) == 4:
         return ConfirmedServiceError(*data[1:]), None
+    if (short := decode_short_answer(data)) is not None:
+        return short, None
     response, invoke = decode_apdu(data, _RESPONSES)
     return response, invoke
 

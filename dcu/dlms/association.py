@@ -35,7 +35,7 @@ from dcu.dlms.services import (
 )
 from dcu.dlms.transfer import Transfer
 from dcu.errors import Breach, MeterError, NotServedError, RefusedError, SecurityError
-from dcu.model import Access, Keys
+from dcu.model import Access, Keys, Referencing
 
 #: What this client can do with an answer; the meter's own set comes back in Associated.
 CONFORMANCE: Final = (
@@ -50,6 +50,14 @@ CONFORMANCE: Final = (
     | Conformance.EVENT_NOTIFICATION
     | Conformance.DATA_NOTIFICATION
     | Conformance.PRIORITY
+)
+#: The same where attributes have short names.
+SHORT_CONFORMANCE: Final = (
+    Conformance.READ
+    | Conformance.WRITE
+    | Conformance.PARAMETERIZED_ACCESS
+    | Conformance.MULTIPLE_REFERENCES
+    | Conformance.BLOCK_TRANSFER_GET
 )
 #: The longest APDU we take, which is the longest that can be named.
 MAX_PDU: Final = 0xFFFF
@@ -101,9 +109,9 @@ class _State(Enum):
 
 
 @cache
-def _proposal(max_pdu: int, *, protection: bool, blocks: bool) -> Initiate:
+def _proposal(max_pdu: int, referencing: Referencing, *, protection: bool, blocks: bool) -> Initiate:
     """Return what we propose, with general protection and general block transfer where they are wanted."""
-    proposed = CONFORMANCE
+    proposed = SHORT_CONFORMANCE if referencing is Referencing.SN else CONFORMANCE
     if protection:
         proposed |= Conformance.GENERAL_PROTECTION
     if blocks:
@@ -133,7 +141,10 @@ class Association:
         self._ciphered = access.ciphered
         self._protection = Protection(access, keys, client_title, take_counter, challenge, heard)
         # where every APDU is a turn of the line, blocks in a row are impossible and those of the service are shorter
-        self._proposed = _proposal(MAX_PDU, protection=self._protection.general, blocks=link.run > 1)
+        self._proposed = _proposal(
+            MAX_PDU, access.referencing, protection=self._protection.general, blocks=link.run > 1
+        )
+        self._numbered = access.referencing is Referencing.LN
         self._state = _State.CLOSED
         self._agreed = self._proposed
         self._invoke = 0
@@ -286,7 +297,8 @@ class Association:
                 raise MeterError(f"the meter refused: {answer}")
             self._state = _State.OPEN
             raise NotServedError(f"the meter refused: {answer}")
-        if invoke != self._invoke:
+        # by short names nothing but the order, and under HDLC its numbers, tells which request is answered
+        if invoke != (self._invoke if self._numbered else None):
             raise MeterError(f"answer to request {invoke}, not {self._invoke}")
         return answer
 

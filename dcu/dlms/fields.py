@@ -27,6 +27,11 @@ def decode_apdu(data: bytes, decoders: dict[bytes, Callable[[bytes], tuple[Any, 
     decoder = decoders.get(data[:2])
     if decoder is None:
         raise MeterError(f"unexpected APDU {data[:3].hex()}")
+    return whole(data, decoder), data[2] & _INVOKE
+
+
+def whole(data: bytes, decoder: Callable[[bytes], tuple[Any, int]]) -> Any:
+    """Return the word that `decoder` finds in `data` and that fills it; or MeterError."""
     try:
         word, end = decoder(data)
     except IndexError:
@@ -34,7 +39,7 @@ def decode_apdu(data: bytes, decoders: dict[bytes, Callable[[bytes], tuple[Any, 
     # octets too many are as wrong as too few: whoever appended them wanted them overlooked
     if end != len(data):
         raise MeterError(f"APDU of {len(data)} octets should have {end}")
-    return word, data[2] & _INVOKE
+    return word
 
 
 def encode_target(class_id: int, name: bytes, index: int) -> bytes:

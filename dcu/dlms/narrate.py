@@ -46,8 +46,12 @@ def _selected(out: Outline, octets: Octets) -> None:
     _target(out, octets)
     if octets.flag():
         selector = octets.number()
-        with out.part(f"selective access {selector}{ {1: ' (by range)', 2: ' (by entry)'}.get(selector, '') }"):
+        with out.part(_selector_text(selector)):
             data_lines(out, octets)
+
+
+def _selector_text(selector: int) -> str:
+    return f"selective access {selector}{ {1: ' (by range)', 2: ' (by entry)'}.get(selector, '') }"
 
 
 def _optional(out: Outline, octets: Octets, label: str) -> None:
@@ -283,19 +287,29 @@ def _variable(out: Outline, octets: Octets) -> None:
         out.say(f"short name {octets.number(2):#06x}")
     elif choice == 4:
         name, selector = octets.number(2), octets.number()
-        with out.part(f"short name {name:#06x}, selective access {selector}"):
+        with out.part(f"short name {name:#06x}, {_selector_text(selector)}"):
             data_lines(out, octets)
     elif choice == 5:
         out.say(f"block {octets.number(2)}")
+    elif choice == 6:
+        _short_block(out, octets)
+    elif choice == 7:
+        last = octets.flag()
+        out.say(f"block {octets.number(2)}{', the last' if last else ', others follow'}")
     else:
         raise MeterError(f"variable access of unknown kind {choice}")
+
+
+def _short_block(out: Outline, octets: Octets) -> None:
+    """Tell a block whose number has two octets."""
+    last = octets.flag()
+    out.say(f"block {octets.number(2)}{', the last' if last else ', others follow'}: {octets_text(octets.sized())}")
 
 
 def _read_result(out: Outline, octets: Octets) -> None:
     choice = octets.number()
     if choice == 2:
-        last = octets.flag()
-        out.say(f"block {octets.number(2)}{', the last' if last else ', others follow'}: {octets_text(octets.sized())}")
+        _short_block(out, octets)
     elif choice == 3:
         out.say(f"block {octets.number(2)}")
     else:
@@ -304,7 +318,15 @@ def _read_result(out: Outline, octets: Octets) -> None:
 
 
 def _write_result(out: Outline, octets: Octets) -> None:
-    out.say(f"result: {AccessError(octets.number()) if octets.flag() else ACCESS_RESULTS[0]}")
+    choice = octets.number()
+    if choice == 0:
+        out.say(f"result: {ACCESS_RESULTS[0]}")
+    elif choice == 1:
+        _access_result(out, octets)
+    elif choice == 2:
+        out.say(f"block {octets.number(2)}")
+    else:
+        raise MeterError(f"result of unknown kind {choice}")
 
 
 def _named(title: str, *tellers: Teller) -> Teller:

@@ -11,7 +11,7 @@ from dcu.dlms.authentication import HIGH_LEVEL, SECRET, TITLED, Authenticator, P
 from dcu.dlms.general_ciphering import GENERAL_OCTETS
 from dcu.dlms.security import TITLE_SIZE, Cipher, Heard
 from dcu.errors import Breach, ConfigError, SecurityError
-from dcu.model import KEY_OCTETS, Access, Authentication, Ciphering, Keys
+from dcu.model import KEY_OCTETS, Access, Authentication, Ciphering, Keys, Referencing
 
 _INITIATE_FORMS = {
     Ciphering.GLO: Ciphering.GLO,
@@ -44,6 +44,8 @@ class Protection:
     ) -> None:
         if access.authentication in SECRET and not keys.password:
             raise ConfigError(f"access {access.name}: no password for {access.authentication.name}")
+        if access.authentication in HIGH_LEVEL and access.referencing is Referencing.SN:
+            raise ConfigError(f"access {access.name}: {access.authentication.name} needs methods, by logical names")
         counting = access.ciphered or access.authentication is Authentication.HLS_GMAC
         self._access = access
         self._password = keys.password
@@ -92,7 +94,9 @@ class Protection:
         """Return the request to associate."""
         access = self._access
         secret = self._me.challenge or (self._password if access.authentication is Authentication.LLS else b"")
-        return Aarq(self.initiate(proposed), access.ciphered, access.authentication, self._me.title, secret)
+        return Aarq(
+            self.initiate(proposed), access.ciphered, access.authentication, self._me.title, secret, access.referencing
+        )
 
     def accept(self, aare: Aare) -> Initiate:
         """Return what the meter agrees to; SecurityError when it grants less than was asked, or mirrors our part."""
@@ -108,10 +112,10 @@ class Protection:
             information = self._sealing.unprotect(information, _INITIATE_FORMS[self._access.ciphering])
             if self._dedicated:
                 self._sealing.dedicate(self._dedicated)
-        return Initiate.from_response(information)
+        return Initiate.from_response(information, self._access.referencing)
 
     def _check(self, aare: Aare) -> None:
-        if aare.ciphered is not self._access.ciphered:
+        if (aare.ciphered, aare.referencing) != (self._access.ciphered, self._access.referencing):
             raise SecurityError(Breach.MECHANISM, "the meter changed the application context")
         if (aare.diagnostic == AUTHENTICATION_REQUIRED) is not self.proving:
             raise SecurityError(Breach.MECHANISM, "the meter changed the authentication mechanism")

@@ -1,6 +1,6 @@
 """Requests to octets and back: GET, SET and ACTION in all their forms (IEC 62056-5-3, clause 9).
 
-Responses are `apdu`'s; what the words mean is said in `services`.
+Responses are `apdu`'s, READ and WRITE `variables`'; what the words mean is said in `services`.
 """
 
 from collections.abc import Callable
@@ -28,11 +28,15 @@ from dcu.dlms.services import (
     Get,
     GetList,
     GetNext,
+    Read,
+    ReadNext,
     Request,
     Set,
     SetBlock,
     SetList,
+    Write,
 )
+from dcu.dlms.variables import decode_short_request, encode_short_request
 from dcu.errors import MeterError
 
 GET_REQUEST: Final = 0xC0
@@ -55,7 +59,10 @@ _ACTION_BLOCK: Final = bytes((ACTION_REQUEST, 6))
 
 
 def encode_request(request: Request, invoke: int) -> bytes:
-    """Return the APDU of `request` under invoke-id `invoke` (0..15). ValueError when a list is empty or too long."""
+    """Return the APDU of `request` under invoke-id `invoke` (0..15). ValueError when a list is empty or too long.
+
+    READ and WRITE have no invoke-id.
+    """
     head = encode_invoke(invoke)
     match request:
         case Get():
@@ -67,6 +74,8 @@ def encode_request(request: Request, invoke: int) -> bytes:
             return _ACTION_NORMAL + head + _encode_targets(request) + _encode_optional(argument)
         case Set() | SetList():
             return _WRITE[type(request)] + head + _encode_targets(request) + encode_values(request)
+        case Read() | ReadNext() | Write():
+            return encode_short_request(request)
         case _:
             return _encode_step(request, head)
 
@@ -116,7 +125,10 @@ def _encode_optional(value: Typed | None) -> bytes:
 
 
 def decode_request(data: bytes) -> tuple[Request, int]:
-    """Return the request in `data` and its invoke-id; MeterError when it is malformed or of another service."""
+    """Return the request in `data` and its invoke-id (0: it has none); MeterError when malformed or unknown."""
+    short = decode_short_request(data)
+    if short is not None:
+        return short, 0
     request, invoke = decode_apdu(data, _REQUESTS)
     return request, invoke
 

@@ -29,10 +29,11 @@ AUTHENTICATED_ENCRYPTED: Final = 0x30
 _HEADER_SIZE: Final = 5
 
 _SERVICES: Final = (0xC0, 0xC1, 0xC2, 0xC3, 0xC4, 0xC5, 0xC7)
-#: glo-ciphered tag of each plain one: initiate request and response, then get, set, event, action and their answers.
-GLO: Final = {0x01: 0x21, 0x08: 0x28} | {tag: tag + 8 for tag in _SERVICES}
+_SHORT_SERVICES: Final = (0x05, 0x06, 0x0C, 0x0D)
+#: glo-ciphered tag of each plain one: initiate, read and write, then get, set, event, action and all their answers.
+GLO: Final = {tag: tag + 0x20 for tag in (0x01, 0x08, *_SHORT_SERVICES)} | {tag: tag + 8 for tag in _SERVICES}
 #: The same under a dedicated key, which an association has only once it was initiated.
-DED: Final = {tag: tag + 0x10 for tag in _SERVICES}
+DED: Final = {tag: tag + 0x40 for tag in _SHORT_SERVICES} | {tag: tag + 0x10 for tag in _SERVICES}
 GENERAL_GLO: Final = 0xDB
 GENERAL_DED: Final = 0xDC
 _GENERAL: Final = {

@@ -1,6 +1,6 @@
-"""The words of GET, SET and ACTION: what is asked of a meter and what it answers (IEC 62056-5-3, selections 62056-6-2).
+"""The words of the services: what is asked of a meter and what it answers (IEC 62056-5-3, selections 62056-6-2).
 
-They hold no octets; `apdu` encodes and decodes them.
+They hold no octets; `apdu` encodes and decodes them. READ and WRITE belong to short names, the others to logical names.
 """
 
 from dataclasses import dataclass
@@ -163,7 +163,39 @@ class ActionNext:
     block: int
 
 
-Request = Get | GetList | GetNext | Set | SetList | Action | FirstBlock | SetBlock | ActionBlock | ActionNext
+@dataclass(frozen=True, slots=True)
+class Variable:
+    """One attribute by its short name (0..0xFFFF), or the part of it that `selection` names."""
+
+    name: int
+    selection: Selection | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """Read up to MAX_LIST attributes by their short names."""
+
+    items: tuple[Variable, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ReadNext:
+    """Ask for the block after `block` of a long answer to a Read."""
+
+    block: int
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """Write attributes by their short names: pairs of name and value (Typed, or the plain value when decoded)."""
+
+    items: tuple[tuple[Variable, Any], ...]
+
+
+ShortRequest = Read | ReadNext | Write
+Request = (
+    Get | GetList | GetNext | Set | SetList | Action | FirstBlock | SetBlock | ActionBlock | ActionNext | ShortRequest
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,6 +259,27 @@ class ActionResponse:
 
 
 @dataclass(frozen=True, slots=True)
+class ReadResponse:
+    """One result for each variable asked, in order: its value (Typed to encode) or the AccessError in its place."""
+
+    results: tuple[Any, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ReadBlock:
+    """A block of a long answer to a Read, as Data-Block-Result has it; its number has two octets."""
+
+    block: Block
+
+
+@dataclass(frozen=True, slots=True)
+class WriteResponse:
+    """For each variable in order: None when its value was taken, or why not."""
+
+    errors: tuple[AccessError | None, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class ExceptionResponse:
     """The meter could not treat the request at all. `counter`: the invocation counter it expects, when it says so."""
 
@@ -261,8 +314,9 @@ class ConfirmedServiceError:
 
 
 ServiceError = ExceptionResponse | ConfirmedServiceError
-#: What answers a GET, a SET and an ACTION.
+#: What answers a GET, a SET and an ACTION, and what READ and WRITE.
 GetAnswer = GetResponse | GetListResponse | GetBlock
 SetAnswer = SetResponse | SetListResponse | SetNext | SetEnd
 ActionAnswer = ActionResponse | ActionBlock | ActionNext
-Answer = GetAnswer | SetAnswer | ActionAnswer
+ShortAnswer = ReadResponse | ReadBlock | WriteResponse
+Answer = GetAnswer | SetAnswer | ActionAnswer | ShortAnswer

@@ -4,6 +4,7 @@ It knows no octets of APDUs, no protection and no invoke-ids: those are `apdu`'s
 """
 
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any, Final
 
 from dcu.dlms import axdr
@@ -27,6 +28,10 @@ from dcu.dlms.services import (
     GetListResponse,
     GetNext,
     GetResponse,
+    Read,
+    ReadBlock,
+    ReadNext,
+    ReadResponse,
     Request,
     Set,
     SetAnswer,
@@ -36,6 +41,9 @@ from dcu.dlms.services import (
     SetListResponse,
     SetNext,
     SetResponse,
+    ShortAnswer,
+    Write,
+    WriteResponse,
 )
 from dcu.errors import MeterError
 
@@ -101,6 +109,8 @@ class Transfer:
                 results = self._set(answer)
             case (Action(), ActionResponse() | ActionBlock() | ActionNext()):
                 results = self._acted(answer)
+            case (Read() | Write(), ReadResponse() | ReadBlock() | WriteResponse()):
+                results = self._by_short_name(answer)
         if results is None:
             raise MeterError(f"{type(answer).__name__} does not answer {type(self._request).__name__}")
         return results
@@ -147,6 +157,17 @@ class Transfer:
             case ActionResponse(error, result):
                 return self._all_sent([error or result])
 
+    def _by_short_name(self, answer: ShortAnswer) -> Request | Results | None:
+        match self._request, answer:
+            case (Read(items), ReadResponse(results)) if len(items) == len(results):
+                return list(results)
+            case (Write(items), WriteResponse(errors)) if len(items) == len(errors):
+                return list(errors)
+            case (Read(items), ReadBlock(block)):
+                whole = self._gathering.add(block)
+                return ReadNext(block.number) if whole is None else _decode_read(whole, len(items))
+        return None
+
     def _next_block(self) -> Block:
         self._sent += 1
         return self._unsent.pop(0)
@@ -171,6 +192,21 @@ class Transfer:
         if end != len(whole) or len(results) != self._count():
             raise MeterError(f"{len(results)} results for a list of {self._count()}")
         return list(results)
+
+
+def _decode_read(whole: bytes, count: int) -> Results:
+    """Return the results out of the blocks of a Read of `count` variables; MeterError when there are not as many.
+
+    Of a single variable meters cut the Data itself as well as the list of one result: either is taken. No Data but an
+    array of one or no elements begins like such a list, and that does not come in blocks.
+    """
+    if count == 1:
+        with suppress(MeterError):
+            return [decode_returned(whole)]
+    results, end = decode_results(whole)
+    if end != len(whole) or len(results) != count:
+        raise MeterError(f"{len(results)} results for {count} variables")
+    return list(results)
 
 
 def _blocks_agreed(request: Request, agreed: Initiate) -> bool:

@@ -7,10 +7,13 @@ from typing import Any
 
 from dcu.forms import words
 from dcu.forms.shape import Place, Shape
-from dcu.model import KEY_OCTETS, SIGNING_OCTETS, Access, Authentication, Ciphering
+from dcu.model import KEY_OCTETS, SIGNING_OCTETS, Access, Authentication, Ciphering, Referencing
 
 #: The mechanisms that this version can prove itself by.
 AUTHENTICATIONS = {each.name.lower().replace("_", "-"): each for each in Authentication}
+
+#: What is proved without invoking a method of the meter's, which is done by logical names only.
+PASSWORD_AT_MOST = {Authentication.NONE, Authentication.LLS}
 
 # HDLC client addresses are one octet with seven bits of address (IEC 62056-46, 6.4.2.2).
 ACCESS: Shape[dict[str, Any]] = Shape(
@@ -22,6 +25,7 @@ ACCESS: Shape[dict[str, Any]] = Shape(
         "suite": words.choice({str(suite): suite for suite in KEY_OCTETS}),
         "ciphering": words.choice({form.value: form for form in Ciphering}),
         "invocation_counter": words.logical_name,
+        "referencing": words.choice({each.value: each for each in Referencing}),
     },
 )
 
@@ -33,4 +37,6 @@ def access(name: str, place: Place) -> Access:
         place.key("suite").fault("1 or 2, for hls-ecdsa")
     if found.ciphering is not Ciphering.GLO and not found.ciphered:
         place.key("ciphering").fault("ciphered: true beside it")
+    if found.referencing is Referencing.SN and found.authentication not in PASSWORD_AT_MOST:
+        place.key("referencing").fault("ln, for a high level authentication")
     return found

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from dcu.dlms import apdu, axdr, cosem, hdlc, rare
 from dcu.dlms.acse import Aare, Aarq, Conformance, Initiate
-from dcu.dlms.association import Association
+from dcu.dlms.association import SHORT_CONFORMANCE, Association
 from dcu.dlms.explain import explain
 from dcu.dlms.hdlc import FrameReader, Parameters, ServerAddress
 from dcu.dlms.hdlc_link import HdlcLink
@@ -28,10 +28,11 @@ from dcu.dlms.notifications import decode_notification
 from dcu.dlms.rarities import ATTRIBUTES
 from dcu.dlms.requests import decode_values
 from dcu.dlms.security import GLO, Cipher
-from dcu.dlms.services import Get
+from dcu.dlms.services import Get, Read
+from dcu.dlms.short_names import OBJECT_LIST, ShortNames
 from dcu.dlms.wrapper import PacketReader, WrapperLink, encode_packet
 from dcu.errors import MeterError
-from dcu.model import Access, Attribute, Authentication, Column, Keys
+from dcu.model import Access, Attribute, Authentication, Column, Keys, Referencing
 
 CORPUS: Final = {
     path.stem: [bytes.fromhex(line) for line in path.read_text().splitlines() if not line.startswith("#")]
@@ -54,6 +55,9 @@ SERVER: Final = ServerAddress(1, 17)
 CLOCK: Final = Attribute(8, bytes((0, 0, 1, 0, 0, 255)))
 COLUMNS: Final = (Column(8, CLOCK.name), *(Column(3, bytes((1, 0, group, 8, 0, 255))) for group in (1, 2, 3)))
 ACCEPTED: Final = Aare(Initiate(Conformance(0x00521D), 1024).response()).to_bytes()
+ACCEPTED_SHORT: Final = Aare(
+    Initiate(SHORT_CONFORMANCE, 1024).response(Referencing.SN), referencing=Referencing.SN
+).to_bytes()
 TELLING: Final = bytes.fromhex("00 01 02 7e 7f 80 81 82 84 a0 ff")
 
 
@@ -218,6 +222,30 @@ def association(octets: bytes) -> None:
     answered(talk, octets)
 
 
+def short_names(octets: bytes) -> None:
+    """An association by short names, which hears this in the place of the AARE, of an answer, and of base names."""
+    old = Access("old", 16, referencing=Referencing.SN)
+    with suppress(MeterError):
+        answered(associating(old), octets)
+    with suppress(MeterError):
+        ShortNames.from_value(axdr.decode_all(octets))
+    talk = associating(old)
+    answered(talk, ACCEPTED_SHORT)
+    talk.send(Read((OBJECT_LIST,)))
+    answered(talk, octets)
+
+
+def short_blocks(octets: bytes) -> None:
+    """Blocks of anything, in order and not, as the answer to a Read of one or two variables."""
+    talk = associating(Access("old", 16, referencing=Referencing.SN))
+    answered(talk, ACCEPTED_SHORT)
+    talk.send(Read((OBJECT_LIST,) * (1 + len(octets) % 2)))
+    pieces = [octets[at : at + 20] for at in range(0, len(octets), 20)]
+    for number, piece in enumerate(pieces, 1):
+        last = number == len(pieces) or piece[0] == 0xFF
+        answered(talk, bytes((0x0C, 1, 2, last, 0, number & 0xFF, len(piece))) + piece)
+
+
 def blocks(octets: bytes) -> None:
     """General blocks of anything, in order and not, as the answer to a GET."""
     talk = associating()
@@ -265,18 +293,20 @@ TARGETS: Final[list[tuple[Callable[[bytes], None], str]]] = [
     (data, "data rare"),
     (rows, "data"),
     (rare_objects, "rare data"),
-    (requests, "apdus"),
-    (responses, "apdus"),
+    (requests, "apdus short"),
+    (responses, "apdus short"),
     (notifications, "apdus"),
     (acse, "acse"),
     (ciphered, "ciphered"),
     (compact, "data rare"),
     (values, "data"),
-    (sealed, "apdus"),
+    (sealed, "apdus short"),
     (association, "apdus acse"),
     (blocks, "apdus data"),
     (ciphered_association, "apdus ciphered"),
-    (explained, "frames packets apdus acse ciphered data rare"),
+    (short_names, "short acse data"),
+    (short_blocks, "short data"),
+    (explained, "frames packets apdus short acse ciphered data rare"),
 ]
 
 

@@ -24,11 +24,16 @@ from dcu.dlms.services import (
     GetList,
     GetListResponse,
     GetResponse,
+    Read,
+    ReadResponse,
     Request,
     Set,
     SetList,
     SetListResponse,
     SetResponse,
+    Variable,
+    Write,
+    WriteResponse,
 )
 from dcu.dlms.transfer import Transfer
 from dcu.errors import MeterError
@@ -47,6 +52,8 @@ requests: st.SearchStrategy[Request] = st.one_of(
     contents.map(lambda content: Action(*RELAY, axdr.octets(content))),
     st.just(Get(MESSAGE)),
     st.integers(1, 4).map(lambda count: GetList((MESSAGE,) * count)),
+    st.integers(1, 4).map(lambda count: Read((Variable(8),) * count)),
+    contents.map(lambda content: Write(((Variable(8), axdr.octets(content[:60])),))),
 )
 
 
@@ -67,6 +74,11 @@ def test_client_and_meter_agree_at_any_size(request_: Request, content: bytes, o
                 return ActionResponse(None, returned)
             case GetList(items):
                 return GetListResponse((returned,) * len(items))
+            case Read(variables) | Write(variables):
+                count = len(variables)
+                return (
+                    ReadResponse((returned,) * count) if isinstance(request, Read) else WriteResponse((None,) * count)
+                )
             case _:
                 return GetResponse(returned)
 
@@ -90,6 +102,8 @@ def _heard(answer: Answer | ExceptionResponse) -> Answer:
             return GetResponse(value)
         case GetListResponse(results):
             return GetListResponse(tuple(result.value for result in results))
+        case ReadResponse(results):
+            return ReadResponse(tuple(result.value for result in results))
         case ActionResponse(error, axdr.Typed(value=value)):
             return ActionResponse(error, value)
         case _:
@@ -138,6 +152,7 @@ def test_a_meter_gives_the_whole_in_general_blocks(whole: bytes, limit: int) -> 
 
 
 HEADS = [bytes((tag, form, 0xC1)) for tag in (0xC0, 0xC1, 0xC3, 0xC4, 0xC5, 0xC7) for form in range(1, 7)]
+HEADS += [b"\x05\x01\x04", b"\x05\x01\x05", b"\x06\x01\x02", b"\x0c\x01\x02\x00", b"\x0c\x02\x00", b"\x0d\x02"]
 HEADS += [b"", b"\x0f\x00\x00\x00\x01", b"\xc2\x00", b"\xe0\x81\x00\x01\x00\x00", b"\xd8", b"\x0e"]
 NOISE = st.lists(st.sampled_from([0, 1, 2, 3, 4, 9, 17, 19, 25, 0x7F, 0x81, 0x84, 0xFF]), max_size=120).map(bytes)
 DECODERS: list[Callable[[bytes], object]] = [

@@ -18,10 +18,11 @@ from dcu.dlms.axdr import Typed
 from dcu.dlms.hdlc import ServerAddress
 from dcu.dlms.hdlc_link import HdlcLink
 from dcu.dlms.link import NEED_DATA, Link, Transmit
-from dcu.dlms.services import Action, Get, GetList, Set, SetList, by_entry
+from dcu.dlms.moment import DateTime
+from dcu.dlms.services import Action, Get, GetList, Read, Set, SetList, Variable, Write, by_entry, by_range
 from dcu.dlms.wrapper import WrapperLink
 from dcu.errors import MeterError
-from dcu.model import Access, Attribute, Authentication, Ciphering, Keys
+from dcu.model import Access, Attribute, Authentication, Ciphering, Keys, Referencing
 from dcu.obis import parse_obis
 
 TRANSCRIPTS = sorted(Path(__file__).parent.glob("*.txt"))
@@ -34,9 +35,12 @@ LINKS: dict[str, Callable[..., Link]] = {
     "wrapper": WrapperLink,
 }
 MANAGEMENT = Access("management", 1, Authentication.HLS_GMAC, ciphered=True)
+OLD = Access("old-reader", 2, Authentication.LLS, referencing=Referencing.SN)
 ACCESS = {
     "public": Access("public"),
     "lls": Access("reader", 2, Authentication.LLS),
+    "short": OLD,
+    "short-ciphered": replace(OLD, ciphered=True),
     "hls-sha256": Access("sha256", 6, Authentication.HLS_SHA256),
     "hls-gmac-ciphered": MANAGEMENT,
     "dedicated": replace(MANAGEMENT, suite=1, ciphering=Ciphering.DED),
@@ -65,6 +69,17 @@ def writing(words: list[str]) -> Set | SetList:
 def acting(method: str, argument: str) -> Action:
     target = attribute(method)
     return Action(target.class_id, target.name, target.index, typed(argument))
+
+
+def by_short_names(verb: str, words: list[str]) -> Read | Write:
+    """`read` names, `span` a name and the UTC seconds of its first and last row, `put` a name and a value."""
+    names = [Variable(int(word, 16)) for word in (words if verb == "read" else words[:1])]
+    if verb == "put":
+        return Write(((names[0], typed(words[1])),))
+    if verb == "span":
+        start, end = (axdr.octets(DateTime.from_utc(int(word)).to_bytes()) for word in words[1:])
+        names = [Variable(names[0].name, by_range(attribute("8/0-0:1.0.0.255/2"), start, end))]
+    return Read(tuple(names))
 
 
 class Player:
@@ -113,6 +128,8 @@ class Player:
             return bytes(getattr(self.association, verb)())
         if verb in {"write", "act"}:
             return self.association.send(writing(words) if verb == "write" else acting(*words))
+        if verb in {"read", "span", "put"}:
+            return self.association.send(by_short_names(verb, words))
         attributes = tuple(map(attribute, words))
         if verb == "rows":
             return self.association.send(Get(attributes[0], by_entry(1, 0)))

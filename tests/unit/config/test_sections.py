@@ -51,6 +51,7 @@ REFERENCE = Path(__file__).parents[3] / "docs/reference/configuration.md"
         ("authentication: lls", "authentication: hls-ecdsa", "access.reader.suite: expected 1 or 2, for hls-ecdsa"),
         ("authentication: lls", "suite: 3", "access.reader.suite: expected one of 0, 1, 2"),
         ("authentication: lls", "ciphering: ded", "access.reader.ciphering: expected ciphered: true beside it"),
+        ("authentication: lls", "referencing: xn", "access.reader.referencing: expected one of ln, sn, got 'xn'"),
         ("authentication: lls", "invocation_counter: 0", "access.reader.invocation_counter: expected a logical name"),
         ("address: 17", "address: -1", "meters[0].address: expected a whole number"),
         ("offset: 60s", "offset: 15m", "timetable.load0.offset: expected less than every, got '15m'"),
@@ -139,7 +140,8 @@ def test_every_key_is_described(title: str, shape: Reader) -> None:
 
 def test_everything_an_access_can_say() -> None:
     words = (
-        "authentication: hls-sha256, ciphered: on, suite: 1, ciphering: general-ded, invocation_counter: 0-0:43.1.3.255"
+        "authentication: hls-sha256, ciphered: on, suite: 1, ciphering: general-ded, "
+        "invocation_counter: 0-0:43.1.3.255, referencing: ln"
     )
     text = good("ciphered: true}", "ciphered: true}\n  other: {client: 3, " + words + "}")
     expected = Access("other", 3, Authentication.HLS_SHA256, True, 1, Ciphering.GENERAL_DED, b"\0\0\x2b\1\3\xff")

@@ -25,6 +25,13 @@ SERVICES = (
     | Conformance.DATA_NOTIFICATION
     | Conformance.PRIORITY_MGMT_SUPPORTED
 )
+SHORT_SERVICES = (
+    Conformance.READ
+    | Conformance.WRITE
+    | Conformance.PARAMETERIZED_ACCESS
+    | Conformance.MULTIPLE_REFERENCES
+    | Conformance.BLOCK_TRANSFER_WITH_GET_OR_READ
+)
 
 
 def client(
@@ -32,11 +39,13 @@ def client(
     authentication: Authentication = Authentication.NONE,
     number: int = 2,
     physical: int = 17,
+    *,
+    logical: bool = True,
 ) -> GXDLMSSecureClient:
     address = physical if interface == InterfaceType.WRAPPER else GXDLMSClient.getServerAddress(1, physical)
     password = KEYS.password.decode() if authentication == Authentication.LOW else None
-    made = GXDLMSSecureClient(True, number, address, authentication, password, interface)
-    made.proposedConformance = made.negotiatedConformance = SERVICES
+    made = GXDLMSSecureClient(logical, number, address, authentication, password, interface)
+    made.proposedConformance = made.negotiatedConformance = SERVICES if logical else SHORT_SERVICES
     made.maxReceivePDUSize = 0xFFFF
     return made
 

@@ -17,10 +17,10 @@ from dcu.dlms.acse import (
     Initiate,
     encode_release,
 )
-from dcu.dlms.association import CONFORMANCE, MAX_PDU
+from dcu.dlms.association import CONFORMANCE, MAX_PDU, SHORT_CONFORMANCE
 from dcu.dlms.security import Cipher
 from dcu.errors import MeterError
-from dcu.model import Authentication
+from dcu.model import Authentication, Referencing
 
 from .gurux import CHALLENGE, KEYS, SERVICES, TITLE, ciphered, client
 
@@ -35,6 +35,54 @@ def test_green_book_examples() -> None:
     assert Aare(granted.response()).to_bytes() == bytes.fromhex(PLAIN_AARE)
     assert Initiate.from_request(Aarq.from_bytes(bytes.fromhex(PLAIN_AARQ)).information) == asked
     assert Initiate.from_response(Aare.from_bytes(bytes.fromhex(PLAIN_AARE)).information) == granted
+
+
+def test_green_book_examples_by_short_names() -> None:
+    """DLMS UA 1000-2, the same examples with short name referencing: every service that it has."""
+    every = (
+        Conformance.READ
+        | Conformance.WRITE
+        | Conformance.UNCONFIRMED_WRITE
+        | Conformance.MULTIPLE_REFERENCES
+        | Conformance.INFORMATION_REPORT
+        | Conformance.PARAMETERIZED_ACCESS
+    )
+    aarq = "601DA109060760857405080102BE10040E01000000065F1F04001C032004B0"
+    aare = "6129A109060760857405080102A203020100A305A103020100BE10040E0800065F1F04001C032001F4FA00"
+    asked = Aarq(Initiate(every, 0x04B0).request(), referencing=Referencing.SN)
+    granted = Aare(Initiate(every, 0x01F4).response(Referencing.SN), referencing=Referencing.SN)
+    assert (asked.to_bytes(), granted.to_bytes()) == (bytes.fromhex(aarq), bytes.fromhex(aare))
+    assert (Aarq.from_bytes(bytes.fromhex(aarq)), Aare.from_bytes(bytes.fromhex(aare))) == (asked, granted)
+    assert Initiate.from_response(granted.information, Referencing.SN) == Initiate(every, 0x01F4)
+
+
+@pytest.mark.parametrize(("referencing", "name"), [(Referencing.LN, "fa00"), (Referencing.SN, "0007")])
+def test_an_object_name_of_the_other_referencing_is_refused(referencing: Referencing, name: str) -> None:
+    with pytest.raises(MeterError, match="malformed initiate"):
+        Initiate.from_response(bytes.fromhex("0800065f1f040000501f01f4" + name), referencing)
+
+
+@pytest.mark.parametrize("sealed", [False, True])
+@pytest.mark.parametrize("referencing", Referencing)
+def test_each_context_comes_back(referencing: Referencing, sealed: bool) -> None:
+    aarq = Aarq(b"x", sealed, referencing=referencing)
+    aare = Aare(b"x", ciphered=sealed, referencing=referencing)
+    assert (Aarq.from_bytes(aarq.to_bytes()), Aare.from_bytes(aare.to_bytes())) == (aarq, aare)
+
+
+def test_gurux_asks_the_same_by_short_names() -> None:
+    theirs = client(authentication=GuruxAuthentication.LOW, logical=False)
+    information = Initiate(SHORT_CONFORMANCE, MAX_PDU).request()
+    ours = Aarq(information, False, Authentication.LLS, b"", KEYS.password, Referencing.SN)
+    assert ours.to_bytes() == bytes(theirs.aarqRequest()[0])
+
+
+def test_gurux_understands_our_answer_by_short_names() -> None:
+    theirs = client(logical=False)
+    theirs.aarqRequest()
+    answer = Aare(Initiate(SHORT_CONFORMANCE, 1024).response(Referencing.SN), referencing=Referencing.SN)
+    theirs.parseAareResponse(GXByteBuffer(answer.to_bytes()))
+    assert theirs.negotiatedConformance == theirs.proposedConformance
 
 
 def test_gurux_asks_the_same_with_a_password() -> None:
@@ -123,7 +171,7 @@ def test_malformed_answers(octets: str) -> None:
     "octets",
     [
         PLAIN_AARQ,  # another APDU
-        PLAIN_AARE.replace("060760857405080101", "060760857405080102"),  # short names
+        PLAIN_AARE.replace("060760857405080101", "060760857405080105"),  # a context that is not known
         PLAIN_AARE.replace("A203020100", "A203020101").replace("A305A103020100", "A305A503020100"),  # no diagnostic
         PLAIN_AARE.replace("A203020100", "A203020100" * 2).replace("6129", "612E"),  # a field twice
         PLAIN_AARE.replace("A203020100", "A203020100" + "89024142").replace("6129", "612D"),  # unknown mechanism

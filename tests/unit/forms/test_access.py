@@ -7,7 +7,7 @@ from dcu.forms.access import access
 from dcu.forms.files import read
 from dcu.forms.node import compose
 from dcu.forms.shape import Place, Problems
-from dcu.model import Access, Authentication, Ciphering
+from dcu.model import Access, Authentication, Ciphering, Referencing
 
 
 def written(text: str) -> Access:
@@ -23,9 +23,16 @@ def test_what_is_written_becomes_an_access() -> None:
     )
 
 
+def test_an_old_meter_has_short_names() -> None:
+    assert written("{client: 2, authentication: lls, referencing: sn}") == Access(
+        "us", 2, Authentication.LLS, referencing=Referencing.SN
+    )
+
+
 @pytest.mark.parametrize(
     ("text", "fault"),
     [
+        ("{client: 1, authentication: hls-gmac, referencing: sn}", "referencing: expected ln, for a high level auth"),
         ("{client: 1, authentication: hls-ecdsa}", "suite: expected 1 or 2, for hls-ecdsa"),
         ("{client: 1, ciphering: ded}", "ciphering: expected ciphered: true beside it"),
     ],

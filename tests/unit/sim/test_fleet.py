@@ -3,7 +3,7 @@ from collections import Counter
 import pytest
 
 from dcu.clock import SystemClock
-from dcu.model import Authentication, Framing
+from dcu.model import Authentication, Framing, Referencing
 from sim.fleet import Fleet, FleetPlan, make_meter
 from sim.server import READER
 from tests.unit.sim.conversation import NOW, hdlc
@@ -37,6 +37,16 @@ def test_the_fleet_is_a_mix() -> None:
     ]
     for share, expected in zip(shares, (50, 40, 50, 100), strict=True):
         assert expected * 0.6 < share < expected * 1.4
+
+
+def test_a_share_of_the_meters_with_passwords_is_old() -> None:
+    assert set(fleet().access) == {"reader", "management"}
+    made = fleet(FleetPlan(meters=200, old=128))
+    old = {each.id for each in made.archive if each.access == "old-reader"}
+    assert old == {meter.id for meter in made.meters if meter.plate.referencing is Referencing.SN}
+    assert 50 < len(old) < 100
+    assert made.access["old-reader"].authentication is Authentication.LLS
+    assert all(made.keys[meter].password for meter in old)
 
 
 def test_a_seed_makes_the_same_fleet_again_and_another_a_different_one() -> None:

@@ -11,7 +11,7 @@ from sim.site import TIMETABLE, Site, write_site
 
 
 async def test_the_daemon_accepts_it_and_reads_the_same_archive(tmp_path: Path) -> None:
-    plan = FleetPlan(meters=60, buses=2, baud=19200, tcp_meters=10)
+    plan = FleetPlan(meters=60, buses=2, baud=19200, tcp_meters=10, old=64)
     async with Fleet(plan, SystemClock()) as fleet:
         path = write_site(
             fleet, Site(dcu="DCU-7", port=18830, uplink={"window": 5}, bus={"timeout": "500ms"}), tmp_path
@@ -20,6 +20,7 @@ async def test_the_daemon_accepts_it_and_reads_the_same_archive(tmp_path: Path) 
         assert sorted(config.meters, key=lambda meter: meter.id) == sorted(fleet.archive, key=lambda meter: meter.id)
         assert config.keys == fleet.keys
         assert config.access == fleet.access
+        assert len({meter.access for meter in config.meters}) == 3
         assert [(bus.name, bus.port, bus.baud) for bus in config.buses] == [
             (bus.name, bus.path, 19200) for bus in fleet.buses
         ]

@@ -1,0 +1,94 @@
+"""Base names of the meters whose attributes have short names: learned once, kept, and doubted in each conversation.
+
+What a base name means is known in `dcu.dlms.short_names`; how requests travel is the session's business.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, Protocol
+
+from dcu.dlms.services import AccessError, Variable
+from dcu.dlms.short_names import OBJECT_LIST, ShortNames, ShortObject
+from dcu.errors import MeterError
+from dcu.obis import format_obis, parse_obis
+
+#: The descriptor that holds a meter's base names; no stream can be named so.
+DESCRIPTOR = "base names"
+
+#: Asks a meter for variables; one value or AccessError comes for each.
+Ask = Callable[[Sequence[Variable]], Awaitable[list[Any]]]
+
+
+class NameStore(Protocol):
+    """Where base names outlive a restart."""
+
+    async def put_descriptor(self, meter: str, name: str, data: Any) -> None: ...
+
+    async def descriptors(self, meter: str) -> Mapping[str, Any]: ...
+
+
+class BaseNames:
+    """The base names of all meters of the box, as far as they are known; meters that agree in them share one object."""
+
+    def __init__(self, store: NameStore) -> None:
+        self._store = store
+        self._known: dict[str, ShortNames] = {}
+        self._shared: dict[ShortNames, ShortNames] = {}
+
+    async def of(self, meter: str) -> ShortNames | None:
+        """Return the base names of `meter`, None when nobody has learned them. Raises StoreError."""
+        if meter not in self._known:
+            data = (await self._store.descriptors(meter)).get(DESCRIPTOR)
+            if data is None:
+                return None
+            self._keep(meter, _names(data))
+        return self._known[meter]
+
+    async def learned(self, meter: str, names: ShortNames) -> None:
+        """Keep what `meter` says now. Raises StoreError."""
+        await self._store.put_descriptor(meter, DESCRIPTOR, _data(names))
+        self._keep(meter, names)
+
+    def _keep(self, meter: str, names: ShortNames) -> None:
+        self._known[meter] = self._shared.setdefault(names, names)
+
+
+class Naming:
+    """The names in one conversation with `meter`; without `known` they are learned, and forgotten with it."""
+
+    def __init__(self, meter: str, known: BaseNames | None) -> None:
+        self._meter = meter
+        self._known = known
+        self._names: ShortNames | None = None
+
+    async def names(self, ask: Ask) -> ShortNames:
+        """Return the names that hold in this conversation; raises what `ask` raises, MeterError and StoreError.
+
+        Those of an earlier conversation are believed when the meter has the object still where they say: else every
+        value would be another's, and nobody would notice.
+        """
+        if self._names is None:
+            kept = await self._known.of(self._meter) if self._known else None
+            self._names = kept if kept and await _hold(kept, ask) else await self._learn(ask)
+        return self._names
+
+    async def _learn(self, ask: Ask) -> ShortNames:
+        (value,) = await ask([OBJECT_LIST])
+        if isinstance(value, AccessError):
+            raise MeterError(f"the meter does not tell its base names: {value}")
+        names = ShortNames.from_value(value)
+        if self._known is not None:
+            await self._known.learned(self._meter, names)
+        return names
+
+
+async def _hold(names: ShortNames, ask: Ask) -> bool:
+    witness, expected = names.witness
+    return await ask([witness]) == [expected]
+
+
+def _data(names: ShortNames) -> list[Any]:
+    return [[each.base, each.class_id, format_obis(each.name)] for each in names.objects]
+
+
+def _names(data: Sequence[Any]) -> ShortNames:
+    return ShortNames.of(ShortObject(base, class_id, parse_obis(name)) for base, class_id, name in data)
