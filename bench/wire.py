@@ -245,8 +245,9 @@ async def _reference(clock: Clock, *, compressed: bool) -> dict[str, float]:
         return _Line(bus, fleet, store, clock, _Wanted(tasks, profile, keep_open))
 
     both = Task(INSTANT, 120), Task("load0", 60)
-    _, reconnect = await line(0.0, *both).visit()
-    kept = line(90.0, *both)
+    anew, kept = line(0.0, Task(INSTANT, 60), Task("load0", 60)), line(90.0, *both)
+    await anew.visit()  # the first one of the day asks besides who the meter is
+    _, reconnect = await anew.visit()
     await kept.visit()
     # every other minute the registers are due too
     open_visits = dict([await kept.visit(), await kept.visit()])

@@ -10,12 +10,16 @@ from typing import Any, Protocol
 from dcu.model import ALARM, INSTANT, Column, Meter
 from dcu.obis import format_obis, parse_obis
 from dcu.profiles import CompanionProfile
+from dcu.recognition import RECOGNISE_EVERY
 from dcu.session import Session
 from dcu.shapes import Shape, learn
 from dcu.visit import Findings, Range, next_range
 
 #: Streams of what a meter holds at the moment it is asked.
 MOMENTARY = frozenset((INSTANT, ALARM))
+
+#: Name of the descriptor that holds who the meter said it is, beside its shapes; no stream can be called so.
+IDENTITY = "@identity"
 
 
 class DescriptorStore(Protocol):
@@ -47,6 +51,8 @@ class Archive:
         self._shapes: dict[str, dict[str, Shape]] = {}
         # the shape each stream had when it was doubted last; at most one a stream, and hardly ever one
         self._doubted: dict[tuple[str, str], Shape] = {}
+        # monotonic time when each meter was recognised last, since the start
+        self._recognised: dict[str, float] = {}
         # meters of one model share one shape object: 1024 meters must not hold 1024 copies
         self._shared: dict[Shape, Shape] = {}
 
@@ -63,8 +69,12 @@ class Archive:
         """Return the shapes of those `streams` that the meter has; what is not known yet is learned and kept."""
         if meter not in self._shapes:
             stored = await self._store.descriptors(meter)
-            shaped = {INSTANT, *self.profile(meter).streams}  # whatever else is kept of a meter is no shape
-            self._shapes[meter] = {name: self._share(_shape(data)) for name, data in stored.items() if name in shaped}
+            self._shapes[meter] = {
+                # an empty one was learned from a meter that was there before
+                name: self._share(_shape(stored[name]))
+                for name in self._shaped(meter, stored)
+                if stored[name]
+            }
         known = self._shapes[meter]
         if missing := [stream for stream in streams if stream not in known]:
             for stream, shape in (await learn(session, self.profile(meter), missing)).items():
@@ -82,18 +92,43 @@ class Archive:
             for stream, shape in shapes.items()
         }
 
-    def review(self, meter: str, found: Findings) -> None:
-        """Decide over streams none of whose rows fitted: learn the shape anew, and if it stays the same, go on.
+    def unsure(self, meter: str, now: float) -> bool:
+        """Whether the meter is to be recognised at `now` (monotonic s): once a day, after a start and after a doubt."""
+        return meter not in self._recognised or now - self._recognised[meter] >= RECOGNISE_EVERY
 
-        Rows that do not fit the columns the meter names now are of no use to anybody and must not hold up the others.
+    async def review(self, meter: str, found: Findings, now: float) -> None:
+        """Decide what `found` means for what is remembered; raises StoreError.
+
+        Of another meter, or another program in it, nothing remembered holds: all is learned anew, and what was read by
+        the old shapes is given up. A stream none of whose rows fitted is learned anew, and if its shape stays the same,
+        passed over: such rows are of no use to anybody and must not hold up the others.
         """
+        if found.identity is not None:
+            self._recognised[meter] = now
+            await self._compare(meter, found)
+        for stream in found.recast:
+            self._shapes[meter].pop(stream)
         for stream, span in found.outgrown.items():
+            self._recognised.pop(meter, None)
             shape = self._shapes[meter].pop(stream)
             if self._doubted.get((meter, stream)) is not shape:
                 self._doubted[meter, stream] = shape
             elif span.more:
                 found.more.append(stream)
                 found.watermarks[meter, stream] = span.end
+
+    async def _compare(self, meter: str, found: Findings) -> None:
+        stored = await self._store.descriptors(meter)
+        was, now = stored.get(IDENTITY, {}), found.identity or {}
+        found.changed = {word: (was[word], said) for word, said in now.items() if was.get(word, said) != said}
+        if found.changed:
+            found.disown()
+            self._shapes[meter] = {}
+            # before the new name: a crash in between finds the change again
+            for stream in self._shaped(meter, stored):
+                await self._store.put_descriptor(meter, stream, {})
+        if was | now != was:
+            await self._store.put_descriptor(meter, IDENTITY, was | now)
 
     def stored(self, found: Findings) -> None:
         """Move the watermarks, after the commit that moved them on disk."""
@@ -102,6 +137,10 @@ class Archive:
     def _move(self, watermarks: Mapping[tuple[str, str], int]) -> None:
         for (meter, stream), mark in watermarks.items():
             self._marks.setdefault(intern(stream), {})[intern(meter)] = mark
+
+    def _shaped(self, meter: str, stored: Mapping[str, Any]) -> set[str]:
+        """Return which of the names in `stored` are of shapes; whatever else is kept of a meter is none."""
+        return stored.keys() & {INSTANT, *self.profile(meter).streams}
 
     def _share(self, shape: Shape) -> Shape:
         return self._shared.setdefault(shape, shape)

@@ -33,8 +33,9 @@ class BusHealth:
     """What one bus did since the start. Octets as counted at the port, `busy` in seconds of conversation.
 
     `wasted` is the part of `busy` in visits that brought nothing. `resumed` counts the visits that went on over an
-    association held open, `stale` those of them that had to associate after all. `security` counts the failed security
-    checks by what failed (`dcu.errors.Breach`).
+    association held open, `stale` those of them that had to associate after all, `changed` the
+    serial numbers and firmware versions that were others than before. `security` counts the failed security checks by
+    what failed (`dcu.errors.Breach`).
     """
 
     visits: int = 0
@@ -52,6 +53,7 @@ class BusHealth:
     bad_rows: int = 0
     resumed: int = 0
     stale: int = 0
+    changed: int = 0
     security: dict[str, int] = field(default_factory=dict)
     last_success: float | None = None
     error: str | None = None

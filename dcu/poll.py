@@ -62,6 +62,9 @@ IDLE_BOUND = 10.0
 #: is idle: a commit for each of them would wear the flash.
 HEARD_BOUND = 10.0
 
+#: What is reported of a meter that says another word about itself than before.
+CHANGES = {"serial": "meter exchanged", "firmware": "firmware changed"}
+
 #: Tells the command journal how a command's visit went: (visit, answer or None, error or None).
 Answer = Callable[[Visit, dict[str, Any] | None, str | None], Awaitable[None]]
 
@@ -250,19 +253,28 @@ class Poll:
     async def _collect(self, session: Session, visit: Visit) -> Outcome:
         shapes = await self.archive.shapes(session, visit.meter, visit.streams)
         ranges = self.archive.ranges(visit.meter, shapes, int(self.clock.now()))
-        reading = Reading(self.archive.meter(visit.meter), self.archive.profile(visit.meter), shapes, ranges)
+        reading = Reading(
+            self.archive.meter(visit.meter),
+            self.archive.profile(visit.meter),
+            shapes,
+            ranges,
+            recognising=self.archive.unsure(visit.meter, self.clock.monotonic()),
+        )
         found = await reading.take(session, self.clock)
         await self._keep(visit.meter, found)
-        if found.more:
-            self.plan.again(visit.meter, found.more, self.clock.monotonic())
+        if again := [*visit.streams] if found.changed else found.more + found.recast:
+            self.plan.again(visit.meter, again, self.clock.monotonic())
         return Outcome.PARTLY if found.refused or found.bad_rows else Outcome.OK
 
     async def _keep(self, meter: str, found: Findings) -> None:
-        self.archive.review(meter, found)
+        await self.archive.review(meter, found, self.clock.monotonic())
         await self.store.record(found.captures, found.watermarks, self.sessions.heard())
         self._kept = self.clock.monotonic()
         self.archive.stored(found)
-        for stream in found.outgrown:
+        for word, (before, now) in found.changed.items():
+            self.health.changed += 1
+            await self.report(CHANGES[word], meter=meter, before=before, now=now)
+        for stream in (*found.outgrown, *found.recast):
             await self.report("profile changed", meter=meter, stream=stream)
         self.health.captures += len(found.captures)
         self.health.bad_rows += found.bad_rows

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from dcu import recognition
 from dcu.clock import Clock
 from dcu.dlms import cosem
 from dcu.dlms.axdr import Typed, octets
@@ -43,7 +44,9 @@ class Range:
 class Findings:
     """What a visit brought home: `watermarks` say up to when a stream is now read, `more` names what was cut short.
 
-    `refused` says why a stream gave nothing, `outgrown` names those whose shape is not what it was: to be learned anew.
+    `refused` says why a stream gave nothing, `outgrown` names those whose rows do not fit their shape, `recast` those
+    that capture other columns now: to be learned anew. `identity` is what the meter said it is, by word, where it was
+    asked; `changed` what it was and is by those words, when that is another (`dcu.archive` compares).
     """
 
     captures: list[Capture] = field(default_factory=list)
@@ -51,8 +54,16 @@ class Findings:
     refused: dict[str, str] = field(default_factory=dict)
     more: list[str] = field(default_factory=list)
     outgrown: dict[str, Range] = field(default_factory=dict)
+    recast: list[str] = field(default_factory=list)
+    identity: dict[str, str] | None = None
+    changed: dict[str, tuple[str, str]] = field(default_factory=dict)
     offset: float | None = None
     bad_rows: int = 0
+
+    def disown(self) -> None:
+        """Give up what was read by the shapes of a meter that is another one now."""
+        for found in (self.captures, self.watermarks, self.more, self.outgrown, self.recast):
+            found.clear()
 
 
 def next_range(shape: Shape, watermark: int | None, now: int, backfill: float) -> Range:
@@ -68,23 +79,33 @@ class Reading:
     """The questions of one visit and the reading of their answers.
 
     `wanted` maps each due stream to its range, None where it is what the meter holds at this moment: registers, or the
-    newest row of a profile that is kept for that. Every one of them has its shape in `shapes`.
+    newest row of a profile that is kept for that. Every one of them has its shape in `shapes`. `recognising` asks besides
+    whether the meter still is who it was.
     """
 
     def __init__(
-        self, meter: Meter, profile: CompanionProfile, shapes: Mapping[str, Shape], wanted: Mapping[str, Range | None]
+        self,
+        meter: Meter,
+        profile: CompanionProfile,
+        shapes: Mapping[str, Shape],
+        wanted: Mapping[str, Range | None],
+        *,
+        recognising: bool = False,
     ) -> None:
         self._meter = meter
         self._profile = profile
         self._shapes = shapes
         self._wanted = wanted
+        self._recognising = recognising
 
     def questions(self) -> list[Get]:
-        """The clock, the registers, then each profile by range."""
+        """The clock, the registers, each profile by range, then what the meter is recognised by."""
         asked = [Get(self._profile.clock)]
         for stream in self._of_registers():
             asked += [Get(Attribute(c.class_id, c.name, c.index)) for c in self._shapes[stream].columns]
         asked += [self._question(stream, span) for stream, span in self._of_profiles()]
+        if self._recognising:
+            asked += recognition.questions(self._profile, [stream for stream, _ in self._of_profiles()])
         return asked
 
     def _of_registers(self) -> list[str]:
@@ -120,8 +141,14 @@ class Reading:
             columns = self._shapes[stream].columns
             values = tuple(_value(next(answers)) for _ in columns)
             found.captures.append(stamp.capture(stream, moment, status, values, columns))
-        for stream, span in self._of_profiles():
-            self._take_rows(found, stamp, stream, span and _until(span, at), next(answers))
+        rows = [next(answers) for _ in self._of_profiles()]
+        if self._recognising:
+            found.identity = recognition.identity(self._profile, answers)
+            streams = [stream for stream, _ in self._of_profiles()]
+            found.recast = [each for each in streams if recognition.recast(next(answers), self._shapes[each].columns)]
+        for (stream, span), answer in zip(self._of_profiles(), rows, strict=True):
+            if stream not in found.recast:  # rows that seem to fit may be other values in the same form
+                self._take_rows(found, stamp, stream, span and _until(span, at), answer)
         return found
 
     def _known_clock(self, session: Session, now: float) -> float | None:

@@ -24,6 +24,9 @@ OWN_EVENTS: Final[Mapping[str, OwnEvent]] = {
     "meter unreachable": OwnEvent("warning", "no visit has succeeded for `unreachable_after`"),
     "meter reachable again": OwnEvent("info", "the first visit that succeeded since"),
     "meter exchanged": OwnEvent("warning", "another serial number answers at the meter's address"),
+    "firmware changed": OwnEvent(
+        "warning", "the meter tells another firmware version; what was learned of it is asked anew"
+    ),
     "meter clock jumped": OwnEvent("warning", "the meter's clock went back behind rows that were read before"),
     "clock adjusted": OwnEvent("info", "the meter's clock was set or shifted"),
     "clock off too far": OwnEvent("warning", "the meter's clock is off by more than is set without asking"),

@@ -81,7 +81,7 @@ def test_a_late_answer_of_one_meter_never_becomes_a_value_of_the_next(late_by: f
 
 def test_a_dirty_line_delays_and_falsifies_nothing() -> None:
     async def work(clock: VirtualClock) -> None:
-        faults = Faults(byte_errors=0.0003, frame_loss=0.2, misaddressed=0.1, late=0.02, chatter=0.1)
+        faults = Faults(byte_errors=0.0005, frame_loss=0.2, misaddressed=0.15, late=0.02, chatter=0.1)
         box = Box(clock, FleetPlan(meters=4, buses=1, hls=128, faults=faults))
         poll = box.poll(REGISTERS, LOAD)
         await settle(poll)
