@@ -79,8 +79,8 @@ class Reading:
     """The questions of one visit and the reading of their answers.
 
     `wanted` maps each due stream to its range, None where it is what the meter holds at this moment: registers, or the
-    newest row of a profile that is kept for that. Every one of them has its shape in `shapes`. `recognising` asks besides
-    whether the meter still is who it was.
+    newest row of a profile that is kept for that. Every one of them has its shape in `shapes`. `recognising` asks
+    besides whether the meter still is who it was.
     """
 
     def __init__(
