@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from dcu.archive import IDENTITY
 from dcu.dlms.acse import Conformance
 from dcu.dlms.axdr import octets
 from dcu.dlms.moment import DateTime
@@ -203,7 +204,7 @@ def test_streams_and_base_names_are_kept_side_by_side() -> None:
     async def work(clock: VirtualClock) -> None:
         box = Box(clock, OLD)
         await settle(box.poll(REGISTERS))
-        assert set(box.store.shapes["M0001"]) == {INSTANT, DESCRIPTOR}
+        assert set(box.store.shapes["M0001"]) == {INSTANT, DESCRIPTOR, IDENTITY}
         again = Box(clock, OLD, store=box.store)
         session = await again.session()
         assert set(await again.archive().shapes(session, "M0001", [INSTANT])) == {INSTANT}
