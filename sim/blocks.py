@@ -9,7 +9,7 @@ from typing import Final
 from dcu.dlms import axdr
 from dcu.dlms.acse import Conformance
 from dcu.dlms.apdu import encode_response, encode_results
-from dcu.dlms.general_blocks import GeneralBlock
+from dcu.dlms.general_blocks import GeneralBlock, GeneralGathering
 from dcu.dlms.requests import decode_values, pair
 from dcu.dlms.services import (
     AccessError,
@@ -44,6 +44,8 @@ from dcu.errors import MeterError
 _OVERHEAD: Final = 14
 #: Tag, control, both numbers and the length of a general block.
 _GENERAL_OVERHEAD: Final = 9
+#: General blocks of a request that a meter takes in a row.
+_WINDOW: Final = 3
 _TYPE_UNMATCHED: Final = AccessError(12)
 _BLOCK_UNAVAILABLE: Final = AccessError(14)
 _NO_LONG_ACTION: Final = AccessError(16)
@@ -160,15 +162,32 @@ class Blocks:
 
 
 class GeneralBlocks:
-    """Answers in general blocks, for a client that agreed to them and takes APDUs of `limit` octets (0: any).
+    """General blocks of both directions, for a client that agreed to them and takes APDUs of `limit` octets (0: any).
 
-    One block at a time, whatever the client's window: a meter may send fewer than it is allowed to.
+    One block of an answer at a time, whatever the client's window: a meter may send fewer than it is allowed to.
     """
 
     def __init__(self, limit: int) -> None:
         self._size = max(limit - _GENERAL_OVERHEAD, 1)
         self._limit = limit
         self._apdu = b""
+        self._heard = 0
+        self._gathering = GeneralGathering(_WINDOW)
+
+    def take(self, apdu: bytes) -> tuple[bytes | None, bytes]:
+        """Return the whole request once its last block is there, else what to answer: b"" while the client streams.
+
+        MeterError for a block that is none.
+        """
+        block = GeneralBlock.from_bytes(apdu)
+        if not self._limit:
+            raise MeterError("general blocks were not agreed")
+        self._heard = block.number
+        if not block.content:
+            return None, self._more(block.acknowledged)
+        if block.number == 1:
+            self._gathering = GeneralGathering(_WINDOW)
+        return self._gathering.take(apdu)
 
     def cut(self, apdu: bytes) -> bytes:
         """Return `apdu`, or its first block when it is longer than the client takes."""
@@ -178,17 +197,15 @@ class GeneralBlocks:
         self._apdu = apdu
         return self._block(0)
 
-    def more(self, apdu: bytes) -> bytes | None:
-        """Return the block after those that `apdu` acknowledges; None where there is no such one."""
-        try:
-            acknowledged = GeneralBlock.from_bytes(apdu).acknowledged
-        except MeterError:
-            return None
-        return self._block(acknowledged) if acknowledged * self._size < len(self._apdu) else None
+    def _more(self, acknowledged: int) -> bytes:
+        """Return the block after those that the client has."""
+        if acknowledged * self._size >= len(self._apdu):
+            raise MeterError(f"there is no general block {acknowledged + 1}")
+        return self._block(acknowledged)
 
     def _block(self, sent: int) -> bytes:
         start, end = sent * self._size, (sent + 1) * self._size
-        return GeneralBlock(sent + 1, sent, self._apdu[start:end], last=end >= len(self._apdu)).to_bytes()
+        return GeneralBlock(sent + 1, self._heard, self._apdu[start:end], last=end >= len(self._apdu)).to_bytes()
 
 
 def _filled(target: Set | SetList | Action, content: bytes) -> Request:

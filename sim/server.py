@@ -154,9 +154,12 @@ class ServerAssociation:
         return ExceptionResponse(1, _DECIPHERING_ERROR)
 
     def _serve(self, apdu: bytes, now: float) -> bytes:
-        if is_general_block(apdu):
-            return self._general.more(apdu) or encode_response(_NOT_SUPPORTED, 0)
         try:
+            if is_general_block(apdu):
+                whole, said = self._general.take(apdu)
+                if whole is None:
+                    return said
+                apdu = whole
             request, invoke = decode_request(self._guard.unprotect(apdu))
         except SecurityError as error:
             return encode_response(self._refused(error), 0)

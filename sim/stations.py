@@ -182,4 +182,6 @@ class WrapperServer:
         if association is None or now - heard_at > meter.plate.inactivity:
             association = ServerAssociation(meter, ACCESS[packet.source])
         self._associations[key] = association, now
-        return encode_packet(packet.destination, packet.source, association.answer(packet.apdu, now))
+        answer = association.answer(packet.apdu, now)
+        # in the middle of a row of general blocks it is not our turn
+        return encode_packet(packet.destination, packet.source, answer) if answer else None

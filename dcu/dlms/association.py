@@ -19,7 +19,7 @@ from dcu.dlms.apdu import (
     decode_response,
     encode_request,
 )
-from dcu.dlms.general_blocks import GeneralGathering, is_general_block
+from dcu.dlms.general_blocks import GeneralBlock, GeneralGathering, GeneralSending, is_general_block
 from dcu.dlms.link import NEED_DATA, ApduReceived, Link, LinkClosed, LinkOpened, NeedData, Transmit
 from dcu.dlms.notifications import Notification, decode_notification, is_notification
 from dcu.dlms.protection import Protection
@@ -152,6 +152,7 @@ class Association:
         self._notified = 0
         self._told: Notified | None = None
         self._general: GeneralGathering | None = None
+        self._sending: GeneralSending | None = None
 
     def rest(self) -> bool:
         """Whether the association can be left as it is until a later `send`; what was heard beside it is forgotten."""
@@ -202,10 +203,11 @@ class Association:
         if self._state is not _State.OPEN:
             raise RuntimeError(f"association is {self._state.name}, it cannot send")
         self._invoke = self._invoke + 1 & 0x0F
-        self._transfer = Transfer(request, self._agreed, self._protection.overhead)
+        general = Conformance.GENERAL_BLOCK_TRANSFER in self._agreed.conformance & self._proposed.conformance
+        self._transfer = Transfer(request, self._agreed, self._protection.overhead, whole=general)
         self._notified = 0
-        agreed = self._agreed.conformance & self._proposed.conformance
-        self._general = GeneralGathering(self._link.run) if Conformance.GENERAL_BLOCK_TRANSFER in agreed else None
+        self._general = GeneralGathering(self._link.run) if general else None
+        self._sending = None
         first = self._transfer.first()
         self._state = _State.AWAITING
         return self._ask(first)
@@ -231,19 +233,27 @@ class Association:
 
     def _ask(self, request: Request) -> bytes:
         apdu = self._protection.protect(encode_request(request, self._invoke))
-        if 0 < self._agreed.max_pdu < len(apdu):
+        if not 0 < self._agreed.max_pdu < len(apdu):
+            return self._link.send(apdu)
+        if self._general is None:
             raise MeterError(f"request of {len(apdu)} octets, the meter takes {self._agreed.max_pdu}")
-        return self._link.send(apdu)
+        self._sending = GeneralSending(apdu, self._agreed.max_pdu, self._link.run)
+        return self._row(self._sending.burst())
+
+    def _row(self, blocks: list[bytes]) -> bytes:
+        return b"".join(map(self._link.send, blocks))
 
     def _received(self, apdu: bytes) -> Event | None:
         """Let the state look at `apdu`; until that has proved good we are closed, so no error leaves us open."""
         state, self._state = self._state, _State.CLOSED
         if is_general_block(apdu) and state is _State.AWAITING and self._general:
-            whole, acknowledgement = self._general.take(apdu)
+            whole, row = self._in_blocks(apdu)
             if whole is None:
                 self._state = state
-                return Transmit(self._link.send(acknowledgement)) if acknowledgement else None
+                return Transmit(row) if row else None
             apdu = whole
+        elif self._sending is not None and self._sending.unsent and apdu[:1] and apdu[0] not in _ERRORS:
+            raise MeterError("the meter answers before it has the whole request")
         match state:
             case _State.ASSOCIATING:
                 return self._associated(apdu)
@@ -255,6 +265,20 @@ class Association:
                 return Released()
             case _:
                 raise MeterError(f"unasked APDU {apdu[:8].hex()}")
+
+    def _in_blocks(self, apdu: bytes) -> tuple[bytes | None, bytes]:
+        """Take a general block; return the whole answer once it is there, else what to send now, if anything."""
+        assert self._general is not None
+        if self._sending is not None:
+            block = GeneralBlock.from_bytes(apdu)
+            if not block.content:
+                return None, self._row(self._sending.take(block))
+            if block.acknowledged != self._sending.count:
+                raise MeterError(f"an answer to {block.acknowledged} of {self._sending.count} blocks")
+            self._general = GeneralGathering(self._link.run, self._sending.count)
+            self._sending = None
+        whole, acknowledgement = self._general.take(apdu)
+        return whole, self._link.send(acknowledgement) if acknowledgement else b""
 
     def _associated(self, apdu: bytes) -> Event:
         if apdu[:1] and apdu[0] in _ERRORS:

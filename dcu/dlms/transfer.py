@@ -73,13 +73,17 @@ class Gathering:
 
 
 class Transfer:
-    """The exchange that `request` begins with a meter that `agreed` to so much; `overhead` octets are protection's."""
+    """The exchange that `request` begins with a meter that `agreed` to so much; `overhead` octets are protection's.
+
+    `whole`: the request is not cut here, for general blocks carry what is too long.
+    """
 
     __slots__ = ("_gathering", "_request", "_room", "_sent", "_unsent")
 
-    def __init__(self, request: Request, agreed: Initiate, overhead: int = 0) -> None:
+    def __init__(self, request: Request, agreed: Initiate, overhead: int = 0, *, whole: bool = False) -> None:
         self._request = request
-        self._room = agreed.max_pdu - overhead if agreed.max_pdu and _blocks_agreed(request, agreed) else 0
+        cut = agreed.max_pdu and not whole and _blocks_agreed(request, agreed)
+        self._room = agreed.max_pdu - overhead if cut else 0
         self._gathering = Gathering()
         self._unsent: list[Block] = []
         self._sent = 0

@@ -4,7 +4,7 @@ import pytest
 from gurux_dlms import GXByteBuffer, GXReplyData
 
 from dcu.dlms import axdr
-from dcu.dlms.general_blocks import MAX_STRAY, GeneralBlock, GeneralGathering, is_general_block
+from dcu.dlms.general_blocks import MAX_STRAY, GeneralBlock, GeneralGathering, GeneralSending, is_general_block
 from dcu.errors import MeterError
 
 from .gurux import client
@@ -99,3 +99,65 @@ def test_gurux_puts_our_blocks_together_the_same() -> None:
     assert reply.isMoreData()
     theirs.getData(GXByteBuffer(GeneralBlock(2, 0, apdu[6:], last=True).to_bytes()), reply, None)
     assert bytes(reply.value) == b"abcde"
+
+
+LIMIT = 10 + 9
+
+
+def told(acknowledged: int, window: int = 3) -> GeneralBlock:
+    return GeneralBlock(1, acknowledged, b"", last=True, window=window)
+
+
+def numbers(row: list[bytes]) -> list[tuple[int, bool, bool]]:
+    blocks = list(map(GeneralBlock.from_bytes, row))
+    assert [block.content for block in blocks] == [WHOLE[(b.number - 1) * 10 : b.number * 10] for b in blocks]
+    return [(block.number, block.streaming, block.last) for block in blocks]
+
+
+def test_a_request_goes_a_block_at_a_time_until_the_meter_names_its_window() -> None:
+    sending = GeneralSending(WHOLE, LIMIT, run=8)
+    assert sending.count == 5
+    assert numbers(sending.burst()) == [(1, False, False)]
+    assert numbers(sending.take(told(1))) == [(2, True, False), (3, True, False), (4, False, False)]
+    assert sending.unsent == 1
+    assert numbers(sending.take(told(4))) == [(5, False, True)]
+    assert sending.take(told(5)) == []
+
+
+def test_what_the_meter_lacks_goes_again() -> None:
+    sending = GeneralSending(WHOLE, LIMIT, run=8)
+    sending.burst()
+    sending.take(told(1))
+    assert numbers(sending.take(told(2))) == [(3, True, False), (4, True, False), (5, False, True)]
+    assert numbers(sending.take(told(2))) == [(3, True, False), (4, True, False), (5, False, True)]
+
+
+def test_no_more_at_once_than_the_line_bears() -> None:
+    sending = GeneralSending(WHOLE, LIMIT, run=2)
+    sending.burst()
+    assert numbers(sending.take(told(1, window=63))) == [(2, True, False), (3, False, False)]
+    assert numbers(sending.take(told(3, window=0))) == [(4, False, False)]
+
+
+@pytest.mark.parametrize("acknowledged", [0, 5])
+def test_an_acknowledgement_of_what_was_not_sent_or_was_before_is_refused(acknowledged: int) -> None:
+    sending = GeneralSending(WHOLE, LIMIT, run=8)
+    sending.burst()
+    sending.take(told(1))
+    with pytest.raises(MeterError, match=f"up to {acknowledged} acknowledged, 4 were sent"):
+        sending.take(told(acknowledged))
+
+
+def test_a_block_is_not_sent_for_ever() -> None:
+    sending = GeneralSending(WHOLE, LIMIT, run=8)
+    sending.burst()
+    for _ in range(MAX_STRAY):
+        sending.take(told(0))
+    with pytest.raises(MeterError, match="block 1 sent more than"):
+        sending.take(told(0))
+
+
+@pytest.mark.parametrize("limit", [1, 9, 10])
+def test_blocks_that_cannot_carry_the_request(limit: int) -> None:
+    with pytest.raises(MeterError, match="does not fit into blocks"):
+        GeneralSending(bytes(70_000), limit, run=8)
