@@ -176,14 +176,21 @@ class Daemon:
 
     def _make_poll(self, bus: BusConfig, archive: Archive) -> Poll:
         config, clock = self._config, self._clock
-        meters = {meter.id: "" for meter in config.meters if meter.bus == bus.name}
+        meters = {meter.id: meter.group for meter in config.meters if meter.bus == bus.name}
         sessions = SessionMaker(
             bus, config.access, config.keys, config.dcu.system_title, self._invocations, names=self._base_names
         )
         return Poll(
             name=bus.name,
             port=self._ports(bus),
-            plan=BusPlan(meters, {"": config.timetable}, now=clock.monotonic(), wall=clock.now()),
+            plan=BusPlan(
+                meters,
+                {"": config.timetable, **config.groups},
+                now=clock.monotonic(),
+                wall=clock.now(),
+                dead_share=bus.dead_share,
+                stagger=bus.stagger or 0.0,
+            ),
             archive=archive,
             sessions=sessions,
             held=Held(sessions, bus.keep_open, clock),

@@ -14,6 +14,9 @@ Value = int | float | str | bytes | bool | None
 #: The stream of instantaneous values: no profile object of the meter, but its registers read at one moment.
 INSTANT = "instant"
 
+#: Tasks of the timetable that bring no captures: look after the meter's clock; look whether it still is that meter.
+CLOCK, IDENTITY = "clock", "identity"
+
 #: The stream of the box's own events. Such a capture is about one meter, or about the box (`meter` is the DCU's id);
 #: it has NO_STATUS and no columns, and its values are the event's name and its detail as JSON text.
 DCU_EVENTS = "event.dcu"
@@ -110,7 +113,7 @@ class Keys:
 class Meter:
     """One line of the archive. `address`: HDLC physical device (server) address, or server wPort for WRAPPER.
 
-    `serial` is the number on the nameplate, as far as the line tells it.
+    `serial` is the number on the nameplate, as far as the line tells it; `group` names a timetable of its own.
     """
 
     id: str
@@ -120,6 +123,7 @@ class Meter:
     profile: str
     logical_device: int = 1
     serial: str = ""
+    group: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,7 +197,7 @@ class Task:
     With `at` (seconds after midnight in `zone`) it falls due at that time of day instead, plus `offset`: each day, or
     on one `day` of each month (1 to 28, or LAST_DAY). It may start up to `window` after that (0: whenever it can), and
     ought to within `deadline` (None: as its priority has it). `backfill` is how far back rows are fetched from a meter
-    that has no watermark yet. All in seconds.
+    that has no watermark yet. All in seconds. `objects` are the attributes of a stream that is no profile of the meter.
     """
 
     stream: str
@@ -206,6 +210,7 @@ class Task:
     zone: tzinfo = UTC
     window: float = 0.0
     deadline: float | None = None
+    objects: tuple[Attribute, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

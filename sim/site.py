@@ -68,6 +68,7 @@ def _configuration(fleet: Fleet, site: Site) -> str:
     lines = [
         f"# Simulated fleet: {len(fleet.meters)} meters, seed {fleet.plan.seed}.",
         f"dcu: {_flow({'id': site.dcu, 'data': 'data', 'socket': 'dcu.sock'})}",
+        "clock: {require: plausible}",
         f"uplink: {_flow({'host': site.host, 'port': site.port, **site.uplink})}",
         "buses:",
         *(f"  - {_flow(bus)}" for bus in _buses(fleet, site)),

@@ -9,6 +9,7 @@ from dcu.cli.dlms import dlms
 from dcu.cli.logs import set_up_logs
 from dcu.config import Config, load
 from dcu.errors import ConfigError, DcuError
+from dcu.plan.intervals import describe_due
 from dcu.profiles import ProfileFolders, load_profile, stream_names
 
 CONTEXT = {"help_option_names": ["-h", "--help"]}
@@ -64,8 +65,10 @@ def check(path: str) -> None:
     for bus in config.buses:
         count = sum(meter.bus == bus.name for meter in config.meters)
         click.echo(f"  {bus.name:16} {bus.port:24} {bus.baud:6} Bd  {bus.framing.value:8} {count:5} meters")
-    for task in config.timetable:
-        click.echo(f"  {task.stream:16} every {task.every:g} s, offset {task.offset:g} s")
+    for group, timetable in {"": config.timetable, **config.groups}.items():
+        click.echo(f"  group {group}:" if group else "  timetable:")
+        for task in timetable:
+            click.echo(f"    {task.stream:16} {describe_due(task)}")
 
 
 @cli.command()

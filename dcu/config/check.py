@@ -13,7 +13,7 @@ from dcu.config.meters import Known, needed_keys, one_of
 from dcu.config.settings import BusConfig
 from dcu.forms.node import Listing, Node, Scalar, Section
 from dcu.forms.shape import Place, is_empty
-from dcu.model import Access, Framing, Meter, Task
+from dcu.model import CLOCK, IDENTITY, Access, Framing, Meter, Task
 
 T = TypeVar("T")
 
@@ -29,6 +29,7 @@ class Parts:
     new_keys: KeyFile | None = None
     meters: list[tuple[Meter, Place]] = field(default_factory=list)
     timetable: list[tuple[Task, Place]] = field(default_factory=list)
+    groups: list[tuple[tuple[str, list[tuple[Task, Place]]], Place]] = field(default_factory=list)
 
 
 def check(parts: Parts, profiles: Mapping[str, frozenset[str]]) -> None:
@@ -43,6 +44,7 @@ def check(parts: Parts, profiles: Mapping[str, frozenset[str]]) -> None:
         profiles=profiles,
         keys=parts.keys,
         new_keys=parts.new_keys,
+        groups=_sections(parts.root.key("groups").node),
     )
     for meter, place in parts.meters:
         known.judge(meter, place, _where(place))
@@ -76,10 +78,13 @@ def _sections(node: Node | None) -> set[str]:
 
 
 def _known_streams(parts: Parts, profiles: Mapping[str, frozenset[str]]) -> None:
-    streams = frozenset().union(*profiles.values())
-    for task, place in parts.timetable:
-        if task.stream not in streams:
-            place.report(f"no profile has this: expected {one_of(streams)}")
+    streams = frozenset({CLOCK, IDENTITY}).union(*profiles.values())
+    lists = {task.stream for task, _ in parts.timetable if task.objects}
+    for task, place in [*parts.timetable, *(entry for (_, own), _ in parts.groups for entry in own)]:
+        if task.stream in streams and task.objects:
+            place.key("objects").report("expected another name for a list of one's own: this one has its meaning")
+        elif task.stream not in streams | lists and not task.objects:
+            place.report(f"expected 'objects', or {one_of(streams)}")
 
 
 def _framings(parts: Parts) -> None:

@@ -4,7 +4,7 @@ Who sends the table, and what becomes of the good lines, is not known here. To b
 the file of secrets takes megabytes.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePath
 
@@ -47,6 +47,7 @@ class Standing:
     access: Mapping[str, Access]
     profiles: Callable[[], Mapping[str, frozenset[str]]]
     keys_file: str | None
+    groups: Collection[str] = ()
 
 
 @dataclass(slots=True)
@@ -94,6 +95,7 @@ def _meter(place: Place, known: Known) -> Meter | None:
 def _known(standing: Standing, secrets: KeyFile | None) -> Known:
     buses = {bus.name: bus for bus in standing.buses}
     known = Known(buses, standing.access, buses, standing.access, standing.profiles(), secrets)
+    known.groups = standing.groups
     for meter, where in standing.meters:
         known.stands(meter, where)
     return known

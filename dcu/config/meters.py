@@ -45,6 +45,7 @@ class Known:
     profiles: Collection[str]
     keys: KeyFile | None
     new_keys: KeyFile | None = None
+    groups: Collection[str] = ()
     _stands: dict[tuple[str, Hashable], str] = field(default_factory=dict)
 
     def stands(self, meter: Meter, where: str) -> None:
@@ -61,6 +62,8 @@ class Known:
         for key, names in (("bus", self.bus_names), ("access", self.access_names), ("profile", self.profiles)):
             if getattr(meter, key) not in names:
                 place.key(key).fault(one_of(names))
+        if meter.group and meter.group not in self.groups:
+            place.key("group").fault(one_of(self.groups))
         self._address(meter, place)
         if self.keys is not None:
             self._secrets(meter, place, self.keys)

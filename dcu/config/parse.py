@@ -3,12 +3,15 @@
 Which keys there are is in `sections`, what must agree in `check`; other files are read through a function handed in.
 """
 
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from dcu.config.check import Parts, check
 from dcu.config.sections import TOP
-from dcu.config.settings import Config, DcuSettings, UplinkSettings
+from dcu.config.settings import BusConfig, ClockSettings, Config, DcuSettings, UplinkSettings
+from dcu.config.timetable import merged
 from dcu.errors import ConfigError
 from dcu.forms.node import compose
 from dcu.forms.shape import Faulty, Place, Problems, ReadFile
@@ -16,6 +19,9 @@ from dcu.model import Keys
 
 #: The streams of each companion profile by its name, given the folder of the operator's own.
 StreamNames = Callable[[str | None], Mapping[str, frozenset[str]]]
+
+#: Seconds between the beginnings of buses behind one host, and within which all of them begin.
+STAGGER, SPREAD = 0.5, 60.0
 
 PLAIN_PORT, TLS_PORT = 1883, 8883
 
@@ -33,10 +39,10 @@ def parse(text: str, file: str, *, read: ReadFile, profiles: StreamNames) -> Con
         values = TOP.read(root)
     except Faulty:
         values = {}
-    parts = Parts(root, **{key: value for key, value in values.items() if key not in {"dcu", "uplink"}})
+    parts = Parts(root, **{key: value for key, value in values.items() if key not in {"dcu", "uplink", "clock"}})
     check(parts, _streams(values, profiles, problems))
     problems.end()
-    return _config(values["dcu"], values["uplink"], parts)
+    return _config(values["dcu"], values["uplink"], values.get("clock", ClockSettings()), parts)
 
 
 def _streams(values: Mapping[str, Any], profiles: StreamNames, problems: Problems) -> Mapping[str, frozenset[str]]:
@@ -48,18 +54,33 @@ def _streams(values: Mapping[str, Any], profiles: StreamNames, problems: Problem
         raise ConfigError(*problems.lines, *error.problems) from error
 
 
-def _config(dcu: DcuSettings, uplink: dict[str, Any], parts: Parts) -> Config:
+def _config(dcu: DcuSettings, uplink: dict[str, Any], clock: ClockSettings, parts: Parts) -> Config:
     port = TLS_PORT if "tls" in uplink else PLAIN_PORT
     meters = tuple(meter for meter, _ in parts.meters)
+    tasks = [task for task, _ in parts.timetable]
     return Config(
         dcu=dcu,
+        clock=clock,
         uplink=UplinkSettings(**{"client_id": dcu.id, "port": port, **uplink}),
-        buses=tuple(bus for bus, _ in parts.buses),
+        buses=_in_turn([bus for bus, _ in parts.buses]),
         access={access.name: access for access, _ in parts.access},
         keys={meter.id: parts.keys.of(meter.id) if parts.keys else Keys() for meter in meters},
         meters=meters,
-        timetable=tuple(task for task, _ in parts.timetable),
+        timetable=merged(tasks, (), dcu.zone),
+        groups={name: merged(tasks, [task for task, _ in own], dcu.zone) for (name, own), _ in parts.groups},
         file=parts.root.file,
         keys_file=parts.keys.path if parts.keys else None,
         new_keys={meter.id: parts.new_keys.of(meter.id) for meter in meters} if parts.new_keys else {},
     )
+
+
+def _in_turn(buses: Sequence[BusConfig]) -> tuple[BusConfig, ...]:
+    """Return `buses` with those of one host beginning one after another, as far as they do not say when themselves."""
+    sharing = Counter(bus.host for bus in buses)
+    begun: Counter[str] = Counter()
+    found = []
+    for bus in buses:
+        turn = begun[bus.host] * min(STAGGER, SPREAD / sharing[bus.host]) if bus.on_network else 0.0
+        begun[bus.host] += 1
+        found.append(replace(bus, stagger=turn) if turn and bus.stagger is None else bus)
+    return tuple(found)

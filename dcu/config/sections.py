@@ -10,31 +10,30 @@ from hashlib import sha256
 from typing import Any
 
 from dcu.config.keys import keys_file
-from dcu.config.settings import BusConfig, DcuSettings, TlsSettings
+from dcu.config.settings import BusConfig, ClockSettings, DcuSettings, TlsSettings
+from dcu.config.timetable import group, timetable
 from dcu.forms import words
 from dcu.forms.access import access
 from dcu.forms.shape import Place, Reader, Shape, items, named
 from dcu.model import (
     Framing,
     Meter,
-    Priority,
     Role,
-    Task,
 )
 
 #: What one DCU serves (R3), and the lines that takes when every meter is behind an IP address of its own.
 MAX_METERS = 1024
 MAX_BUSES = 1024
 MAX_ACCESS = 32
-MAX_TASKS = 32
+MAX_GROUPS = 32
 
 BAUDS = (300, 600, 1200, 2400, 4800, 9600, 19200, 38400, 57600, 115200)
 
 #: `inter_octet` of a bus on the network that does not say otherwise: a lost segment is sent again after a second or so.
 NETWORK_PAUSE = 2.0
 
-#: Streams that come before the others when a bus is busy, by the first part of their name.
-PRIORITIES = {"event": Priority.EVENT, "daily": Priority.BILLING, "billing": Priority.BILLING}
+#: How long one frame may take on a serial line that names no `max_info`: a command waits for the end of a frame.
+FRAME_SECONDS = 2.2
 
 
 def _words(*options: str) -> Reader:
@@ -61,6 +60,8 @@ DCU = Shape(
         "store_key": words.path,
         "allow": _roles,
         "profiles_dir": words.path,
+        "zone": words.zone,
+        "unreachable_after": words.duration("1m", "365d"),
     },
 )
 
@@ -121,7 +122,10 @@ UPLINK: Shape[dict[str, Any]] = Shape(
 
 def _bus(**values: Any) -> BusConfig:
     bus = BusConfig(**values)
-    return replace(bus, inter_octet=values.get("inter_octet", NETWORK_PAUSE)) if bus.on_network else bus
+    if bus.on_network:
+        return replace(bus, inter_octet=values.get("inter_octet", NETWORK_PAUSE))
+    # a frame that has begun is not overtaken
+    return replace(bus, max_info=values.get("max_info", min(bus.max_info, int(FRAME_SECONDS * bus.baud / 10))))
 
 
 BUS = Shape(
@@ -137,6 +141,8 @@ BUS = Shape(
         "max_info": words.number(32, 2030),
         "window": words.number(1, 7),
         "keep_open": words.duration("0s", "1h"),
+        "dead_share": words.share(1, 50),
+        "stagger": words.duration("0s", "10m"),
     },
 )
 
@@ -149,30 +155,26 @@ METER = Shape(
         "access": words.name,
         "profile": words.name,
     },
-    {"logical_device": words.number(1, 16381), "serial": words.serial},
+    {"logical_device": words.number(1, 16381), "serial": words.serial, "group": words.name},
 )
 
-TASK: Shape[dict[str, Any]] = Shape(
-    dict,
-    {"every": words.duration("10s", "31d")},
-    {"offset": words.duration("0s", "31d"), "backfill": words.duration("0s", "400d")},
+CLOCK = Shape(
+    lambda require=True, **others: ClockSettings(require, **others),
+    {},
+    {
+        "require": words.choice({"synchronised": True, "plausible": False}),
+        "holdover": words.duration("0s", "365d"),
+    },
 )
-
-
-def _task(stream: str, place: Place) -> Task:
-    values = TASK(place)
-    if values.get("offset", 0.0) >= values["every"]:
-        place.key("offset").fault("less than every")
-    priority = PRIORITIES.get(stream.partition(".")[0], Priority.SCHEDULED)
-    return Task(stream, priority=priority, **values)
-
 
 TOP: Shape[Mapping[str, Any]] = Shape(
     dict,
-    {"dcu": DCU, "uplink": _uplink, "timetable": named(_task, MAX_TASKS)},
+    {"dcu": DCU, "uplink": _uplink, "timetable": timetable},
     {
         "buses": items(BUS, MAX_BUSES),
         "access": named(access, MAX_ACCESS),
+        "clock": CLOCK,
+        "groups": named(group, MAX_GROUPS),
         "keys": keys_file,
         "new_keys": keys_file,
         "meters": items(METER, MAX_METERS),

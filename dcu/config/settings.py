@@ -5,6 +5,7 @@ Durations are seconds. Paths are absolute, or relative to the working directory 
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, tzinfo
 
 from dcu.model import Access, Framing, Keys, Meter, Role, Task
 
@@ -15,6 +16,7 @@ class DcuSettings:
 
     `store_key` is the file of the key that seals secrets in the store, None: store.key in `data`.
     `allow` are the roles whose commands are taken, at either door.
+    `zone` is where times of day are told. A meter is reported when it is unreachable for `unreachable_after`.
     `profiles_dir` is where the operator's companion profiles lie; None: where `dcu.profiles` looks by itself.
     """
 
@@ -26,6 +28,19 @@ class DcuSettings:
     store_key: str | None = None
     allow: frozenset[Role] = frozenset({Role.VIEWER})
     profiles_dir: str | None = None
+    zone: tzinfo = UTC
+    unreachable_after: float = 72 * 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class ClockSettings:
+    """Section `clock`. `synchronised`: what the box collects has to be labelled by a clock that NTP looks after.
+
+    It may have been left alone for `holdover` seconds. Otherwise a date that is not absurd is enough.
+    """
+
+    synchronised: bool = True
+    holdover: float = 7 * 86_400.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +79,8 @@ class BusConfig:
     `timeout` bounds the wait for the first octet of an answer, `inter_octet` the pause inside one. `address_size` is
     the octets of an HDLC server address: 1, 2 or 4. `max_info` octets of an HDLC information field and `window` frames
     in a row are what a meter is offered; it grants as much or less. `keep_open` is how long an association may rest
-    between two visits, 0: every visit associates.
+    between two visits, 0: every visit associates. `dead_share` is the most of its time that the unreachable may take;
+    its tasks begin `stagger` seconds after their boundaries (None: at once).
     """
 
     name: str
@@ -77,16 +93,24 @@ class BusConfig:
     max_info: int = 2030
     window: int = 1
     keep_open: float = 90.0
+    dead_share: float = 0.1
+    stagger: float | None = None
 
     @property
     def on_network(self) -> bool:
         return self.port.startswith("tcp://")
+
+    @property
+    def host(self) -> str:
+        """The device, or the host of the gateway."""
+        return self.port.rpartition(":")[0] if self.on_network else self.port
 
 
 @dataclass(frozen=True, slots=True)
 class Config:
     """A configuration without a fault. `keys` has an entry for each meter, by its id; `access` is by name.
 
+    `groups` has the whole timetable of each group, `timetable` that of meters in none.
     `file` is where it came from, `keys_file` where the secrets did.
     `new_keys` are those that a command may give to the meters, by id; empty without such a file.
     """
@@ -101,3 +125,5 @@ class Config:
     file: str
     keys_file: str | None = None
     new_keys: Mapping[str, Keys] = field(default_factory=dict, repr=False)
+    groups: Mapping[str, tuple[Task, ...]] = field(default_factory=dict)
+    clock: ClockSettings = ClockSettings()

@@ -5,12 +5,14 @@ Each reader takes a place and returns the value, or raises `Expected` with what 
 
 import re
 from collections.abc import Callable, Mapping
+from datetime import UTC, tzinfo
 from pathlib import PurePath
 from sys import intern
 from typing import TypeVar
 
 from dcu.forms.node import Scalar
 from dcu.forms.shape import Expected, Faulty, Place
+from dcu.model import Attribute
 from dcu.obis import parse_obis
 
 T = TypeVar("T")
@@ -37,6 +39,9 @@ _NUMBER = re.compile(r"[0-9]{1,12}")
 _DURATION = re.compile(r"(?:[0-9]{1,9}(?:ms|s|m|h|d))+")
 _PART = re.compile(r"([0-9]+)(ms|s|m|h|d)")
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_TIME = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])(?::([0-5][0-9]))?")
+_PERCENT = re.compile(r"([0-9]{1,3})%")
+_ATTRIBUTE = re.compile(r"([0-9]{1,5})/([^/]{1,40})/([0-9]{1,3})")
 _BOOLEANS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
 
 
@@ -149,15 +154,50 @@ def duration(least: str, most: str) -> Callable[[Place], float]:
     return read
 
 
+def time_of_day(place: Place) -> float:
+    """Return seconds after midnight, given as 23:59 or 23:59:30."""
+    expected = "a time of day such as 02:30"
+    match = _TIME.fullmatch(text(place, expected))
+    if match is None:
+        raise Expected(expected)
+    hours, minutes, seconds = (int(part or 0) for part in match.groups())
+    return 3600.0 * hours + 60.0 * minutes + seconds
+
+
+def zone(place: Place) -> tzinfo:
+    """Return a time zone of the system's database, given by its name."""
+    from zoneinfo import ZoneInfo  # noqa: PLC0415 - most units keep to UTC and need no zones in memory
+
+    expected = "a time zone such as UTC or Europe/Zurich, from the system's database (tzdata)"
+    word = text(place, expected)
+    try:
+        return UTC if word == "UTC" else ZoneInfo(word)
+    except (KeyError, ValueError, OSError):  # unknown, not even a relative path, or a directory of the database
+        raise Expected(expected) from None
+
+
+def share(least: int, most: int) -> Callable[[Place], float]:
+    """Return a reader of percentages from `least` to `most`, giving a fraction of 1."""
+
+    def read(place: Place) -> float:
+        expected = f"a percentage from {least}% to {most}%"
+        match = _PERCENT.fullmatch(text(place, expected))
+        if match is None or not least <= int(match[1]) <= most:
+            raise Expected(expected)
+        return int(match[1]) / 100
+
+    return read
+
+
 def _seconds(word: str) -> float:
     return sum(int(count) * _UNITS[unit] for count, unit in _PART.findall(word))
 
 
-def choice(options: Mapping[str, T]) -> Callable[[Place], T]:
+def choice(options: Mapping[str, T], expected: str = "") -> Callable[[Place], T]:
     """Return a reader of one of the words of `options`, giving what it stands for."""
+    expected = expected or f"one of {', '.join(options)}"
 
     def read(place: Place) -> T:
-        expected = f"one of {', '.join(options)}"
         word = text(place, expected)
         if word not in options:
             raise Expected(expected)
@@ -192,6 +232,21 @@ def logical_name_of(word: str, expected: str) -> bytes:
         return parse_obis(word)
     except ValueError:
         raise Expected(expected) from None
+
+
+def attribute(place: Place) -> Attribute:
+    """Return an attribute: the value of a register by its logical name, or any other as CLASS/NAME/ATTRIBUTE."""
+    expected = "a logical name such as 1-0:32.7.0.255, or CLASS/NAME/ATTRIBUTE such as 1/0-0:96.1.0.255/2"
+    word = text(place, expected)
+    match = _ATTRIBUTE.fullmatch(word)
+    kind, name, index = match.groups() if match else ("3", word, "2")
+    try:
+        found = Attribute(int(kind), parse_obis(name), int(index))
+    except ValueError:
+        raise Expected(expected) from None
+    if not (0 < found.class_id <= 0xFFFF and 0 < found.index <= 0x7F):
+        raise Expected(expected)
+    return found
 
 
 def password(place: Place) -> bytes:

@@ -38,6 +38,15 @@ def begin(task: Task, number: int) -> float:
     return seconds(shown.replace(tzinfo=task.zone)) + task.offset
 
 
+def describe_due(task: Task) -> str:
+    """Return when a task falls due, in words."""
+    if task.at is None:
+        return f"every {task.every:g} s, offset {task.offset:g} s"
+    days = {None: "each day", LAST_DAY: "on the last day of each month"}
+    day = days.get(task.day, f"on day {task.day} of each month")
+    return f"{day} at {timedelta(seconds=task.at)} {task.zone}, offset {task.offset:g} s"
+
+
 def _day(task: Task, number: int) -> date:
     """Return the day on which interval `number` of a task at a time of day begins."""
     if task.day is None:

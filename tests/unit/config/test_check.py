@@ -4,6 +4,7 @@ import pytest
 
 from tests.configurations import faults, good
 
+STREAMS = "clock, daily, event.fraud, identity, instant, load0"
 METER = "  - {id: M0001, bus: rs485-1, address: 17, access: reader, profile: idis}\n"
 
 
@@ -39,7 +40,7 @@ METER = "  - {id: M0001, bus: rs485-1, address: 17, access: reader, profile: idi
         (
             "load0:",
             "load9:",
-            "dcu.yaml:16: timetable.load9: no profile has this: expected one of daily, event.fraud, instant, load0",
+            f"dcu.yaml:16: timetable.load9: expected 'objects', or one of {STREAMS}",
         ),
         (
             'port: "tcp://10.0.0.7:4059"',

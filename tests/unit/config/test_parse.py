@@ -2,7 +2,7 @@
 
 import pytest
 
-from dcu.config.settings import BusConfig, DcuSettings, TlsSettings, UplinkSettings
+from dcu.config.settings import BusConfig, ClockSettings, DcuSettings, TlsSettings, UplinkSettings
 from dcu.forms.shape import MAX_PROBLEMS
 from dcu.model import Access, Authentication, Framing, Keys, Meter, Priority, Task
 from tests.configurations import FILE, KEYS, KEYS_FILE, faults, good, parsed
@@ -112,3 +112,28 @@ def test_system_titles_differ_between_units_and_can_be_given() -> None:
     assert one.system_title != other.system_title
     given = parsed(good("id: DCU-0001", 'id: D, system_title: "4443550000000001"')).dcu
     assert given == DcuSettings("D", bytes.fromhex("4443550000000001"))
+
+
+def test_buses_behind_one_host_begin_in_turn_unless_they_say_when() -> None:
+    lines = [
+        f'  - {{name: b{number}, port: "tcp://10.0.0.9:{4000 + number}", framing: wrapper}}' for number in range(300)
+    ]
+    lines[2] = lines[2].replace("}", ", stagger: 7s}")
+    buses = parsed(good("access:\n", "\n".join(lines) + "\naccess:\n")).buses
+    staggers = [bus.stagger for bus in buses]
+    assert staggers[:5] == [None, None, None, 0.2, 7.0]
+    assert max(bus.stagger or 0.0 for bus in buses[5:]) < 60.0
+
+
+def test_a_frame_on_a_slow_line_is_no_longer_than_a_command_may_wait() -> None:
+    def offered(words: str) -> int:
+        return parsed(good("port: /dev/ttyS1", f"port: /dev/ttyS1{words}")).buses[0].max_info
+
+    assert [offered(f", baud: {baud}") for baud in (300, 1200, 9600)] == [66, 264, 2030]
+    assert offered(", baud: 1200, max_info: 500") == 500
+
+
+def test_a_clock_may_be_plausible_only() -> None:
+    assert parsed(good()).clock == ClockSettings(synchronised=True, holdover=7 * 86_400.0)
+    text = good("uplink:", "clock: {require: plausible, holdover: 1h}\nuplink:")
+    assert parsed(text).clock == ClockSettings(synchronised=False, holdover=3600.0)

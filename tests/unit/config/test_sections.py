@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from dcu.config import keys, sections
+from dcu.config import keys, sections, timetable
 from dcu.forms.access import ACCESS
 from dcu.forms.shape import Reader, Shape
 from dcu.model import Access, Authentication, Ciphering, Role
@@ -127,7 +127,9 @@ def keys_of(reader: Reader) -> set[str]:
         ("access", ACCESS),
         ("keys", keys.ENTRY),
         ("meters", sections.METER),
-        ("timetable", sections.TASK),
+        ("timetable", timetable.TASK),
+        ("groups", timetable.GROUP),
+        ("clock", sections.CLOCK),
     ],
 )
 def test_every_key_is_described(title: str, shape: Reader) -> None:

@@ -1,6 +1,7 @@
 """Single words: what they become, and what is refused."""
 
 from collections.abc import Callable
+from datetime import UTC
 from typing import Any
 
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from dcu.forms import words
 from dcu.forms.node import Scalar
 from dcu.forms.shape import Expected, Place, Problems
+from dcu.model import Attribute
 
 
 def place(text: str, file: str = "/etc/dcu/dcu.yaml") -> Place:
@@ -35,6 +37,11 @@ MINUTES = words.duration("0s", "2d")
         (words.boolean, "Yes", True),
         (words.boolean, "off", False),
         (words.number(0, 10), "010", 10),
+        (words.time_of_day, "23:59:30", 86_370.0),
+        (words.share(1, 50), "10%", 0.1),
+        (words.zone, "UTC", UTC),
+        (words.attribute, "1-0:1.8.0.255", Attribute(3, b"\x01\0\x01\x08\0\xff")),
+        (words.attribute, "4/1-0:1.6.0.255/5", Attribute(4, b"\x01\0\x01\x06\0\xff", 5)),
         (MINUTES, "500ms", 0.5),
         (MINUTES, "20s", 20.0),
         (MINUTES, "1h30m", 5400.0),

@@ -7,7 +7,7 @@ import pytest
 
 from dcu.clock import iso, seconds
 from dcu.model import LAST_DAY, Task
-from dcu.plan.intervals import LAST, begin, interval
+from dcu.plan.intervals import LAST, begin, describe_due, interval
 
 #: 2026-11-21T10:00:00Z
 TEN = 1_795_255_200.0
@@ -98,3 +98,10 @@ def test_dates_beyond_32_bits_are_dates_like_others(year: int) -> None:
 def test_a_clock_that_is_wrong_by_ages_still_makes_an_interval(now: float, day: int | None) -> None:
     task = Task("daily", at=86_399.0, day=day, zone=ZURICH)
     assert begin(task, interval(task, now)) < begin(task, interval(task, now) + 1)
+
+
+def test_a_task_says_when_it_is_due() -> None:
+    assert describe_due(QUARTER) == "every 900 s, offset 60 s"
+    assert describe_due(HALF_PAST_TWO) == "each day at 2:30:00 Europe/Zurich, offset 0 s"
+    assert describe_due(Task("billing", at=0.0, day=5)) == "on day 5 of each month at 0:00:00 UTC, offset 0 s"
+    assert describe_due(Task("billing", at=60.0, day=LAST_DAY)).startswith("on the last day of each month at 0:01:00")
