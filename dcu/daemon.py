@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import structlog
 
@@ -30,8 +31,7 @@ from dcu.held import Held
 from dcu.invocations import Invocations
 from dcu.local import LocalDoor
 from dcu.messages.envelope import Envelopes
-from dcu.model import Capture, Visit
-from dcu.naming import BaseNames
+from dcu.model import Capture, Referencing, Visit
 from dcu.notify import notify, watchdog_interval
 from dcu.obey import Obey
 from dcu.opening import SessionMaker
@@ -43,6 +43,9 @@ from dcu.sending import Delivery
 from dcu.status import Status
 from dcu.store import Store
 from dcu.uplink import Uplink
+
+if TYPE_CHECKING:
+    from dcu.naming import BaseNames  # loaded for old meters only
 
 log = structlog.get_logger()
 
@@ -138,7 +141,7 @@ class Daemon:
         self._health = Health(started=clock.monotonic())
         self._bus_of = {meter.id: meter.bus for meter in config.meters}
         self._invocations = Invocations(store)
-        self._base_names = BaseNames(store)
+        self._base_names = _base_names(config, store)
         self._reporter = Reporter(store, clock, config.dcu.id)
         self._delivery = Delivery()
         #: The flow of each bus, by its name.
@@ -257,6 +260,14 @@ class Daemon:
                 notify("WATCHDOG=1")
             notify(f"STATUS={self._status.line()}")
             await asyncio.sleep(interval)
+
+
+def _base_names(config: Config, store: Store) -> "BaseNames | None":
+    if all(access.referencing is Referencing.LN for access in config.access.values()):
+        return None
+    from dcu.naming import BaseNames  # noqa: PLC0415 - for old meters only
+
+    return BaseNames(store)
 
 
 def _give_up() -> None:

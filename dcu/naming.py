@@ -6,13 +6,15 @@ What a base name means is known in `dcu.dlms.short_names`; how requests travel i
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Protocol
 
-from dcu.dlms.services import AccessError, Variable
-from dcu.dlms.short_names import OBJECT_LIST, ShortNames, ShortObject
-from dcu.errors import MeterError
+from dcu.dlms.services import AccessError, Action, Get, Read, Set, Variable, Write
+from dcu.dlms.short_names import OBJECT_LIST, OWN_NAME, UNDEFINED, ShortNames, ShortObject
+from dcu.errors import MeterError, NotServedError
 from dcu.obis import format_obis, parse_obis
 
 #: The descriptor that holds a meter's base names; no stream can be named so.
 DESCRIPTOR = "base names"
+
+_MISSING = object()
 
 #: Asks a meter for variables; one value or AccessError comes for each.
 Ask = Callable[[Sequence[Variable]], Awaitable[list[Any]]]
@@ -59,6 +61,37 @@ class Naming:
         self._meter = meter
         self._known = known
         self._names: ShortNames | None = None
+
+    @property
+    def own_name(self) -> Read:
+        """What every client may ask: whether the association still lives, whoever is asked by which names."""
+        return Read((OWN_NAME,))
+
+    async def variables(self, items: Sequence[Get], ask: Ask) -> list[Variable | None]:
+        """Return how each of `items` is asked for, None for what the meter has not; raises what `names` raises."""
+        names = await self.names(ask)
+        return [names.variable(item) for item in items]
+
+    @staticmethod
+    def told(variables: Sequence[Variable | None], answers: Sequence[Any]) -> list[Any]:
+        """Return the results of what was asked as `variables`: the `answers` to those that are, UNDEFINED for None.
+
+        They end where the answers do.
+        """
+        results: list[Any] = []
+        left = iter(answers)
+        for variable in variables:
+            answer = UNDEFINED if variable is None else next(left, _MISSING)
+            if answer is _MISSING:
+                break
+            results.append(answer)
+        return results
+
+    async def written(self, request: Set | Action, ask: Ask) -> Write | AccessError:
+        """Return how `request` is said, or why it cannot be; raises what `names` raises, NotServedError for methods."""
+        if isinstance(request, Action):
+            raise NotServedError("no method is invoked by a short name")
+        return (await self.names(ask)).write(request) or UNDEFINED
 
     async def names(self, ask: Ask) -> ShortNames:
         """Return the names that hold in this conversation; raises what `ask` raises, MeterError and StoreError.

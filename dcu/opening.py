@@ -4,7 +4,7 @@ The conversation itself is in `dcu.session`; which keys there are in `dcu.keycha
 """
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from dcu.bus import Port
 from dcu.config import BusConfig
@@ -19,8 +19,10 @@ from dcu.errors import Breach, MeterError, MeterTimeoutError, RefusedError, Secu
 from dcu.invocations import Invocations
 from dcu.keychange import KeyChanges
 from dcu.model import Access, Attribute, Authentication, Framing, Keys, Meter, Referencing
-from dcu.naming import BaseNames, Naming
 from dcu.session import Session, unwatched
+
+if TYPE_CHECKING:
+    from dcu.naming import BaseNames  # loaded for old meters only
 
 T = TypeVar("T")
 
@@ -63,7 +65,7 @@ class SessionMaker:
         invocations: Invocations,
         changes: KeyChanges | None = None,
         *,
-        names: BaseNames | None = None,
+        names: "BaseNames | None" = None,
     ) -> None:
         self._bus = bus
         self._access = access
@@ -186,10 +188,13 @@ class SessionMaker:
     ) -> Session:
         link = make_link(self._bus, meter, access)
         association = Association(link, access, keys, client_title=self._title, take_counter=take_counter, heard=heard)
-        naming = None
-        if access.referencing is Referencing.SN:  # what the public client is told may not be all there is: never kept
-            naming = Naming(meter.id, None if access is PUBLIC[Referencing.SN] else self._names)
-        return Session(port, self._bus, association, alive, naming)
+        if access.referencing is Referencing.LN:
+            return Session(port, self._bus, association, alive)
+        from dcu.naming import Naming  # noqa: PLC0415 - for old meters only
+
+        # what the public client is told may not be all there is: never kept
+        known = None if access is PUBLIC[Referencing.SN] else self._names
+        return Session(port, self._bus, association, alive, Naming(meter.id, known))
 
 
 def _counts(access: Access) -> bool:

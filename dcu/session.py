@@ -12,8 +12,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dcu.bus import Port
 from dcu.config import BusConfig
@@ -22,8 +21,7 @@ from dcu.dlms.acse import Conformance
 from dcu.dlms.association import MAX_PDU
 from dcu.dlms.link import NEED_DATA, Transmit
 from dcu.dlms.notifications import Notification
-from dcu.dlms.services import AccessError, Action, Get, GetList, Read, Request, Set, Variable, Write
-from dcu.dlms.short_names import OWN_NAME, UNDEFINED, told
+from dcu.dlms.services import AccessError, Action, Get, GetList, Read, Request, Set, Variable
 from dcu.errors import (
     BusError,
     DcuError,
@@ -34,7 +32,9 @@ from dcu.errors import (
     StaleError,
 )
 from dcu.model import Attribute
-from dcu.naming import Naming
+
+if TYPE_CHECKING:
+    from dcu.naming import Naming  # loaded for old meters only
 
 #: Bits on the line per octet at 8N1.
 BITS_PER_OCTET = 10
@@ -95,7 +95,7 @@ class Session:
         line: BusConfig,
         association: dlms.Association,
         alive: Callable[[], None] = unwatched,
-        naming: Naming | None = None,
+        naming: "Naming | None" = None,
     ) -> None:
         self._port = port
         self._line = line
@@ -145,19 +145,19 @@ class Session:
         """
         if self._naming is None:
             return await self._get(items, urgent)
-        names = await self._naming.names(self._get)
-        variables = [names.variable(item) for item in items]
+        variables = await self._naming.variables(items, self._get)
         try:
-            return told(variables, await self._get([each for each in variables if each is not None], urgent))
+            answers = await self._get([each for each in variables if each is not None], urgent)
         except Yielded as stop:
-            stop.results = told(variables, stop.results)
+            stop.results = self._naming.told(variables, stop.results)
             raise
+        return self._naming.told(variables, answers)
 
     async def _get(self, items: Sequence[Get | Variable], urgent: Callable[[], bool] = _never) -> list[Any]:
         results: list[Any] = []
         self._unasked, self._urgent = True, urgent
         try:
-            for some in self._lists(items if self._selects else [replace(item, selection=None) for item in items]):
+            for some in self._lists(items if self._selects else [_whole(item) for item in items]):
                 await self._ask(some, results)
         except Yielded as stop:
             stop.results, self._urgent = results, _never
@@ -176,18 +176,12 @@ class Session:
         """
         if self._doubted:  # nothing that can be done twice may be what finds the association gone
             with suppress(NotServedError):
-                await self._request(Get(_OWN_NAME) if self._naming is None else Read((OWN_NAME,)))
-        asked = request if self._naming is None else await self._written(self._naming, request)
+                await self._request(Get(_OWN_NAME) if self._naming is None else self._naming.own_name)
+        asked = request if self._naming is None else await self._naming.written(request, self._get)
         if isinstance(asked, AccessError):
             return asked
         (answer,) = await self._request(asked)
         return answer
-
-    async def _written(self, naming: Naming, request: Set | Action) -> Write | AccessError:
-        """Return how `request` is said by short names, or why it cannot be."""
-        if isinstance(request, Action):
-            raise NotServedError("no method is invoked by a short name")
-        return (await naming.names(self._get)).write(request) or UNDEFINED
 
     async def _ask(self, some: Sequence[Get | Variable], results: list[Any]) -> None:
         """Ask for `some` at once, or one by one: now and from here on, when the meter treats no list after all."""
@@ -298,6 +292,10 @@ class Session:
                 await self._write(again)
         else:
             self._association.receive_data(data)
+
+
+def _whole(item: Get | Variable) -> Get | Variable:
+    return Get(item.attribute) if isinstance(item, Get) else Variable(item.name)
 
 
 def _question(some: Sequence[Get | Variable]) -> Request:

@@ -1,10 +1,11 @@
 """The words of the services: what is asked of a meter and what it answers (IEC 62056-5-3, selections 62056-6-2).
 
-They hold no octets; `apdu` encodes and decodes them. READ and WRITE belong to short names, the others to logical names.
+They hold no octets; `apdu` encodes and decodes them. READ and WRITE belong to short names, the others to logical names;
+their words are tuples, for few boxes have meters so old and all have to load them.
 """
 
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from dcu.dlms import axdr
 from dcu.dlms.axdr import Typed
@@ -163,30 +164,26 @@ class ActionNext:
     block: int
 
 
-@dataclass(frozen=True, slots=True)
-class Variable:
+class Variable(NamedTuple):
     """One attribute by its short name (0..0xFFFF), or the part of it that `selection` names."""
 
     name: int
     selection: Selection | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Read:
+class Read(NamedTuple):
     """Read up to MAX_LIST attributes by their short names."""
 
     items: tuple[Variable, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class ReadNext:
+class ReadNext(NamedTuple):
     """Ask for the block after `block` of a long answer to a Read."""
 
     block: int
 
 
-@dataclass(frozen=True, slots=True)
-class Write:
+class Write(NamedTuple):
     """Write attributes by their short names: pairs of name and value (Typed, or the plain value when decoded)."""
 
     items: tuple[tuple[Variable, Any], ...]
@@ -258,22 +255,19 @@ class ActionResponse:
     result: Any = None
 
 
-@dataclass(frozen=True, slots=True)
-class ReadResponse:
+class ReadResponse(NamedTuple):
     """One result for each variable asked, in order: its value (Typed to encode) or the AccessError in its place."""
 
     results: tuple[Any, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class ReadBlock:
+class ReadBlock(NamedTuple):
     """A block of a long answer to a Read, as Data-Block-Result has it; its number has two octets."""
 
     block: Block
 
 
-@dataclass(frozen=True, slots=True)
-class WriteResponse:
+class WriteResponse(NamedTuple):
     """For each variable in order: None when its value was taken, or why not."""
 
     errors: tuple[AccessError | None, ...]

@@ -3,7 +3,7 @@
 A meter tells them in the object list of its association; where they are kept is not known here, nor any octet.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any, Final
@@ -26,7 +26,6 @@ _RESERVED: Final = 0xFA00
 _STEP: Final = 8
 _NAMES: Final = 0x10000
 _LOGICAL_NAME_SIZE: Final = 6
-_MISSING: Final = object()
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -97,18 +96,3 @@ def _object(element: Any) -> ShortObject:
             return ShortObject(base % _NAMES, class_id, name)
         case _:
             raise MeterError(f"not an object of an object list: {str(element)[:60]}")
-
-
-def told(variables: Sequence[Variable | None], answers: Sequence[Any]) -> list[Any]:
-    """Return the results of what was asked as `variables`: the `answers` to those that are, UNDEFINED for None.
-
-    They end where the answers do.
-    """
-    results: list[Any] = []
-    left = iter(answers)
-    for variable in variables:
-        answer = UNDEFINED if variable is None else next(left, _MISSING)
-        if answer is _MISSING:
-            break
-        results.append(answer)
-    return results

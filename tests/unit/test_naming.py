@@ -9,9 +9,9 @@ from dcu.archive import IDENTITY
 from dcu.dlms.acse import Conformance
 from dcu.dlms.axdr import octets
 from dcu.dlms.moment import DateTime
-from dcu.dlms.services import AccessError, Get, by_entry, by_range
+from dcu.dlms.services import AccessError, Action, Get, Set, Variable, by_entry, by_range
 from dcu.dlms.short_names import OBJECT_LIST, ShortNames
-from dcu.errors import MeterError, StoreError
+from dcu.errors import MeterError, NotServedError, StoreError
 from dcu.model import INSTANT, Attribute, Capture, Referencing, Task
 from dcu.naming import DESCRIPTOR, BaseNames, Naming
 from dcu.obis import parse_obis
@@ -258,5 +258,64 @@ def test_the_public_client_of_an_old_meter_speaks_by_short_names_too() -> None:
         assert type((await session.get([ENERGY]))[0]) is int
         assert [given.start for given in box.store.reserved] == [1, 5001]
         assert DESCRIPTOR in box.store.shapes["M0001"]
+
+    virtually(work)
+
+
+@pytest.mark.parametrize(
+    ("answers", "results"),
+    [([], [UNDEFINED]), ([5], [UNDEFINED, 5, UNDEFINED]), ([5, None], [UNDEFINED, 5, UNDEFINED, None])],
+)
+def test_answers_find_their_places(answers: list[Any], results: list[Any]) -> None:
+    assert Naming.told([None, Variable(8), None, Variable(16)], answers) == results
+
+
+MESSAGE = Attribute(1, parse_obis("0-0:96.13.0.255"))
+
+
+def test_a_value_is_written_by_its_short_name() -> None:
+    async def work(clock: VirtualClock) -> None:
+        box = Box(clock, OLD)
+        session = await box.session()
+        assert await session.perform(Set(MESSAGE, octets(b"hello"))) is None
+        assert box.meters[0].message == b"hello"
+        assert await session.perform(Set(ENERGY.attribute, octets(b""))) == AccessError(3)
+        assert await session.perform(Set(UNKNOWN.attribute, octets(b""))) == UNDEFINED
+        # the clock, as everybody will want to set it
+        target = octets(DateTime.from_utc(int(clock.now()) + 30).to_bytes())
+        assert await session.perform(Set(CLOCK, target)) is None
+        assert 28 < box.meters[0].clock_shift < 31
+
+    virtually(work)
+
+
+def test_no_method_is_invoked_and_the_conversation_goes_on() -> None:
+    async def work(clock: VirtualClock) -> None:
+        box = Box(clock, OLD)
+        session = await box.session()
+        with pytest.raises(NotServedError, match="no method"):
+            await session.perform(Action(70, parse_obis("0-0:96.3.10.255"), 1))
+        assert type((await session.get([ENERGY]))[0]) is int
+        assert box.meters[0].relay.connected
+
+    virtually(work)
+
+
+def test_a_conversation_held_over_visits_goes_on_by_short_names(lists: list[int]) -> None:
+    async def work(clock: VirtualClock) -> None:
+        box = Box(clock, OLD)
+        session = await box.session()
+        await session.get([ENERGY])
+        before = box.requests
+        assert session.rest()
+        session.resume()
+        # its own name first: nothing that can be done twice may be what finds the association gone
+        assert await session.perform(Set(MESSAGE, octets(b"again"))) is None
+        assert box.requests - before == 2
+        assert session.rest()
+        session.resume()
+        await session.get([ENERGY])
+        assert box.requests - before == 3
+        assert len(lists) == 1
 
     virtually(work)

@@ -6,7 +6,7 @@ import pytest
 
 from dcu.dlms import axdr
 from dcu.dlms.services import Get, Set, Variable, Write, by_entry
-from dcu.dlms.short_names import MAX_OBJECTS, UNDEFINED, ShortNames, ShortObject, told
+from dcu.dlms.short_names import MAX_OBJECTS, ShortNames, ShortObject
 from dcu.errors import MeterError
 from dcu.model import Attribute
 
@@ -84,11 +84,3 @@ def test_a_base_name_may_come_as_an_unsigned_number() -> None:
 def test_what_is_no_object_list_is_refused(value: Any) -> None:
     with pytest.raises(MeterError, match="object"):
         ShortNames.from_value(value)
-
-
-@pytest.mark.parametrize(
-    ("answers", "results"),
-    [([], [UNDEFINED]), ([5], [UNDEFINED, 5, UNDEFINED]), ([5, None], [UNDEFINED, 5, UNDEFINED, None])],
-)
-def test_answers_find_their_places(answers: list[Any], results: list[Any]) -> None:
-    assert told([None, Variable(8), None, Variable(16)], answers) == results

@@ -5,7 +5,9 @@ from typing import Any
 
 import pytest
 from gurux_dlms import GXByteBuffer, GXDateTime
-from gurux_dlms.enums import DataType, ObjectType
+from gurux_dlms.enums import Command, DataType, ObjectType
+from gurux_dlms.GXDLMS import GXDLMS
+from gurux_dlms.GXDLMSSNParameters import GXDLMSSNParameters
 from gurux_dlms.objects import GXDLMSData, GXDLMSProfileGeneric, GXDLMSRegister
 
 from dcu.dlms import axdr
@@ -156,6 +158,14 @@ def test_gurux_selects_rows_with_the_same_octets() -> None:
     assert their_item.selection.parameter[0] == my_item.selection.parameter[0]
     moments = [DateTime.from_bytes(raw).utc() for raw in their_item.selection.parameter[1:3]]
     assert moments == [int(moment.timestamp()) for moment in span]
+
+
+def test_what_gurux_answers_is_understood() -> None:
+    settings = client(logical=False).settings
+    settings.isServer = True
+    results, apdu = GXByteBuffer(bytes.fromhex("00 1208fd 01 04")), GXByteBuffer()
+    GXDLMS.getSNPdu(GXDLMSSNParameters(settings, Command.READ_RESPONSE, 2, 0xFF, None, results), apdu)
+    assert decode_response(bytes(apdu.array())) == (ReadResponse((2301, AccessError(4))), None)
 
 
 def test_gurux_understands_the_object_list() -> None:
