@@ -17,6 +17,7 @@ from sim.faults import Faults
 from sim.household import noise
 from sim.line import Line
 from sim.meter import Nameplate, SimMeter
+from sim.models import IDIS, INDIAN
 from sim.server import MANAGEMENT, OLD_READER, READER
 
 PROFILE = "idis"
@@ -34,8 +35,8 @@ class FleetPlan:
     """What a fleet is made of. The last `tcp_meters` of `meters` are behind a gateway, the others spread over `buses`.
 
     Of four meters one has three phases and one talks HLS-GMAC, ciphered (`hls` of 256 say so); of five one exports. Of
-    those that only want a password `old` of 256 have short names. Meters' clocks are up to `clock_spread` seconds off.
-    `turnaround` is in seconds.
+    those that only want a password `old` of 256 have short names. `indian` of 256 are made after IS 15959. Meters'
+    clocks are up to `clock_spread` seconds off. `turnaround` is in seconds.
     """
 
     meters: int = 48
@@ -47,6 +48,7 @@ class FleetPlan:
     clock_spread: float = 0.0
     hls: int = 64
     old: int = 0
+    indian: int = 0
     faults: Faults = field(default_factory=Faults)
 
     def id_of(self, index: int) -> str:
@@ -75,8 +77,14 @@ def make_meter(plan: FleetPlan, index: int) -> SimMeter:
             compressed=dice // 20 % 2 == 0,
             clock_offset=plan.clock_spread * spread,
             referencing=plan.access_of(identity).referencing,
+            kind=INDIAN if noise(plan.seed, identity, "country") % 256 < plan.indian else IDIS,
         )
     )
+
+
+def profile_of(meter: SimMeter) -> str:
+    """Return the companion profile that `meter` follows."""
+    return PROFILE if meter.plate.kind == IDIS else f"is15959-{meter.plate.phases}p"
 
 
 def _keys(seed: int, meter: str) -> Keys:
@@ -122,7 +130,7 @@ class Fleet:
     def archive(self) -> tuple[Meter, ...]:
         """The meters as the daemon's archive has them, bus by bus."""
         return tuple(
-            Meter(meter.id, bus.name, meter.plate.address, self.plan.access_of(meter.id).name, PROFILE)
+            Meter(meter.id, bus.name, meter.plate.address, self.plan.access_of(meter.id).name, profile_of(meter))
             for bus in self.buses
             for meter in bus.meters
         )

@@ -12,10 +12,10 @@ from typing import Any
 from dcu.dlms.axdr import Typed
 from dcu.model import Attribute, Column, Keys, Referencing, Value
 from dcu.obis import parse_obis
-from sim.events import DISCONNECTOR, LOGS, REMOTE_CONNECTION, REMOTE_DISCONNECTION, EventLog, power_failed
+from sim.events import EventLog, power_failed
 from sim.household import DAY, INSTALLED, Household, noise
-from sim.profiles import PROFILES, STATUS_PERIODS, SimProfile
-from sim.registers import REGISTERS
+from sim.models import IDIS, MODELS
+from sim.profiles import STATUS_PERIODS, SimProfile
 
 #: The attribute of every class captured or shown here that holds its value.
 VALUE = 2
@@ -32,8 +32,6 @@ LAST_EVENT = 60 * DAY
 
 #: Remote operations that the disconnector log remembers; the oldest fall out.
 RELAY_HISTORY = 64
-
-_LOG_OF_CODE = {log.code: log for log in LOGS}
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +59,7 @@ class Nameplate:
     inactivity: float = 120.0
     suite: int = 0
     referencing: Referencing = Referencing.LN
+    kind: str = IDIS
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,9 +77,13 @@ class Rows:
 
 
 class Relay:
-    """The disconnector: connected, or not; and what was remotely done to it, as (meter time, event code)."""
+    """The disconnector: connected, or not; and what was remotely done to it, as (meter time, event code).
 
-    def __init__(self) -> None:
+    `codes` are those of a disconnection and of a connection.
+    """
+
+    def __init__(self, codes: tuple[int, int]) -> None:
+        self._codes = codes
         self.connected = True
         self.history: deque[tuple[int, int]] = deque(maxlen=RELAY_HISTORY)
 
@@ -88,7 +91,7 @@ class Relay:
         """Disconnect or reconnect at `at`; one entry per second, so that a capture time names one event."""
         self.connected = connected
         latest = self.history[-1][0] if self.history else at - 1
-        self.history.append((max(at, latest + 1), REMOTE_CONNECTION if connected else REMOTE_DISCONNECTION))
+        self.history.append((max(at, latest + 1), self._codes[connected]))
 
 
 class SimMeter:
@@ -97,9 +100,10 @@ class SimMeter:
     def __init__(self, plate: Nameplate) -> None:
         self.plate = plate
         self.home = Household(plate.seed, plate.id, plate.solar)
-        self.registers = REGISTERS[plate.phases]
-        self.profiles = PROFILES[plate.phases]
-        self.relay = Relay()
+        self.model = MODELS[plate.kind, plate.phases]
+        self.registers = self.model.registers
+        self.profiles = self.model.profiles
+        self.relay = Relay(self.model.relay)
         number = noise(plate.seed, plate.id, "serial") % 10**8
         self.identity = {
             DEVICE_NAME: b"SIM%013d" % number,
@@ -153,9 +157,21 @@ class SimMeter:
         if name in STATUS_PERIODS:
             failed = power_failed(self.plate.seed, self.id, at - STATUS_PERIODS[name] + 1, at)
             return STATUS_POWER_DOWN if failed else 0
-        if name in _LOG_OF_CODE:
-            return self._last_code(_LOG_OF_CODE[name], at)
-        return self.identity[name]
+        if name == self.model.conditions:
+            return self._conditions(at)
+        log = next((log for log in self.model.logs if log.code == name), None)
+        return self.identity[name] if log is None else self._last_code(log, at)
+
+    def _conditions(self, at: int) -> Value:
+        """Return the bits of what lasts at `at`: a number, or as text where the meter has them as a bit-string."""
+        up = set()
+        for log in self.model.logs:
+            for begin in {episode.begin for episode in log.episodes} & self.model.bits.keys():
+                if log.episode_in(self.plate.seed, self.id, at, at, begin):
+                    up.add(self.model.bits[begin])
+        if not self.model.word:
+            return sum(1 << bit for bit in up)
+        return "".join("1" if bit in up else "0" for bit in range(self.model.word))
 
     def rows(self, profile: SimProfile, wanted: Rows, at: int) -> Sequence[int]:
         """Return the capture times that `wanted` selects from what the profile holds at `at`."""
@@ -171,7 +187,7 @@ class SimMeter:
 
     def _events(self, log: EventLog, start: int, end: int) -> list[tuple[int, int]]:
         events = log.between(self.plate.seed, self.id, max(start, INSTALLED), end)
-        if log is DISCONNECTOR:
+        if log is self.model.relay_log:
             events += [event for event in self.relay.history if start <= event[0] <= end]
             events.sort()
         return events

@@ -4,6 +4,7 @@ The values are `sim.meter`'s; who is allowed to ask is decided in `sim.server`.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from dcu.dlms import axdr
@@ -13,10 +14,9 @@ from dcu.errors import MeterError
 from dcu.model import Attribute
 from dcu.obis import parse_obis
 from sim import shelf
-from sim.events import LOGS
 from sim.meter import DEVICE_NAME, FIRMWARE, SERIAL_NUMBER, Rows, SimMeter
-from sim.profiles import CLOCK, PROFILES, STATUS_PERIODS, SimProfile
-from sim.registers import REGISTERS
+from sim.models import MODELS, Model
+from sim.profiles import CLOCK, STATUS_PERIODS, SimProfile
 
 ASSOCIATION = parse_obis("0-0:40.0.0.255")
 DISCONNECT = parse_obis("0-0:96.3.10.255")
@@ -58,27 +58,32 @@ _CONTROL_MODE: Final = 4
 _REMOTE_DISCONNECT, _REMOTE_RECONNECT = 1, 2
 
 
-def _classes(phases: int) -> dict[bytes, int]:
+def _classes(model: Model) -> dict[bytes, int]:
     identity = (DEVICE_NAME, SERIAL_NUMBER, FIRMWARE, INVOCATION_COUNTER, MESSAGE)
-    names = (*identity, *STATUS_PERIODS, *(log.code for log in LOGS))
+    names = (*identity, *STATUS_PERIODS, model.conditions, *(log.code for log in model.logs))
     return {
         CLOCK: CLOCK_CLASS,
         ASSOCIATION: ASSOCIATION_LN,
         DISCONNECT: DISCONNECT_CONTROL,
         **dict.fromkeys(names, DATA),
-        **dict.fromkeys(REGISTERS[phases], REGISTER),
-        **dict.fromkeys(PROFILES[phases], PROFILE_GENERIC),
+        **dict.fromkeys(model.registers, REGISTER),
+        **dict.fromkeys(model.profiles, PROFILE_GENERIC),
         **shelf.SHELF,
     }
 
 
-#: By number of phases: the class of every object, by logical name.
-CLASSES: Final = {phases: _classes(phases) for phases in (1, 3)}
+#: By kind and number of phases: the class of every object, by logical name.
+CLASSES: Final = {key: _classes(model) for key, model in MODELS.items()}
+
+
+def classes(meter: SimMeter) -> dict[bytes, int]:
+    """Return the class of every object of `meter`, by logical name."""
+    return CLASSES[meter.plate.kind, meter.plate.phases]
 
 
 def read(meter: SimMeter, attribute: Attribute, at: int, selection: Selection | None = None) -> Typed | AccessError:
     """Return the attribute at `at` (UTC seconds of the meter's clock), or why there is none."""
-    known = CLASSES[meter.plate.phases].get(attribute.name)
+    known = classes(meter).get(attribute.name)
     if known != attribute.class_id:
         return OBJECT_UNDEFINED if known is None else CLASS_INCONSISTENT
     if attribute.index == 1:
@@ -94,7 +99,7 @@ def read(meter: SimMeter, attribute: Attribute, at: int, selection: Selection | 
 
 def write(meter: SimMeter, attribute: Attribute, value: Any, at: int) -> AccessError | None:
     """Write the plain `value`: the clock's time, the message, what is on the shelf. Return None when it was taken."""
-    known = CLASSES[meter.plate.phases].get(attribute.name)
+    known = classes(meter).get(attribute.name)
     if known is None:
         return OBJECT_UNDEFINED
     if known != attribute.class_id:
@@ -128,7 +133,7 @@ def _set_time(value: Any) -> int:
 
 def invoke(meter: SimMeter, name: bytes, method: int, at: int) -> AccessError | None:
     """Invoke a method of the relay or of what is on the shelf. Return None when it was carried out."""
-    if name not in CLASSES[meter.plate.phases]:
+    if name not in classes(meter):
         return OBJECT_UNDEFINED
     if name in shelf.SHELF:
         return shelf.invoke(meter, name, method)
@@ -147,22 +152,29 @@ def _typed(meter: SimMeter, attribute: Attribute, at: int) -> Typed:
     value: Any = meter.value(attribute, at)
     if isinstance(value, bytes):
         return axdr.octets(value)
-    register = meter.registers.get(attribute.name)
-    return register.typed(value) if register else axdr.u8(value)
+    if register := meter.registers.get(attribute.name):
+        return register.typed(value)
+    if attribute.name == meter.model.conditions:
+        return axdr.u32(value) if isinstance(value, int) else axdr.bits(value)
+    return axdr.u8(value) if meter.model.code_octets == 1 else axdr.u16(value)
 
 
 def _attributes(meter: SimMeter, attribute: Attribute, at: int) -> dict[int, Typed]:
     """Return the attributes of an object that are neither its name nor a captured value, by index."""
     if attribute.class_id == REGISTER:
-        register = meter.registers[attribute.name]
-        return {3: axdr.structure(axdr.i8(register.scaler), axdr.enum(register.unit))}
+        return {3: _scaler_unit(meter, attribute.name)}
     if attribute.class_id == CLOCK_CLASS:
         return _clock(at)
     if attribute.class_id == DISCONNECT_CONTROL:
         return _disconnector(connected=meter.relay.connected)
     if attribute.class_id == ASSOCIATION_LN:
-        return {2: axdr.array(*(_object_element(*item) for item in CLASSES[meter.plate.phases].items()))}
+        return {2: axdr.array(*(_object_element(*item) for item in classes(meter).items()))}
     return {}
+
+
+def _scaler_unit(meter: SimMeter, name: bytes) -> Typed:
+    register = meter.registers[name]
+    return axdr.structure(axdr.i8(register.scaler), axdr.enum(register.unit))
 
 
 def _clock(at: int) -> dict[int, Typed]:
@@ -205,14 +217,19 @@ def _read_profile(
             wanted = _rows_of(profile, selection)
         except (MeterError, LookupError, TypeError, ValueError):
             return TYPE_UNMATCHED
+        if profile.scalers:
+            return axdr.array(axdr.structure(*(_scaler_unit(meter, column.name) for column in profile.columns)))
         return _buffer(meter, profile, meter.rows(profile, wanted, at), wanted.columns)
     if index == 7:
         return axdr.u32(len(meter.rows(profile, Rows(), at)))
+    columns = (profile.time, *profile.columns)
+    if profile.scalers:
+        columns = tuple(replace(column, index=3) for column in profile.columns)
     values = {
-        3: axdr.array(*map(_capture_object, (Attribute(CLOCK_CLASS, CLOCK), *profile.columns))),
+        3: axdr.array(*map(_capture_object, columns)),
         4: axdr.u32(profile.period),
         5: axdr.enum(_FIFO),
-        6: _capture_object(Attribute(CLOCK_CLASS, CLOCK)),
+        6: _capture_object(profile.time),
         8: axdr.u32(profile.capacity),
     }
     return values.get(index, OBJECT_UNAVAILABLE)
@@ -233,7 +250,7 @@ def _rows_of(profile: SimProfile, selection: Selection | None) -> Rows:
     if selection.selector != _BY_RANGE:
         raise ValueError
     _, start, end, chosen = selection.parameter
-    known = [(CLOCK_CLASS, CLOCK, 2), *((column.class_id, column.name, column.index) for column in profile.columns)]
+    known = [(column.class_id, column.name, column.index) for column in (profile.time, *profile.columns)]
     columns = tuple(known.index(tuple(column[:3])) for column in chosen) or None
     return Rows(_moment(start) or 0, _moment(end), columns=columns)
 

@@ -14,6 +14,10 @@ from sim.household import DAY, INSTALLED
 
 CLOCK = parse_obis("0-0:1.0.0.255")
 
+#: What stands first in a row: the clock, or, in the billing of some meters, the date of the period's end.
+CLOCK_TIME = Attribute(8, CLOCK)
+BILLING_DATE = Attribute(3, parse_obis("0-0:0.1.2.255"))
+
 LOAD_0 = parse_obis("1-0:99.1.0.255")
 LOAD_1 = parse_obis("1-0:99.3.0.255")
 DAILY = parse_obis("1-0:99.2.0.255")
@@ -32,7 +36,8 @@ STATUS_PERIODS = {STATUS_LOAD_0: QUARTER, STATUS_DAILY: DAY, STATUS_LOAD_1: QUAR
 class SimProfile:
     """One profile. `columns` follow the clock, which is always first; `period` in s (0: by month or by event).
 
-    `keep` is how many seconds back its rows reach.
+    `keep` is how many seconds back its rows reach. Its time column is `time`. A `momentary` one holds one row, of now;
+    one of `scalers` holds one without time: scaler and unit of each column.
     """
 
     name: bytes
@@ -40,6 +45,9 @@ class SimProfile:
     period: int
     keep: int
     log: EventLog | None = None
+    time: Attribute = CLOCK_TIME
+    momentary: bool = False
+    scalers: bool = False
 
     @property
     def capacity(self) -> int:
@@ -48,6 +56,8 @@ class SimProfile:
 
     def times(self, start: int, end: int) -> Sequence[int]:
         """Return the capture times in start..end, both included; those of an event log are in the log instead."""
+        if self.momentary or self.scalers:
+            return (end,)
         start = max(start, INSTALLED)
         if self.period:
             return range(-(-start // self.period) * self.period, end + 1, self.period)

@@ -12,7 +12,8 @@ from dcu.obis import parse_obis
 from sim.household import Channel, Household, noise
 
 #: Unit codes of the Blue Book (IEC 62056-6-2, table of `unit`).
-WATT, WATT_HOUR, VAR_HOUR, AMPERE, VOLT, HERTZ, COUNT = 27, 30, 32, 33, 35, 44, 255
+WATT, VOLT_AMPERE, WATT_HOUR, VOLT_AMPERE_HOUR, VAR_HOUR = 27, 28, 30, 31, 32
+AMPERE, VOLT, HERTZ, COUNT = 33, 35, 44, 255
 
 NOMINAL_DECIVOLT = 2300
 
@@ -68,33 +69,30 @@ def _frequency(home: Household, at: int) -> int:
     return 4996 + noise(home.seed, "frequency", at // 10) % 9
 
 
-def _register(text: str, scaler: int, unit: int, value: Callable[[Household, int], int]) -> Register:
-    wide = unit in {WATT, WATT_HOUR, VAR_HOUR}
+def register(text: str, scaler: int, unit: int, value: Callable[[Household, int], int]) -> Register:
+    """Return the register called `text`; energies and powers are long, everything else is short."""
+    wide = unit in {WATT, VOLT_AMPERE, WATT_HOUR, VOLT_AMPERE_HOUR, VAR_HOUR}
     return Register(parse_obis(text), scaler, unit, axdr.u32 if wide else axdr.u16, value)
 
 
 def _phase_registers(phases: int) -> tuple[Register, ...]:
-    voltages = (_register(f"1-0:{32 + 20 * p}.7.0.255", -1, VOLT, partial(_voltage, p)) for p in range(phases))
-    currents = (
-        _register(f"1-0:{31 + 20 * p}.7.0.255", -2, AMPERE, partial(_current, p, phases)) for p in range(phases)
-    )
+    voltages = (register(f"1-0:{32 + 20 * p}.7.0.255", -1, VOLT, partial(_voltage, p)) for p in range(phases))
+    currents = (register(f"1-0:{31 + 20 * p}.7.0.255", -2, AMPERE, partial(_current, p, phases)) for p in range(phases))
     return (*voltages, *currents)
 
 
 _COMMON = (
-    _register("1-0:1.8.0.255", 0, WATT_HOUR, Household.imported),
-    _register("1-0:1.8.1.255", 0, WATT_HOUR, partial(_energy, Channel.PEAK)),
-    _register("1-0:1.8.2.255", 0, WATT_HOUR, partial(_energy, Channel.OFF_PEAK)),
-    _register("1-0:2.8.0.255", 0, WATT_HOUR, partial(_energy, Channel.EXPORT)),
-    _register("1-0:3.8.0.255", 0, VAR_HOUR, partial(_reactive, 200)),
-    _register("1-0:4.8.0.255", 0, VAR_HOUR, partial(_reactive, 10)),
-    _register("1-0:1.7.0.255", 0, WATT, Household.demand),
-    _register("1-0:2.7.0.255", 0, WATT, _exported_power),
-    _register("1-0:13.7.0.255", -3, COUNT, _power_factor),
-    _register("1-0:14.7.0.255", -2, HERTZ, _frequency),
+    register("1-0:1.8.0.255", 0, WATT_HOUR, Household.imported),
+    register("1-0:1.8.1.255", 0, WATT_HOUR, partial(_energy, Channel.PEAK)),
+    register("1-0:1.8.2.255", 0, WATT_HOUR, partial(_energy, Channel.OFF_PEAK)),
+    register("1-0:2.8.0.255", 0, WATT_HOUR, partial(_energy, Channel.EXPORT)),
+    register("1-0:3.8.0.255", 0, VAR_HOUR, partial(_reactive, 200)),
+    register("1-0:4.8.0.255", 0, VAR_HOUR, partial(_reactive, 10)),
+    register("1-0:1.7.0.255", 0, WATT, Household.demand),
+    register("1-0:2.7.0.255", 0, WATT, _exported_power),
+    register("1-0:13.7.0.255", -3, COUNT, _power_factor),
+    register("1-0:14.7.0.255", -2, HERTZ, _frequency),
 )
 
 #: By number of phases: the registers of a meter, by logical name.
-REGISTERS = {
-    phases: {register.name: register for register in (*_COMMON, *_phase_registers(phases))} for phases in (1, 3)
-}
+REGISTERS = {phases: {each.name: each for each in (*_COMMON, *_phase_registers(phases))} for phases in (1, 3)}

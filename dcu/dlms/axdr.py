@@ -147,6 +147,11 @@ def text(value: str) -> Typed:
     return Typed(VISIBLE_STRING, value)
 
 
+def bits(value: str) -> Typed:
+    """The bit-string of 0s and 1s, the first bit first."""
+    return Typed(BIT_STRING, BitString(int(value or "0", 2), len(value)))
+
+
 def date_time(value: DateTime) -> Typed:
     """The date-time as an octet-string, which is how Clock and ProfileGeneric carry it."""
     return Typed(OCTET_STRING, value.to_bytes())

@@ -20,7 +20,7 @@ tags = st.sampled_from([0x60, 0x62, 0xC0, 0xC1, 0xC3, 0x21, 0xC8, 0xC9, 0xCB, 0x
 apdus = st.builds(
     lambda tag, choice, rest: bytes((tag, choice)) + rest, tags, st.integers(0, 4), st.binary(max_size=80)
 )
-names = st.sampled_from(sorted(objects.CLASSES[1]))
+names = st.sampled_from(sorted(objects.CLASSES["idis", 1]))
 attributes = st.builds(Attribute, st.sampled_from([1, 3, 7, 8, 15, 70, 99]), names, st.integers(-128, 127))
 
 scalars = st.one_of(

@@ -64,7 +64,7 @@ def test_every_form_of_ciphering(suite: int, form: Ciphering) -> None:
     dedicated = form in {Ciphering.DED, Ciphering.GENERAL_DED}
     assert (simulated.heard == before) is dedicated  # a dedicated key has its own counters
     rows = ours.get(Attribute(15, objects.ASSOCIATION))
-    assert len(rows[0]) == len(objects.CLASSES[1])
+    assert len(rows[0]) == len(objects.CLASSES["idis", 1])
     ours.close()
 
 

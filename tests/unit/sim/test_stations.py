@@ -154,7 +154,7 @@ def test_our_own_client_reads_a_long_answer(window: int, info: int) -> None:
     talk = hdlc(simulated, READER, offer=offer)
     talk.open()
     (listed,) = talk.ask(OBJECTS)
-    assert len(listed) == len(objects.CLASSES[3])
+    assert len(listed) == len(objects.CLASSES["idis", 3])
     talk.close()
 
 
