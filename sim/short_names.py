@@ -1,6 +1,7 @@
 """The short names of an old simulated meter: which attribute each one is, and the object list that tells them.
 
-What attributes hold is in `sim.objects`, which knows logical names only; who may ask is decided in `sim.server`.
+Old meters are of the kind IDIS. What attributes hold is in `sim.objects`, which knows logical names only; who may ask
+is decided in `sim.server`.
 """
 
 from typing import Final
@@ -9,6 +10,7 @@ from dcu.dlms import axdr
 from dcu.dlms.axdr import Typed
 from dcu.dlms.short_names import OBJECT_LIST
 from dcu.model import Attribute
+from sim.models import IDIS
 from sim.objects import ASSOCIATION, ASSOCIATION_LN, CLASSES, SHAPES, VERSIONS
 
 ASSOCIATION_SN: Final = 12
@@ -21,7 +23,7 @@ def _bases(phases: int) -> dict[int, tuple[int, bytes]]:
     """Return class and logical name of every object by its base name; its methods follow its attributes."""
     bases = {}
     base = _FIRST_BASE
-    for name, class_id in CLASSES[phases].items():
+    for name, class_id in CLASSES[IDIS, phases].items():
         if class_id != ASSOCIATION_LN:
             bases[base] = class_id, name
             base += _STEP * sum(SHAPES[class_id])
@@ -29,7 +31,7 @@ def _bases(phases: int) -> dict[int, tuple[int, bytes]]:
 
 
 #: By number of phases: the objects of a meter by their base names.
-BASES: Final = {phases: _bases(phases) for phases in CLASSES}
+BASES: Final = {phases: _bases(phases) for _, phases in CLASSES}
 
 
 def _attributes(phases: int) -> dict[int, Attribute]:

@@ -69,7 +69,10 @@ async def everything(session: Session, clock: VirtualClock) -> list[Any]:
     now = int(clock.now())
     start, end = (octets(DateTime.from_utc(now - back).to_bytes()) for back in (3 * 86400, 3600))
     items = [
-        Get(Attribute(kind, name, index)) for name, kind in CLASSES[1].items() if kind != 15 for index in (1, 3, 4)
+        Get(Attribute(kind, name, index))
+        for name, kind in CLASSES["idis", 1].items()
+        if kind != 15
+        for index in (1, 3, 4)
     ]
     for name in (LOAD_0, LOAD_1, DAILY, BILLING):
         buffer = Attribute(7, name)

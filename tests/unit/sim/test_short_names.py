@@ -156,7 +156,7 @@ def test_a_long_answer_comes_in_blocks() -> None:
         if block.block.last:
             break
         block = answered(association, ReadNext(number))
-    assert ShortNames.from_value(axdr.decode_all(whole)).witness[1] in objects.CLASSES[1]
+    assert ShortNames.from_value(axdr.decode_all(whole)).witness[1] in objects.CLASSES["idis", 1]
 
 
 def test_a_block_nobody_waits_for_is_unavailable() -> None:
