@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 import pytest
 
@@ -226,3 +227,34 @@ def test_a_flow_that_is_told_to_end_releases_what_is_held() -> None:
         assert all(not server._connections for server in box.bus.line._stations.values())
 
     virtually(work)
+
+
+@pytest.mark.parametrize("plan", [ONE, CIPHERED], ids=["lls", "ciphered"])
+def test_a_meter_that_starts_anew_at_any_frame_costs_no_row(plan: FleetPlan) -> None:
+    class Counting(PortAround):
+        left = 0
+
+        async def write(self, data: bytes) -> None:
+            self.left -= 1
+            if not self.left:
+                station_of[0]._connections.clear()
+            await super().write(data)
+
+    station_of: list[HdlcServer] = []
+
+    async def work(clock: VirtualClock, frame: int) -> int:
+        box = Box(clock, plan)
+        box.port = port = Counting(box.port)
+        station_of[:] = [station(box)]
+        poll = box.poll(MINUTE, Task("load0", every=900.0, offset=5.0, backfill=3 * 86_400.0))
+        port.left = frame
+        await run_for(poll, 180.0)
+        assert_true(box, box.store.captures)
+        rows = sorted(each.at for each in box.store.captures if each.stream == "load0")
+        newest = int(clock.now()) // 900 * 900
+        assert rows == list(range(newest - 3 * 86_400 + 900, newest + 1, 900))
+        assert poll.health.resumed > 0
+        return poll.health.stale
+
+    found = [virtually(partial(work, frame=frame)) for frame in range(1, 12)]
+    assert set(found) == {0, 1}
