@@ -5,7 +5,7 @@ How its daemon is told about them is in `sim.site`; the meters cost no task each
 
 from collections import Counter
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import TracebackType
 from typing import Self
 
@@ -91,7 +91,12 @@ def _keys(seed: int, meter: str) -> Keys:
     def octets(name: str) -> bytes:
         return b"".join(noise(seed, meter, name, half).to_bytes(8) for half in (0, 1))
 
-    return Keys(octets("password").hex()[:12].encode(), octets("encryption"), octets("authentication"))
+    return Keys(
+        octets("password").hex()[:12].encode(),
+        octets("encryption"),
+        octets("authentication"),
+        master_key=octets("master"),
+    )
 
 
 class Fleet:
@@ -139,7 +144,7 @@ class Fleet:
     def keys(self) -> dict[str, Keys]:
         """Each meter's secrets, as far as its access needs them."""
         return {
-            meter.id: Keys(b"", meter.plate.keys.encryption_key, meter.plate.keys.authentication_key)
+            meter.id: replace(meter.plate.keys, password=b"")
             if self.plan.access_of(meter.id) is MANAGEMENT
             else Keys(password=meter.plate.keys.password)
             for meter in self.meters

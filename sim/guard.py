@@ -64,7 +64,7 @@ class Guard:
 
     def refusal(self, request: Aarq) -> int:
         """Return the diagnostic that refuses `request`, or 0."""
-        access, keys = self._access, self._meter.plate.keys
+        access, keys = self._access, self._meter.keys
         if (request.ciphered, request.referencing) != (access.ciphered, access.referencing):
             return CONTEXT_NOT_SUPPORTED
         short_proof = access.authentication in HIGH_LEVEL and access.referencing is Referencing.SN
@@ -85,7 +85,7 @@ class Guard:
         if access.ciphered or access.authentication is Authentication.HLS_GMAC:
             self._count(now)
             self._cipher = Cipher(
-                meter.plate.keys,
+                meter.keys,
                 meter.title,
                 meter.take_counter,
                 suite=access.suite,
@@ -96,7 +96,7 @@ class Guard:
         if self._cipher and initiate.dedicated_key:
             self._cipher.dedicate(initiate.dedicated_key)
         if access.authentication in HIGH_LEVEL:
-            self._proofs = Authenticator(access, meter.plate.keys, self._cipher)
+            self._proofs = Authenticator(access, meter.keys, self._cipher)
             self._client = Party(request.title, request.secret)
             self._me = Party(meter.title, self._challenge(self._proofs.challenge_size))
             self._proofs.check_challenge(self._me, self._client)

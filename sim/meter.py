@@ -1,7 +1,8 @@
 """A simulated meter: its identity, clock, relay, and what each of its objects holds at a second of its clock.
 
-Everything but the relay, the clock's setting, the message and the invocation counters is a pure function of
-(seed, meter, object, time). How attributes look on the wire is in `sim.objects`, who may ask for them in `sim.server`.
+Everything but the relay, the clock's setting, the message, the secrets and the invocation counters is a pure function
+of (seed, meter, object, time). How attributes look on the wire is in `sim.objects`, who may ask for them in
+`sim.server`.
 """
 
 from collections import Counter, deque
@@ -120,6 +121,8 @@ class SimMeter:
         self.message = b""
         #: What was written to the rare objects, by class and attribute.
         self.shelf: dict[tuple[int, int], Any] = {}
+        #: The secrets in force: those of the plate, until others were given.
+        self.keys = plate.keys
         #: Attributes read with success, by logical name.
         self.served: Counter[bytes] = Counter()
         #: Values handed out, by logical name: the rows of profiles, and one for each other value (attribute 2).

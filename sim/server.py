@@ -35,7 +35,7 @@ from dcu.dlms.services import (
 from dcu.dlms.short_names import OBJECT_LIST
 from dcu.errors import Breach, ConfigError, MeterError, SecurityError
 from dcu.model import Access, Authentication, Referencing
-from sim import objects
+from sim import objects, secrets
 from sim.blocks import Blocks, GeneralBlocks
 from sim.guard import Guard
 from sim.meter import DEVICE_NAME, SERIAL_NUMBER, SimMeter
@@ -217,12 +217,16 @@ class ServerAssociation:
         return result
 
     def _write(self, item: Set, at: int) -> AccessError | None:
+        if secrets.concerns(item):
+            return secrets.take(self._meter, self._access, item)
         # an old meter has no better secret than its password
         if self._access is not (READER if self._short else MANAGEMENT):
             return objects.READ_WRITE_DENIED
         return objects.write(self._meter, item.attribute, item.value, at)
 
     def _invoke(self, action: Action, at: int) -> AccessError | None:
+        if secrets.concerns(action):
+            return secrets.take(self._meter, self._access, action)
         if self._access is not MANAGEMENT:
             return objects.READ_WRITE_DENIED
         return objects.invoke(self._meter, action.name, action.method, at)

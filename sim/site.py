@@ -107,7 +107,7 @@ def _keys(keys: Mapping[str, Keys]) -> str:
 def _secrets(keys: Keys) -> dict[str, Word]:
     if keys.password:
         return {"password": keys.password.decode()}
-    return {"encryption_key": keys.encryption_key.hex(), "authentication_key": keys.authentication_key.hex()}
+    return {name: getattr(keys, name).hex() for name in ("encryption_key", "authentication_key", "master_key")}
 
 
 def _flow(words: Mapping[str, Word]) -> str:
