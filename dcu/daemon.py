@@ -29,6 +29,7 @@ from dcu.errors import DcuError, StoreError
 from dcu.health import Health
 from dcu.held import Held
 from dcu.invocations import Invocations
+from dcu.keychange import KeyChanges
 from dcu.local import LocalDoor
 from dcu.messages.envelope import Envelopes
 from dcu.model import Capture, Referencing, Visit
@@ -41,7 +42,7 @@ from dcu.profiles import CompanionProfile, ProfileFolders, load_profile
 from dcu.report import Reporter
 from dcu.sending import Delivery
 from dcu.status import Status
-from dcu.store import Store
+from dcu.store import Store, vault_for
 from dcu.uplink import Uplink
 
 if TYPE_CHECKING:
@@ -142,16 +143,18 @@ class Daemon:
         self._bus_of = {meter.id: meter.bus for meter in config.meters}
         self._invocations = Invocations(store)
         self._base_names = _base_names(config, store)
+        vault = vault_for(config.dcu.data, config.dcu.store_key)
+        self._changes = KeyChanges(config.keys, config.new_keys, store, vault, clock)
         self._reporter = Reporter(store, clock, config.dcu.id)
         self._delivery = Delivery()
         #: The flow of each bus, by its name.
         self.polls: dict[str, Poll] = {}
-        self._status = Status(config, store, clock, self._health, self._delivery, self.polls)
+        self._status = Status(config, store, clock, self._health, self._delivery, self.polls, self._changes)
         self._obey = Obey(
             store,
             self._submit,
             self._bus_of.__contains__,
-            self._status.snapshot,
+            self._status.answer,
             clock,
             self._health,
             config.dcu.allow,
@@ -181,7 +184,13 @@ class Daemon:
         config, clock = self._config, self._clock
         meters = {meter.id: meter.group for meter in config.meters if meter.bus == bus.name}
         sessions = SessionMaker(
-            bus, config.access, config.keys, config.dcu.system_title, self._invocations, names=self._base_names
+            bus,
+            config.access,
+            config.keys,
+            config.dcu.system_title,
+            self._invocations,
+            changes=self._changes,
+            names=self._base_names,
         )
         return Poll(
             name=bus.name,
@@ -212,7 +221,8 @@ class Daemon:
         await self._obey.receive(payload)
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Run every flow until `stop` is set, then end in order."""
+        """Run every flow until `stop` is set, then end in order. Raises StoreError when it cannot begin."""
+        await self._changes.load()
         door = LocalDoor(Path(self._config.dcu.socket), self._obey.lines)
         async with asyncio.TaskGroup() as group:
             workers = [group.create_task(self._guard(f"bus {name}", poll.run)) for name, poll in self.polls.items()]

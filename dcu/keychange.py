@@ -18,16 +18,10 @@ from typing import Any, Final, Protocol
 from dcu.clock import Clock, iso
 from dcu.dlms.authentication import SECRET
 from dcu.errors import ConfigError, MeterError
-from dcu.model import Access, Authentication, Keys
+from dcu.model import SECRET_KINDS, Access, Authentication, Keys
 from dcu.store import Sealed, Vault
 
-#: The kinds of secrets that can be changed, and where `Keys` has them.
-ENCRYPTION, AUTHENTICATION, PASSWORD = "encryption", "authentication", "password"
-KINDS: Final[Mapping[str, str]] = {
-    ENCRYPTION: "encryption_key",
-    AUTHENTICATION: "authentication_key",
-    PASSWORD: "password",
-}
+ENCRYPTION, AUTHENTICATION, PASSWORD = SECRET_KINDS
 #: What a meter takes in one request. Two requests are two generations: one may be taken and the other not.
 GLOBAL_KEYS: Final = (ENCRYPTION, AUTHENTICATION)
 TOGETHER: Final = (GLOBAL_KEYS, (PASSWORD,))
@@ -146,8 +140,15 @@ class KeyChanges:
     def wanted(self, meter: str, kinds: Collection[str]) -> dict[str, bytes]:
         """Return those of the new secrets that the meter has not yet, by kind."""
         new, known = self._new.get(meter, Keys()), self.in_force(meter)
-        found = {kind: getattr(new, KINDS[kind]) for kind in kinds}
-        return {kind: secret for kind, secret in found.items() if secret not in {b"", getattr(known, KINDS[kind])}}
+        found = {kind: getattr(new, SECRET_KINDS[kind]) for kind in kinds}
+        return {
+            kind: secret for kind, secret in found.items() if secret not in {b"", getattr(known, SECRET_KINDS[kind])}
+        }
+
+    def missing(self, meter: str, kinds: Collection[str]) -> tuple[str, ...]:
+        """Return those of `kinds` for which there is no new secret."""
+        new = self._new.get(meter, Keys())
+        return tuple(kind for kind in kinds if not getattr(new, SECRET_KINDS[kind]))
 
     async def stage(self, meter: str, secrets: Mapping[str, bytes]) -> None:
         """Keep `secrets`, by kind, before the meter is told. StoreError; ConfigError when they cannot be sealed.
@@ -212,7 +213,7 @@ class KeyChanges:
             raise ConfigError(self._sealed[meter])
         file = self._file.get(meter, Keys())
         found = generation.secrets if generation else {}
-        return replace(file, **{KINDS[kind]: secret for kind, secret in found.items()}) if found else file
+        return replace(file, **{SECRET_KINDS[kind]: secret for kind, secret in found.items()}) if found else file
 
     async def _move(self, meter: str, generation: Generation, state: State) -> None:
         changed = await self._store.move_generation(meter, generation.number, state)
@@ -235,7 +236,7 @@ def _told(generation: Generation, keys: Keys) -> dict[str, Any]:
 
 def _fingerprints(keys: Keys) -> dict[str, str]:
     """Return what tells keys apart and gives nothing away. A password has none: one could be guessed from it."""
-    found = {kind: getattr(keys, name) for kind, name in KINDS.items()}
+    found = {kind: getattr(keys, name) for kind, name in SECRET_KINDS.items()}
     return {
         kind: "set" if kind == PASSWORD else hashlib.sha256(b"dcu key " + secret).hexdigest()[:8]
         for kind, secret in found.items()

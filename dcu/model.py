@@ -92,6 +92,10 @@ class Access:
     referencing: Referencing = Referencing.LN
 
 
+#: The secrets of a meter that can be changed, and where `Keys` has them.
+SECRET_KINDS = {"encryption": "encryption_key", "authentication": "authentication_key", "password": "password"}
+
+
 @dataclass(frozen=True, slots=True)
 class Keys:
     """Secrets of one meter, never printed. `password`: of LLS, or the HLS secret of MD5, SHA-1 and SHA-256.

@@ -70,7 +70,7 @@ class _Underway:
 class Obey:
     """Carries commands out. `submit` queues a visit on its meter's bus; `knows` says which meters there are.
 
-    `allow` are the roles whose commands are taken, at whichever door.
+    `own` answers what the box is asked about itself. `allow` are the roles whose commands are taken, at whichever door.
     """
 
     def __init__(
@@ -78,7 +78,7 @@ class Obey:
         journal: Journal,
         submit: Callable[[Visit], None],
         knows: Callable[[str], bool],
-        status: Callable[[], Awaitable[Mapping[str, Any]]],
+        own: Callable[[Command], Awaitable[Mapping[str, Any]]],
         clock: Clock,
         health: Health,
         allow: Collection[Role] = (Role.VIEWER,),
@@ -87,7 +87,7 @@ class Obey:
         self._journal = journal
         self._submit = submit
         self._knows = knows
-        self._status = status
+        self._own = own
         self._clock = clock
         self._health = health
         self._progress: Progress = health.watch("obey", clock.monotonic())
@@ -141,7 +141,7 @@ class Obey:
             return await self._reject(command, refusal)
         if door == "local" and not command.meters:
             # what the box says of itself must be there when the disk is full, and must not fill it by being asked
-            result = await self._own(command.name)
+            result = dict(await self._own(command))
             return CommandRecord(command, CommandState.DONE, result=result, changed=self._clock.now())
         record, new = await self._journal.accept(command)
         # an open command that nobody works on was cut off before it was started
@@ -218,12 +218,9 @@ class Obey:
             await self._send_out(Visit(meter, command=command, priority=Priority.COMMAND, doubtful=doubtful))
         if command.meters:
             return record
-        underway.answers["dcu"] = await self._own(command.name)
+        underway.answers["dcu"] = dict(await self._own(command))
         await self._end(underway, CommandState.DONE, None)
         return await underway.over
-
-    async def _own(self, name: str) -> dict[str, Any]:
-        return dict(await self._status()) if name == "dcu.status" else {"now": self._clock.now()}
 
     async def _send_out(self, visit: Visit) -> None:
         try:

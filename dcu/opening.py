@@ -63,8 +63,8 @@ class SessionMaker:
         keys: Mapping[str, Keys],
         title: bytes,
         invocations: Invocations,
-        changes: KeyChanges | None = None,
         *,
+        changes: KeyChanges | None = None,
         names: "BaseNames | None" = None,
     ) -> None:
         self._bus = bus
@@ -144,6 +144,15 @@ class SessionMaker:
         """See to it that a session held with `meter` finds counters enough for a visit; raises StoreError."""
         if _counts(self._access[meter.access]):
             await self._invocations.prepare(self._candidates(meter)[0], self._title, self._news)
+
+    def access(self, meter: Meter) -> Access:
+        """Return how we are let in at `meter`."""
+        return self._access[meter.access]
+
+    @property
+    def changes(self) -> KeyChanges | None:
+        """What is known of changes of keys; None where keys never change."""
+        return self._changes
 
     def heard(self) -> Mapping[str, int]:
         """Return the counters that the meters of this bus used since the last call, by name: to be stored."""

@@ -16,6 +16,7 @@ from typing import Any, Protocol
 
 import structlog
 
+from dcu import rekey
 from dcu.archive import Archive
 from dcu.bus import Port
 from dcu.clock import Clock
@@ -32,18 +33,15 @@ from dcu.errors import (
 )
 from dcu.health import BusHealth, Progress
 from dcu.held import Held
-from dcu.model import Capture, Outcome, Visit
+from dcu.model import Capture, Meter, Outcome, Visit
 from dcu.ondemand import on_demand
 from dcu.opening import SessionMaker
 from dcu.plan import BusPlan
 from dcu.report import Report
-from dcu.session import Session
+from dcu.session import QUIET, Session
 from dcu.visit import Findings, Reading
 
 log = structlog.get_logger()
-
-#: Silence on the line before a visit that follows a failed one: a late answer dies here, not in the next visit.
-QUIET = 0.25
 
 #: A lost port (adapter unplugged, gateway down) is tried again this often.
 REOPEN_DELAY = 5.0
@@ -162,7 +160,7 @@ class Poll:
     async def _attempt(self, visit: Visit) -> Outcome:
         """Visit the meter and say how it ended; a command hears of it whatever happens."""
         answer, reason = None, None
-        for _ in range(COMMAND_TRIES if visit.command is not None else 1):
+        for _ in range(_tries(visit)):
             try:
                 await self._ready_line()
                 outcome, answer, reason = await self._visit(visit)
@@ -216,6 +214,8 @@ class Poll:
         After a failure nobody says goodbye: the meter may be silent, and SNRM starts afresh.
         """
         meter = self.archive.meter(visit.meter)
+        if visit.command is not None and visit.command.name in rekey.NAMES:
+            return await self._rekey(meter, visit)
         if (held := await self.held.take(meter)) is not None:
             self.health.resumed += 1
             try:
@@ -223,6 +223,14 @@ class Poll:
             except StaleError as stale:  # before anything was answered: nothing is done twice
                 await self._renew(visit, stale)
         return await self._converse(await self.sessions.open(self.port, meter, self._alive), visit)
+
+    async def _rekey(self, meter: Meter, visit: Visit) -> tuple[Outcome, dict[str, Any] | None, str | None]:
+        """Carry out a command about the meter's secrets, which opens as often as it needs to."""
+        self.held.forget(meter.id)
+        try:
+            return Outcome.OK, await rekey.carry_out(self.sessions, self.port, meter, visit, self._alive), None
+        except NotGivenError as error:
+            return Outcome.OK, None, str(error)
 
     async def _renew(self, visit: Visit, stale: StaleError) -> None:
         """Make the line ready for a new association in place of one that its meter knows no more."""
@@ -295,3 +303,8 @@ class Poll:
         health.wasted += 0.0 if outcome in {Outcome.OK, Outcome.PARTLY} else busy
         health.octets_sent, health.octets_received = self.port.octets_sent, self.port.octets_received
         setattr(health, outcome.value, getattr(health, outcome.value) + 1)
+
+
+def _tries(visit: Visit) -> int:
+    """Return how often a visit is begun; with secrets on their way each set is tried in it, and not once more."""
+    return 1 if visit.command is None or visit.command.name in rekey.NAMES else COMMAND_TRIES

@@ -58,6 +58,9 @@ SELECTING = Conformance.SELECTIVE_ACCESS | Conformance.PARAMETERIZED_ACCESS
 #: What a meter says unasked is kept up to so much until somebody takes it; the oldest gives way.
 MAX_NOTIFIED = 64
 
+#: Silence on the line before a conversation that follows a failed one: a late answer dies here, not in the next.
+QUIET = 0.25
+
 #: Good manners at the end of a visit are worth this many seconds, no more: the readings are already in hand.
 CLOSE_TIMEOUT = 1.0
 

@@ -11,6 +11,8 @@ from dcu import __version__
 from dcu.clock import Clock
 from dcu.config import Config
 from dcu.health import Health
+from dcu.keychange import KeyChanges
+from dcu.model import Command
 from dcu.poll import Poll
 from dcu.sending import Delivery
 from dcu.store import Store
@@ -20,7 +22,14 @@ class Status:
     """Describes a running daemon; `polls` may still be filled when this is made."""
 
     def __init__(
-        self, config: Config, store: Store, clock: Clock, health: Health, delivery: Delivery, polls: Mapping[str, Poll]
+        self,
+        config: Config,
+        store: Store,
+        clock: Clock,
+        health: Health,
+        delivery: Delivery,
+        polls: Mapping[str, Poll],
+        changes: KeyChanges,
     ) -> None:
         self._config = config
         self._store = store
@@ -28,6 +37,7 @@ class Status:
         self._health = health
         self._delivery = delivery
         self._polls = polls
+        self._changes = changes
 
     def figures(self) -> dict[str, Any]:
         """Return what is counted in memory, JSON-able."""
@@ -42,8 +52,19 @@ class Status:
             "problems": self._problems(now),
             "buses": {name: self._bus(poll, uptime) for name, poll in self._polls.items()},
             "uplink": asdict(self._delivery) | {"broker": f"{self._config.uplink.host}:{self._config.uplink.port}"},
+            "keys": self._changes.counts(),
             "commands": {"latency": [round(latency, 3) for latency in self._health.command_latency]},
         }
+
+    async def answer(self, command: Command) -> Mapping[str, Any]:
+        """Return what the box says of itself to a command that concerns no meter on a line. Raises StoreError."""
+        match command.name:
+            case "dcu.status":
+                return await self.snapshot()
+            case "dcu.keys":
+                return self._changes.describe(str(command.args["meter"]))
+            case _:
+                return {"now": self._clock.now()}
 
     async def snapshot(self) -> dict[str, Any]:
         """Return `figures` with what the store holds."""
@@ -67,6 +88,7 @@ class Status:
 
     def _problems(self, now: float) -> list[str]:
         problems = [f"no progress: {flow}" for flow in self._health.stuck(now)]
+        problems += self._changes.problems()
         problems += [f"store: {flow}: {reason}" for flow, reason in self._health.store_errors.items()]
         if not self._clock.trusted():
             problems.append("the clock was never set; nothing is collected on schedule")

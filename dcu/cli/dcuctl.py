@@ -72,6 +72,11 @@ Examples:
 """
 
 
+EXAMPLES_OF_CHANGE_KEYS = """\b
+Examples:
+  dcuctl change-keys M0001
+  dcuctl change-keys M0001 encryption authentication
+"""
 EXAMPLES_OF_GET = """\b
 Examples:
   dcuctl get M0001 1-0:1.8.0.255 3          the value of a register
@@ -144,6 +149,33 @@ def _value(_context: click.Context, _parameter: click.Parameter, text: str | Non
 
 
 typed = click.option("--type", "kind", help="Data type of VALUE where its class does not say it, as long-unsigned.")
+
+
+@cli.command()
+@click.argument("meter")
+@click.pass_obj
+def keys(daemon: Daemon, meter: str) -> None:
+    """Show which generation of secrets METER has, whether another is on its way, and their fingerprints."""
+    click.echo(json.dumps(daemon.ask("dcu.keys", meter=meter)["result"], indent=2))
+
+
+@cli.command("change-keys", epilog=EXAMPLES_OF_CHANGE_KEYS)
+@click.argument("meter")
+@click.argument("kinds", nargs=-1)
+@click.pass_obj
+def change_keys(daemon: Daemon, meter: str, kinds: tuple[str, ...]) -> None:
+    """Give METER its new secrets, those of KINDS or all that differ; the role secadm must be allowed."""
+    answer = daemon.ask("meter.change-keys", meters=(meter,), kinds=list(kinds))["result"][meter]
+    click.echo(json.dumps(answer, indent=2))
+
+
+@cli.command("forget-counter")
+@click.argument("meter")
+@click.pass_obj
+def forget_counter(daemon: Daemon, meter: str) -> None:
+    """Believe the invocation counter that METER uses now, though it was higher; the role secadm must be allowed."""
+    answer = daemon.ask("meter.forget-counter", meters=(meter,))["result"][meter]
+    click.echo(f"{meter}: {answer['now']}; it was {answer['before']}")
 
 
 @cli.command(epilog=EXAMPLES_OF_GET)

@@ -10,7 +10,7 @@ from datetime import datetime
 
 from dcu.clock import seconds
 from dcu.errors import CommandRejected
-from dcu.model import INSTANT, Role
+from dcu.model import INSTANT, SECRET_KINDS, Role
 from dcu.obis import format_obis, parse_obis
 
 #: The whole range of a COSEM date-time in practice: four-digit years.
@@ -92,6 +92,22 @@ def _range(args: Mapping[str, object]) -> Args:
     return {"from": start, "to": end}
 
 
+def _asking(args: Mapping[str, object]) -> Args:
+    _only(args, "meter")
+    meter = args.get("meter")
+    if not isinstance(meter, str) or not 1 <= len(meter) <= 64:
+        raise CommandRejected("args.meter: expected the name of a meter")
+    return {"meter": meter}
+
+
+def _changing(args: Mapping[str, object]) -> Args:
+    _only(args, "kinds")
+    kinds = args.get("kinds", [])
+    if not isinstance(kinds, list) or not all(isinstance(kind, str) and kind in SECRET_KINDS for kind in kinds):
+        raise CommandRejected(f"args.kinds: expected a list of {', '.join(SECRET_KINDS)}")
+    return {"kinds": sorted(set(kinds))}
+
+
 def _getting(args: Mapping[str, object]) -> Args:
     if "items" not in args:
         _only(args, "object", "class", "attribute")
@@ -165,9 +181,16 @@ CATALOGUE: Mapping[str, CommandKind] = {
     for kind in (
         CommandKind("dcu.ping", Role.VIEWER, range(1), _nothing),
         CommandKind("dcu.status", Role.VIEWER, range(1), _nothing),
+        CommandKind("dcu.keys", Role.VIEWER, range(1), _asking),
         CommandKind("meter.read", Role.VIEWER, range(1, 2), _reading),
         CommandKind("meter.get", Role.VIEWER, range(1, 2), _getting),
         CommandKind("meter.set", Role.ENGINEER, range(1, 2), _setting, changes_state=True, shows=True),
         CommandKind("meter.execute", Role.OPERATOR, range(1, 2), _executing, idempotent=False, changes_state=True),
+        CommandKind(
+            "meter.change-keys", Role.SECADM, range(1, 2), _changing, idempotent=False, changes_state=True, shows=True
+        ),
+        CommandKind(
+            "meter.forget-counter", Role.SECADM, range(1, 2), _nothing, idempotent=False, changes_state=True, shows=True
+        ),
     )
 }

@@ -8,7 +8,7 @@ import pytest
 
 from dcu.errors import CommandRejected, StoreError
 from dcu.health import Health
-from dcu.model import CommandRecord, CommandState, Priority, Role, Visit
+from dcu.model import Command, CommandRecord, CommandState, Priority, Role, Visit
 from dcu.obey import GARBAGE_BOUND, UNDERWAY_BOUND, Obey
 from tests.journal import MemoryJournal
 
@@ -42,10 +42,10 @@ class Bench:
     def again(self, visits: list[Visit], *allow: Role) -> Obey:
         """Return the flow as a restart makes it: with this journal, and visits of its own."""
         knows = {"M1", "M2"}.__contains__
-        return Obey(self.journal, visits.append, knows, self.status, self.clock, self.health, allow or (Role.VIEWER,))
+        return Obey(self.journal, visits.append, knows, self.own, self.clock, self.health, allow or (Role.VIEWER,))
 
-    async def status(self) -> dict[str, Any]:
-        return {"dcu": "D1"}
+    async def own(self, command: Command) -> dict[str, Any]:
+        return {"dcu": "D1"} if command.name == "dcu.status" else {"now": self.clock.now()}
 
     async def receive(self, **envelope: Any) -> CommandRecord:
         return await self.obey.receive(json.dumps(envelope).encode())
@@ -151,7 +151,7 @@ async def test_after_a_restart_what_was_running_is_taken_up_or_expires(bench: Be
     await bench.receive(**{**READ, "id": "c2"}, expires=int(bench.clock.time) + 5)
     bench.clock.time += 10
     visits: list[Visit] = []
-    after = Obey(bench.journal, visits.append, {"M1"}.__contains__, bench.status, bench.clock, Health())
+    after = Obey(bench.journal, visits.append, {"M1"}.__contains__, bench.own, bench.clock, Health())
     await after.resume()
     assert [visit.command.id for visit in visits if visit.command] == ["c1"]
     assert bench.journal.records["c2"].state is CommandState.EXPIRED
@@ -159,7 +159,7 @@ async def test_after_a_restart_what_was_running_is_taken_up_or_expires(bench: Be
 
 async def test_after_a_restart_a_command_for_a_meter_that_was_removed_fails_with_its_reason(bench: Bench) -> None:
     await bench.receive(**READ)
-    after = Obey(bench.journal, bench.visits.append, {"M2"}.__contains__, bench.status, bench.clock, Health())
+    after = Obey(bench.journal, bench.visits.append, {"M2"}.__contains__, bench.own, bench.clock, Health())
     await after.resume()
     record = bench.journal.records["c1"]
     assert (record.state, record.error) == (CommandState.FAILED, "no such meter any more: M1")
@@ -237,7 +237,7 @@ async def test_a_command_that_no_bus_has_room_for_fails_with_the_reason(bench: B
     def full(visit: Visit) -> None:
         raise CommandRejected("too many commands wait for this bus")
 
-    obey = Obey(bench.journal, full, {"M1"}.__contains__, bench.status, bench.clock, Health())
+    obey = Obey(bench.journal, full, {"M1"}.__contains__, bench.own, bench.clock, Health())
     await obey.receive(json.dumps(READ).encode())
     record = bench.journal.records["c1"]
     assert (record.state, record.error) == (CommandState.FAILED, "M1: too many commands wait for this bus")
@@ -247,7 +247,7 @@ async def test_the_flow_takes_up_the_journal_and_ends_what_expires(bench: Bench)
     expiring = {**READ, "expires": int(bench.clock.time) + 5}
     await bench.receive(**expiring)
     visits: list[Visit] = []
-    after = Obey(bench.journal, visits.append, {"M1"}.__contains__, bench.status, bench.clock, Health())
+    after = Obey(bench.journal, visits.append, {"M1"}.__contains__, bench.own, bench.clock, Health())
     flow = asyncio.create_task(after.run())
     for _ in range(10):
         await asyncio.sleep(0)

@@ -11,7 +11,7 @@ from structlog.testing import capture_logs
 from dcu.dlms.hdlc_link import OPEN_REPEATS
 from dcu.errors import BusError
 from dcu.model import INSTANT, Command, Keys, Outcome, Priority, Task, Visit
-from dcu.poll import COMMAND_TRIES, HEARD_BOUND, IDLE_BOUND
+from dcu.poll import COMMAND_TRIES, IDLE_BOUND
 from dcu.visit import Findings
 from sim.fleet import FleetPlan
 from sim.truth import expected_times
@@ -62,49 +62,6 @@ def test_each_interval_brings_one_row_and_no_row_twice() -> None:
             ats = [each.at for each in box.store.captures if each.meter == meter.id]
             first, last = int(ORIGIN) - 3600, int(clock.now())
             assert ats == list(expected_times(meter, COMPANION.streams["load0"].name, first, last))
-
-    virtually(work)
-
-
-def test_what_was_heard_in_a_visit_that_keeps_no_reading_is_kept_when_the_line_is_idle() -> None:
-    async def work(clock: VirtualClock) -> None:
-        box = Box(clock, CIPHERED)
-        poll = box.poll()
-        poll.submit(read_command("M0001"))
-        await poll.step()
-        assert (box.store.heard, box.store.commits) == ({}, 0)
-        await poll.step()
-        assert list(box.store.heard.values()) == [box.meters[0].spoken]
-        await poll.step()
-        assert box.store.commits == 1
-
-    virtually(work)
-
-
-def test_a_line_that_is_never_idle_keeps_what_it_hears_now_and_then() -> None:
-    async def work(clock: VirtualClock) -> None:
-        box = Box(clock, CIPHERED)
-        poll = box.poll()
-        visits = 0
-        while not box.store.commits:
-            poll.submit(read_command("M0001"))
-            await poll.step()
-            visits += 1
-        assert visits > 3
-        assert HEARD_BOUND <= clock.monotonic() < HEARD_BOUND + 5.0
-
-    virtually(work)
-
-
-def test_an_ordered_end_keeps_what_was_heard_last() -> None:
-    async def work(clock: VirtualClock) -> None:
-        box = Box(clock, CIPHERED)
-        poll = box.poll()
-        for _ in range(20):
-            poll.submit(read_command("M0001"))
-        await run_for(poll, HEARD_BOUND / 2)
-        assert box.store.heard
-        assert box.store.heard == poll.sessions._invocations._heard
 
     virtually(work)
 

@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 
 from dcu.health import STEP_BOUND, Health
+from dcu.keychange import KeyChanges
 from dcu.model import Task
 from dcu.poll import Poll
 from dcu.sending import Delivery
 from dcu.status import Status
-from dcu.store import Store
+from dcu.store import Store, Vault
 from tests.captures import SetClock, capture
 from tests.configurations import good, parsed
 from tests.lines import Box
@@ -33,7 +34,9 @@ class Bench:
         self.poll: Poll = Box(clock).poll(Task("load0", every=900.0))
         self.health.buses["rs485-1"] = self.poll.health
         self.health.progress["bus rs485-1"] = self.poll.progress
-        self.status = Status(parsed(good()), store, clock, self.health, self.delivery, {"rs485-1": self.poll})
+        config = parsed(good())
+        self.changes = KeyChanges(config.keys, {}, store, Vault(Path("/nowhere/store.key")), clock)
+        self.status = Status(config, store, clock, self.health, self.delivery, {"rs485-1": self.poll}, self.changes)
 
     @property
     def problems(self) -> list[str]:

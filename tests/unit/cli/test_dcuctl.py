@@ -264,7 +264,28 @@ def test_a_value_that_is_no_json_is_not_even_asked(door: Door, ctl: Callable[...
     assert door.requests == []
 
 
-@pytest.mark.parametrize("verb", ["get", "set", "execute"])
+def test_secrets_are_shown_by_generation_and_changed_by_kind(door: Door, ctl: Callable[..., Result]) -> None:
+    told = {"meter": "M0001", "current": {"generation": 1}, "coming": None}
+    door.lines = [{"state": "done", "result": told}]
+    assert json.loads(ctl("keys", "M0001").output) == told
+    door.lines = [{"state": "done", "result": {"M0001": told | {"changed": ["password"]}}}]
+    assert json.loads(ctl("change-keys", "M0001", "password").output)["changed"] == ["password"]
+    ctl("change-keys", "M0001")
+    assert [(request["name"], request["args"]) for request in door.requests] == [
+        ("dcu.keys", {"meter": "M0001"}),
+        ("meter.change-keys", {"kinds": ["password"]}),
+        ("meter.change-keys", {"kinds": []}),
+    ]
+    assert door.requests[1]["targets"] == {"meters": ["M0001"]}
+
+
+def test_a_counter_is_forgotten_and_both_are_shown(door: Door, ctl: Callable[..., Result]) -> None:
+    door.lines = [{"state": "done", "result": {"M0001": {"meter": "M0001", "before": 900, "now": 3}}}]
+    assert ctl("forget-counter", "M0001").output == "M0001: 3; it was 900\n"
+    assert (door.requests[0]["name"], door.requests[0]["args"]) == ("meter.forget-counter", {})
+
+
+@pytest.mark.parametrize("verb", ["get", "set", "execute", "change-keys"])
 def test_help_shows_examples(verb: str) -> None:
     assert f"  dcuctl {verb} M0001" in CliRunner().invoke(dcuctl.cli, [verb, "--help"]).output
 

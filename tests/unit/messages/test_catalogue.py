@@ -9,11 +9,17 @@ NOON = 1_769_860_800
 
 def test_the_commands_of_this_version() -> None:
     roles = {name: kind.role.value for name, kind in CATALOGUE.items()}
-    changing = {"meter.set": "engineer", "meter.execute": "operator"}
+    changing = {
+        "meter.set": "engineer",
+        "meter.execute": "operator",
+        "meter.change-keys": "secadm",
+        "meter.forget-counter": "secadm",
+    }
     assert changing.items() <= roles.items()
     assert {name for name, kind in CATALOGUE.items() if not kind.changes_state} == {
         "dcu.ping",
         "dcu.status",
+        "dcu.keys",
         "meter.read",
         "meter.get",
     }
@@ -123,3 +129,25 @@ def test_what_is_no_time(value: object) -> None:
 
 def test_times_do_not_end_in_2038() -> None:
     assert moment("2090-01-01T00:00:00Z", "x") == 3_786_912_000
+
+
+def test_kinds_of_secrets_are_words_of_ours_once_each_and_none_means_all() -> None:
+    check = CATALOGUE["meter.change-keys"].check
+    assert check({}) == {"kinds": []}
+    assert check({"kinds": ["password", "encryption", "password"]}) == {"kinds": ["encryption", "password"]}
+    wrongs: tuple[object, ...] = ("encryption", ["master"], [1], {})
+    for wrong in wrongs:
+        with pytest.raises(
+            CommandRejected, match=r"args.kinds: expected a list of encryption, authentication, password"
+        ):
+            check({"kinds": wrong})
+    with pytest.raises(CommandRejected, match="unknown"):
+        check({"encryption_key": "00"})
+
+
+def test_keys_are_asked_of_one_meter() -> None:
+    check = CATALOGUE["dcu.keys"].check
+    assert check({"meter": "M0001"}) == {"meter": "M0001"}
+    for wrong in ("", 1, "M" * 65, None):
+        with pytest.raises(CommandRejected, match=r"args.meter: expected the name of a meter"):
+            check({"meter": wrong})
