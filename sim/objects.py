@@ -9,7 +9,6 @@ from typing import Any, Final
 
 from dcu.dlms import axdr
 from dcu.dlms.axdr import DateTime, Typed
-from dcu.dlms.renewal import SECURITY_SETUP
 from dcu.dlms.services import AccessError, Selection
 from dcu.errors import MeterError
 from dcu.model import Attribute
@@ -27,7 +26,6 @@ MESSAGE = parse_obis("0-0:96.13.0.255")
 MESSAGE_SIZE: Final = 4096
 
 DATA, REGISTER, PROFILE_GENERIC, CLOCK_CLASS, ASSOCIATION_LN, DISCONNECT_CONTROL = 1, 3, 7, 8, 15, 70
-SECURITY_CLASS, SECURITY = SECURITY_SETUP
 
 #: Class versions that differ from 0 (Blue Book), and how many attributes and methods each class shows.
 VERSIONS: Final = shelf.VERSIONS | {PROFILE_GENERIC: 1, ASSOCIATION_LN: 1}
@@ -37,7 +35,6 @@ SHAPES: Final = shelf.SHAPES | {
     PROFILE_GENERIC: (8, 2),
     CLOCK_CLASS: (9, 6),
     ASSOCIATION_LN: (9, 4),
-    SECURITY_CLASS: (5, 2),
     DISCONNECT_CONTROL: (4, 2),
 }
 
@@ -58,8 +55,6 @@ _CONNECTED: Final = 1
 _DISCONNECTED: Final = 0
 #: Control mode 4: remote disconnection, remote reconnection, no manual one.
 _CONTROL_MODE: Final = 4
-#: Security policy 0: which associations cipher is said by their application contexts.
-_NO_POLICY: Final = 0
 _REMOTE_DISCONNECT, _REMOTE_RECONNECT = 1, 2
 
 
@@ -69,7 +64,6 @@ def _classes(model: Model) -> dict[bytes, int]:
     return {
         CLOCK: CLOCK_CLASS,
         ASSOCIATION: ASSOCIATION_LN,
-        SECURITY: SECURITY_CLASS,
         DISCONNECT: DISCONNECT_CONTROL,
         **dict.fromkeys(names, DATA),
         **dict.fromkeys(model.registers, REGISTER),
@@ -173,13 +167,6 @@ def _attributes(meter: SimMeter, attribute: Attribute, at: int) -> dict[int, Typ
         return _clock(at)
     if attribute.class_id == DISCONNECT_CONTROL:
         return _disconnector(connected=meter.relay.connected)
-    if attribute.class_id == SECURITY_CLASS:
-        return {
-            2: axdr.enum(_NO_POLICY),
-            3: axdr.enum(meter.plate.suite),
-            4: axdr.octets(b""),
-            5: axdr.octets(meter.title),
-        }
     if attribute.class_id == ASSOCIATION_LN:
         return {2: axdr.array(*(_object_element(*item) for item in classes(meter).items()))}
     return {}

@@ -6,12 +6,11 @@ from typing import Any
 import pytest
 
 from dcu.dlms import axdr
-from dcu.dlms.renewal import KeyId, change_password, transfer_keys
-from dcu.dlms.services import AccessError, Action, Get
+from dcu.dlms.renewal import SECURITY_SETUP, KeyId, change_password, transfer_keys
+from dcu.dlms.services import AccessError, Action
 from dcu.errors import RefusedError
 from dcu.model import Access, Attribute, Authentication
 from sim import server
-from sim.objects import SECURITY
 from tests.unit.sim.conversation import KEYS, hdlc, meter
 
 MASTER = b"m" * 16
@@ -26,7 +25,7 @@ def test_new_keys_count_from_the_next_association_on() -> None:
     talk.open()
     assert talk.ask(transfer_keys(NEW, MASTER)) == [None]
     # this association goes on as it was agreed
-    assert talk.get(Attribute(64, SECURITY, 3)) == [0]
+    assert talk.get(Attribute(*SECURITY_SETUP, 3)) == [0]
     talk.close()
     with pytest.raises(RefusedError):
         hdlc(simulated).open()
@@ -59,7 +58,7 @@ def test_what_are_no_keys_changes_nothing(argument: axdr.Typed) -> None:
     simulated = meter(keys=WITH_MASTER)
     talk = hdlc(simulated)
     talk.open()
-    assert talk.ask(Action(64, SECURITY, 2, argument)) in ([UNMATCHED], [DENIED])
+    assert talk.ask(Action(*SECURITY_SETUP, 2, argument)) in ([UNMATCHED], [DENIED])
     assert simulated.keys == WITH_MASTER
 
 
@@ -99,4 +98,4 @@ def test_a_reader_may_not_transfer_keys() -> None:
     talk = hdlc(simulated, server.READER)
     talk.open()
     assert talk.ask(transfer_keys(NEW, MASTER)) == [DENIED]
-    assert talk.get(Get(Attribute(64, SECURITY, 5))) == [simulated.title]
+    assert simulated.keys == WITH_MASTER
