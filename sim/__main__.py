@@ -36,6 +36,7 @@ def _parser() -> argparse.ArgumentParser:
     fleet.add_argument("--buses", type=int, default=3, help="RS-485 lines (default 3)")
     fleet.add_argument("--baud", type=int, default=9600, help="of every line (default 9600)")
     fleet.add_argument("--tcp-meters", type=int, default=0, help="of all meters, so many behind a TCP gateway")
+    fleet.add_argument("--old", type=float, default=0.0, metavar="P", help="share of the old meters (short names)")
     fleet.add_argument("--seed", type=int, default=1, help="another seed, other homes and keys (default 1)")
     fleet.add_argument("--dir", type=Path, required=True, help="where dcu.yaml and keys.yaml are written")
     fleet.add_argument("--host", default="127.0.0.1", help="broker the daemon shall use (default 127.0.0.1)")
@@ -66,6 +67,7 @@ def _plan(options: argparse.Namespace) -> FleetPlan:
         baud=options.baud,
         seed=options.seed,
         tcp_meters=options.tcp_meters,
+        old=round(256 * options.old),
         faults=faults,
     )
 

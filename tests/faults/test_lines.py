@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine, Generator
+from dataclasses import replace
 from functools import partial
 from itertools import pairwise
 from typing import Any
@@ -21,6 +22,7 @@ from tests.lines import (
     BAUD,
     CIPHERED,
     LOAD,
+    PAIR,
     REGISTERS,
     Box,
     Dripping,
@@ -63,10 +65,15 @@ def test_a_silent_meter_costs_its_time_out_and_the_line_is_drained_before_the_ne
     virtually(work)
 
 
+#: Meters that know logical names, and old ones, whose answers bear no invoke-id.
+generations = pytest.mark.parametrize("old", [0, 256], ids=["logical-names", "short-names"])
+
+
+@generations
 @pytest.mark.parametrize("late_by", [2.0, 2.1, 2.2, 2.3, 2.5, 3.0, 4.0, 4.1, 4.2, 4.3, 5.0])
-def test_a_late_answer_of_one_meter_never_becomes_a_value_of_the_next(late_by: float) -> None:
+def test_a_late_answer_of_one_meter_never_becomes_a_value_of_the_next(late_by: float, old: int) -> None:
     async def work(clock: VirtualClock) -> None:
-        box = Box(clock)
+        box = Box(clock, replace(PAIR, old=old))
         poll = box.poll(REGISTERS, Task("load0", every=900.0, backfill=7200.0))
         box.bus.faults = Faults(late=1.0, late_by=late_by)
         await poll.step()
@@ -79,10 +86,11 @@ def test_a_late_answer_of_one_meter_never_becomes_a_value_of_the_next(late_by: f
     virtually(work)
 
 
-def test_a_dirty_line_delays_and_falsifies_nothing() -> None:
+@generations
+def test_a_dirty_line_delays_and_falsifies_nothing(old: int) -> None:
     async def work(clock: VirtualClock) -> None:
         faults = Faults(byte_errors=0.0005, frame_loss=0.2, misaddressed=0.15, late=0.02, chatter=0.1)
-        box = Box(clock, FleetPlan(meters=4, buses=1, hls=128, faults=faults))
+        box = Box(clock, FleetPlan(meters=4, buses=1, hls=128, old=old, faults=faults))
         poll = box.poll(REGISTERS, LOAD)
         await settle(poll)
         assert_true(box, box.store.captures)

@@ -79,6 +79,8 @@ def test_a_wrong_tag_is_said_and_nothing_under_it_told(control: int, wrong: str)
         (b"\xdb\x08" + TITLE, "general-glo-ciphering\n  system title 4d 54 52 30 30 30 30 31 (maker MTR)"),
         (b"\xdc\x08" + TITLE, "general-ded-ciphering"),
         (b"\xd4", "ded-get-response"),
+        (b"\x2c", "glo-read-response"),
+        (b"\x4c", "ded-read-response"),
         (b"\x21", "glo-initiate-request"),
     ],
 )

@@ -35,13 +35,14 @@ def test_the_load_of_a_day_is_drawn(capsys: pytest.CaptureFixture[str], monkeypa
 
 
 async def test_a_fleet_runs_until_it_is_interrupted(tmp_path: Path) -> None:
-    arguments = ("-m", "sim", "fleet", "--meters", "3", "--buses", "1", "--tcp-meters", "1", "--dir", str(tmp_path))
+    plan = ("--meters", "3", "--buses", "1", "--tcp-meters", "1", "--old", "0.5")
+    arguments = ("-m", "sim", "fleet", *plan, "--dir", str(tmp_path))
     running = await asyncio.create_subprocess_exec(sys.executable, *arguments, stdout=asyncio.subprocess.PIPE)
     assert running.stdout is not None
     shown = (await running.stdout.readuntil(b"Ctrl-C ends\n")).decode()
     assert "rs485-1: 2 meters at /dev/pts/" in shown
     assert "gateway-1: 1 meters at tcp://127.0.0.1:" in shown
-    assert (tmp_path / "dcu.yaml").exists()
+    assert "referencing: sn" in (tmp_path / "dcu.yaml").read_text()
     running.send_signal(signal.SIGINT)
     assert b"reads served: none" in await running.stdout.read()
     assert await running.wait() == 0
