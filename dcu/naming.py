@@ -12,7 +12,7 @@ from dcu.errors import MeterError, NotServedError
 from dcu.obis import format_obis, parse_obis
 
 #: The descriptor that holds a meter's base names; no stream can be named so.
-DESCRIPTOR = "base names"
+DESCRIPTOR = "@base-names"
 
 _MISSING = object()
 
