@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from bench.figures import Figure
-from dcu.archive import Archive
+from dcu.archive import Archive, Kept
 from dcu.bus import SerialPort
 from dcu.clock import Clock, SystemClock
 from dcu.config import BusConfig
@@ -21,9 +21,11 @@ from dcu.invocations import Invocations
 from dcu.model import INSTANT, Capture, Task, Visit
 from dcu.opening import SessionMaker
 from dcu.plan import BusPlan
+from dcu.plan.ledger import Account, Asked
 from dcu.poll import Poll
 from dcu.profiles import CompanionProfile, load_profile
 from dcu.session import Session
+from dcu.store import Recorded
 from dcu.visit import Findings
 from sim.bus import MemoryBus, PtyBus
 from sim.fleet import PROFILE, Fleet, FleetPlan, make_line
@@ -57,14 +59,19 @@ class Memory:
         captures: Sequence[Capture],
         watermarks: Mapping[tuple[str, str], int],
         heard: Mapping[str, int] | None = None,
-    ) -> None:
+        asked: Mapping[tuple[str, str], Sequence[Asked]] | None = None,
+    ) -> Recorded:
         self.captures += len(captures)
+        return Recorded({key: Account(0, each[0].period, each[0].end) for key, each in (asked or {}).items()})
 
     async def put_descriptor(self, meter: str, name: str, data: Any) -> None:
         self._descriptors.setdefault(meter, {})[name] = data
 
     async def descriptors(self, meter: str) -> Mapping[str, Any]:
         return self._descriptors.get(meter, {})
+
+    async def forgo(self, meter: str) -> None:
+        """Nothing is pending here."""
 
     async def reserve_counters(self, key: str, count: int, above: int = -1) -> range:
         self._next = max(self._next, above + 1) + count
@@ -128,7 +135,7 @@ class _Line:
                 now=clock.monotonic(),
                 wall=clock.now(),
             ),
-            archive=Archive(archive, profiles, {}, store, {}),
+            archive=Archive(archive, profiles, (), store, Kept()),
             sessions=sessions,
             held=Held(sessions, settings.keep_open, clock),
             store=store,
@@ -160,7 +167,9 @@ class _Line:
     def _owe(self) -> None:
         """Put the watermarks back: ROWS rows of each meter wait."""
         since = int(self.poll.clock.now()) - ROWS * 900
-        self.poll.archive.stored(Findings(watermarks={(meter.id, "load0"): since for meter in self.bus.meters}))
+        self.poll.archive.stored(
+            Findings(watermarks={(meter.id, "load0"): since for meter in self.bus.meters}), Recorded({})
+        )
 
 
 async def _no_command(visit: Visit, found: dict[str, Any] | None, error: str | None) -> None:
@@ -210,7 +219,7 @@ async def _meet(
     bus: MemoryBus | PtyBus, fleet: Fleet, meter: str, store: Memory, profile: CompanionProfile
 ) -> tuple[Archive, Session]:
     """Return an open session with `meter`."""
-    archive = Archive(fleet.archive, {PROFILE: profile}, {}, store, {})
+    archive = Archive(fleet.archive, {PROFILE: profile}, (), store, Kept())
     settings = BusConfig(bus.name, "memory", BAUD)
     port = bus.port if isinstance(bus, MemoryBus) else SerialPort(bus.path, BAUD)
     await port.open()

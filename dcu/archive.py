@@ -1,19 +1,23 @@
-"""What is known of each meter: its line of the configuration, its profile, the learned shapes, the watermarks.
+"""What is known of each meter: its line of the configuration, its profile, the learned shapes, how far it is read.
 
 It talks to a meter only to learn a shape that the store does not hold yet; the timetable is not here.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from sys import intern
 from typing import Any, Protocol
 
-from dcu.model import ALARM, INSTANT, Column, Meter
+from dcu.model import ALARM, INSTANT, Column, Meter, Order, Reason, Task
 from dcu.obis import format_obis, parse_obis
+from dcu.plan.backfill import Range, newer, older
+from dcu.plan.ledger import Asked, Gap
 from dcu.profiles import CompanionProfile
-from dcu.recognition import RECOGNISE_EVERY
+from dcu.recognition import RECOGNISE_EVERY, SERIAL
 from dcu.session import Session
 from dcu.shapes import Shape, learn
-from dcu.visit import Findings, Range, next_range
+from dcu.store import Recorded
+from dcu.visit import Findings
 
 #: Streams of what a meter holds at the moment it is asked.
 MOMENTARY = frozenset((INSTANT, ALARM))
@@ -29,25 +33,36 @@ class DescriptorStore(Protocol):
 
     async def descriptors(self, meter: str) -> Mapping[str, Any]: ...
 
+    async def forgo(self, meter: str) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What the store knew at the start, by (meter, stream): up to when each is read, and what a backfill has left."""
+
+    watermarks: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    unread: Mapping[tuple[str, str], tuple[Gap, ...]] = field(default_factory=dict)
+
 
 class Archive:
-    """The meters of the box. `backfill` says per stream how many seconds back a meter is read the first time."""
+    """The meters of the box. `tasks` say how far back a meter is read the first time, and which end of it first."""
 
     def __init__(
         self,
         meters: Iterable[Meter],
         profiles: Mapping[str, CompanionProfile],
-        backfill: Mapping[str, float],
+        tasks: Iterable[Task],
         store: DescriptorStore,
-        watermarks: Mapping[tuple[str, str], int],
+        kept: Kept,
     ) -> None:
         self._meters = {meter.id: meter for meter in meters}
         self._profiles = profiles
-        self._backfill = backfill
+        self._tasks = {task.stream: task for task in tasks}
         self._store = store
         # by stream, then meter: a pair of words for each of 8000 marks would be half a megabyte of tuples
         self._marks: dict[str, dict[str, int]] = {}
-        self._move(watermarks)
+        self._move(kept.watermarks)
+        self._pending = dict(kept.unread)
         self._shapes: dict[str, dict[str, Shape]] = {}
         # the shape each stream had when it was doubted last; at most one a stream, and hardly ever one
         self._doubted: dict[tuple[str, str], Shape] = {}
@@ -84,17 +99,37 @@ class Archive:
         return {stream: known[stream] for stream in streams if known[stream].columns}
 
     def ranges(self, meter: str, shapes: Mapping[str, Shape], now: int) -> dict[str, Range | None]:
-        """Return what to ask of each stream: None for what is of this moment, else the interval after its watermark."""
+        """Return what to ask of each stream: None for what is of this moment, else what is new since the last time."""
         return {
-            stream: None
-            if stream in MOMENTARY
-            else next_range(shape, self._marks.get(stream, {}).get(meter), now, self._backfill.get(stream, 0))
+            stream: None if stream in MOMENTARY else self._new(meter, stream, shape.period, now)
             for stream, shape in shapes.items()
         }
 
     def unsure(self, meter: str, now: float) -> bool:
         """Whether the meter is to be recognised at `now` (monotonic s): once a day, after a start and after a doubt."""
         return meter not in self._recognised or now - self._recognised[meter] >= RECOGNISE_EVERY
+
+    def past(self, meter: str, shapes: Mapping[str, Shape]) -> dict[str, Range]:
+        """Return, for those of the streams that have something left to be read of the past, a slice of it."""
+        return {
+            stream: older(shape.period, pending, self._order(stream))
+            for stream, shape in shapes.items()
+            if (pending := self._pending.get((meter, stream)))
+        }
+
+    def _new(self, meter: str, stream: str, period: int, now: int) -> Range:
+        mark, task = self._marks.get(stream, {}).get(meter), self._tasks.get(stream)
+        start = now - int(task.backfill if task else 0) if mark is None else mark + 1
+        since = start if mark is None else None
+        # a profile that is always given whole is not asked for in slices
+        profile = self.profile(meter).streams.get(stream)
+        if profile is not None and profile.whole:
+            return Range(start, now, more=False, since=since)
+        return newer(period, start, now, self._order(stream), since)
+
+    def _order(self, stream: str) -> Order:
+        task = self._tasks.get(stream)
+        return task.order if task else Order.NEWEST
 
     async def review(self, meter: str, found: Findings, now: float) -> None:
         """Decide what `found` means for what is remembered; raises StoreError.
@@ -115,7 +150,8 @@ class Archive:
                 self._doubted[meter, stream] = shape
             elif span.more:
                 found.more.append(stream)
-                found.watermarks[meter, stream] = span.end
+                dropped = Asked(span.start, span.end, shape.period, Reason.DROPPED, span.since)
+                found.asked.setdefault((meter, stream), []).append(dropped)
 
     async def _compare(self, meter: str, found: Findings) -> None:
         stored = await self._store.descriptors(meter)
@@ -124,15 +160,26 @@ class Archive:
         if found.changed:
             found.disown()
             self._shapes[meter] = {}
+            if SERIAL in found.changed:
+                await self._store.forgo(meter)
+                self._pending = {key: gaps for key, gaps in self._pending.items() if key[0] != meter}
             # before the new name: a crash in between finds the change again
             for stream in self._shaped(meter, stored):
                 await self._store.put_descriptor(meter, stream, {})
         if was | now != was:
             await self._store.put_descriptor(meter, IDENTITY, was | now)
 
-    def stored(self, found: Findings) -> None:
-        """Move the watermarks, after the commit that moved them on disk."""
+    def stored(self, found: Findings, recorded: Recorded) -> list[str]:
+        """Follow a commit; return the streams that have more to be asked for at once."""
         self._move(found.watermarks)
+        accounts = recorded.accounts
+        self._move({key: account.watermark for key, account in accounts.items() if account.watermark is not None})
+        for key, account in accounts.items():
+            if account.pending:
+                self._pending[key] = account.pending
+            else:
+                self._pending.pop(key, None)
+        return list(dict.fromkeys((*found.more, *(stream for (_, stream), each in accounts.items() if each.pending))))
 
     def _move(self, watermarks: Mapping[tuple[str, str], int]) -> None:
         for (meter, stream), mark in watermarks.items():

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from dcu import __version__
-from dcu.archive import Archive
+from dcu.archive import Archive, Kept
 from dcu.bus import Port, make_port
 from dcu.clock import Clock, SystemClock
 from dcu.config import BusConfig, Config
@@ -105,7 +105,8 @@ async def _run(config: Config, profiles: Mapping[str, CompanionProfile], clock: 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, end)
     async with Store.open(path, clock) as store:
-        await Daemon(config, profiles, store, await store.watermarks(), clock).run(stop)
+        kept = Kept(await store.watermarks(), await store.unread())
+        await Daemon(config, profiles, store, kept, clock).run(stop)
     log.info("ended")
 
 
@@ -131,7 +132,7 @@ class Daemon:
         config: Config,
         profiles: Mapping[str, CompanionProfile],
         store: Store,
-        watermarks: Mapping[tuple[str, str], int],
+        kept: Kept,
         clock: Clock,
         ports: Callable[[BusConfig], Port] = make_port,
     ) -> None:
@@ -160,8 +161,7 @@ class Daemon:
             config.dcu.allow,
         )
         self._deliver = self._make_deliver(profiles)
-        backfill = {task.stream: task.backfill for task in config.timetable}
-        archive = Archive(config.meters, profiles, backfill, store, watermarks)
+        archive = Archive(config.meters, profiles, config.timetable, store, kept)
         for bus in config.buses:
             self.polls[bus.name] = self._make_poll(bus, archive)
 

@@ -13,9 +13,10 @@ from dcu.dlms.cosem import UNITS
 from dcu.errors import NotGivenError
 from dcu.messages.envelope import describe_column
 from dcu.model import INSTANT, Capture, Command, Visit
+from dcu.plan.backfill import Range, slice_of
 from dcu.session import Session
 from dcu.shapes import Shape
-from dcu.visit import Range, Reading
+from dcu.visit import Reading
 
 
 async def on_demand(session: Session, archive: Archive, visit: Visit, clock: Clock) -> dict[str, Any]:
@@ -51,7 +52,7 @@ def _range(command: Command, shape: Shape) -> Range:
     start, end = command.args["from"], command.args["to"]
     assert isinstance(start, int)
     assert isinstance(end, int)
-    last = min(end, start + shape.slice - 1)
+    last = min(end, start + slice_of(shape.period) - 1)
     return Range(start, last, more=last < end)
 
 

@@ -37,8 +37,10 @@ from dcu.model import Capture, Meter, Outcome, Visit
 from dcu.ondemand import on_demand
 from dcu.opening import SessionMaker
 from dcu.plan import BusPlan
+from dcu.plan.ledger import Asked
 from dcu.report import Report
 from dcu.session import QUIET, Session
+from dcu.store import Recorded
 from dcu.visit import Findings, Reading
 
 log = structlog.get_logger()
@@ -71,8 +73,12 @@ class Readings(Protocol):
     """What this flow needs of the store."""
 
     async def record(
-        self, captures: Sequence[Capture], watermarks: Mapping[tuple[str, str], int], heard: Mapping[str, int]
-    ) -> object:
+        self,
+        captures: Sequence[Capture],
+        watermarks: Mapping[tuple[str, str], int],
+        heard: Mapping[str, int],
+        asked: Mapping[tuple[str, str], Sequence[Asked]] | None = None,
+    ) -> Recorded:
         """Keep all in one transaction; returns after the commit. Raises StoreError."""
 
 
@@ -266,22 +272,26 @@ class Poll:
             self.archive.profile(visit.meter),
             shapes,
             ranges,
+            self.archive.past(visit.meter, shapes),
             recognising=self.archive.unsure(visit.meter, self.clock.monotonic()),
         )
         found = await reading.take(session, self.clock)
-        await self._keep(visit.meter, found)
-        if again := [*visit.streams] if found.changed else found.more + found.recast:
+        more = await self._keep(visit.meter, found)
+        if again := [*visit.streams] if found.changed else more + found.recast:
             self.plan.again(visit.meter, again, self.clock.monotonic())
         return Outcome.PARTLY if found.refused or found.bad_rows else Outcome.OK
 
-    async def _keep(self, meter: str, found: Findings) -> None:
+    async def _keep(self, meter: str, found: Findings) -> list[str]:
+        """Store what was found; return the streams of which more is waiting in the meter."""
         await self.archive.review(meter, found, self.clock.monotonic())
-        await self.store.record(found.captures, found.watermarks, self.sessions.heard())
+        recorded = await self.store.record(found.captures, found.watermarks, self.sessions.heard(), found.asked)
+        more = self.archive.stored(found, recorded)
         self._kept = self.clock.monotonic()
-        self.archive.stored(found)
         for word, (before, now) in found.changed.items():
             self.health.changed += 1
             await self.report(CHANGES[word], meter=meter, before=before, now=now)
+        for _, stream in recorded.overflow:
+            await self.report("ledger overflow", meter=meter, stream=stream)
         for stream in (*found.outgrown, *found.recast):
             await self.report("profile changed", meter=meter, stream=stream)
         self.health.captures += len(found.captures)
@@ -289,6 +299,7 @@ class Poll:
         self.health.last_success = self.clock.now()
         if found.refused or found.bad_rows:
             log.warning("not all could be read", meter=meter, refused=found.refused, bad_rows=found.bad_rows)
+        return more
 
     async def _keep_heard(self) -> None:
         """Keep the counters that were heard in visits which kept nothing."""

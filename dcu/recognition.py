@@ -18,7 +18,8 @@ from dcu.shapes import CAPTURE_OBJECTS, PROFILE_GENERIC
 RECOGNISE_EVERY: Final = 86_400.0
 
 #: What a companion profile's `identity` names for this: another meter, or another program in it.
-WORDS: Final = ("serial", "firmware")
+SERIAL: Final = "serial"
+WORDS: Final = (SERIAL, "firmware")
 
 #: Characters of a word that are remembered: a meter may put much of its own into one.
 MAX_WORD: Final = 64

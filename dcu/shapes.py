@@ -27,12 +27,6 @@ SCALED = {(3, 2), (4, 2), (5, 2), (5, 3)}
 #: unavailable (IEC 62056-5-3, Data-Access-Result).
 LASTING = {3, 4, 9, 11}
 
-#: Rows asked of one profile in one visit: a day of quarter hours. What is older follows in further visits.
-SLICE_ROWS = 96
-
-#: Profiles without a period (billing, event logs) are asked whole, this far back at a time.
-SLICE_APERIODIC = 400 * 86400
-
 #: Scaler and unit by class and logical name; None: the meter will not tell.
 Scalers = Mapping[tuple[int, bytes], Any]
 
@@ -46,11 +40,6 @@ class Shape:
 
     columns: tuple[Column, ...]
     period: int
-
-    @property
-    def slice(self) -> int:
-        """Seconds of capture times that one visit asks for at most."""
-        return SLICE_ROWS * self.period if self.period else SLICE_APERIODIC
 
 
 NOTHING = Shape((), 0)

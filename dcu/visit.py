@@ -8,6 +8,7 @@ where it was measured over this association.
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 from dcu import recognition
@@ -17,39 +18,30 @@ from dcu.dlms.axdr import Typed, octets
 from dcu.dlms.moment import DateTime
 from dcu.dlms.services import AccessError, Get, by_range
 from dcu.errors import MeterError
-from dcu.model import NO_STATUS, Attribute, Capture, Column, Meter
+from dcu.model import NO_STATUS, Attribute, Capture, Column, Meter, Reason
+from dcu.plan.backfill import Range, lost, settles, until
+from dcu.plan.ledger import Asked
 from dcu.profiles import CompanionProfile
 from dcu.session import Session
 from dcu.shapes import BUFFER, PROFILE_GENERIC, Shape
-
-#: A slice may end only where every meter's clock has certainly passed; nearer to now it reaches to now instead, and
-#: the watermark follows the rows: a row that a slow clock writes late is not skipped.
-SETTLED = 3600
 
 #: How long (s) a measured clock serves the visits that go on over the same association, where rows bear their own time
 #: and fall on whole periods: meters gain or lose some milliseconds meanwhile.
 CLOCK_FRESH = 900.0
 
 
-@dataclass(frozen=True, slots=True)
-class Range:
-    """A closed interval of capture times to ask a profile for; `more` when the present lies beyond its end."""
-
-    start: int
-    end: int
-    more: bool
-
-
 @dataclass(slots=True)
 class Findings:
-    """What a visit brought home: `watermarks` say up to when a stream is now read, `more` names what was cut short.
+    """What a visit brought home: `asked` says what is settled with it, by (meter, stream), `more` what was cut short.
 
-    `refused` says why a stream gave nothing, `outgrown` names those whose rows do not fit their shape, `recast` those
-    that capture other columns now: to be learned anew. `identity` is what the meter said it is, by word, where it was
-    asked; `changed` what it was and is by those words, when that is another (`dcu.archive` compares).
+    `watermarks` say up to when a stream of this moment is read. `refused` says why a stream gave nothing, `outgrown`
+    names those whose rows do not fit their shape, `recast` those that capture other columns now: to be learned anew.
+    `identity` is what the meter said it is, by word, where it was asked; `changed` what it was and is by those words,
+    when that is another (`dcu.archive` compares).
     """
 
     captures: list[Capture] = field(default_factory=list)
+    asked: dict[tuple[str, str], list[Asked]] = field(default_factory=dict)
     watermarks: dict[tuple[str, str], int] = field(default_factory=dict)
     refused: dict[str, str] = field(default_factory=dict)
     more: list[str] = field(default_factory=list)
@@ -62,25 +54,16 @@ class Findings:
 
     def disown(self) -> None:
         """Give up what was read by the shapes of a meter that is another one now."""
-        for found in (self.captures, self.watermarks, self.more, self.outgrown, self.recast):
+        for found in (self.captures, self.asked, self.watermarks, self.more, self.outgrown, self.recast):
             found.clear()
-
-
-def next_range(shape: Shape, watermark: int | None, now: int, backfill: float) -> Range:
-    """Return what to ask after `watermark` (None: never read, so `backfill` seconds back), one slice at most."""
-    start = watermark + 1 if watermark is not None else now - int(backfill)
-    end = start + shape.slice - 1
-    if end > now - SETTLED:
-        return Range(start, now, more=False)
-    return Range(start, end, more=True)
 
 
 class Reading:
     """The questions of one visit and the reading of their answers.
 
     `wanted` maps each due stream to its range, None where it is what the meter holds at this moment: registers, or the
-    newest row of a profile that is kept for that. Every one of them has its shape in `shapes`. `recognising` asks
-    besides whether the meter still is who it was.
+    newest row of a profile that is kept for that. `past` maps some of them to a range of what was left out before.
+    Every one of them has its shape in `shapes`. `recognising` asks besides whether the meter still is who it was.
     """
 
     def __init__(
@@ -89,6 +72,7 @@ class Reading:
         profile: CompanionProfile,
         shapes: Mapping[str, Shape],
         wanted: Mapping[str, Range | None],
+        past: Mapping[str, Range] = MappingProxyType({}),
         *,
         recognising: bool = False,
     ) -> None:
@@ -96,6 +80,7 @@ class Reading:
         self._profile = profile
         self._shapes = shapes
         self._wanted = wanted
+        self._past = past
         self._recognising = recognising
 
     def questions(self) -> list[Get]:
@@ -105,14 +90,15 @@ class Reading:
             asked += [Get(Attribute(c.class_id, c.name, c.index)) for c in self._shapes[stream].columns]
         asked += [self._question(stream, span) for stream, span in self._of_profiles()]
         if self._recognising:
-            asked += recognition.questions(self._profile, [stream for stream, _ in self._of_profiles()])
+            asked += recognition.questions(self._profile, dict.fromkeys(stream for stream, _ in self._of_profiles()))
         return asked
 
     def _of_registers(self) -> list[str]:
         return [stream for stream in self._wanted if stream not in self._profile.streams]
 
     def _of_profiles(self) -> list[tuple[str, Range | None]]:
-        return [(stream, span) for stream, span in self._wanted.items() if stream in self._profile.streams]
+        due = [(stream, span) for stream, span in self._wanted.items() if stream in self._profile.streams]
+        return due + list(self._past.items())
 
     def _question(self, stream: str, span: Range | None) -> Get:
         profile = self._profile.streams[stream]
@@ -141,14 +127,16 @@ class Reading:
             columns = self._shapes[stream].columns
             values = tuple(_value(next(answers)) for _ in columns)
             found.captures.append(stamp.capture(stream, moment, status, values, columns))
-        rows = [next(answers) for _ in self._of_profiles()]
+        profiles = self._of_profiles()
+        rows = [next(answers) for _ in profiles]
         if self._recognising:
             found.identity = recognition.identity(self._profile, answers)
-            streams = [stream for stream, _ in self._of_profiles()]
+            streams = dict.fromkeys(stream for stream, _ in profiles)
             found.recast = [each for each in streams if recognition.recast(next(answers), self._shapes[each].columns)]
-        for (stream, span), answer in zip(self._of_profiles(), rows, strict=True):
+        stray = lost(found.offset)
+        for (stream, span), answer in zip(profiles, rows, strict=True):
             if stream not in found.recast:  # rows that seem to fit may be other values in the same form
-                self._take_rows(found, stamp, stream, span and _until(span, at), answer)
+                self._take_rows(found, stamp, stream, span and until(span, at, stray=stray), answer)
         return found
 
     def _known_clock(self, session: Session, now: float) -> float | None:
@@ -160,21 +148,26 @@ class Reading:
         return shift if now - measured < CLOCK_FRESH else None
 
     def _take_rows(self, found: Findings, stamp: "_Stamp", stream: str, span: Range | None, answer: Any) -> None:
+        bad = found.bad_rows
         rows = self._rows(found, stream, span, answer)
-        if span is None:  # a profile of this moment: its newest row, which may have been read before
-            rows = rows[-1:]
-            span = Range(0, max((at for at, _, _ in rows), default=0), more=False)
+        # of a profile of this moment its newest row, which may have been read before; otherwise: a meter that ignores
+        # the range must not push the watermark past what was asked
+        rows = rows[-1:] if span is None else [row for row in rows if span.start <= row[0] <= span.end]
         columns = cosem.value_columns(self._shapes[stream].columns)
-        # a meter that ignores the range must not push the watermark past what was asked
-        fresh = [row for row in rows if span.start <= row[0] <= span.end]
-        found.captures += [stamp.capture(stream, at, status, values, columns) for at, status, values in fresh]
+        found.captures += [stamp.capture(stream, at, status, values, columns) for at, status, values in rows]
         if stream in found.refused:
             return
+        key, times = (self._meter.id, stream), [at for at, _, _ in rows]
+        if span is None:
+            found.watermarks |= {key: times[0]} if times else {}
+            return
+        reason = Reason.DROPPED if found.bad_rows > bad else Reason.NO_RECORD
+        reason = Reason.CLOCK if lost(found.offset) else reason
+        asked = settles(span, self._shapes[stream].period, times, int(stamp.read_at), reason)
+        if asked is not None:
+            found.asked.setdefault(key, []).append(asked)
         if span.more:
             found.more.append(stream)
-            found.watermarks[self._meter.id, stream] = span.end
-        elif fresh:
-            found.watermarks[self._meter.id, stream] = max(at for at, _, _ in fresh)
 
     def _rows(self, found: Findings, stream: str, span: Range | None, answer: Any) -> list[cosem.Row]:
         """Return the rows that can be used; why there is none of them goes into `found`."""
@@ -204,14 +197,6 @@ class _Stamp:
         self, stream: str, at: int, status: int, values: tuple[Any, ...], columns: tuple[Column, ...]
     ) -> Capture:
         return Capture(self.meter, stream, at, status, values, columns, self.read_at, self.offset, self.trusted)
-
-
-def _until(span: Range, now: int | None) -> Range:
-    """Return the part of `span` that is over when the meter's clock shows `now`."""
-    # a second that is not over may still bring another event with the same time, behind the watermark
-    if now is None or now > span.end:
-        return span
-    return Range(span.start, now - 1, more=False)
 
 
 def _granted(answer: Any) -> Any:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
+from dcu.archive import Kept
 from dcu.config import load
 from dcu.daemon import Daemon
 from dcu.dlms.cosem import UNITS
@@ -99,8 +100,8 @@ async def _play(
         real = await opening.__aenter__()
     store = cast("Store", Outside(real, clock.loop))
     try:
-        marks = await store.watermarks()
-        daemon = Daemon(config, profiles, store, marks, clock, ports=lambda bus: fleet.port(bus.name))
+        kept = Kept(await store.watermarks(), await store.unread())
+        daemon = Daemon(config, profiles, store, kept, clock, ports=lambda bus: fleet.port(bus.name))
         return await scenario(VirtualSite(fleet, daemon, store, clock, timetable, path, clock.now()))
     finally:
         with clock.loop.outside():

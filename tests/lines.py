@@ -6,7 +6,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any, TypeVar
 
-from dcu.archive import Archive
+from dcu.archive import Archive, Kept
 from dcu.bus import Port
 from dcu.clock import Clock
 from dcu.config import BusConfig
@@ -21,10 +21,11 @@ from dcu.naming import BaseNames
 from dcu.obis import parse_obis
 from dcu.opening import SessionMaker
 from dcu.plan import BusPlan
+from dcu.plan.ledger import Account, Asked, entered
 from dcu.poll import Poll
 from dcu.profiles import ProfileStream, load_profile
 from dcu.session import Session
-from dcu.store import Sealed
+from dcu.store import Recorded, Sealed
 from sim.bus import MemoryBus
 from sim.fleet import PROFILE, Fleet, FleetPlan, make_line, profile_of
 from sim.meter import SimMeter
@@ -75,6 +76,7 @@ class MemoryStore:
     def __init__(self) -> None:
         self.captures: list[Capture] = []
         self.watermarks: dict[tuple[str, str], int] = {}
+        self.accounts: dict[tuple[str, str], Account] = {}
         self.shapes: dict[str, dict[str, Any]] = {}
         self.reserved: list[range] = []
         self.heard: dict[str, int] = {}
@@ -87,12 +89,28 @@ class MemoryStore:
         captures: Sequence[Capture],
         watermarks: Mapping[tuple[str, str], int],
         heard: Mapping[str, int] | None = None,
-    ) -> None:
+        asked: Mapping[tuple[str, str], Sequence[Asked]] | None = None,
+    ) -> Recorded:
         await self._commit()
         self.commits += 1
-        self.captures += captures
         self.watermarks.update(watermarks)
         self.heard.update(heard or {})
+        answers = asked or {}
+        for key in dict.fromkeys((each.meter, each.stream) for each in captures) | dict.fromkeys(answers):
+            rows = [each for each in captures if (each.meter, each.stream) == key]
+            self.captures += self._enter(key, answers[key], rows) if key in answers else rows
+        return Recorded({key: self.accounts[key] for key in answers})
+
+    def _enter(self, key: tuple[str, str], asked: Sequence[Asked], rows: Sequence[Capture]) -> list[Capture]:
+        """Enter an answer into the accounts; return which of its rows are news."""
+        mark = self.watermarks.get(key)
+        known = self.accounts.get(key) or (None if mark is None else Account(mark + 1, 0, mark))
+        account, news = entered(known, asked, [row.at for row in rows])
+        assert account is not None
+        self.accounts[key] = account
+        if account.watermark is not None:
+            self.watermarks[key] = account.watermark
+        return [rows[number] for number in sorted(news)]
 
     async def put_descriptor(self, meter: str, name: str, data: Any) -> None:
         await self._commit()
@@ -100,6 +118,12 @@ class MemoryStore:
 
     async def descriptors(self, meter: str) -> Mapping[str, Any]:
         return self.shapes.get(meter, {})
+
+    async def forgo(self, meter: str) -> None:
+        await self._commit()
+        for key, account in self.accounts.items():
+            if key[0] == meter:
+                self.accounts[key] = replace(account, gaps=())
 
     async def reserve_counters(self, key: str, count: int, above: int = -1) -> range:
         await self._commit()
@@ -170,14 +194,10 @@ class Box:
         """Return a meter as the configuration has it."""
         return next(meter for meter in self.fleet.archive if meter.id == self.meters[number].id)
 
-    def archive(self, backfill: Mapping[str, float] | None = None) -> Archive:
-        return Archive(
-            self.fleet.archive,
-            {**INDIANS, PROFILE: self.companion},
-            backfill or {},
-            self.store,
-            dict(self.store.watermarks),
-        )
+    def archive(self, *tasks: Task) -> Archive:
+        pending = {key: account.pending for key, account in self.store.accounts.items() if account.pending}
+        profiles = {**INDIANS, PROFILE: self.companion}
+        return Archive(self.fleet.archive, profiles, tasks, self.store, Kept(dict(self.store.watermarks), pending))
 
     def maker(self) -> SessionMaker:
         names, invocations = BaseNames(self.store), Invocations(self.store)
@@ -197,7 +217,7 @@ class Box:
             name="line",
             port=self.port,
             plan=BusPlan(meters, {"": tasks}, now=self.clock.monotonic(), wall=self.clock.now()),
-            archive=self.archive({task.stream: task.backfill for task in tasks}),
+            archive=self.archive(*tasks),
             sessions=sessions,
             held=Held(sessions, self.settings.keep_open, self.clock),
             store=self.store,

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, cast
@@ -10,11 +10,13 @@ from typing import Any, cast
 import pytest
 
 from dcu import daemon
+from dcu.archive import Kept
 from dcu.config import BusConfig, Config, DcuSettings, UplinkSettings
 from dcu.daemon import Daemon
 from dcu.errors import UplinkError
 from dcu.model import INSTANT, CommandRecord, Task
-from dcu.store import Store
+from dcu.plan.ledger import Asked
+from dcu.store import Recorded, Store
 from dcu.uplink import Outgoing, Topics
 from sim.bus import MemoryBus
 from sim.fleet import PROFILE, Fleet, FleetPlan, make_line
@@ -40,11 +42,17 @@ class WholeStore(MemoryStore, MemoryOutbox, MemoryJournal):
             part.__init__(self)
 
     async def record(
-        self, captures: Any, watermarks: Mapping[tuple[str, str], int], heard: Mapping[str, int] | None = None
-    ) -> None:
-        await super().record(captures, watermarks, heard)
-        if captures:
-            self.add(*captures)
+        self,
+        captures: Any,
+        watermarks: Mapping[tuple[str, str], int],
+        heard: Mapping[str, int] | None = None,
+        asked: Mapping[tuple[str, str], Sequence[Asked]] | None = None,
+    ) -> Recorded:
+        known = len(self.captures)
+        recorded = await super().record(captures, watermarks, heard, asked)
+        if news := self.captures[known:]:
+            self.add(*news)
+        return recorded
 
     async def acknowledge(self, stream: str, seq: int) -> None:
         await self._commit()
@@ -141,7 +149,7 @@ class Rig:
 
     def daemon(self) -> Daemon:
         store = cast("Store", self.store)
-        return Daemon(self.config, {PROFILE: COMPANION}, store, {}, self.clock, lambda bus: self.ports[bus.name])
+        return Daemon(self.config, {PROFILE: COMPANION}, store, Kept(), self.clock, lambda bus: self.ports[bus.name])
 
     @property
     def fed(self) -> list[float]:

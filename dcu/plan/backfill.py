@@ -42,31 +42,26 @@ def slice_of(period: int) -> int:
     return SLICE_ROWS * period if period else SLICE_APERIODIC
 
 
-def next_ranges(
-    period: int, start: int, pending: Sequence[Gap], now: int, order: Order = Order.NEWEST
-) -> tuple[Range, ...]:
-    """Return what to ask of a stream: what is new from `start` on, then a slice of what is `pending`.
+def newer(period: int, start: int, now: int, order: Order = Order.NEWEST, since: int | None = None) -> Range:
+    """Return what to ask of a stream that is new from `start` on, one slice at most.
 
-    Newest first, what is new is the slice that ends now; what is skipped becomes pending when its answer is entered.
+    Newest first it is the slice that ends now; what is skipped becomes pending when its answer is entered.
     """
     size = slice_of(period)
-    new = _newest(start, size, now) if order is Order.NEWEST else _oldest(start, size, now)
-    if not pending:
-        return (new,)
+    if order is Order.NEWEST:
+        return Range(max(start, now - size + 1), now, more=False, since=since)
+    end = start + size - 1
+    settled = end <= now - SETTLED
+    return Range(start, end if settled else now, more=settled, since=since)
+
+
+def older(period: int, pending: Sequence[Gap], order: Order = Order.NEWEST) -> Range:
+    """Return what to ask of what is `pending`, one slice at most."""
     gap = pending[-1 if order is Order.NEWEST else 0]
     first, last = gap.start - period // 2, gap.end + max(0, period - 1 - period // 2)
     if order is Order.NEWEST:
-        return new, Range(max(first, last - size + 1), last, more=True)
-    return new, Range(first, min(last, first + size - 1), more=True)
-
-
-def _newest(start: int, size: int, now: int) -> Range:
-    return Range(max(start, now - size + 1), now, more=False)
-
-
-def _oldest(start: int, size: int, now: int) -> Range:
-    end = start + size - 1
-    return Range(start, now, more=False) if end > now - SETTLED else Range(start, end, more=True)
+        return Range(max(first, last - slice_of(period) + 1), last, more=True)
+    return Range(first, min(last, first + slice_of(period) - 1), more=True)
 
 
 def lost(offset: float | None) -> bool:
@@ -85,15 +80,17 @@ def until(span: Range, clock: int | None, *, stray: bool) -> Range:
     return replace(span, end=clock - 1, more=False)
 
 
-def settles(span: Range, period: int, times: Iterable[int], now: int, *, stray: bool) -> Asked | None:
+def settles(
+    span: Range, period: int, times: Iterable[int], now: int, reason: Reason = Reason.NO_RECORD
+) -> Asked | None:
     """Return what an answer to `span` with rows of `times` settles at `now` (DCU time); None: nothing.
 
-    Up to the newest row everything has come that will. Behind it, what is long past has not been captured.
+    Up to the newest row everything has come that will. Behind it, what is long past has not been captured. `reason`:
+    why what is missing is missing.
     """
-    reason = Reason.CLOCK if stray else Reason.NO_RECORD
-    if span.more:
-        return Asked(span.start, span.end, period, reason, span.since)
-    newest = max(times, default=span.start - 1)
-    past = min(span.end, now - SETTLED)
-    end = past if period and past - newest >= period else newest
+    end = span.end
+    if not span.more:
+        newest = max(times, default=span.start - 1)
+        past = min(span.end, now - SETTLED)
+        end = past if period and past - newest >= period else newest
     return Asked(span.start, end, period, reason, span.since) if end >= span.start else None

@@ -2,7 +2,8 @@
 
 from dcu.store.generations import Sealed
 from dcu.store.outbox import BLOCK_ROWS, Block
+from dcu.store.readings import Recorded
 from dcu.store.store import Store
 from dcu.store.vault import Vault, vault_for
 
-__all__ = ["BLOCK_ROWS", "Block", "Sealed", "Store", "Vault", "vault_for"]
+__all__ = ["BLOCK_ROWS", "Block", "Recorded", "Sealed", "Store", "Vault", "vault_for"]

@@ -33,6 +33,8 @@ _NO_STREAM = """
 UPDATE marks SET since = NULL WHERE since IS NOT NULL AND stream NOT IN (SELECT value FROM json_each(?))
 """
 
+_FORGO = "UPDATE gaps SET reason = ? WHERE meter = ? AND reason = ?"
+
 _UNREAD = """
 SELECT meters.name, streams.name, start, last FROM gaps JOIN meters USING (meter) JOIN streams USING (stream)
 WHERE reason = ? ORDER BY meter, stream, start
@@ -150,6 +152,10 @@ class Ledger(Database):
         """Expect nothing more of these streams of a meter: it does not have them."""
         await self._write(partial(self._renounce, meter=meter, streams=list(streams)))
 
+    async def forgo(self, meter: str) -> None:
+        """Give up what a backfill has still to ask this meter for: it is not the one that held it."""
+        await self._write(partial(self._forgo, meter=meter))
+
     async def unread(self) -> dict[tuple[str, str], tuple[Gap, ...]]:
         """Return by (meter, stream) what a backfill has still to ask for."""
         found: dict[tuple[str, str], tuple[Gap, ...]] = {}
@@ -201,6 +207,10 @@ class Ledger(Database):
     async def _renounce(self, database: Connection, *, meter: str, streams: Sequence[str]) -> None:
         number = await self._meters.number(database, meter)
         await database.executemany(_RENOUNCE, [(number, await self._stream(database, each)) for each in streams])
+
+    async def _forgo(self, database: Connection, *, meter: str) -> None:
+        number = await self._meters.number(database, meter)
+        await database.execute(_FORGO, (Reason.NO_RECORD.value, number, Reason.PENDING.value))
 
 
 _EXPECTED, _MISSING = 1, 3

@@ -3,8 +3,11 @@
 import pytest
 
 from dcu.errors import MeterTimeoutError, StoreError
-from dcu.model import INSTANT
-from dcu.visit import Findings, Range
+from dcu.model import INSTANT, Order, Reason, Task
+from dcu.plan.backfill import Range
+from dcu.plan.ledger import Account, Asked, Gap
+from dcu.store import Recorded
+from dcu.visit import Findings
 from sim.fleet import FleetPlan
 from sim.virtual import VirtualClock
 from tests.lines import COMPANION, WIDER, Box, MemoryStore, virtually
@@ -128,15 +131,36 @@ def test_ranges_begin_at_the_watermark_or_the_backfill() -> None:
         store.watermarks = {("M0001", "load0"): now - 5000, ("M0002", "load0"): 77}
         box = Box(clock, store=store)
         session = await box.session()
-        archive = box.archive({"billing": 86_400.0})
+        archive = box.archive(Task("billing", 900.0, backfill=86_400.0))
         shapes = await archive.shapes(session, "M0001", STREAMS)
         assert archive.ranges("M0001", shapes, now) == {
             INSTANT: None,
             "load0": Range(now - 4999, now, more=False),
-            "billing": Range(now - 86_400, now, more=False),
+            "billing": Range(now - 86_400, now, more=False, since=now - 86_400),
         }
-        archive.stored(Findings(watermarks={("M0001", "load0"): now - 100}))
+        recorded = Recorded({("M0001", "load0"): Account(0, 900, now - 100)})
+        assert archive.stored(Findings(), recorded) == []
         assert archive.ranges("M0001", shapes, now)["load0"] == Range(now - 99, now, more=False)
+        await session.close()
+
+    virtually(work)
+
+
+def test_what_is_left_of_the_past_is_asked_in_the_order_of_the_timetable() -> None:
+    async def work(clock: VirtualClock) -> None:
+        box = Box(clock)
+        session = await box.session()
+        now = int(clock.now())
+        key, gap = ("M0001", "load0"), Gap(now - 300_000, now - 100_000, Reason.PENDING)
+        for order, start in ((Order.NEWEST, gap.end - 86_400 + 450), (Order.OLDEST, gap.start - 450)):
+            archive = box.archive(Task("load0", 900.0, order=order))
+            shapes = await archive.shapes(session, "M0001", STREAMS)
+            assert archive.past("M0001", shapes) == {}
+            more = archive.stored(Findings(more=["daily"]), Recorded({key: Account(0, 900, now, (gap,))}))
+            assert more == ["daily", "load0"]
+            assert archive.past("M0001", shapes) == {"load0": Range(start, start + 86_399, more=True)}
+            assert archive.stored(Findings(), Recorded({key: Account(0, 900, now)})) == []
+            assert archive.past("M0001", shapes) == {}
         await session.close()
 
     virtually(work)
@@ -154,7 +178,7 @@ def test_a_shape_that_was_outgrown_is_learned_anew_and_kept() -> None:
         past = Range(1, 900, more=True)
         doubted = Findings(outgrown={"load0": past})
         await archive.review("M0001", doubted, 0.0)
-        assert doubted.watermarks == {}
+        assert doubted.asked == {}
         before = box.requests
         assert await archive.shapes(session, "M0001", ["load0", "daily"]) == true
         assert box.requests > before
@@ -164,7 +188,8 @@ def test_a_shape_that_was_outgrown_is_learned_anew_and_kept() -> None:
         assert await archive.shapes(session, "M0001", ["load0", "daily"]) == true
         hopeless = Findings(outgrown={"load0": past})
         await archive.review("M0001", hopeless, 0.0)
-        assert (hopeless.watermarks, hopeless.more) == ({("M0001", "load0"): 900}, ["load0"])
+        dropped = [Asked(past.start, past.end, 900, Reason.DROPPED)]
+        assert (hopeless.asked, hopeless.more) == ({("M0001", "load0"): dropped}, ["load0"])
         await session.close()
 
     virtually(work)

@@ -12,7 +12,7 @@ from dcu.errors import MeterError
 from dcu.model import Column
 from dcu.obis import parse_obis
 from dcu.ondemand import on_demand
-from dcu.shapes import SLICE_ROWS
+from dcu.plan.backfill import SLICE_ROWS
 from sim.truth import expected_values
 from sim.virtual import VirtualClock
 from tests.lines import WIDER, Box, read_command, virtually

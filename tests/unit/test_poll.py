@@ -10,7 +10,7 @@ from structlog.testing import capture_logs
 
 from dcu.dlms.hdlc_link import OPEN_REPEATS
 from dcu.errors import BusError
-from dcu.model import INSTANT, Command, Keys, Outcome, Priority, Task, Visit
+from dcu.model import INSTANT, Command, Keys, Order, Outcome, Priority, Task, Visit
 from dcu.poll import COMMAND_TRIES, IDLE_BOUND
 from dcu.visit import Findings
 from sim.fleet import FleetPlan
@@ -66,16 +66,22 @@ def test_each_interval_brings_one_row_and_no_row_twice() -> None:
     virtually(work)
 
 
-def test_a_long_backfill_comes_in_slices_and_is_complete() -> None:
+@pytest.mark.parametrize("order", Order)
+def test_a_long_backfill_comes_in_slices_and_is_complete(order: Order) -> None:
     async def work(clock: VirtualClock) -> None:
         days = 4 * 86_400
         box = Box(clock)
-        poll = box.poll(Task("load0", every=900.0, backfill=float(days)))
+        poll = box.poll(Task("load0", every=900.0, backfill=float(days), order=order))
         await settle(poll)
         assert poll.health.visits >= 2 * 4
         for meter in box.meters:
             ats = [each.at for each in box.store.captures if each.meter == meter.id]
-            assert ats == list(expected_times(meter, COMPANION.streams["load0"].name, int(ORIGIN) - days, int(ORIGIN)))
+            held = list(expected_times(meter, COMPANION.streams["load0"].name, int(ORIGIN) - days, int(ORIGIN)))
+            assert sorted(ats) == held
+            assert (ats == held) is (order is Order.OLDEST)
+            assert ats[95 if order is Order.NEWEST else -1] == held[-1]
+        accounts = box.store.accounts.values()
+        assert [account.gaps for account in accounts] == [(), ()]
 
     virtually(work)
 

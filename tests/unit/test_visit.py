@@ -9,17 +9,20 @@ from dcu.clock import Clock
 from dcu.dlms.moment import DateTime
 from dcu.dlms.services import AccessError, Get
 from dcu.errors import MeterError
-from dcu.model import INSTANT, Attribute, Capture, Column, Meter
+from dcu.model import INSTANT, Attribute, Capture, Column, Meter, Reason
 from dcu.obis import parse_obis
+from dcu.plan.backfill import CLOCK_LOST, SETTLED, Range
+from dcu.plan.ledger import Asked
 from dcu.profiles import load_profile
-from dcu.shapes import BUFFER, SLICE_APERIODIC, SLICE_ROWS, Shape, learn
-from dcu.visit import SETTLED, Findings, Range, Reading, next_range
+from dcu.session import Session
+from dcu.shapes import BUFFER, Shape, learn
+from dcu.visit import Findings, Reading
 from sim.fleet import FleetPlan
 from sim.truth import expected_times, expected_values
 from sim.virtual import VirtualClock
 from tests.captures import SetClock
 from tests.lines import COMPANION, ORIGIN, Box, virtually
-from tests.scripts import scripted
+from tests.scripts import Scripted, scripted
 
 LOAD = Shape((Column(8, parse_obis("0-0:1.0.0.255")), Column(3, parse_obis("1-0:1.8.0.255"), unit=30)), 900)
 EVENTS = Shape((LOAD.columns[0], Column(1, parse_obis("0-0:96.11.1.255"))), 0)
@@ -67,28 +70,13 @@ async def take(
     return await reading.take(scripted(answer), at or Still(NOW))
 
 
+def reached(found: Findings) -> dict[tuple[str, str], int]:
+    """Return up to when each stream is settled."""
+    return {key: asked[-1].end for key, asked in found.asked.items()}
+
+
 def row(at: int, value: Any = 7) -> list[Any]:
     return [octets(at), value]
-
-
-@pytest.mark.parametrize(
-    ("watermark", "expected"),
-    [
-        (None, Range(NOW - 7200, NOW, more=False)),
-        (NOW - 900, Range(NOW - 899, NOW, more=False)),
-        # a slice that would end within the last hour reaches to now instead
-        (NOW - SETTLED - SLICE_ROWS * 900 + 1, Range(NOW - SETTLED - SLICE_ROWS * 900 + 2, NOW, more=False)),
-        (NOW - SETTLED - SLICE_ROWS * 900, Range(NOW - SETTLED - SLICE_ROWS * 900 + 1, NOW - SETTLED, more=True)),
-        (0, Range(1, SLICE_ROWS * 900, more=True)),
-    ],
-)
-def test_a_profile_is_asked_from_its_watermark_one_slice_at_a_time(watermark: int | None, expected: Range) -> None:
-    assert next_range(LOAD, watermark, NOW, backfill=7200) == expected
-
-
-def test_a_profile_without_a_period_is_asked_whole() -> None:
-    assert next_range(EVENTS, None, NOW, SLICE_APERIODIC) == Range(NOW - SLICE_APERIODIC, NOW, more=False)
-    assert next_range(EVENTS, 0, NOW, 0) == Range(1, SLICE_APERIODIC, more=True)
 
 
 @pytest.mark.parametrize("number", [0, 1])
@@ -106,7 +94,7 @@ def test_instantaneous_values_are_of_the_second_the_meter_names(number: int, spr
         # the clock shows whole seconds
         assert found.offset == capture.offset
         assert capture.offset == pytest.approx(meter.plate.clock_offset, abs=1.0)
-        assert found.watermarks == {}
+        assert reached(found) == {}
         await session.close()
 
     virtually(work)
@@ -126,7 +114,7 @@ def test_rows_are_those_the_meter_held_and_the_watermark_is_the_newest() -> None
             assert [capture.at for capture in captures] == list(times)
             assert all(c.values == expected_values(box.meters[0], c.columns, c.at) for c in captures)
         newest = now // 900 * 900
-        assert found.watermarks == {("M0001", "load0"): newest, ("M0001", "load1"): now - 7200}
+        assert reached(found) == {("M0001", "load0"): newest, ("M0001", "load1"): now - 7200}
         assert found.more == ["load1"]
         await session.close()
 
@@ -138,13 +126,13 @@ async def test_rows_that_were_not_asked_for_are_refused_and_move_nothing() -> No
     rows = [row(QUARTER - 9000), row(QUARTER - 900), row(QUARTER + 90_000)]
     found = await take({"load0": span}, rows)
     assert [capture.at for capture in found.captures] == [QUARTER - 900]
-    assert found.watermarks == {("M1", "load0"): QUARTER - 900}
+    assert reached(found) == {("M1", "load0"): QUARTER - 900}
 
 
 async def test_without_rows_the_watermark_stays_unless_the_slice_is_past() -> None:
-    assert (await take({"load0": Range(NOW - 900, NOW, more=False)}, [])).watermarks == {}
+    assert reached(await take({"load0": Range(NOW - 900, NOW, more=False)}, [])) == {}
     past = await take({"load0": Range(NOW - 90_000, NOW - 8000, more=True)}, [])
-    assert past.watermarks == {("M1", "load0"): NOW - 8000}
+    assert reached(past) == {("M1", "load0"): NOW - 8000}
     assert past.more == ["load0"]
 
 
@@ -159,14 +147,43 @@ async def test_a_slice_that_a_slow_clock_has_not_passed_is_not_done() -> None:
     slow = NOW - 2 * 86_400
     span = Range(slow - 7200, slow + 79_200 - 1, more=True)
     found = await take({"load0": span}, [row(slow - 900)], clock=octets(slow))
-    assert found.watermarks == {("M1", "load0"): slow - 900}
+    assert reached(found) == {("M1", "load0"): slow - 900}
     assert found.more == []
 
 
 async def test_a_clock_far_behind_the_watermark_moves_nothing() -> None:
     span = Range(NOW - 90_000, NOW - 8000, more=True)
-    found = await take({"load0": span}, [row(1000)], clock=octets(2000))
-    assert (found.captures, found.watermarks, found.more) == ([], {}, [])
+    found = await take({"load0": span}, [row(NOW - 300_000)], clock=octets(NOW - 299_000))
+    assert (found.captures, reached(found), found.more) == ([], {}, [])
+
+
+@pytest.mark.parametrize("shown", [1000, NOW + CLOCK_LOST + 60])
+async def test_what_a_meter_that_lost_the_time_does_not_have_is_missing_for_its_clock(shown: int) -> None:
+    """A flat battery: it captures under other dates. What is long past will not come under its own."""
+    span = Range(NOW - 90_000, NOW, more=False)
+    found = await take({"load0": span}, [row(shown), row(NOW - 89_000)], clock=octets(shown))
+    assert [capture.at for capture in found.captures] == [NOW - 89_000]
+    assert found.asked == {("M1", "load0"): [Asked(span.start, NOW - SETTLED, 900, Reason.CLOCK)]}
+
+
+async def test_a_row_that_cannot_be_used_leaves_a_place_that_says_so() -> None:
+    span = Range(QUARTER - 1800, QUARTER, more=True)
+    found = await take({"load0": span}, [row(QUARTER - 900), [octets(QUARTER)]])
+    assert found.asked == {("M1", "load0"): [Asked(span.start, span.end, 900, Reason.DROPPED)]}
+
+
+async def test_a_slice_of_the_past_is_asked_beside_what_is_new() -> None:
+    new, past = Range(QUARTER - 899, NOW, more=False), Range(QUARTER - 9000, QUARTER - 8100, more=True)
+    session = Scripted(
+        lambda item: PRESENT if item.attribute == COMPANION.clock else [row(QUARTER - 9000), row(QUARTER)]
+    )
+    reading = Reading(METER, COMPANION, {"load0": LOAD}, {"load0": new}, {"load0": past})
+    found = await reading.take(cast("Session", session), Still(NOW))
+    assert len([item for item in session.asked if item.selection]) == 2
+    assert [capture.at for capture in found.captures] == [QUARTER, QUARTER - 9000]
+    expected = [Asked(new.start, QUARTER, 900), Asked(past.start, past.end, 900)]
+    assert found.asked == {("M1", "load0"): expected}
+    assert found.more == ["load0"]
 
 
 async def test_under_a_meter_clock_that_shows_nothing_dcu_time_labels_the_moment() -> None:
@@ -217,7 +234,7 @@ async def test_a_profile_that_cannot_be_read_costs_the_others_nothing(refusal: A
     assert list(found.refused) == ["load0"]
     assert reason in found.refused["load0"]
     assert [capture.stream for capture in found.captures] == ["event.fraud"]
-    assert found.watermarks == {("M1", "event.fraud"): NOW - 60}
+    assert reached(found) == {("M1", "event.fraud"): NOW - 60}
 
 
 async def test_a_bad_row_is_counted_and_costs_only_itself() -> None:
@@ -232,7 +249,7 @@ async def test_rows_of_which_none_fits_move_nothing_and_ask_for_the_shape_anew()
     found = await take({"load0": Range(NOW - 100_000, NOW - 8000, more=True)}, wide)
     assert (list(found.outgrown), found.bad_rows) == (["load0"], 2)
     assert "2 rows" in found.refused["load0"]
-    assert (found.captures, found.watermarks, found.more) == ([], {}, [])
+    assert (found.captures, reached(found), found.more) == ([], {}, [])
 
 
 async def test_a_register_that_fails_for_once_is_a_value_that_is_not_known() -> None:

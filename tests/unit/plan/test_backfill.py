@@ -12,7 +12,8 @@ from dcu.plan.backfill import (
     SLICE_ROWS,
     Range,
     lost,
-    next_ranges,
+    newer,
+    older,
     settles,
     until,
 )
@@ -27,7 +28,7 @@ OLDER = Gap(QUARTER - 9 * DAY, QUARTER - 9 * DAY, Reason.PENDING)
 
 @pytest.mark.parametrize("order", Order)
 def test_a_little_that_is_new_is_asked_at_once(order: Order) -> None:
-    assert next_ranges(900, NOW - 899, (), NOW, order) == (Range(NOW - 899, NOW, more=False),)
+    assert newer(900, NOW - 899, NOW, order, since=3) == Range(NOW - 899, NOW, more=False, since=3)
 
 
 @pytest.mark.parametrize(
@@ -40,26 +41,26 @@ def test_a_little_that_is_new_is_asked_at_once(order: Order) -> None:
     ],
 )
 def test_oldest_first_goes_forward_slice_by_slice(start: int, expected: Range) -> None:
-    assert next_ranges(900, start, (), NOW, Order.OLDEST) == (expected,)
+    assert newer(900, start, NOW, Order.OLDEST) == expected
 
 
 def test_newest_first_the_latest_slice_comes_at_once_whatever_is_missing_before_it() -> None:
-    assert next_ranges(900, 1, (), NOW) == (Range(NOW - DAY + 1, NOW, more=False),)
+    assert newer(900, 1, NOW) == Range(NOW - DAY + 1, NOW, more=False)
 
 
-def test_what_is_pending_is_asked_beside_what_is_new() -> None:
-    new = Range(QUARTER + 1, NOW, more=False)
+def test_of_what_is_pending_one_slice_is_asked_at_the_end_that_comes_first() -> None:
     end = OLD.end + 449
-    assert next_ranges(900, QUARTER + 1, (OLDER, OLD), NOW) == (new, Range(end - DAY + 1, end, more=True))
+    assert older(900, (OLDER, OLD)) == Range(end - DAY + 1, end, more=True)
     start = OLDER.start - 450
-    oldest = next_ranges(900, QUARTER + 1, (OLDER, OLD), NOW, Order.OLDEST)
-    assert oldest == (new, Range(start, start + 899, more=True))
+    assert older(900, (OLDER, OLD), Order.OLDEST) == Range(start, start + 899, more=True)
+    assert older(900, (OLDER,)) == Range(start, start + 899, more=True)
 
 
 def test_a_profile_without_a_period_is_asked_whole() -> None:
-    assert next_ranges(0, NOW - SLICE_APERIODIC + 1, (), NOW) == (Range(NOW - SLICE_APERIODIC + 1, NOW, more=False),)
+    assert newer(0, NOW - SLICE_APERIODIC + 1, NOW) == Range(NOW - SLICE_APERIODIC + 1, NOW, more=False)
+    assert newer(0, 1, NOW, Order.OLDEST) == Range(1, SLICE_APERIODIC, more=True)
     seconds = Gap(NOW - 900, NOW - 800, Reason.PENDING)
-    assert next_ranges(0, NOW, (seconds,), NOW)[1] == Range(NOW - 900, NOW - 800, more=True)
+    assert older(0, (seconds,)) == Range(NOW - 900, NOW - 800, more=True)
 
 
 def test_the_second_that_runs_and_what_a_slow_clock_has_not_passed_are_left_for_later() -> None:
@@ -82,21 +83,21 @@ def test_a_clock_a_week_off_is_lost() -> None:
 
 def test_a_slice_of_the_past_is_settled_whatever_came() -> None:
     span = Range(NOW - 9000, NOW - 8000, more=True, since=7)
-    assert settles(span, 900, [], NOW, stray=False) == Asked(span.start, span.end, 900, Reason.NO_RECORD, since=7)
-    assert settles(span, 900, [], NOW, stray=True) == Asked(span.start, span.end, 900, Reason.CLOCK, since=7)
+    assert settles(span, 900, [], NOW) == Asked(span.start, span.end, 900, Reason.NO_RECORD, since=7)
+    assert settles(span, 900, [], NOW, Reason.CLOCK) == Asked(span.start, span.end, 900, Reason.CLOCK, since=7)
 
 
 def test_near_to_now_the_newest_row_says_up_to_when_all_has_come() -> None:
     span = Range(QUARTER - 1799, NOW, more=False)
-    assert settles(span, 900, [QUARTER - 900], NOW, stray=False) == Asked(span.start, QUARTER - 900, 900)
-    assert settles(span, 900, [], NOW, stray=False) is None
+    assert settles(span, 900, [QUARTER - 900], NOW) == Asked(span.start, QUARTER - 900, 900)
+    assert settles(span, 900, [], NOW) is None
 
 
 def test_what_is_long_past_and_did_not_come_is_settled_without_a_row() -> None:
     span = Range(QUARTER - 9000, NOW, more=False)
-    assert settles(span, 900, [], NOW, stray=False) == Asked(span.start, NOW - SETTLED, 900)
-    assert settles(span, 900, [QUARTER - 8100], NOW, stray=False) == Asked(span.start, NOW - SETTLED, 900)
-    assert settles(replace(span, start=NOW - SETTLED - 898), 900, [], NOW, stray=False) is None
+    assert settles(span, 900, [], NOW) == Asked(span.start, NOW - SETTLED, 900)
+    assert settles(span, 900, [QUARTER - 8100], NOW) == Asked(span.start, NOW - SETTLED, 900)
+    assert settles(replace(span, start=NOW - SETTLED - 898), 900, [], NOW) is None
     # where nobody knows what is expected, nothing is missing
-    assert settles(span, 0, [], NOW, stray=False) is None
-    assert settles(span, 0, [QUARTER - 8100], NOW, stray=False) == Asked(span.start, QUARTER - 8100, 0)
+    assert settles(span, 0, [], NOW) is None
+    assert settles(span, 0, [QUARTER - 8100], NOW) == Asked(span.start, QUARTER - 8100, 0)

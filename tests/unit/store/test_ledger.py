@@ -113,6 +113,14 @@ async def test_gaps_are_told_in_pages_and_by_what_was_asked_for(store: Store) ->
     assert await store.gaps(spans, meter="M2", stream="load9") == []
 
 
+async def test_what_another_meter_held_is_not_asked_of_this_one(store: Store) -> None:
+    for meter in ("M1", "M2"):
+        await ask(store, [4500], Asked(3601, 4500, 900, since=900), meter)
+    await store.forgo("M1")
+    assert list(await store.unread()) == [("M2", "load0")]
+    assert [line.reason for line in await store.gaps([])] == [Reason.NO_RECORD, Reason.PENDING]
+
+
 async def test_too_many_gaps_are_joined_and_that_is_told(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("dcu.store.marks.GAP_BOUND", 3)
     times = list(range(900, 9000, 1800))
