@@ -85,3 +85,22 @@ async def test_no_forged_number_uses_up_the_key() -> None:
         await counters.jump(KEYS, TITLE, MAX_JUMP + 5000)
     counters.agreed(KEYS, TITLE)
     assert await counters.jump(KEYS, TITLE, MAX_JUMP + 5000)
+
+
+async def test_a_lower_counter_is_believed_for_one_meter_and_kept_before_it_counts() -> None:
+    store = MemoryStore()
+    counters = Invocations(store)
+    news: dict[str, int] = {}
+    ledger = await counters.prepare(KEYS, TITLE, news)
+    ledger.get(METER, -1)
+    ledger[METER] = 900
+    store.failure = StoreError("disk full")
+    with pytest.raises(StoreError):
+        await counters.believe(KEYS, METER, 3, news)
+    assert ledger.get(METER, -1) == 900
+    store.failure = None
+    assert await counters.believe(KEYS, METER, 3, news) == 900
+    assert news == {}  # what was heard before must not come after it
+    assert ledger.get(METER, -1) == 3
+    assert (await Invocations(store).prepare(KEYS, TITLE, {})).get(METER, -1) == 3
+    assert await counters.believe(KEYS, b"MTR00002", 5, news) == -1

@@ -8,11 +8,11 @@ import pytest
 
 from dcu.health import STEP_BOUND, Health
 from dcu.keychange import KeyChanges
-from dcu.model import Task
+from dcu.model import Command, Task
 from dcu.poll import Poll
 from dcu.sending import Delivery
 from dcu.status import Status
-from dcu.store import Store, Vault
+from dcu.store import Sealed, Store, Vault
 from tests.captures import SetClock, capture
 from tests.configurations import good, parsed
 from tests.lines import Box
@@ -121,3 +121,19 @@ async def test_a_clock_that_was_never_set_is_a_problem(tmp_path: Path) -> None:
 async def test_latencies_of_commands_are_told_in_milliseconds(bench: Bench) -> None:
     bench.health.command_latency.append(1.23456)
     assert bench.status.figures()["commands"] == {"latency": [1.235]}
+
+
+async def test_what_the_box_is_asked_about_itself(bench: Bench) -> None:
+    assert (await bench.status.answer(Command("c", "dcu.status")))["dcu"] == "DCU-0001"
+    assert await bench.status.answer(Command("c", "dcu.ping")) == {"now": bench.clock.time}
+    told = await bench.status.answer(Command("c", "dcu.keys", args={"meter": "M0001"}))
+    assert told == {"meter": "M0001", "current": {"generation": 0, "secrets": {"password": "set"}}, "coming": None}
+
+
+async def test_a_store_that_lost_its_key_is_a_problem_and_says_who_acts(bench: Bench) -> None:
+    assert bench.status.figures()["keys"] == {"changed": 0, "coming": 0, "sealed": 0}
+    await bench.store.add_generation(Sealed("M0001", 1, "current", 1.0, {"password": b"sealed"}))
+    await bench.changes.load()
+    assert bench.status.figures()["keys"] == {"changed": 0, "coming": 0, "sealed": 1}
+    problem = "secrets of 1 meters: /nowhere/store.key: the key of this store is missing: bring back the one"
+    assert bench.problems[0].startswith(problem)

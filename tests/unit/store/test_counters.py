@@ -60,3 +60,12 @@ async def test_what_was_heard_is_kept_with_the_readings_and_never_goes_back(path
         given = await store.reserve_counters("ours", 4)
     async with Store.open(path, clock) as store:
         assert await store.counters() == {"a": 7, "b": 2, "ours": given[-1]}
+
+
+async def test_one_that_is_believed_goes_back_and_others_do_not(path: Path, clock: SetClock) -> None:
+    async with Store.open(path, clock) as store:
+        await store.record([], {}, {"a": 700, "b": 800})
+        await store.believe_counter("a", 6)
+        await store.believe_counter("new", 9)
+    async with Store.open(path, clock) as store:
+        assert await store.counters() == {"a": 6, "b": 800, "new": 9}
