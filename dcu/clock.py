@@ -5,13 +5,34 @@ things. Dates are `EPOCH + timedelta`: `gmtime` and `fromtimestamp` fail after 2
 """
 
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from enum import StrEnum
 from typing import Protocol
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 #: A wall clock before this date was never set; nothing collected under it can be labelled.
 PLAUSIBLE_SINCE = (datetime(2025, 1, 1, tzinfo=UTC) - EPOCH).total_seconds()
+
+
+#: A clock that is on its own may move by so much (s) against monotonic time; by more, somebody has set it.
+SETTLED = 2.0
+
+
+class ClockState(StrEnum):
+    """Whether wall time may label readings, and why."""
+
+    SYNCHRONISED = "synchronised"
+    HOLDOVER = "holdover"
+    PLAUSIBLE = "plausible"
+    UNSYNCHRONISED = "not synchronised"
+    UNSET = "never set"
+
+    @property
+    def trusted(self) -> bool:
+        return self not in {ClockState.UNSYNCHRONISED, ClockState.UNSET}
 
 
 class Clock(Protocol):
@@ -26,9 +47,31 @@ class Clock(Protocol):
     def trusted(self) -> bool:
         """Whether wall time may label readings."""
 
+    def state(self) -> ClockState:
+        """Why it may, or why not."""
+
+
+@dataclass(frozen=True, slots=True)
+class Discipline:
+    """When the clock was synchronised last (monotonic s), and what wall time was ahead of monotonic time then."""
+
+    at: float
+    ahead: float
+
 
 class SystemClock:
-    """The clock of the operating system."""
+    """The clock of the operating system.
+
+    `synchronised` asks whether something disciplines it; without, any date that can be right is trusted. A clock that
+    was disciplined is trusted for `holdover` seconds more, unless somebody sets it; `last` is when that was.
+    """
+
+    def __init__(
+        self, synchronised: Callable[[], bool] | None = None, holdover: float = 0.0, last: Discipline | None = None
+    ) -> None:
+        self._synchronised = synchronised
+        self._holdover = holdover
+        self.last = last
 
     def now(self) -> float:
         return time.time()
@@ -37,7 +80,21 @@ class SystemClock:
         return time.monotonic()
 
     def trusted(self) -> bool:
-        return self.now() >= PLAUSIBLE_SINCE
+        return self.state().trusted
+
+    def state(self) -> ClockState:
+        now, wall = self.monotonic(), self.now()
+        if wall < PLAUSIBLE_SINCE:
+            return ClockState.UNSET
+        if self._synchronised is None:
+            return ClockState.PLAUSIBLE
+        if self._synchronised():
+            self.last = Discipline(now, wall - now)
+            return ClockState.SYNCHRONISED
+        last = self.last
+        # a time before `last` is that of another boot
+        held = last is not None and 0 <= now - last.at <= self._holdover and abs(wall - now - last.ahead) < SETTLED
+        return ClockState.HOLDOVER if held else ClockState.UNSYNCHRONISED
 
 
 def utc(seconds: float) -> datetime:

@@ -24,6 +24,7 @@ from dcu.clock import Clock, SystemClock
 from dcu.config import BusConfig, Config
 from dcu.config.apart import apart
 from dcu.deliver import Deliver
+from dcu.discipline import DisciplineFile, asking_kernel
 from dcu.dlms.cosem import UNITS
 from dcu.errors import DcuError, StoreError
 from dcu.health import Health
@@ -43,6 +44,7 @@ from dcu.report import Reporter
 from dcu.sending import Delivery
 from dcu.status import Status
 from dcu.store import Store, vault_for
+from dcu.timekeeping import Timekeeping
 from dcu.uplink import Uplink
 
 if TYPE_CHECKING:
@@ -60,13 +62,13 @@ STORE_RETRY = 15.0
 
 @dataclass(frozen=True, slots=True)
 class TimeBase:
-    """The clock and the event loop the daemon runs on; a simulation passes its own."""
+    """The clock (None: the system's) and the event loop the daemon runs on; a simulation passes its own."""
 
-    clock: Clock
+    clock: Clock | None = None
     loop_factory: Callable[[], asyncio.AbstractEventLoop] | None = None
 
 
-REAL_TIME = TimeBase(SystemClock())
+REAL_TIME = TimeBase()
 
 
 def serve(config: Config, base: TimeBase = REAL_TIME) -> None:
@@ -80,7 +82,17 @@ def serve(config: Config, base: TimeBase = REAL_TIME) -> None:
     except OSError as error:
         raise StoreError(f"{path.parent}: cannot be made: {error.strerror}") from error
     with _alone(path.with_suffix(".lock")), asyncio.Runner(loop_factory=base.loop_factory) as runner:
-        runner.run(_run(config, profiles, base.clock, path))
+        runner.run(_run(config, profiles, base.clock or _system_clock(config), path))
+
+
+def _system_clock(config: Config) -> SystemClock:
+    if not config.clock.synchronised:
+        return SystemClock()
+    return SystemClock(asking_kernel(), config.clock.holdover, _discipline(config).load())
+
+
+def _discipline(config: Config) -> DisciplineFile:
+    return DisciplineFile(Path(config.dcu.data) / "clock.json")
 
 
 @contextmanager
@@ -217,6 +229,16 @@ class Daemon:
     def _submit(self, visit: Visit) -> None:
         self.polls[self._bus_of[visit.meter]].submit(visit)
 
+    def _timekeeping(self) -> Timekeeping:
+        clock = self._clock
+        return Timekeeping(
+            clock,
+            self._reporter.report,
+            last=lambda: clock.last if isinstance(clock, SystemClock) else None,
+            save=_discipline(self._config).save,
+            progress=self._health.watch("clock", clock.monotonic()),
+        )
+
     async def _on_command(self, _topic: str, payload: bytes) -> None:
         await self._obey.receive(payload)
 
@@ -226,6 +248,7 @@ class Daemon:
         door = LocalDoor(Path(self._config.dcu.socket), self._obey.lines)
         async with asyncio.TaskGroup() as group:
             workers = [group.create_task(self._guard(f"bus {name}", poll.run)) for name, poll in self.polls.items()]
+            workers += [group.create_task(self._guard("clock", self._timekeeping().run))]
             workers += [group.create_task(self._guard("obey", self._obey.run)), group.create_task(door.run())]
             deliver = group.create_task(self._guard("deliver", self._deliver.run))
             watchdog = group.create_task(self._watch())

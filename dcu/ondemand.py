@@ -44,7 +44,7 @@ async def _read(session: Session, archive: Archive, meter: str, command: Command
     if stream in found.refused:
         raise NotGivenError(f"{meter} refuses {stream}: {found.refused[stream]}")
     rest = iso(span.end + 1) if span is not None and span.more else None
-    return _answer(meter, stream, found.captures, found.offset) | {"next": rest}
+    return _answer(meter, stream, found.captures, found.offset) | {"trusted": clock.trusted(), "next": rest}
 
 
 def _range(command: Command, shape: Shape) -> Range:

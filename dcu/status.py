@@ -48,7 +48,7 @@ class Status:
             "version": __version__,
             "uptime": round(uptime, 1),
             "meters": len(self._config.meters),
-            "clock": {"now": self._clock.now(), "trusted": self._clock.trusted()},
+            "clock": {"now": self._clock.now(), "trusted": self._clock.trusted(), "state": self._clock.state()},
             "problems": self._problems(now),
             "buses": {name: self._bus(poll, uptime) for name, poll in self._polls.items()},
             "uplink": asdict(self._delivery) | {"broker": f"{self._config.uplink.host}:{self._config.uplink.port}"},
@@ -91,7 +91,7 @@ class Status:
         problems += self._changes.problems()
         problems += [f"store: {flow}: {reason}" for flow, reason in self._health.store_errors.items()]
         if not self._clock.trusted():
-            problems.append("the clock was never set; nothing is collected on schedule")
+            problems.append(f"the clock is {self._clock.state()}; nothing is collected on schedule")
         if not self._delivery.connected:
             problems.append(f"uplink: {self._delivery.error or 'not connected yet'}")
         return problems

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from dcu.cli.dcu import cli
+from dcu.clock import ClockState
 from dcu.daemon import TimeBase
 
 
@@ -37,6 +38,9 @@ class WarpClock:
 
     def trusted(self) -> bool:
         return True
+
+    def state(self) -> ClockState:
+        return ClockState.SYNCHRONISED
 
 
 class _WarpSelector(selectors.DefaultSelector):  # type: ignore[misc, valid-type, unused-ignore] # chosen at run time

@@ -1,5 +1,6 @@
 """Captures as a visit brings them home, and a clock that tests move; for the tests of the store."""
 
+from dcu.clock import ClockState
 from dcu.model import Capture, Column, Value
 
 COLUMNS = tuple(Column(3, bytes([1, 0, group, 8, 0, 255]), scaler=-1, unit=30) for group in range(1, 9))
@@ -18,7 +19,10 @@ class SetClock:
         return self.time
 
     def trusted(self) -> bool:
-        return True
+        return self.state().trusted
+
+    def state(self) -> ClockState:
+        return ClockState.SYNCHRONISED
 
 
 def capture(at: int, meter: str = "M1", stream: str = "load0", values: tuple[Value, ...] | None = None) -> Capture:

@@ -9,6 +9,7 @@ from typing import Any, cast
 
 import pytest
 
+from dcu.clock import ClockState
 from dcu.config import UplinkSettings
 from dcu.deliver import Deliver
 from dcu.errors import UplinkError
@@ -29,6 +30,9 @@ class FixedClock:
 
     def trusted(self) -> bool:
         return True
+
+    def state(self) -> ClockState:
+        return ClockState.SYNCHRONISED
 
 
 @dataclass

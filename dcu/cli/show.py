@@ -66,7 +66,7 @@ def _rows(reading: dict[str, Any], columns: list[dict[str, Any]], captures: list
 def show_status(status: dict[str, Any]) -> None:
     """Print the state of the box: what it is, its buses, its store and its uplink."""
     console = _console()
-    clock = "trusted" if status["clock"]["trusted"] else "NOT trusted"
+    clock = status["clock"]["state"] + ("" if status["clock"]["trusted"] else ", NOT trusted")
     console.print(
         f"[bold]{status['dcu']}[/bold]  version {status['version']}  up {status['uptime']:.0f} s  "
         f"{status['meters']} meters  {iso(int(status['clock']['now']))} ({clock})"

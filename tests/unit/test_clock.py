@@ -1,6 +1,8 @@
 """UTC arithmetic beyond 32 bits."""
 
-from dcu.clock import EPOCH, PLAUSIBLE_SINCE, SystemClock, iso, seconds, utc
+import pytest
+
+from dcu.clock import EPOCH, PLAUSIBLE_SINCE, SETTLED, ClockState, Discipline, SystemClock, iso, seconds, utc
 
 
 def test_dates_after_2038_and_2106_are_plain_arithmetic() -> None:
@@ -17,10 +19,68 @@ def test_a_fraction_is_shown_in_milliseconds() -> None:
     assert iso(0.25) == "1970-01-01T00:00:00.250Z"
 
 
-def test_a_clock_that_was_never_set_is_not_trusted() -> None:
-    class Unset(SystemClock):
-        def now(self) -> float:
-            return PLAUSIBLE_SINCE - 1
+class Held(SystemClock):
+    """A clock whose times tests say; `right` is what the system says of it."""
 
-    assert not Unset().trusted()
+    wall = 1_800_000_000.0
+    ticks = 1000.0
+    right = True
+
+    def __init__(self, holdover: float = 3600.0, last: Discipline | None = None) -> None:
+        super().__init__(lambda: self.right, holdover, last)
+
+    def now(self) -> float:
+        return self.wall
+
+    def monotonic(self) -> float:
+        return self.ticks
+
+    def passes(self, seconds: float) -> None:
+        self.wall += seconds
+        self.ticks += seconds
+
+
+def test_a_clock_that_was_never_set_is_not_trusted() -> None:
+    clock = Held()
+    clock.wall = PLAUSIBLE_SINCE - 1
+    assert (clock.state(), clock.trusted()) == (ClockState.UNSET, False)
+
+
+def test_where_nobody_asks_a_date_that_can_be_right_is_enough() -> None:
+    assert SystemClock().state() is ClockState.PLAUSIBLE
     assert SystemClock().trusted()
+
+
+def test_a_synchronised_clock_is_trusted_for_its_holdover() -> None:
+    clock = Held()
+    assert clock.state() is ClockState.SYNCHRONISED
+    clock.right = False
+    clock.passes(3600.0)
+    assert (clock.state(), clock.trusted()) == (ClockState.HOLDOVER, True)
+    clock.passes(1.0)
+    assert (clock.state(), clock.trusted()) == (ClockState.UNSYNCHRONISED, False)
+    clock.right = True
+    assert clock.state() is ClockState.SYNCHRONISED
+
+
+def test_a_clock_that_was_never_synchronised_has_no_holdover() -> None:
+    clock = Held()
+    clock.right = False
+    assert clock.state() is ClockState.UNSYNCHRONISED
+
+
+@pytest.mark.parametrize(("jump", "state"), [(SETTLED / 2, ClockState.HOLDOVER), (86_400.0, ClockState.UNSYNCHRONISED)])
+def test_a_clock_that_was_set_by_hand_has_lost_its_holdover(jump: float, state: ClockState) -> None:
+    clock = Held()
+    clock.trusted()
+    clock.right = False
+    clock.wall -= jump
+    assert clock.state() is state
+
+
+def test_what_is_remembered_of_this_boot_counts_and_of_another_does_not() -> None:
+    clock = Held(last=Discipline(500.0, 1_800_000_000.0 - 1000.0))
+    clock.right = False
+    assert clock.state() is ClockState.HOLDOVER
+    clock.ticks = 100.0  # a boot later: monotonic time has begun anew
+    assert clock.state() is ClockState.UNSYNCHRONISED

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from dcu.clock import ClockState
 from dcu.errors import CommandRejected, StoreError
 from dcu.health import Health
 from dcu.model import Command, CommandRecord, CommandState, Priority, Role, Visit
@@ -27,6 +28,9 @@ class SetClock:
 
     def trusted(self) -> bool:
         return True
+
+    def state(self) -> ClockState:
+        return ClockState.SYNCHRONISED
 
 
 class Bench:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from dcu.clock import ClockState
 from dcu.health import STEP_BOUND, Health
 from dcu.keychange import KeyChanges
 from dcu.model import Command, Task
@@ -19,8 +20,8 @@ from tests.lines import Box
 
 
 class Doubtful(SetClock):
-    def trusted(self) -> bool:
-        return False
+    def state(self) -> ClockState:
+        return ClockState.UNSYNCHRONISED
 
 
 class Bench:
@@ -54,7 +55,7 @@ async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
 async def test_it_says_what_the_box_is_and_that_all_is_well(bench: Bench) -> None:
     figures = bench.status.figures()
     assert (figures["dcu"], figures["meters"], figures["uptime"]) == ("DCU-0001", 2, 100.0)
-    assert figures["clock"] == {"now": bench.clock.time, "trusted": True}
+    assert figures["clock"] == {"now": bench.clock.time, "trusted": True, "state": "synchronised"}
     assert figures["uplink"]["broker"] == "localhost:1883"
     assert figures["problems"] == []
     assert json.loads(json.dumps(figures)) == figures
@@ -110,11 +111,11 @@ async def test_a_broken_uplink_is_a_problem_with_its_reason(bench: Bench) -> Non
     assert bench.problems == ["uplink: connection refused"]
 
 
-async def test_a_clock_that_was_never_set_is_a_problem(tmp_path: Path) -> None:
+async def test_a_clock_that_is_not_trusted_is_a_problem(tmp_path: Path) -> None:
     clock = Doubtful(1000.0)
     async with Store.open(tmp_path / "store.db", clock) as store:
         bench = Bench(store, clock)
-        assert bench.problems == ["the clock was never set; nothing is collected on schedule"]
+        assert bench.problems == ["the clock is not synchronised; nothing is collected on schedule"]
         assert bench.status.figures()["clock"]["trusted"] is False
 
 

@@ -40,7 +40,7 @@ STATUS = {
     "version": "1.2.3",
     "uptime": 100.0,
     "meters": 2,
-    "clock": {"now": 1_790_000_000.0, "trusted": True},
+    "clock": {"now": 1_790_000_000.0, "trusted": True, "state": "holdover"},
     "problems": ["uplink: connection refused"],
     "buses": {"rs485-1": BUS},
     "store": {"octets": 2_500_000, "streams": {"load0": {"pending": 7, "next_seq": 1_790_000_000_123}}},
