@@ -15,6 +15,7 @@ from dcu.archive import Archive, Kept
 from dcu.bus import SerialPort
 from dcu.clock import Clock, SystemClock
 from dcu.config import BusConfig
+from dcu.events import EventSieve
 from dcu.health import BusHealth, Progress
 from dcu.held import Held
 from dcu.invocations import Invocations
@@ -63,6 +64,9 @@ class Memory:
     ) -> Recorded:
         self.captures += len(captures)
         return Recorded({key: Account(0, each[0].period, each[0].end) for key, each in (asked or {}).items()})
+
+    async def before(self, meter: str, stream: str, end: int, limit: int) -> list[Capture]:
+        return []
 
     async def put_descriptor(self, meter: str, name: str, data: Any) -> None:
         self._descriptors.setdefault(meter, {})[name] = data
@@ -126,6 +130,7 @@ class _Line:
         sessions = SessionMaker(settings, fleet.access, fleet.keys, TITLE, Invocations(store))
         self.bus = bus
         self._store = store
+        known = Archive(archive, profiles, (), store, Kept())
         self.poll = Poll(
             name=bus.name,
             port=bus.port,
@@ -135,7 +140,8 @@ class _Line:
                 now=clock.monotonic(),
                 wall=clock.now(),
             ),
-            archive=Archive(archive, profiles, (), store, Kept()),
+            archive=known,
+            events=EventSieve(store, known.profile, ()),
             sessions=sessions,
             held=Held(sessions, settings.keep_open, clock),
             store=store,

@@ -187,7 +187,7 @@ class Archive:
 
     def _shaped(self, meter: str, stored: Mapping[str, Any]) -> set[str]:
         """Return which of the names in `stored` are of shapes; whatever else is kept of a meter is none."""
-        return stored.keys() & {INSTANT, *self.profile(meter).streams}
+        return stored.keys() & {*MOMENTARY, *self.profile(meter).streams}
 
     def _share(self, shape: Shape) -> Shape:
         return self._shared.setdefault(shape, shape)

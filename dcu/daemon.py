@@ -12,6 +12,7 @@ import uuid
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,6 +28,7 @@ from dcu.deliver import Deliver
 from dcu.discipline import DisciplineFile, asking_kernel
 from dcu.dlms.cosem import UNITS
 from dcu.errors import DcuError, StoreError
+from dcu.events import EventSieve, describe
 from dcu.health import Health
 from dcu.held import Held
 from dcu.invocations import Invocations
@@ -123,17 +125,15 @@ async def _run(config: Config, profiles: Mapping[str, CompanionProfile], clock: 
 
 
 class EventNames:
-    """Names an event capture by its meter's profile: the code is the first integer of the row."""
+    """Describes an event by the profile of its meter."""
 
     def __init__(self, config: Config, profiles: Mapping[str, CompanionProfile]) -> None:
-        self._codes = {meter.id: profiles[meter.profile].event_codes for meter in config.meters}
+        self._profiles = {meter.id: profiles[meter.profile] for meter in config.meters}
 
-    def __call__(self, capture: Capture) -> tuple[str, str] | None:
-        """Return (name, severity), or None for a code the profile does not know."""
-        codes = self._codes.get(capture.meter, {}).get(capture.stream, {})
-        number = next((value for value in capture.values if isinstance(value, int)), None)
-        found = None if number is None else codes.get(number)
-        return None if found is None else (found.name, found.severity)
+    def __call__(self, capture: Capture) -> Mapping[str, object]:
+        """Return what a message tells of it; of a meter that is gone, that nothing is known."""
+        profile = self._profiles.get(capture.meter)
+        return {"event": None, "severity": None} if profile is None else describe(profile, capture)
 
 
 class Daemon:
@@ -174,8 +174,10 @@ class Daemon:
         )
         self._deliver = self._make_deliver(profiles)
         archive = Archive(config.meters, profiles, config.timetable, store, kept)
+        tasks = chain(config.timetable, *config.groups.values())
+        events = EventSieve(store, archive.profile, (task.stream for task in tasks))
         for bus in config.buses:
-            self.polls[bus.name] = self._make_poll(bus, archive)
+            self.polls[bus.name] = self._make_poll(bus, archive, events)
 
     def _make_deliver(self, profiles: Mapping[str, CompanionProfile]) -> Deliver:
         config = self._config
@@ -192,7 +194,7 @@ class Daemon:
             progress=self._health.watch("deliver", self._clock.monotonic(), waits=config.uplink.keepalive),
         )
 
-    def _make_poll(self, bus: BusConfig, archive: Archive) -> Poll:
+    def _make_poll(self, bus: BusConfig, archive: Archive, events: EventSieve) -> Poll:
         config, clock = self._config, self._clock
         meters = {meter.id: meter.group for meter in config.meters if meter.bus == bus.name}
         sessions = SessionMaker(
@@ -216,6 +218,7 @@ class Daemon:
                 stagger=bus.stagger or 0.0,
             ),
             archive=archive,
+            events=events,
             sessions=sessions,
             held=Held(sessions, bus.keep_open, clock),
             store=self._store,

@@ -31,6 +31,7 @@ from dcu.errors import (
     StoreError,
     UnsureError,
 )
+from dcu.events import EventSieve
 from dcu.health import BusHealth, Progress
 from dcu.held import Held
 from dcu.model import Capture, Meter, Outcome, Visit
@@ -90,6 +91,7 @@ class Poll:
     port: Port
     plan: BusPlan
     archive: Archive
+    events: EventSieve
     sessions: SessionMaker
     held: Held
     store: Readings
@@ -265,25 +267,33 @@ class Poll:
         self.progress.mark(self.clock.monotonic())
 
     async def _collect(self, session: Session, visit: Visit) -> Outcome:
-        shapes = await self.archive.shapes(session, visit.meter, visit.streams)
-        ranges = self.archive.ranges(visit.meter, shapes, int(self.clock.now()))
-        reading = Reading(
-            self.archive.meter(visit.meter),
-            self.archive.profile(visit.meter),
-            shapes,
-            ranges,
-            self.archive.past(visit.meter, shapes),
-            recognising=self.archive.unsure(visit.meter, self.clock.monotonic()),
-        )
-        found = await reading.take(session, self.clock)
-        more = await self._keep(visit.meter, found)
+        found, more = await self._gather(session, visit.meter, visit.streams)
+        if self.events.kept(found.captures):  # what raised an alarm stands in the logs: asked for now, not when due
+            _, further = await self._gather(session, visit.meter, self.events.logs(visit.meter))
+            more += further
         if again := [*visit.streams] if found.changed else more + found.recast:
             self.plan.again(visit.meter, again, self.clock.monotonic())
         return Outcome.PARTLY if found.refused or found.bad_rows else Outcome.OK
 
+    async def _gather(self, session: Session, meter: str, streams: Sequence[str]) -> tuple[Findings, list[str]]:
+        """Read `streams` and keep what came; return it, and the streams of which more is waiting in the meter."""
+        shapes = await self.archive.shapes(session, meter, streams)
+        ranges = self.archive.ranges(meter, shapes, int(self.clock.now()))
+        reading = Reading(
+            self.archive.meter(meter),
+            self.archive.profile(meter),
+            shapes,
+            ranges,
+            self.archive.past(meter, shapes),
+            recognising=self.archive.unsure(meter, self.clock.monotonic()),
+        )
+        found = await reading.take(session, self.clock)
+        return found, await self._keep(meter, found)
+
     async def _keep(self, meter: str, found: Findings) -> list[str]:
-        """Store what was found; return the streams of which more is waiting in the meter."""
+        """Store what was found and is news; return the streams of which more is waiting in the meter."""
         await self.archive.review(meter, found, self.clock.monotonic())
+        found.captures = await self.events.sift(found.captures)
         recorded = await self.store.record(found.captures, found.watermarks, self.sessions.heard(), found.asked)
         more = self.archive.stored(found, recorded)
         self._kept = self.clock.monotonic()

@@ -12,6 +12,7 @@ from dcu.clock import Clock
 from dcu.config import BusConfig
 from dcu.dlms.hdlc import UA, ServerAddress, client_address, control, encode_frame
 from dcu.errors import BusError
+from dcu.events import EventSieve
 from dcu.health import BusHealth, Progress
 from dcu.held import Held
 from dcu.invocations import Invocations
@@ -111,6 +112,10 @@ class MemoryStore:
         if account.watermark is not None:
             self.watermarks[key] = account.watermark
         return [rows[number] for number in sorted(news)]
+
+    async def before(self, meter: str, stream: str, end: int, limit: int) -> list[Capture]:
+        found = [each for each in self.captures if (each.meter, each.stream) == (meter, stream) and each.at <= end]
+        return found[-limit:]
 
     async def put_descriptor(self, meter: str, name: str, data: Any) -> None:
         await self._commit()
@@ -213,11 +218,13 @@ class Box:
         """Return the flow of this line with `tasks` as its timetable; every stream has an hour of backfill."""
         meters = {meter.id: "" for meter in self.meters}
         sessions = self.maker()
+        archive = self.archive(*tasks)
         return Poll(
             name="line",
             port=self.port,
             plan=BusPlan(meters, {"": tasks}, now=self.clock.monotonic(), wall=self.clock.now()),
-            archive=self.archive(*tasks),
+            archive=archive,
+            events=EventSieve(self.store, archive.profile, [task.stream for task in tasks]),
             sessions=sessions,
             held=Held(sessions, self.settings.keep_open, self.clock),
             store=self.store,

@@ -22,12 +22,12 @@ EVENT = "event"
 #: Octets kept free for `"part":…,"parts":…` when a block is divided; eight digits each would still fit.
 _PART_ROOM = 40
 
-#: Names an event capture: (name, severity), or None when the code is unknown.
-Describe = Callable[[Capture], tuple[str, str] | None]
+#: What is told of an event besides its values: `event` (its name) and `severity`, None when unknown, and more.
+Describe = Callable[[Capture], Mapping[str, object]]
 
 
-def _nameless(_: Capture) -> None:
-    return None
+def _nameless(_: Capture) -> Mapping[str, object]:
+    return {"event": None, "severity": None}
 
 
 def urgent(stream: str) -> bool:
@@ -142,7 +142,7 @@ class Envelopes:
         if capture.stream == DCU_EVENTS:
             row |= {"values": ()} | own_event(capture)
         elif is_event(capture.stream):
-            row["event"], row["severity"] = self.describe(capture) or (None, None)
+            row |= self.describe(capture)
         return row
 
     def _head(self, **more: object) -> dict[str, Any]:

@@ -108,6 +108,10 @@ class Readings(Database):
         span = (max(start, -TIME_BOUND), min(end, TIME_BOUND), min(limit, ANSWER_BOUND))
         return await self._decoded(await self._read(_CHAIN, (meter, stream, *span)))
 
+    async def before(self, meter: str, stream: str, end: int, limit: int) -> list[Capture]:
+        """Return the last `limit` (≤ ANSWER_BOUND) captures with at ≤ end, in the order of recording."""
+        return await self.captures(meter, stream, -TIME_BOUND, end, limit)
+
     async def _run(self, stream: int, first: int, last: int) -> list[Capture]:
         """Return the captures at these positions of a stream."""
         return await self._decoded(await self._read(_RUN, (place_of(stream, first), place_of(stream, last))))

@@ -328,12 +328,13 @@ def test_events_are_named_by_the_profile_of_their_meter() -> None:
     def event(code: Any, meter: str = "M0001", stream: str = "event.fraud") -> Capture:
         return capture(1, meter, stream, values=(None, code))
 
-    assert names(event(44)) == ("meter cover removed", "alarm")
-    assert names(event(45)) == ("meter cover closed", "info")
-    assert names(event(12345)) is None
-    assert names(event("text")) is None
-    assert names(event(44, meter="M9")) is None
-    assert names(event(44, stream=LOAD)) is None
+    unknown = {"event": None, "severity": None}
+    assert names(event(44)) == {"event": "meter cover removed", "severity": "alarm"}
+    assert names(event(45)) == {"event": "meter cover closed", "severity": "info", "restores": "meter cover removed"}
+    assert names(event(12345)) == unknown
+    assert names(event("text")) == unknown
+    assert names(event(44, meter="M9")) == unknown
+    assert names(event(44, stream=LOAD)) == unknown
 
 
 def test_a_data_directory_that_cannot_be_made_is_said_before_anything_starts(tmp_path: Path) -> None:

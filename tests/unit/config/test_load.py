@@ -8,7 +8,6 @@ import pytest
 
 from dcu.config.load import load
 from dcu.errors import ConfigError, DcuError
-from dcu.model import ALARM
 from dcu.profiles import stream_names
 from tests.configurations import GOOD, KEYS, PROFILES
 
@@ -59,7 +58,7 @@ def test_a_missing_file(tmp_path: Path) -> None:
 def test_the_shipped_configuration_is_right() -> None:
     config = load(SHIPPED / "dcu.yaml", stream_names)
     assert config.meters == ()
-    assert {task.stream for task in config.timetable} == stream_names()["idis"] - {ALARM}
+    assert {task.stream for task in config.timetable} == stream_names()["idis"]
 
 
 def test_the_shipped_examples_are_right_too(tmp_path: Path) -> None:

@@ -109,10 +109,14 @@ def test_a_single_oversized_capture_needs_no_part() -> None:
 def test_events_bear_name_and_severity() -> None:
     code = (Column(1, bytes.fromhex("0000600b00ff")),)
     event = Capture("M0001", "event.fraud", NOON, 0, (40,), code, NOON + 1.0, None, trusted=False)
-    names = {40: ("terminal_cover_opened", "alarm")}
-    named = replace(ENVELOPES, describe=lambda each: names.get(int(str(each.values[0]))))
+    names: dict[int, dict[str, object]] = {
+        40: {"event": "terminal cover removed", "severity": "alarm", "more": 1},
+        41: {"event": None, "severity": None},
+    }
+    named = replace(ENVELOPES, describe=lambda each: names[int(str(each.values[0]))])
     rows = json.loads(named.block("event.fraud", 1, [event, replace(event, values=(41,))], NO_LIMIT)[0])["captures"]
-    assert [(row["event"], row["severity"]) for row in rows] == [("terminal_cover_opened", "alarm"), (None, None)]
+    assert [(row["event"], row["severity"]) for row in rows] == [("terminal cover removed", "alarm"), (None, None)]
+    assert [row.get("more") for row in rows] == [1, None]
     assert rows[0]["offset"] is None
     assert rows[0]["trusted"] is False
 

@@ -4,17 +4,20 @@ import json
 import math
 import re
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from dcu.config import UplinkSettings
+from dcu.events import describe
 from dcu.messages.catalogue import CATALOGUE, MAX_ITEMS, MAX_RANGE
 from dcu.messages.commands import MAX_COMMAND, parse_command
 from dcu.messages.envelope import Envelopes
 from dcu.messages.events import OWN_EVENTS, own_values
 from dcu.model import DCU_EVENTS, NO_STATUS, Capture, Column, Command, CommandRecord, CommandState
+from dcu.profiles import load_profile
 from dcu.report import BURST, PERIOD
 from dcu.sending import SUSPECT_AFTER, URGENT_PLACES
 from dcu.uplink import Topics
@@ -24,13 +27,14 @@ NOON = 1_769_860_800
 SEQ = 1_769_860_800_000
 COLUMNS = (Column(3, bytes.fromhex("0100010800ff"), scaler=0, unit=30), Column(1, bytes.fromhex("0000600100ff")))
 CODE = (Column(1, bytes.fromhex("0000600b01ff")),)
+ALARM_REGISTER = (Column(1, bytes.fromhex("0000616200ff")),)
 
 ENVELOPES = Envelopes(
     "DCU-0001",
     "5f0c2a9be1d4",
     {"version": "0.1.0", "meters": 48, "buses": 3},
     {30: "Wh"},
-    lambda _: ("terminal_cover_opened", "alarm"),
+    partial(describe, load_profile("idis")),
 )
 
 
@@ -59,6 +63,7 @@ WRITTEN: dict[str, Callable[[], bytes]] = {
     "block": lambda: block("load0", SEQ + 1, capture("load0", (18_250_431, b"\x0a\x1b"), COLUMNS)),
     "dropped": lambda: block("load0", SEQ + 2, capture("load0", (math.nan, 0), COLUMNS)),
     "event": lambda: block("event.fraud", SEQ + 1, capture("event.fraud", (40,), CODE)),
+    "alarm": lambda: block("event.alarm", SEQ + 1, capture("event.alarm", (8192, 16), ALARM_REGISTER * 2)),
     "own_event": lambda: block("event.dcu", SEQ + 1, own("security breach", breach="tag")),
     "result": lambda: block("result", SEQ + 3, PING),
 }
