@@ -15,21 +15,18 @@ from typing import Any
 
 from dcu.clock import ClockState
 
-#: Real seconds that work outside may take before time goes on without it; a commit takes a hundredth of that.
-PATIENCE = 0.5
-
 
 class _JumpSelector(selectors.DefaultSelector):  # type: ignore[misc, valid-type, unused-ignore] # chosen at run time
     """Looks at descriptors without waiting, and lets the time that would have been waited pass at once.
 
-    While anything is under way `outside`, the world gets the time it needs.
+    While anything is under way `outside`, time runs no faster than the world's: a slow disk must not cost a day.
     """
 
     now = 0.0
     outside = 0
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        ready = super().select(PATIENCE if self.outside and timeout != 0 else 0)
+        ready = super().select(timeout if self.outside else 0)
         if not ready and timeout is None and not self.outside:
             raise RuntimeError("virtual time has stopped: nothing is ready and no timer is set")
         if not ready and timeout is not None:
@@ -49,7 +46,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
     @contextmanager
     def outside(self) -> Iterator[None]:
-        """Hold time still: what is awaited inside depends on the world."""
+        """Let time jump no more meanwhile: what is awaited inside depends on the world."""
         self._jumps.outside += 1
         try:
             yield
@@ -58,7 +55,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
 
 class Outside:
-    """Stands for `thing`; whoever awaits one of its methods holds the time of `loop` still meanwhile."""
+    """Stands for `thing`; while anybody awaits one of its methods, the time of `loop` does not jump."""
 
     def __init__(self, thing: Any, loop: VirtualLoop) -> None:
         self._thing = thing

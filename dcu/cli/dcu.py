@@ -9,6 +9,7 @@ from dcu.cli.dlms import dlms
 from dcu.cli.logs import set_up_logs
 from dcu.config import Config, load
 from dcu.errors import ConfigError, DcuError
+from dcu.forecasts import forecasts, warnings
 from dcu.plan.intervals import describe_due
 from dcu.profiles import ProfileFolders, load_profile, stream_names
 
@@ -62,13 +63,18 @@ def check(path: str) -> None:
     """Check the configuration: every problem with file, line, key and what was expected."""
     config = _load(path)
     click.echo(f"{path}: good: {len(config.meters)} meters on {len(config.buses)} buses")
+    folders = ProfileFolders.at(config.dcu.profiles_dir)
+    expected = forecasts(config, {name: load_profile(name, folders) for name in {m.profile for m in config.meters}})
     for bus in config.buses:
         count = sum(meter.bus == bus.name for meter in config.meters)
-        click.echo(f"  {bus.name:16} {bus.port:24} {bus.baud:6} Bd  {bus.framing.value:8} {count:5} meters")
+        share = f"{expected[bus.name].share:6.0%} of its time" if bus.name in expected else ""
+        click.echo(f"  {bus.name:16} {bus.port:24} {bus.baud:6} Bd  {bus.framing.value:8} {count:5} meters{share}")
     for group, timetable in {"": config.timetable, **config.groups}.items():
         click.echo(f"  group {group}:" if group else "  timetable:")
         for task in timetable:
             click.echo(f"    {task.stream:16} {describe_due(task)}")
+    for line in warnings(expected):
+        click.echo(f"warning: {line}", err=True)
 
 
 @cli.command()

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from dcu.model import Access, Authentication, Task
 
 DAY = 86_400
+YEAR = 365.2425 * DAY
 
 #: Bits on the line per octet at 8N1.
 BITS_PER_OCTET = 10
@@ -20,9 +21,6 @@ TURNAROUND = 0.02
 
 #: Octets of an information field; what is longer costs a frame and a turn of the line more.
 FIELD = 2030
-
-#: Rows that are not evenly spaced (events, months) and are new at one ring: a guess for a quiet network.
-RARE_ROWS = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,20 +131,23 @@ def forecast(groups: Sequence[Group], baud: int, turnaround: float = TURNAROUND)
 
 
 def interval(task: Task) -> float:
-    """Return the seconds between two rings of `task`."""
-    return task.every
+    """Return the seconds between two rings of `task`, on the average where months differ."""
+    if task.at is None:
+        return task.every
+    return DAY if task.day is None else YEAR / 12
 
 
 def _visits(tasks: Iterable[Task]) -> dict[tuple[Task, ...], float]:
-    """Return how often a day each set of tasks falls due together."""
+    """Return how often a day each set of tasks falls due together; where the day's zone lies is left aside."""
     instants: defaultdict[float, list[Task]] = defaultdict(list)
     often: defaultdict[tuple[Task, ...], float] = defaultdict(float)
     for task in tasks:
         if interval(task) > DAY:
             often[task,] += DAY / interval(task)
             continue
+        first = (task.offset if task.at is None else task.at + task.offset) % interval(task)
         for number in range(int(DAY // interval(task))):
-            instants[number * interval(task) + task.offset % interval(task)].append(task)
+            instants[number * interval(task) + first].append(task)
     for together in instants.values():
         often[tuple(together)] += 1
     return often

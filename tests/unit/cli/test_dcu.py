@@ -75,6 +75,16 @@ def test_a_good_file_is_described(file: Path) -> None:
     assert "load0            every 900 s, offset 60 s" in found.stdout
 
 
+def test_a_bus_without_enough_time_is_warned_of(file: Path) -> None:
+    file.write_text(file.read_text().replace("/dev/null}", "/dev/null, baud: 300}"))
+    found = invoke("check", "-c", str(file))
+    assert found.exit_code == 0
+    assert "% of its time" in found.stdout
+    assert found.stderr == ""
+    file.write_text(file.read_text().replace("every: 5m", "every: 10s"))
+    assert "warning: bus rs485-1: the timetable needs" in invoke("check", "-c", str(file)).stderr
+
+
 @pytest.mark.parametrize("command", ["check", "run"])
 def test_every_fault_of_a_bad_file_is_said_and_counted(file: Path, served: Served, command: str) -> None:
     file.write_text(file.read_text().replace("address: 17", "address: x").replace("host:", "hots:"))
