@@ -192,14 +192,11 @@ class Transfer:
     def _decode(self, whole: bytes) -> Results:
         if isinstance(self._request, Get):
             return [axdr.decode_all(whole)]
-        results, end = decode_results(whole)
-        if end != len(whole) or len(results) != self._count():
-            raise MeterError(f"{len(results)} results for a list of {self._count()}")
-        return list(results)
+        return _decode_list(whole, self._count())
 
 
 def _decode_read(whole: bytes, count: int) -> Results:
-    """Return the results out of the blocks of a Read of `count` variables; MeterError when there are not as many.
+    """Return the results of a Read of `count` variables out of its blocks; MeterError when there are not as many.
 
     Of a single variable meters cut the Data itself as well as the list of one result: either is taken. No Data but an
     array of one or no elements begins like such a list, and that does not come in blocks.
@@ -207,9 +204,13 @@ def _decode_read(whole: bytes, count: int) -> Results:
     if count == 1:
         with suppress(MeterError):
             return [decode_returned(whole)]
+    return _decode_list(whole, count)
+
+
+def _decode_list(whole: bytes, count: int) -> Results:
     results, end = decode_results(whole)
     if end != len(whole) or len(results) != count:
-        raise MeterError(f"{len(results)} results for {count} variables")
+        raise MeterError(f"{len(results)} results for a list of {count}")
     return list(results)
 
 

@@ -25,6 +25,10 @@ from dcu.dlms.services import (
     GetListResponse,
     GetNext,
     GetResponse,
+    Read,
+    ReadBlock,
+    ReadNext,
+    ReadResponse,
     Request,
     Set,
     SetBlock,
@@ -33,6 +37,9 @@ from dcu.dlms.services import (
     SetListResponse,
     SetNext,
     SetResponse,
+    Variable,
+    Write,
+    WriteResponse,
 )
 from dcu.dlms.transfer import Transfer
 from dcu.errors import MeterError
@@ -54,6 +61,9 @@ AGREED = Initiate(Conformance.GET, 0)
         (Set(VOLTAGE, axdr.u8(1)), SetResponse(), [None]),
         (Action(*RELAY), ActionResponse(DENIED), [DENIED]),
         (Action(*RELAY), ActionResponse(None, 7), [7]),
+        (Read((Variable(8),)), ReadResponse((5,)), [5]),
+        (Read((Variable(8), Variable(16))), ReadResponse((5, DENIED)), [5, DENIED]),
+        (Write(((Variable(8), axdr.u8(1)),)), WriteResponse((DENIED,)), [DENIED]),
     ],
 )
 def test_an_answer_ends_the_exchange(request_: Any, answer: Any, results: list[Any]) -> None:
@@ -214,3 +224,54 @@ def test_gurux_invokes_in_the_same_blocks() -> None:
     assert [block.block.number for block in blocks] == list(range(1, len(blocks) + 1))  # type: ignore[union-attr]
     content = b"".join(block.block.content for block in blocks)  # type: ignore[union-attr]
     assert content == axdr.encode(axdr.octets(bytes(range(100))))
+
+
+def read_in_blocks(count: int, whole: str) -> list[Any] | Request:
+    """Let a Read of `count` variables be answered with `whole`, an octet in each block."""
+    transfer = Transfer(Read((Variable(8),) * count), AGREED)
+    octets = bytes.fromhex(whole)
+    for number, octet in enumerate(octets, 1):
+        step = transfer.take(ReadBlock(Block(number, number == len(octets), bytes((octet,)))))
+        assert isinstance(step, list) or step == ReadNext(number)
+    return step
+
+
+@pytest.mark.parametrize(
+    ("count", "whole", "results"),
+    [
+        # the Data itself, the choice before it, and the list of one result: meters do either
+        (1, "0902 6869", [b"hi"]),
+        (1, "00 0902 6869", [b"hi"]),
+        (1, "01 00 0902 6869", [b"hi"]),
+        (1, "0102 1105 1106", [[5, 6]]),
+        (1, "01 01 04", [AccessError(4)]),
+        (2, "02 00 1105 01 03", [5, DENIED]),
+    ],
+)
+def test_what_was_read_comes_out_of_its_blocks(count: int, whole: str, results: list[Any]) -> None:
+    assert read_in_blocks(count, whole) == results
+
+
+@pytest.mark.parametrize(("count", "whole"), [(1, "02 00 1105 01 03"), (2, "01 00 1105"), (2, "1105"), (1, "09")])
+def test_blocks_that_hold_something_else_are_refused(count: int, whole: str) -> None:
+    with pytest.raises(MeterError):
+        read_in_blocks(count, whole)
+
+
+@pytest.mark.parametrize(
+    ("request_", "answer"),
+    [
+        (Read((Variable(8),)), ReadResponse((5, 6))),
+        (Read((Variable(8),)), WriteResponse((None,))),
+        (Read((Variable(8),)), GetResponse(5)),
+        (Get(VOLTAGE), ReadResponse((5,))),
+        (Write(((Variable(8), axdr.u8(1)),)), ReadResponse((5,))),
+        (Write(((Variable(8), axdr.u8(1)),)), WriteResponse((None, None))),
+        (Write(((Variable(8), axdr.u8(1)),)), ReadBlock(Block(1, last=True, content=b"\x00"))),
+        (Read((Variable(8),)), ReadBlock(Block(2, last=True, content=b"\x00"))),
+        (Read((Variable(8),)), ReadBlock(Block(1, last=False, content=b""))),
+    ],
+)
+def test_short_names_answer_what_was_asked_or_nothing(request_: Request, answer: Any) -> None:
+    with pytest.raises(MeterError):
+        Transfer(request_, AGREED).take(answer)
