@@ -56,7 +56,7 @@ class Archive:
         kept: Kept,
     ) -> None:
         self._meters = {meter.id: meter for meter in meters}
-        self._profiles = profiles
+        self._profiles = dict(profiles)
         self._tasks = {task.stream: task for task in tasks}
         self._store = store
         # by stream, then meter: a pair of words for each of 8000 marks would be half a megabyte of tuples
@@ -73,6 +73,33 @@ class Archive:
 
     def __contains__(self, meter: str) -> bool:
         return meter in self._meters
+
+    def __len__(self) -> int:
+        return len(self._meters)
+
+    def knows_profile(self, name: str) -> bool:
+        return name in self._profiles
+
+    def add(self, meter: Meter, profile: CompanionProfile | None = None) -> None:
+        """Take in a meter; `profile` is its companion profile unless that is known."""
+        if profile is not None:
+            self._profiles[profile.name] = profile
+        self._meters[meter.id] = meter
+
+    def remove(self, meter: str) -> None:
+        """Forget a meter. Up to when it was read stays known: it may come back."""
+        del self._meters[meter]
+        self._forget(meter)
+
+    def begin_anew(self, meter: str, since: int) -> None:
+        """Forget the device that stood under this name: the one that comes is read from `since` (UTC seconds) on."""
+        self._forget(meter)
+        self._pending = {key: gaps for key, gaps in self._pending.items() if key[0] != meter}
+        self._move({(meter, stream): since for stream in {*self._tasks, *self._marks}})
+
+    def _forget(self, meter: str) -> None:
+        self._shapes.pop(meter, None)
+        self._recognised.pop(meter, None)
 
     def meter(self, meter: str) -> Meter:
         return self._meters[meter]

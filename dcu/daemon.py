@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import structlog
 
@@ -27,15 +27,16 @@ from dcu.config.apart import apart
 from dcu.deliver import Deliver
 from dcu.discipline import DisciplineFile, asking_kernel
 from dcu.dlms.cosem import UNITS
+from dcu.enrol import Enrolment
 from dcu.errors import DcuError, StoreError
-from dcu.events import EventSieve, describe
+from dcu.events import EventSieve
 from dcu.health import Health
 from dcu.held import Held
 from dcu.invocations import Invocations
 from dcu.keychange import KeyChanges
 from dcu.local import LocalDoor
 from dcu.messages.envelope import Envelopes
-from dcu.model import Capture, Referencing, Visit
+from dcu.model import Command, Referencing
 from dcu.notify import notify, watchdog_interval
 from dcu.obey import Obey
 from dcu.opening import SessionMaker
@@ -43,6 +44,7 @@ from dcu.plan import BusPlan
 from dcu.poll import Poll
 from dcu.profiles import CompanionProfile, ProfileFolders, load_profile
 from dcu.report import Reporter
+from dcu.roll import EventNames, Roll
 from dcu.sending import Delivery
 from dcu.status import Status
 from dcu.store import Store, vault_for
@@ -124,18 +126,6 @@ async def _run(config: Config, profiles: Mapping[str, CompanionProfile], clock: 
     log.info("ended")
 
 
-class EventNames:
-    """Describes an event by the profile of its meter."""
-
-    def __init__(self, config: Config, profiles: Mapping[str, CompanionProfile]) -> None:
-        self._profiles = {meter.id: profiles[meter.profile] for meter in config.meters}
-
-    def __call__(self, capture: Capture) -> Mapping[str, object]:
-        """Return what a message tells of it; of a meter that is gone, that nothing is known."""
-        profile = self._profiles.get(capture.meter)
-        return {"event": None, "severity": None} if profile is None else describe(profile, capture)
-
-
 class Daemon:
     """All rooms of one box, wired. `run` once."""
 
@@ -153,39 +143,56 @@ class Daemon:
         self._clock = clock
         self._ports = ports
         self._health = Health(started=clock.monotonic())
-        self._bus_of = {meter.id: meter.bus for meter in config.meters}
         self._invocations = Invocations(store)
         self._base_names = _base_names(config, store)
+        self._keys = dict(config.keys)
         vault = vault_for(config.dcu.data, config.dcu.store_key)
-        self._changes = KeyChanges(config.keys, config.new_keys, store, vault, clock)
+        self._changes = KeyChanges(self._keys, config.new_keys, store, vault, clock)
         self._reporter = Reporter(store, clock, config.dcu.id)
         self._delivery = Delivery()
         #: The flow of each bus, by its name.
         self.polls: dict[str, Poll] = {}
         self._status = Status(config, store, clock, self._health, self._delivery, self.polls, self._changes)
-        self._obey = Obey(
-            store,
-            self._submit,
-            self._bus_of.__contains__,
-            self._status.answer,
-            clock,
-            self._health,
-            config.dcu.allow,
-        )
-        self._deliver = self._make_deliver(profiles)
-        archive = Archive(config.meters, profiles, config.timetable, store, kept)
+        self._archive = Archive(config.meters, profiles, config.timetable, store, kept)
+        self._names = EventNames({meter.id: profiles[meter.profile] for meter in config.meters})
+        self._about: dict[str, object] = {
+            "version": __version__,
+            "meters": len(config.meters),
+            "buses": len(config.buses),
+        }
+        self._roll = Roll(self._archive, self.polls, self._keys, self._names, self._about, self._gone)
+        self._enrolment = Enrolment(config, store, self._roll, self._reporter.report, clock, self._health)
+        self._obey = self._make_obey()
+        self._deliver = self._make_deliver()
         tasks = chain(config.timetable, *config.groups.values())
-        events = EventSieve(store, archive.profile, (task.stream for task in tasks))
+        events = EventSieve(store, self._archive.profile, (task.stream for task in tasks))
         for bus in config.buses:
-            self.polls[bus.name] = self._make_poll(bus, archive, events)
+            self.polls[bus.name] = self._make_poll(bus, events)
 
-    def _make_deliver(self, profiles: Mapping[str, CompanionProfile]) -> Deliver:
+    def _make_obey(self) -> Obey:
+        return Obey(
+            self._store,
+            self._roll.submit,
+            self._archive.__contains__,
+            self._own,
+            self._clock,
+            self._health,
+            self._config.dcu.allow,
+        )
+
+    async def _own(self, command: Command) -> Mapping[str, Any]:
+        does = self._enrolment.commands.get(command.name, self._status.answer)
+        return await does(command)
+
+    async def _gone(self, meter: str, reason: str) -> None:
+        await self._obey.gone(meter, reason)
+
+    def _make_deliver(self) -> Deliver:
         config = self._config
-        about = {"version": __version__, "meters": len(config.meters), "buses": len(config.buses)}
         return Deliver(
             store=self._store,
             uplink=Uplink(config.uplink, config.dcu.id),
-            envelopes=Envelopes(config.dcu.id, uuid.uuid4().hex[:12], about, UNITS, EventNames(config, profiles)),
+            envelopes=Envelopes(config.dcu.id, uuid.uuid4().hex[:12], self._about, UNITS, self._names),
             clock=self._clock,
             on_command=self._on_command,
             health=self._status.figures,
@@ -194,13 +201,13 @@ class Daemon:
             progress=self._health.watch("deliver", self._clock.monotonic(), waits=config.uplink.keepalive),
         )
 
-    def _make_poll(self, bus: BusConfig, archive: Archive, events: EventSieve) -> Poll:
+    def _make_poll(self, bus: BusConfig, events: EventSieve) -> Poll:
         config, clock = self._config, self._clock
         meters = {meter.id: meter.group for meter in config.meters if meter.bus == bus.name}
         sessions = SessionMaker(
             bus,
             config.access,
-            config.keys,
+            self._keys,
             config.dcu.system_title,
             self._invocations,
             changes=self._changes,
@@ -217,7 +224,7 @@ class Daemon:
                 dead_share=bus.dead_share,
                 stagger=bus.stagger or 0.0,
             ),
-            archive=archive,
+            archive=self._archive,
             events=events,
             sessions=sessions,
             held=Held(sessions, bus.keep_open, clock),
@@ -228,9 +235,6 @@ class Daemon:
             answer=self._obey.answered,
             report=self._reporter.report,
         )
-
-    def _submit(self, visit: Visit) -> None:
-        self.polls[self._bus_of[visit.meter]].submit(visit)
 
     def _timekeeping(self) -> Timekeeping:
         clock = self._clock
@@ -248,6 +252,7 @@ class Daemon:
     async def run(self, stop: asyncio.Event) -> None:
         """Run every flow until `stop` is set, then end in order. Raises StoreError when it cannot begin."""
         await self._changes.load()
+        await self._enrolment.load()
         door = LocalDoor(Path(self._config.dcu.socket), self._obey.lines)
         async with asyncio.TaskGroup() as group:
             workers = [group.create_task(self._guard(f"bus {name}", poll.run)) for name, poll in self.polls.items()]
@@ -256,7 +261,7 @@ class Daemon:
             deliver = group.create_task(self._guard("deliver", self._deliver.run))
             watchdog = group.create_task(self._watch())
             notify("READY=1")
-            log.info("ready", meters=len(self._bus_of), buses=len(self.polls))
+            log.info("ready", meters=len(self._archive), buses=len(self.polls))
             await stop.wait()
             notify("STOPPING=1")
             log.info("stopping")

@@ -61,12 +61,13 @@ class BusHealth:
 
 @dataclass(slots=True)
 class Health:
-    """Everything `dcu.status` shows that is counted rather than stored."""
+    """Everything `dcu.status` shows that is counted rather than stored. `archive` names lines that take no part."""
 
     started: float = 0.0
     buses: dict[str, BusHealth] = field(default_factory=dict)
     progress: dict[str, Progress] = field(default_factory=dict)
     store_errors: dict[str, str] = field(default_factory=dict)
+    archive: list[str] = field(default_factory=list)
     command_latency: deque[float] = field(default_factory=lambda: deque(maxlen=KEPT))
 
     def watch(self, flow: str, now: float, *, waits: float = 0.0) -> Progress:

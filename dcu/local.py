@@ -10,8 +10,8 @@ from pathlib import Path
 
 from dcu.errors import DcuError
 
-#: A request longer than this is refused: a command with 1024 meter names fits four times.
-REQUEST_BOUND = 64 * 1024
+#: A request longer than this is refused: the longest command fits.
+REQUEST_BOUND = 128 * 1024
 
 #: Requests answered at once; the next one waits in the socket's own queue.
 CONNECTIONS = 16

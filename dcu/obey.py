@@ -10,6 +10,7 @@ Results leave as readings leave: the store puts each journal change of an MQTT c
     Each state is committed before it is told. A repeat of an id gets the recorded answer and touches no meter.
     After a restart an unfinished command starts over if it changes nothing, or was not yet running. What changes a
     meter and was running is not sent again: it is done when the meter shows what it was to do, and has failed if not.
+    What the box itself does (`own`) is done here, one after the other; doing it twice leaves what doing it once does.
 """
 
 import asyncio
@@ -22,7 +23,7 @@ import structlog
 
 from dcu import objects
 from dcu.clock import Clock
-from dcu.errors import CommandRejected, UnsureError
+from dcu.errors import CommandRejected, DcuError, StoreError, UnsureError
 from dcu.health import Health, Progress
 from dcu.messages.catalogue import CATALOGUE
 from dcu.messages.commands import parse_command
@@ -38,8 +39,15 @@ UNDERWAY_BOUND = 1000
 #: Payloads without so much as an id that are journalled and answered, per start: a stranger must not fill the disk.
 GARBAGE_BOUND = 100
 
+#: The part of a command that the box itself has: no meter has this name.
+BOX = ""
+
 #: How often expiry is looked at: a fifth of the 5 s a command may take to a meter.
 EXPIRY_STEP = 1.0
+
+
+#: Does what a command asks of the box; raises DcuError with the reason why not.
+Own = Callable[[Command], Awaitable[Mapping[str, Any]]]
 
 
 class Journal(Protocol):
@@ -70,7 +78,7 @@ class _Underway:
 class Obey:
     """Carries commands out. `submit` queues a visit on its meter's bus; `knows` says which meters there are.
 
-    `own` answers what the box is asked about itself. `allow` are the roles whose commands are taken, at whichever door.
+    `own` does what no meter is needed for. `allow` are the roles whose commands are taken, at whichever door.
     """
 
     def __init__(
@@ -78,12 +86,14 @@ class Obey:
         journal: Journal,
         submit: Callable[[Visit], None],
         knows: Callable[[str], bool],
-        own: Callable[[Command], Awaitable[Mapping[str, Any]]],
+        own: Own,
         clock: Clock,
         health: Health,
         allow: Collection[Role] = (Role.VIEWER,),
     ) -> None:
         self._allow = allow
+        # bounded by UNDERWAY_BOUND
+        self._work: asyncio.Queue[_Underway] = asyncio.Queue()
         self._journal = journal
         self._submit = submit
         self._knows = knows
@@ -95,11 +105,17 @@ class Obey:
         self._garbage = 0
 
     async def run(self) -> None:
-        """Take up what a restart left, then end what expires, until cancelled."""
+        """Take up what a restart left, then do the box's own work and end what expires, until cancelled."""
         await self.resume()
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._working())
+            while True:
+                await asyncio.sleep(EXPIRY_STEP)
+                await self.step()
+
+    async def _working(self) -> None:
         while True:
-            await asyncio.sleep(EXPIRY_STEP)
-            await self.step()
+            await self.work()
 
     async def resume(self) -> None:
         """Start again what the journal holds unfinished and nobody works on: after a restart, that is all of it."""
@@ -127,6 +143,20 @@ class Obey:
             if expires is not None and expires <= now and underway.waiting:
                 await self._end(underway, CommandState.EXPIRED, "expired before every meter had answered")
 
+    async def work(self) -> None:
+        """Wait for something that the box itself has to do, and do it."""
+        underway = await self._work.get()
+        try:
+            await self._do(underway)
+        except BaseException:
+            # for want of the store: whoever starts the flow again takes it up from the journal
+            self._underway.pop(underway.command.id, None)
+            raise
+
+    async def _do(self, underway: _Underway) -> None:
+        found, error = await self._ask_own(underway.command)
+        await self.told(underway.command.id, BOX, found, error)
+
     async def receive(self, payload: bytes, door: str = "mqtt") -> CommandRecord:
         """Take one command envelope; returns its journal line, which may already be final. Never raises for input."""
         try:
@@ -139,10 +169,11 @@ class Obey:
             return await self._reject(blank, str(rejection))
         if refusal := self._refusal(command):
             return await self._reject(command, refusal)
-        if door == "local" and not command.meters:
+        if door == "local" and not command.meters and not CATALOGUE[command.name].changes_state:
             # what the box says of itself must be there when the disk is full, and must not fill it by being asked
-            result = dict(await self._own(command))
-            return CommandRecord(command, CommandState.DONE, result=result, changed=self._clock.now())
+            found, error = await self._ask_own(command)
+            state = CommandState.DONE if error is None else CommandState.FAILED
+            return CommandRecord(command, state, result=found, error=error, changed=self._clock.now())
         record, new = await self._journal.accept(command)
         # an open command that nobody works on was cut off before it was started
         if new or not (record.state.final or command.id in self._underway):
@@ -182,18 +213,28 @@ class Obey:
 
     async def answered(self, visit: Visit, found: dict[str, Any] | None, error: str | None) -> None:
         """A bus flow reports how the visit for a command ended."""
-        underway = self._underway.get(visit.command.id) if visit.command is not None else None
-        if underway is None or visit.meter not in underway.waiting:
-            return  # it expired while the visit was under way: the journal has its end already
+        if visit.command is not None:
+            await self.told(visit.command.id, visit.meter, found, error)
+
+    async def told(self, command_id: str, part: str, found: dict[str, Any] | None, error: str | None) -> None:
+        """Note how `part` of a command ended: a meter, or BOX. With the last of them the command is over."""
+        underway = self._underway.get(command_id)
+        if underway is None or part not in underway.waiting:
+            return  # it expired meanwhile: the journal has its end already
         if found is not None:
-            underway.answers[visit.meter] = found
+            underway.answers[part] = found
         else:
-            underway.errors[visit.meter] = error or "no answer"
-        if underway.waiting == {visit.meter}:
+            underway.errors[part] = error or "no answer"
+        if underway.waiting == {part}:
             state = CommandState.FAILED if underway.errors else CommandState.DONE
-            await self._end(underway, state, "; ".join(f"{m}: {e}" for m, e in underway.errors.items()) or None)
+            await self._end(underway, state, "; ".join(_said(part, why) for part, why in underway.errors.items()))
         # only now: when the end could not be kept, the visit is made again
-        underway.waiting.discard(visit.meter)
+        underway.waiting.discard(part)
+
+    async def gone(self, meter: str, reason: str) -> None:
+        """End what commands want of `meter`, which takes part no more."""
+        for underway in list(self._underway.values()):
+            await self.told(underway.command.id, meter, None, reason)
 
     async def _start(self, record: CommandRecord) -> CommandRecord:
         command = record.command
@@ -203,7 +244,7 @@ class Obey:
         doubtful = kind.changes_state and record.state is CommandState.RUNNING
         if doubtful and not kind.shows:
             return await self._journal.change(command.id, CommandState.FAILED, error=str(UnsureError()))
-        underway = self._underway[command.id] = _Underway(command, set(command.meters))
+        underway = self._underway[command.id] = _Underway(command, set(command.meters or (BOX,)))
         try:
             return await self._begin(underway, doubtful=doubtful)
         except BaseException:
@@ -218,9 +259,20 @@ class Obey:
             await self._send_out(Visit(meter, command=command, priority=Priority.COMMAND, doubtful=doubtful))
         if command.meters:
             return record
-        underway.answers["dcu"] = dict(await self._own(command))
-        await self._end(underway, CommandState.DONE, None)
+        if CATALOGUE[command.name].changes_state:  # it may take its time, and others come through the same door
+            self._work.put_nowait(underway)
+            return record
+        await self._do(underway)
         return await underway.over
+
+    async def _ask_own(self, command: Command) -> tuple[dict[str, Any] | None, str | None]:
+        """Return what the box says to a command, or why it does not do it. Raises StoreError."""
+        try:
+            return dict(await self._own(command)), None
+        except StoreError:
+            raise
+        except DcuError as error:
+            return None, str(error)
 
     async def _send_out(self, visit: Visit) -> None:
         try:
@@ -232,10 +284,10 @@ class Obey:
         command = underway.command
         if underway.ending:  # its answer and its expiry meet: the first of them counts
             return
-        result = underway.answers if command.meters else underway.answers.get("dcu")
+        result = underway.answers if command.meters else underway.answers.get(BOX)
         underway.ending = True
         try:
-            record = await self._journal.change(command.id, state, result=result or None, error=error)
+            record = await self._journal.change(command.id, state, result=result or None, error=error or None)
         finally:
             underway.ending = False
         self._underway.pop(command.id, None)
@@ -247,6 +299,10 @@ class Obey:
         log.warning("command rejected", id=command.id, name=command.name, reason=reason)
         record, _ = await self._journal.accept(command, rejected=reason)
         return record
+
+
+def _said(part: str, why: str) -> str:
+    return why if part == BOX else f"{part}: {why}"
 
 
 def _shapeless(command: Command) -> str | None:

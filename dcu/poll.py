@@ -103,6 +103,8 @@ class Poll:
     _open: bool = False
     _dirty: bool = False
     _kept: float = 0.0
+    _visiting: str | None = None
+    _between: asyncio.Event = field(default_factory=asyncio.Event)
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def run(self) -> None:
@@ -124,6 +126,19 @@ class Poll:
         self.plan.urgent(visit, self.clock.monotonic())
         self._wake.set()
 
+    def take_in(self, meter: Meter) -> None:
+        """Read a meter too, from now on."""
+        self.plan.add(meter.id, meter.group, self.clock.monotonic())
+        self._wake.set()
+
+    async def let_go(self, meter: str) -> None:
+        """Read a meter no more; returns when no visit to it is under way."""
+        while self._visiting == meter:
+            self._between.clear()
+            await self._between.wait()
+        self.plan.remove(meter)
+        self.held.forget(meter)
+
     async def step(self) -> None:
         """Make the next visit, or wait until one is due."""
         self._alive()
@@ -137,11 +152,13 @@ class Poll:
         if visit is None:
             await self._sleep(self.plan.next_wake(now) if scheduled else None)
             return
-        if visit.command is not None and (visit.command.expires or math.inf) <= self.clock.now():
+        late = visit.command is not None and (visit.command.expires or math.inf) <= self.clock.now()
+        if late or visit.meter not in self.plan:
             self.plan.finished(visit, Outcome.LINE, now)  # nothing was learned about the meter; the journal ends it
             return
         # what stands when the store or a cancellation cuts the visit off: due again, nobody's fault
         outcome = Outcome.LINE
+        self._visiting = visit.meter
         try:
             outcome = await self._attempt(visit)
         except StoreError:
@@ -151,6 +168,8 @@ class Poll:
                     self.plan.urgent(replace(visit, doubtful=True), now)
             raise
         finally:
+            self._visiting = None
+            self._between.set()
             self.plan.finished(visit, outcome, self.clock.monotonic())
         self._count(outcome, self.clock.monotonic() - now)
         if outcome is Outcome.LINE:

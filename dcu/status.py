@@ -47,7 +47,7 @@ class Status:
             "dcu": self._config.dcu.id,
             "version": __version__,
             "uptime": round(uptime, 1),
-            "meters": len(self._config.meters),
+            "meters": sum(len(poll.plan) for poll in self._polls.values()),
             "clock": {"now": self._clock.now(), "trusted": self._clock.trusted(), "state": self._clock.state()},
             "problems": self._problems(now),
             "buses": {name: self._bus(poll, uptime) for name, poll in self._polls.items()},
@@ -90,6 +90,7 @@ class Status:
         problems = [f"no progress: {flow}" for flow in self._health.stuck(now)]
         problems += self._changes.problems()
         problems += [f"store: {flow}: {reason}" for flow, reason in self._health.store_errors.items()]
+        problems += self._health.archive
         if not self._clock.trusted():
             problems.append(f"the clock is {self._clock.state()}; nothing is collected on schedule")
         if not self._delivery.connected:

@@ -16,7 +16,7 @@ from dcu.daemon import Daemon
 from dcu.errors import UplinkError
 from dcu.model import INSTANT, CommandRecord, Task
 from dcu.plan.ledger import Asked
-from dcu.store import Recorded, Store
+from dcu.store import Line, Recorded, Store
 from dcu.uplink import Outgoing, Topics
 from sim.bus import MemoryBus
 from sim.fleet import PROFILE, Fleet, FleetPlan, make_line
@@ -61,6 +61,9 @@ class WholeStore(MemoryStore, MemoryOutbox, MemoryJournal):
     async def unfinished(self) -> list[CommandRecord]:
         await self._commit()
         return await super().unfinished()
+
+    async def lines(self) -> list[Line]:
+        return []
 
     async def size(self) -> int:
         return 4096

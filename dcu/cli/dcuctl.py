@@ -1,58 +1,18 @@
 """`dcuctl`: talks to a running daemon over its local socket. Every command goes through the same journal as MQTT's."""
 
 import json
-import socket
 import time
-import uuid
-from collections.abc import Iterator
-from typing import Any, NoReturn
+from typing import Any
 
 import click
 
+from dcu.cli.archive import archive
 from dcu.cli.show import show_reading, show_status
+from dcu.cli.talk import Daemon, as_json, fail
 
 DEFAULT_SOCKET = "/run/dcu/dcu.sock"
 
-#: How long the daemon may stay silent: an on-demand read on a slow, busy bus takes seconds, not minutes.
-SILENCE = 120.0
-
 CONTEXT = {"help_option_names": ["-h", "--help"]}
-
-
-class Daemon:
-    """One request at a time to the daemon behind a socket path."""
-
-    def __init__(self, path: str) -> None:
-        self._path = path
-
-    def ask(self, name: str, *, meters: tuple[str, ...] = (), **args: Any) -> dict[str, Any]:
-        """Send a command and return its last journal line; ends the program with a clear word when it failed."""
-        request: dict[str, Any] = {"id": f"local-{uuid.uuid4()}", "name": name, "args": args}
-        if meters:
-            request["targets"] = {"meters": list(meters)}
-        answer: dict[str, Any] = {}
-        try:
-            for line in self._exchange(request):
-                answer = json.loads(line)
-        except (OSError, ValueError) as error:
-            _fail(f"cannot reach the daemon at {self._path}: {error}\nIs it running? Try: systemctl status dcu", 3)
-        if answer.get("state") != "done":
-            reason = answer.get("error") or "the daemon gave no reason"
-            _fail(f"{name}: {answer.get('state', 'no answer')}: {reason}", 1)
-        return answer
-
-    def _exchange(self, request: dict[str, Any]) -> Iterator[str]:
-        with socket.socket(socket.AF_UNIX) as connection:
-            connection.settimeout(SILENCE)
-            connection.connect(self._path)
-            connection.sendall(json.dumps(request).encode() + b"\n")
-            with connection.makefile() as lines:
-                yield from lines
-
-
-def _fail(message: str, code: int) -> NoReturn:
-    click.echo(f"dcuctl: {message}", err=True)
-    raise SystemExit(code)
 
 
 #: The first character keeps click from filling the lines.
@@ -104,7 +64,7 @@ def cli(context: click.Context, path: str) -> None:
     context.obj = Daemon(path)
 
 
-as_json = click.option("--json", "raw", is_flag=True, help="Print the daemon's answer as JSON.")
+cli.add_command(archive)
 
 
 @cli.command()
@@ -136,7 +96,7 @@ def read(daemon: Daemon, meter: str, profile: str | None, start: str | None, end
     """Read METER now, ahead of the scheduled sweep."""
     args = {"profile": profile, "from": start, "to": end} if profile else {}
     if profile and not (start and end):
-        _fail("--profile needs --from and --to", 2)
+        fail("--profile needs --from and --to", 2)
     reading = daemon.ask("meter.read", meters=(meter,), **args)["result"][meter]
     click.echo(json.dumps(reading, indent=2)) if raw else show_reading(reading)
 

@@ -102,3 +102,25 @@ def _streams(streams: dict[str, dict[str, Any]]) -> Table:
     for name, stream in streams.items():
         table.add_row(name, str(stream["pending"]), str(stream["next_seq"]))
     return table
+
+
+def show_archive(meters: list[dict[str, Any]]) -> None:
+    """Print the meters, each with where its line stands, and why it takes no part if it does not."""
+    table = Table("meter", "bus", "address", "access", "profile", "serial", "where", box=SIMPLE, pad_edge=False)
+    for meter in meters:
+        words = (str(meter.get(key, "")) for key in ("id", "bus", "address", "access", "profile", "serial", "where"))
+        table.add_row(*words, style="red" if "problem" in meter else None)
+    console = _console()
+    console.print(table)
+    for meter in meters:
+        if "problem" in meter:
+            console.print(f"{meter['id']} takes no part: {meter['problem']}", highlight=False)
+
+
+def show_found(stations: list[dict[str, Any]]) -> None:
+    """Print the stations that were found, each with what it says of itself."""
+    keys = ("bus", "address", "at", "device", "serial", "firmware", "profile", "problem")
+    table = Table(*keys, box=SIMPLE, pad_edge=False)
+    for station in stations:
+        table.add_row(*(str(station.get(key, "")) for key in keys))
+    _console().print(table if stations else "nothing was found that has no name")

@@ -10,6 +10,7 @@ from datetime import datetime
 
 from dcu.clock import seconds
 from dcu.errors import CommandRejected
+from dcu.messages.arguments import Args, line, names, nothing, number, only, part, table
 from dcu.model import INSTANT, SECRET_KINDS, Role
 from dcu.obis import format_obis, parse_obis
 
@@ -23,8 +24,6 @@ MAX_RANGE = 400 * 86_400
 MAX_ITEMS = 20
 
 _STREAM = re.compile(r"[a-z][a-z0-9_.-]{0,31}")
-
-Args = dict[str, object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,17 +61,12 @@ def _parsed(text: str) -> int | None:
     return int(seconds(found)) if found.tzinfo is not None else None
 
 
-def _nothing(args: Mapping[str, object]) -> Args:
-    _only(args)
-    return {}
-
-
 def _reading(args: Mapping[str, object]) -> Args:
-    _only(args, "registers", "profile", "from", "to")
+    only(args, "registers", "profile", "from", "to")
     if args.get("registers", True) is not True:
         raise CommandRejected("args.registers: expected true")
     if "profile" not in args:
-        _only(args, "registers")
+        only(args, "registers")
         return {}
     if "registers" in args:
         raise CommandRejected("args: registers and profile exclude each other")
@@ -80,7 +74,7 @@ def _reading(args: Mapping[str, object]) -> Args:
     if not isinstance(stream, str) or not _STREAM.fullmatch(stream):
         raise CommandRejected("args.profile: expected the name of a stream such as load0")
     if stream == INSTANT:
-        _only(args, "profile")
+        only(args, "profile")
         return {}
     return {"profile": stream, **_range(args)}
 
@@ -93,7 +87,7 @@ def _range(args: Mapping[str, object]) -> Args:
 
 
 def _asking(args: Mapping[str, object]) -> Args:
-    _only(args, "meter")
+    only(args, "meter")
     meter = args.get("meter")
     if not isinstance(meter, str) or not 1 <= len(meter) <= 64:
         raise CommandRejected("args.meter: expected the name of a meter")
@@ -101,7 +95,7 @@ def _asking(args: Mapping[str, object]) -> Args:
 
 
 def _changing(args: Mapping[str, object]) -> Args:
-    _only(args, "kinds")
+    only(args, "kinds")
     kinds = args.get("kinds", [])
     if not isinstance(kinds, list) or not all(isinstance(kind, str) and kind in SECRET_KINDS for kind in kinds):
         raise CommandRejected(f"args.kinds: expected a list of {', '.join(SECRET_KINDS)}")
@@ -110,9 +104,9 @@ def _changing(args: Mapping[str, object]) -> Args:
 
 def _getting(args: Mapping[str, object]) -> Args:
     if "items" not in args:
-        _only(args, "object", "class", "attribute")
+        only(args, "object", "class", "attribute")
         return {"items": [_target(args, "args", "attribute")]}
-    _only(args, "items")
+    only(args, "items")
     items = args["items"]
     if not isinstance(items, list) or not 1 <= len(items) <= MAX_ITEMS:
         raise CommandRejected(f"args.items: expected a list of 1 to {MAX_ITEMS}")
@@ -122,19 +116,19 @@ def _getting(args: Mapping[str, object]) -> Args:
 def _item(item: object, where: str) -> Args:
     if not isinstance(item, dict):
         raise CommandRejected(f"{where}: expected an object")
-    _only(item, "object", "class", "attribute")
+    only(item, "object", "class", "attribute")
     return _target(item, where, "attribute")
 
 
 def _setting(args: Mapping[str, object]) -> Args:
-    _only(args, "object", "class", "attribute", "value", "type")
+    only(args, "object", "class", "attribute", "value", "type")
     if "value" not in args:
         raise CommandRejected("args.value: expected what to write")
     return _target(args, "args", "attribute") | {"value": args["value"]} | _type(args)
 
 
 def _executing(args: Mapping[str, object]) -> Args:
-    _only(args, "object", "class", "method", "value", "type")
+    only(args, "object", "class", "method", "value", "type")
     return _target(args, "args", "method") | {"value": args.get("value")} | _type(args)
 
 
@@ -149,15 +143,9 @@ def _target(args: Mapping[str, object], where: str, index: str) -> Args:
         raise CommandRejected(f"{where}.object: expected a logical name such as 1-0:1.8.0.255")
     return {
         "object": format_obis(found),
-        "class": _number(args.get("class"), 1, 0xFFFF, f"{where}.class"),
-        index: _number(args.get(index), 1, 0x7F, f"{where}.{index}"),
+        "class": number(args.get("class"), 1, 0xFFFF, f"{where}.class"),
+        index: number(args.get(index), 1, 0x7F, f"{where}.{index}"),
     }
-
-
-def _number(value: object, least: int, most: int, where: str) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
-        raise CommandRejected(f"{where}: expected a whole number from {least} to {most}")
-    return value
 
 
 def _type(args: Mapping[str, object]) -> Args:
@@ -168,19 +156,12 @@ def _type(args: Mapping[str, object]) -> Args:
     return {"type": args["type"]}
 
 
-def _only(args: Mapping[str, object], *known: str) -> None:
-    for name in args:
-        if name not in known:
-            expected = ", ".join(known) or "no arguments"
-            raise CommandRejected(f"args: {name[:32]!a} is unknown, expected {expected}")
-
-
 #: One meter per read: each target is a visit of its own, and group commands come with their own bookkeeping.
 CATALOGUE: Mapping[str, CommandKind] = {
     kind.name: kind
     for kind in (
-        CommandKind("dcu.ping", Role.VIEWER, range(1), _nothing),
-        CommandKind("dcu.status", Role.VIEWER, range(1), _nothing),
+        CommandKind("dcu.ping", Role.VIEWER, range(1), nothing),
+        CommandKind("dcu.status", Role.VIEWER, range(1), nothing),
         CommandKind("dcu.keys", Role.VIEWER, range(1), _asking),
         CommandKind("meter.read", Role.VIEWER, range(1, 2), _reading),
         CommandKind("meter.get", Role.VIEWER, range(1, 2), _getting),
@@ -190,7 +171,14 @@ CATALOGUE: Mapping[str, CommandKind] = {
             "meter.change-keys", Role.SECADM, range(1, 2), _changing, idempotent=False, changes_state=True, shows=True
         ),
         CommandKind(
-            "meter.forget-counter", Role.SECADM, range(1, 2), _nothing, idempotent=False, changes_state=True, shows=True
+            "meter.forget-counter", Role.SECADM, range(1, 2), nothing, idempotent=False, changes_state=True, shows=True
         ),
+        CommandKind("archive.list", Role.VIEWER, range(1), part),
+        CommandKind("archive.export", Role.VIEWER, range(1), part),
+        CommandKind("archive.found", Role.VIEWER, range(1), part),
+        CommandKind("archive.add", Role.INSTALLER, range(1), line, changes_state=True, shows=True),
+        CommandKind("archive.replace", Role.INSTALLER, range(1), line, changes_state=True, shows=True),
+        CommandKind("archive.delete", Role.INSTALLER, range(1), names, changes_state=True, shows=True),
+        CommandKind("archive.import", Role.INSTALLER, range(1), table, changes_state=True, shows=True),
     )
 }

@@ -13,8 +13,8 @@ from dcu.errors import CommandRejected
 from dcu.messages.catalogue import CATALOGUE, CommandKind, moment
 from dcu.model import Command
 
-#: Longest envelope that is looked at; a whole group of meter names fits many times.
-MAX_COMMAND = 16_384
+#: Longest envelope that is looked at: what every broker carries, and 1024 lines of an archive.
+MAX_COMMAND = 100_000
 
 _ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 _METER = re.compile(r"[A-Za-z0-9._-]{1,64}")

@@ -110,6 +110,9 @@ class BusPlan:
         for meter in meters:
             self._pile(meter, NOTHING)
 
+    def __len__(self) -> int:
+        return len(self._group)
+
     def __contains__(self, meter: str) -> bool:
         return meter in self._group
 

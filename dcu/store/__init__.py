@@ -1,9 +1,21 @@
 """Everything that must survive a loss of power, in one SQLite file; no other room touches it."""
 
 from dcu.store.generations import Sealed
+from dcu.store.lines import Line, Station, line_of
 from dcu.store.outbox import BLOCK_ROWS, Block
 from dcu.store.readings import Recorded
 from dcu.store.store import Store
 from dcu.store.vault import Vault, vault_for
 
-__all__ = ["BLOCK_ROWS", "Block", "Recorded", "Sealed", "Store", "Vault", "vault_for"]
+__all__ = [
+    "BLOCK_ROWS",
+    "Block",
+    "Line",
+    "Recorded",
+    "Sealed",
+    "Station",
+    "Store",
+    "Vault",
+    "line_of",
+    "vault_for",
+]

@@ -11,17 +11,16 @@ from typing import Any, Protocol, cast
 import pytest
 
 from dcu import daemon
-from dcu.daemon import END_UPLINK, STOP_BOUND, STORE_RETRY, EventNames, serve
+from dcu.daemon import END_UPLINK, STOP_BOUND, STORE_RETRY, serve
 from dcu.errors import DcuError, StoreError
 from dcu.health import STEP_BOUND
-from dcu.model import INSTANT, Capture, Column
+from dcu.model import INSTANT, Column
 from dcu.obis import parse_obis
-from sim.fleet import PROFILE
 from sim.truth import expected_values
 from sim.virtual import VirtualClock
 from tests.captures import capture
 from tests.configurations import good, parsed
-from tests.lines import COMPANION, ORIGIN, PortAround, virtually
+from tests.lines import ORIGIN, PortAround, virtually
 from tests.rig import LOAD, Incoming, Rig
 
 #: Seconds between two proofs of life when no service manager says otherwise.
@@ -320,21 +319,6 @@ def test_a_flow_that_does_not_end_is_named(
 
     virtually(work)
     assert "stubborn" in capsys.readouterr().out
-
-
-def test_events_are_named_by_the_profile_of_their_meter() -> None:
-    names = EventNames(parsed(good()), {PROFILE: COMPANION})
-
-    def event(code: Any, meter: str = "M0001", stream: str = "event.fraud") -> Capture:
-        return capture(1, meter, stream, values=(None, code))
-
-    unknown = {"event": None, "severity": None}
-    assert names(event(44)) == {"event": "meter cover removed", "severity": "alarm"}
-    assert names(event(45)) == {"event": "meter cover closed", "severity": "info", "restores": "meter cover removed"}
-    assert names(event(12345)) == unknown
-    assert names(event("text")) == unknown
-    assert names(event(44, meter="M9")) == unknown
-    assert names(event(44, stream=LOAD)) == unknown
 
 
 def test_a_data_directory_that_cannot_be_made_is_said_before_anything_starts(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from dcu.cli import dcuctl
+from dcu.cli import dcuctl, talk
 from dcu.clock import iso
 
 READING = {
@@ -215,7 +215,7 @@ def test_without_a_daemon_it_says_where_it_looked_and_what_to_try(tmp_path: Path
 
 
 def test_a_daemon_that_stays_silent_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dcuctl, "SILENCE", 0.05)
+    monkeypatch.setattr(talk, "SILENCE", 0.05)
     with socket.socket(socket.AF_UNIX) as deaf:
         deaf.bind(str(tmp_path / "s"))
         deaf.listen()

@@ -15,6 +15,7 @@ def test_the_commands_of_this_version() -> None:
         "meter.change-keys": "secadm",
         "meter.forget-counter": "secadm",
     }
+    changing |= dict.fromkeys(("archive.add", "archive.replace", "archive.delete", "archive.import"), "installer")
     assert changing.items() <= roles.items()
     assert {name for name, kind in CATALOGUE.items() if not kind.changes_state} == {
         "dcu.ping",
@@ -22,6 +23,9 @@ def test_the_commands_of_this_version() -> None:
         "dcu.keys",
         "meter.read",
         "meter.get",
+        "archive.list",
+        "archive.export",
+        "archive.found",
     }
     assert all(roles[name] == "viewer" for name in ("dcu.ping", "dcu.status", "meter.read", "meter.get"))
 

@@ -12,6 +12,7 @@ import pytest
 
 from dcu.config import UplinkSettings
 from dcu.events import describe
+from dcu.messages.arguments import MAX_SHOWN
 from dcu.messages.catalogue import CATALOGUE, MAX_ITEMS, MAX_RANGE
 from dcu.messages.commands import MAX_COMMAND, parse_command
 from dcu.messages.envelope import Envelopes
@@ -97,14 +98,22 @@ def test_an_example_command_is_accepted(name: str) -> None:
             "attribute": 2,
             "value": [{"index": 1, "date": "*-12-25", "day": 2}],
         },
+        "import": {
+            "columns": ["id", "bus", "address", "access", "profile"],
+            "rows": [["M0101", "rs485-1", "101", "reader", "idis"], ["M0102", "rs485-1", "102", "reader", "idis"]],
+            "lines": [1, 2],
+            "file": "row",
+            "partial": False,
+        },
     }.get(name, command.args)
 
 
 def test_the_catalogue_is_complete() -> None:
-    assert set(re.findall(r"^\| `((?:dcu|meter)\.[\w-]+)` \|", PAGE, re.MULTILINE)) == set(CATALOGUE)
+    assert set(re.findall(r"^\| `((?:dcu|meter|archive)\.[\w-]+)` \|", PAGE, re.MULTILINE)) == set(CATALOGUE)
     assert f"up to {MAX_ITEMS} of them" in PAGE
+    assert f"at most {MAX_SHOWN} of them" in PAGE
     assert f"at most {MAX_RANGE // 86_400} days" in PAGE
-    assert f"At most {MAX_COMMAND // 1000} {MAX_COMMAND % 1000} octets" in PAGE
+    assert f"At most {MAX_COMMAND // 1000} {MAX_COMMAND % 1000:03} octets" in PAGE
 
 
 def test_the_dcu_s_own_events_are_complete() -> None:

@@ -1,0 +1,213 @@
+"""`dcuctl archive`: the meters of a running daemon: listed, added, replaced, deleted, imported, exported, found."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+import click
+
+from dcu.cli.talk import Daemon, as_json, fail
+from dcu.errors import ConfigError
+
+_CONTEXT: Final = {"help_option_names": ["-h", "--help"]}
+
+#: Lines asked for at once: an answer that fits the door.
+_PART: Final = 256
+
+#: Characters of a file's name that the faults are told with.
+_MAX_NAME: Final = 64
+
+#: Set off by the character that keeps click from filling the lines.
+_EXAMPLES: Final = """\b
+Examples:
+  dcuctl archive list
+  dcuctl archive add M0101 --bus rs485-1 --address 101 --access reader --profile idis
+  dcuctl archive import meters.csv
+"""
+_EXAMPLES_OF_LIST: Final = """\b
+Examples:
+  dcuctl archive list
+  dcuctl archive list --json
+"""
+_EXAMPLES_OF_ADD: Final = """\b
+Examples:
+  dcuctl archive add M0101 --bus rs485-1 --address 101 --access reader --profile idis
+  dcuctl archive add M0102 --bus rs485-1 --address 102 --access reader --profile idis --serial 35017012
+"""
+_EXAMPLES_OF_REPLACE: Final = """\b
+Examples:
+  dcuctl archive replace M0101 --bus rs485-1 --address 117 --access reader --profile idis --serial 35020044
+"""
+_EXAMPLES_OF_DELETE: Final = """\b
+Examples:
+  dcuctl archive delete M0101
+  dcuctl archive delete M0101 M0102 M0103
+"""
+_EXAMPLES_OF_IMPORT: Final = """\b
+Examples:
+  dcuctl archive import meters.csv            all of them, or none
+  dcuctl archive import meters.yaml --partial the good ones; the others are named
+"""
+_EXAMPLES_OF_EXPORT: Final = """\b
+Examples:
+  dcuctl archive export                       as CSV to the terminal
+  dcuctl archive export meters.yaml
+"""
+_EXAMPLES_OF_FOUND: Final = """\b
+Examples:
+  dcuctl archive found
+  dcuctl archive found --json
+"""
+
+
+@click.group(context_settings=_CONTEXT, epilog=_EXAMPLES)
+def archive() -> None:
+    """The meters: list, add, replace, delete, import, export; what was found.
+
+    Lines of /etc/dcu/dcu.yaml are changed there. Changes here need the role installer in `dcu.allow`; secrets come in
+    through the keys file, which is read again for each meter that is added.
+    """
+
+
+def _all(daemon: Daemon, name: str, key: str) -> list[Any]:
+    """Return all lines of an answer that comes in parts."""
+    found: list[Any] = []
+    while True:
+        part: dict[str, Any] = {"from": len(found), "count": _PART}
+        result = daemon.ask(name, **part)["result"]
+        found += result[key]
+        if len(found) >= result["total"] or not result[key]:
+            return found
+
+
+@archive.command("list", epilog=_EXAMPLES_OF_LIST)
+@as_json
+@click.pass_obj
+def show(daemon: Daemon, *, raw: bool) -> None:
+    """List the meters and where each line stands."""
+    meters = _all(daemon, "archive.list", "meters")
+    if raw:
+        click.echo(json.dumps(meters, indent=2))
+        return
+    from dcu.cli.show import show_archive  # noqa: PLC0415 - rich is slow to load
+
+    show_archive(meters)
+
+
+def _line_options(command: Callable[..., None]) -> Callable[..., None]:
+    options = (
+        click.option("--bus", required=True, help="Name of a bus of the configuration."),
+        click.option("--address", required=True, type=int, help="HDLC physical address, or wPort."),
+        click.option("--access", required=True, help="Name of an access of the configuration."),
+        click.option("--profile", required=True, help="Name of a companion profile."),
+        click.option("--logical-device", type=int, help="HDLC logical device; 1 if not given."),
+        click.option("--serial", help="The number on the nameplate."),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def _given(words: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in words.items() if value is not None}
+
+
+@archive.command(epilog=_EXAMPLES_OF_ADD)
+@click.argument("meter")
+@_line_options
+@click.pass_obj
+def add(daemon: Daemon, /, meter: str, **words: Any) -> None:
+    """Add METER: it is read from now on."""
+    result = daemon.ask("archive.add", id=meter, **_given(words))["result"]
+    click.echo(f"{meter} was added" if result["added"] else f"{meter} was there already")
+
+
+@archive.command(epilog=_EXAMPLES_OF_REPLACE)
+@click.argument("meter")
+@_line_options
+@click.pass_obj
+def replace(daemon: Daemon, /, meter: str, **words: Any) -> None:
+    """Put another device in the place of METER.
+
+    What was read from the old one stays; the new one is read from now on.
+    """
+    daemon.ask("archive.replace", id=meter, **_given(words))
+    click.echo(f"{meter} is another device from now on")
+
+
+@archive.command(epilog=_EXAMPLES_OF_DELETE)
+@click.argument("meters", nargs=-1, required=True)
+@click.pass_obj
+def delete(daemon: Daemon, meters: tuple[str, ...]) -> None:
+    """Delete METERS: they are read no more. What was read is still delivered and kept."""
+    daemon.ask("archive.delete", ids=list(meters))
+    click.echo(f"deleted: {', '.join(meters)}")
+
+
+@archive.command("import", epilog=_EXAMPLES_OF_IMPORT)
+@click.argument("path", metavar="FILE")
+@click.option("--partial", is_flag=True, help="Add the good lines; without it one bad line refuses all.")
+@click.pass_obj
+def load(daemon: Daemon, path: str, *, partial: bool) -> None:
+    """Add the meters of a CSV or YAML FILE.
+
+    CSV has a first line with the names of the columns, YAML a list as `meters` in the configuration. Each fault is told
+    with its line, its column and what was expected.
+    """
+    # YAML is loaded for this command only
+    from dcu.cli.tables import parse_lines  # noqa: PLC0415
+    from dcu.forms.files import read  # noqa: PLC0415
+
+    try:
+        lines = parse_lines(read(path), path)
+    except ConfigError as error:
+        fail("\n".join(error.problems), 1)
+    result = daemon.ask(
+        "archive.import",
+        columns=lines.columns,
+        rows=lines.rows,
+        lines=lines.numbers,
+        file=Path(path).name[-_MAX_NAME:],
+        partial=partial,
+    )["result"]
+    for problem in result["problems"]:
+        click.echo(problem, err=True)
+    click.echo(f"{result['added']} added, {result['there']} there already, {result['refused']} refused")
+    if result["refused"]:
+        raise SystemExit(1)
+
+
+@archive.command(epilog=_EXAMPLES_OF_EXPORT)
+@click.argument("path", metavar="FILE", required=False)
+@click.option("--format", "form", type=click.Choice(["csv", "yaml"]), help="Else the name of the file says it.")
+@click.pass_obj
+def export(daemon: Daemon, path: str | None, form: str | None) -> None:
+    """Write all meters, without secrets, to FILE or the terminal."""
+    from dcu.cli.tables import format_of, write_lines  # noqa: PLC0415 - as above
+
+    try:
+        form = form or (format_of(path) if path else "csv")
+    except ConfigError as error:
+        fail(str(error), 2)
+    columns, rows = daemon.ask("archive.export", count=1)["result"]["columns"], _all(daemon, "archive.export", "rows")
+    text = write_lines(columns, rows, form)
+    if path is None:
+        click.echo(text, nl=False)
+        return
+    Path(path).write_text(text, encoding="utf-8")
+    click.echo(f"{len(rows)} meters written to {path}")
+
+
+@archive.command(epilog=_EXAMPLES_OF_FOUND)
+@as_json
+@click.pass_obj
+def found(daemon: Daemon, *, raw: bool) -> None:
+    """List the stations that discovery met and nobody has named."""
+    stations = _all(daemon, "archive.found", "found")
+    if raw:
+        click.echo(json.dumps(stations, indent=2))
+        return
+    from dcu.cli.show import show_found  # noqa: PLC0415 - rich is slow to load
+
+    show_found(stations)

@@ -1,0 +1,51 @@
+"""Talking to a running daemon over its local socket: one request, its answer, and a clear word when there is none."""
+
+import json
+import socket
+import uuid
+from collections.abc import Iterator
+from typing import Any, NoReturn
+
+import click
+
+#: How long the daemon may stay silent: an on-demand read on a slow, busy bus takes seconds, not minutes.
+SILENCE = 120.0
+
+as_json = click.option("--json", "raw", is_flag=True, help="Print the daemon's answer as JSON.")
+
+
+class Daemon:
+    """One request at a time to the daemon behind a socket path."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+
+    def ask(self, name: str, *, meters: tuple[str, ...] = (), **args: Any) -> dict[str, Any]:
+        """Send a command and return its last journal line; ends the program with a clear word when it failed."""
+        request: dict[str, Any] = {"id": f"local-{uuid.uuid4()}", "name": name, "args": args}
+        if meters:
+            request["targets"] = {"meters": list(meters)}
+        answer: dict[str, Any] = {}
+        try:
+            for line in self._exchange(request):
+                answer = json.loads(line)
+        except (OSError, ValueError) as error:
+            fail(f"cannot reach the daemon at {self._path}: {error}\nIs it running? Try: systemctl status dcu", 3)
+        if answer.get("state") != "done":
+            reason = answer.get("error") or "the daemon gave no reason"
+            fail(f"{name}: {answer.get('state', 'no answer')}: {reason}", 1)
+        return answer
+
+    def _exchange(self, request: dict[str, Any]) -> Iterator[str]:
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.settimeout(SILENCE)
+            connection.connect(self._path)
+            connection.sendall(json.dumps(request).encode() + b"\n")
+            with connection.makefile() as lines:
+                yield from lines
+
+
+def fail(message: str, code: int) -> NoReturn:
+    """End the program with `message` and the exit status `code`."""
+    click.echo(f"dcuctl: {message}", err=True)
+    raise SystemExit(code)

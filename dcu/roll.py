@@ -1,0 +1,79 @@
+"""The meters that take part, and what every room has to learn when one comes or goes while the daemon runs.
+
+Who comes and goes is decided in `dcu.enrol`.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+
+from dcu.archive import Archive
+from dcu.events import describe
+from dcu.model import Capture, Keys, Meter, Visit
+from dcu.poll import Poll
+from dcu.profiles import CompanionProfile
+
+
+class EventNames:
+    """Describes an event by the profile of its meter.
+
+    A meter that has gone may have events on their way still, so none is forgotten before the next start.
+    """
+
+    def __init__(self, profiles: Mapping[str, CompanionProfile]) -> None:
+        self._profiles = dict(profiles)
+
+    def learn(self, meter: str, profile: CompanionProfile) -> None:
+        self._profiles[meter] = profile
+
+    def __call__(self, capture: Capture) -> Mapping[str, object]:
+        """Return what a message tells of it; of a meter that is not known, that nothing is known."""
+        profile = self._profiles.get(capture.meter)
+        return {"event": None, "severity": None} if profile is None else describe(profile, capture)
+
+
+class Roll:
+    """The meters of one box in all its rooms.
+
+    `about` is what every birth repeats; `end` ends the commands for a meter that goes, with the reason.
+    """
+
+    def __init__(
+        self,
+        archive: Archive,
+        polls: Mapping[str, Poll],
+        keys: MutableMapping[str, Keys],
+        names: EventNames,
+        about: MutableMapping[str, object],
+        end: Callable[[str, str], Awaitable[None]],
+    ) -> None:
+        self._about = about
+        self._archive = archive
+        self._polls = polls
+        self._keys = keys
+        self._names = names
+        self._end = end
+
+    def knows_profile(self, name: str) -> bool:
+        return self._archive.knows_profile(name)
+
+    def take_in(self, meter: Meter, keys: Keys, profile: CompanionProfile | None) -> None:
+        """Let a meter take part from now on; everything of it is due at once."""
+        self._archive.add(meter, profile)
+        self._keys[meter.id] = keys
+        self._names.learn(meter.id, self._archive.profile(meter.id))
+        self._polls[meter.bus].take_in(meter)
+        self._about["meters"] = len(self._archive)
+
+    async def let_go(self, meter: str, reason: str) -> None:
+        """Let a meter take part no more, after a visit to it that is under way; its commands end with `reason`."""
+        await self._polls[self._archive.meter(meter).bus].let_go(meter)
+        self._archive.remove(meter)
+        self._keys.pop(meter, None)
+        self._about["meters"] = len(self._archive)
+        await self._end(meter, reason)
+
+    def begin_anew(self, meter: str, since: int) -> None:
+        self._archive.begin_anew(meter, since)
+
+    def submit(self, visit: Visit) -> None:
+        """Queue a visit for a command on its meter's bus; raises CommandRejected."""
+        self._polls[self._archive.meter(visit.meter).bus].submit(visit)

@@ -1,0 +1,164 @@
+"""`dcuctl archive` against a door that answers what a test tells it to."""
+
+import json
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from dcu.cli import dcuctl
+
+Answer = Callable[[dict[str, Any]], dict[str, Any]]
+
+
+class Door:
+    """Answers each request with what `answer` makes of it, and notes it."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.requests: list[dict[str, Any]] = []
+        self.answer: Answer = lambda _: {"state": "done", "result": {}}
+        self._listener = socket.socket(socket.AF_UNIX)
+        self._listener.bind(str(path))
+        self._listener.listen()
+        self._thread = threading.Thread(target=self._serve)
+        self._thread.start()
+
+    def _serve(self) -> None:
+        while True:
+            connection, _ = self._listener.accept()
+            with connection, connection.makefile("rw") as stream:
+                request = stream.readline()
+                if not request:
+                    return
+                self.requests.append(json.loads(request))
+                stream.write(json.dumps(self.answer(self.requests[-1])) + "\n")
+                stream.flush()
+
+    def close(self) -> None:
+        with socket.socket(socket.AF_UNIX) as last:
+            last.connect(str(self.path))
+        self._thread.join()
+        self._listener.close()
+
+
+@pytest.fixture
+def door(tmp_path: Path) -> Iterator[Door]:
+    opened = Door(tmp_path / "s")
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def ctl(door: Door, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
+    monkeypatch.setenv("COLUMNS", "160")
+
+    def invoke(*words: str) -> Result:
+        return CliRunner().invoke(dcuctl.cli, ["--socket", str(door.path), "archive", *words])
+
+    return invoke
+
+
+LINE = ("--bus", "rs485-1", "--address", "101", "--access", "reader", "--profile", "idis")
+ARGS = {"id": "M0101", "bus": "rs485-1", "address": 101, "access": "reader", "profile": "idis"}
+
+
+def in_parts(key: str, lines: list[Any], **more: Any) -> Answer:
+    """Answer as the daemon does: a part of `lines`, never more than two."""
+
+    def answer(request: dict[str, Any]) -> dict[str, Any]:
+        first = request["args"].get("from", 0)
+        part = lines[first : first + min(2, request["args"]["count"])]
+        return {"state": "done", "result": {key: part, "total": len(lines), **more}}
+
+    return answer
+
+
+def test_a_meter_is_added_with_what_was_given(door: Door, ctl: Callable[..., Result]) -> None:
+    door.answer = lambda _: {"state": "done", "result": {"added": 1}}
+    assert ctl("add", "M0101", *LINE, "--serial", "4711").output == "M0101 was added\n"
+    assert (door.requests[0]["name"], door.requests[0]["args"]) == ("archive.add", ARGS | {"serial": "4711"})
+    door.answer = lambda _: {"state": "done", "result": {"added": 0}}
+    assert ctl("add", "M0101", *LINE).output == "M0101 was there already\n"
+
+
+def test_a_refusal_is_said_with_its_reason(door: Door, ctl: Callable[..., Result]) -> None:
+    door.answer = lambda _: {"state": "failed", "error": "archive.add:1: address: expected one that M0001 has not"}
+    found = ctl("add", "M0101", *LINE)
+    assert found.exit_code == 1
+    assert "address: expected one that M0001 has not" in found.output
+
+
+def test_replace_and_delete(door: Door, ctl: Callable[..., Result]) -> None:
+    assert "another device" in ctl("replace", "M0101", *LINE).output
+    assert ctl("delete", "M0101", "M0102").output == "deleted: M0101, M0102\n"
+    assert [(each["name"], each["args"]) for each in door.requests] == [
+        ("archive.replace", ARGS),
+        ("archive.delete", {"ids": ["M0101", "M0102"]}),
+    ]
+
+
+def test_a_file_is_sent_as_a_table_with_its_lines(door: Door, ctl: Callable[..., Result], tmp_path: Path) -> None:
+    path = tmp_path / "m.csv"
+    path.write_text("id,bus\nM1,a\n\nM2,a\n")
+    answer = {"added": 1, "there": 0, "refused": 1, "problems": ["m.csv:4: bus: expected one of b"]}
+    door.answer = lambda _: {"state": "done", "result": answer}
+    found = ctl("import", str(path), "--partial")
+    assert door.requests[0]["args"] == {
+        "columns": ["id", "bus"],
+        "rows": [["M1", "a"], ["M2", "a"]],
+        "lines": [2, 4],
+        "file": "m.csv",
+        "partial": True,
+    }
+    assert found.exit_code == 1
+    assert "m.csv:4: bus: expected one of b" in found.output
+    assert "1 added, 0 there already, 1 refused" in found.output
+
+
+def test_a_file_that_is_none_is_not_sent(door: Door, ctl: Callable[..., Result], tmp_path: Path) -> None:
+    path = tmp_path / "m.csv"
+    path.write_text("id,bus\nM1\n")
+    found = ctl("import", str(path))
+    assert (found.exit_code, door.requests) == (1, [])
+    assert "m.csv:2: expected 2 cells, got 1" in found.output
+    assert "cannot be read" in ctl("import", str(tmp_path / "none.csv")).output
+
+
+def test_an_export_comes_in_parts_and_goes_where_it_is_wanted(
+    door: Door, ctl: Callable[..., Result], tmp_path: Path
+) -> None:
+    rows = [[f"M{n}", "a", ""] for n in range(5)]
+    door.answer = in_parts("rows", rows, columns=["id", "bus", "serial"])
+    assert ctl("export").output.splitlines() == ["id,bus,serial", *(f"M{n},a," for n in range(5))]
+    path = tmp_path / "m.yaml"
+    assert ctl("export", str(path)).output == f"5 meters written to {path}\n"
+    assert path.read_text().splitlines()[1] == "  - {id: M0, bus: a}"
+    assert ctl("export", str(tmp_path / "m.doc")).exit_code == 2
+
+
+def test_the_list_says_where_each_line_stands(door: Door, ctl: Callable[..., Result]) -> None:
+    meters = [ARGS | {"id": f"M{n}", "where": f"meters[{n}] of dcu.yaml"} for n in range(3)]
+    meters[2] |= {"problem": "archive:1: bus: expected one of b"}
+    door.answer = in_parts("meters", meters)
+    found = ctl("list")
+    for word in ("M0", "meters[1] of dcu.yaml", "M2 takes no part: archive:1: bus: expected one of b"):
+        assert word in found.output
+    assert json.loads(ctl("list", "--json").output) == meters
+
+
+def test_what_was_found_is_shown(door: Door, ctl: Callable[..., Result]) -> None:
+    door.answer = in_parts("found", [{"bus": "a", "address": 40, "device": "SIM1", "serial": "17"}])
+    assert "SIM1" in ctl("found").output
+    door.answer = in_parts("found", [])
+    assert "nothing was found" in ctl("found").output
+    assert ctl("found", "--json").output == "[]\n"
+
+
+@pytest.mark.parametrize("command", ["list", "add", "replace", "delete", "import", "export", "found"])
+def test_help_has_examples(ctl: Callable[..., Result], command: str) -> None:
+    assert f"  dcuctl archive {command}" in ctl(command, "--help").output
