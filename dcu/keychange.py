@@ -13,7 +13,7 @@ import hashlib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import Any, Final, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 from dcu.clock import Clock, iso
 from dcu.dlms.authentication import SECRET
@@ -37,8 +37,7 @@ class State(StrEnum):
     WAITING = "waiting"
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
+class Rule(NamedTuple):
     """How a meter with a generation on its way is opened: whether the new secrets are tried `first`, or the old ones.
 
     `under_old` is what the generation becomes when the old ones open the meter; None: it is forgotten.

@@ -16,7 +16,6 @@ from typing import Any, Protocol
 
 import structlog
 
-from dcu import rekey
 from dcu.archive import Archive
 from dcu.bus import Port
 from dcu.clock import Clock
@@ -34,6 +33,7 @@ from dcu.errors import (
 from dcu.events import EventSieve
 from dcu.health import BusHealth, Progress
 from dcu.held import Held
+from dcu.messages.catalogue import SECRET_COMMANDS
 from dcu.model import Capture, Meter, Outcome, Visit
 from dcu.ondemand import on_demand
 from dcu.opening import SessionMaker
@@ -241,7 +241,7 @@ class Poll:
         After a failure nobody says goodbye: the meter may be silent, and SNRM starts afresh.
         """
         meter = self.archive.meter(visit.meter)
-        if visit.command is not None and visit.command.name in rekey.NAMES:
+        if visit.command is not None and visit.command.name in SECRET_COMMANDS:
             return await self._rekey(meter, visit)
         if (held := await self.held.take(meter)) is not None:
             self.health.resumed += 1
@@ -253,6 +253,8 @@ class Poll:
 
     async def _rekey(self, meter: Meter, visit: Visit) -> tuple[Outcome, dict[str, Any] | None, str | None]:
         """Carry out a command about the meter's secrets, which opens as often as it needs to."""
+        from dcu import rekey  # noqa: PLC0415 - most boxes are never asked for it
+
         self.held.forget(meter.id)
         try:
             return Outcome.OK, await rekey.carry_out(self.sessions, self.port, meter, visit, self._alive), None
@@ -347,4 +349,4 @@ class Poll:
 
 def _tries(visit: Visit) -> int:
     """Return how often a visit is begun; with secrets on their way each set is tried in it, and not once more."""
-    return 1 if visit.command is None or visit.command.name in rekey.NAMES else COMMAND_TRIES
+    return 1 if visit.command is None or visit.command.name in SECRET_COMMANDS else COMMAND_TRIES

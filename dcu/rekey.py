@@ -17,15 +17,12 @@ from dcu.dlms.renewal import KeyId, change_password, transfer_keys
 from dcu.dlms.services import AccessError, Action, Set
 from dcu.errors import BusError, MeterError, NotGivenError, UnsureError
 from dcu.keychange import AUTHENTICATION, ENCRYPTION, PASSWORD, TOGETHER, KeyChanges, kinds_of
+from dcu.messages.catalogue import FORGET_COUNTER
 from dcu.model import Access, Authentication, Keys, Meter, Referencing, Visit
 from dcu.opening import SessionMaker
 from dcu.session import QUIET, Session
 
 log = structlog.get_logger()
-
-CHANGE_KEYS: Final = "meter.change-keys"
-FORGET_COUNTER: Final = "meter.forget-counter"
-NAMES: Final = {CHANGE_KEYS, FORGET_COUNTER}
 
 _KEY_IDS: Final = {ENCRYPTION: KeyId.UNICAST_ENCRYPTION, AUTHENTICATION: KeyId.AUTHENTICATION}
 

@@ -7,9 +7,10 @@ from typing import Any
 
 from dcu.invocations import Invocations, Ledger
 from dcu.keychange import KeyChanges
+from dcu.messages.catalogue import CHANGE_KEYS
 from dcu.model import Access, Command, Keys, Priority, Visit
 from dcu.opening import SessionMaker
-from dcu.rekey import CHANGE_KEYS, carry_out
+from dcu.rekey import carry_out
 from dcu.session import QUIET
 from dcu.store import Sealed, Vault
 from sim.fleet import FleetPlan

@@ -25,6 +25,10 @@ MAX_ITEMS = 20
 
 _STREAM = re.compile(r"[a-z][a-z0-9_.-]{0,31}")
 
+#: The commands about a meter's secrets, which `dcu.rekey` carries out.
+CHANGE_KEYS, FORGET_COUNTER = "meter.change-keys", "meter.forget-counter"
+SECRET_COMMANDS = frozenset({CHANGE_KEYS, FORGET_COUNTER})
+
 
 @dataclass(frozen=True, slots=True)
 class CommandKind:

@@ -103,6 +103,9 @@ class Gurux:
     def invoke(self, item: Any, method: int) -> None:
         self._exchange(self.client.method(item, method, 0, 15))
 
+    def ask(self, requests: Any) -> None:
+        self._exchange(requests)
+
     def close(self) -> None:
         if self.client.interfaceType == InterfaceType.WRAPPER:
             self._exchange(self.client.releaseRequest())

@@ -8,8 +8,9 @@ import pytest
 
 from dcu.errors import Breach, NotGivenError, RefusedError, SecurityError, UnsureError
 from dcu.keychange import State
+from dcu.messages.catalogue import FORGET_COUNTER
 from dcu.model import Access, Authentication, Keys, Referencing
-from dcu.rekey import FORGET_COUNTER, carry_out
+from dcu.rekey import carry_out
 from sim import secrets, server
 from sim.fleet import FleetPlan
 from sim.virtual import VirtualClock
