@@ -21,11 +21,10 @@ from typing import Any, Protocol
 
 import structlog
 
-from dcu import objects
 from dcu.clock import Clock
 from dcu.errors import CommandRejected, DcuError, StoreError, UnsureError
 from dcu.health import Health, Progress
-from dcu.messages.catalogue import CATALOGUE
+from dcu.messages.catalogue import CATALOGUE, OBJECT_COMMANDS
 from dcu.messages.commands import parse_command
 from dcu.messages.encoding import encode
 from dcu.messages.envelope import answer
@@ -307,7 +306,9 @@ def _said(part: str, why: str) -> str:
 
 def _shapeless(command: Command) -> str | None:
     """Return why no meter could take this command, as far as that is known without one."""
-    if command.name in objects.NAMES:
+    if command.name in OBJECT_COMMANDS:
+        from dcu import objects  # noqa: PLC0415 - loaded for those who ask
+
         try:
             objects.check(command)
         except CommandRejected as rejection:

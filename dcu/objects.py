@@ -1,13 +1,13 @@
 """Any object of a meter because somebody asked: `meter.get`, `meter.set` and `meter.execute`, in plain JSON values.
 
-How values look is known to `dcu.dlms.rare`, which is loaded with the first such command. What a meter was told is
+How values look is known to `dcu.dlms.rare`; all of this is loaded with the first such command. What a meter was told is
 never told again without looking: `confirm` reads back what can be read.
 """
 
 from collections.abc import Mapping
-from types import ModuleType
 from typing import Any
 
+from dcu.dlms import rare
 from dcu.dlms.services import AccessError, Action, Get, Set
 from dcu.errors import (
     BusError,
@@ -18,12 +18,10 @@ from dcu.errors import (
     StaleError,
     UnsureError,
 )
+from dcu.messages.catalogue import GET, SET
 from dcu.model import Attribute, Command
 from dcu.obis import format_obis, parse_obis
 from dcu.session import Session
-
-GET, SET, EXECUTE = "meter.get", "meter.set", "meter.execute"
-NAMES = frozenset({GET, SET, EXECUTE})
 
 #: What these commands do not change: supply and tokens want a command that looks before it acts, secrets would stay
 #: in the journal, and new keys must be known here before the meter has them.
@@ -35,7 +33,7 @@ _BUFFER = (7, 2)
 
 
 def check(command: Command) -> None:
-    """Raise CommandRejected when `command` (one of NAMES) asks for what cannot be, or is not, done this way."""
+    """Raise CommandRejected when `command` (an object command) asks for what cannot be, or is not, done this way."""
     args = command.args
     if command.name == GET:
         for item in _items(args):
@@ -56,7 +54,7 @@ def _check_read(class_id: int, index: int) -> None:
 
 
 async def carry_out(session: Session, command: Command) -> dict[str, Any]:
-    """Return the answer to `command` (one of NAMES), which `check` has let pass, in an open session.
+    """Return the answer to `command` (an object command), which `check` has let pass, in an open session.
 
     NotGivenError when the meter refuses it, UnsureError when nobody knows whether it was carried out; a GET raises what
     `Session.get` raises.
@@ -82,7 +80,7 @@ async def confirm(session: Session, command: Command) -> dict[str, Any]:
         raise UnsureError
     (value,) = await session.get([Get(_attribute(command.args))])
     args = command.args
-    if not _rare().same(_number(args, "class"), _number(args, "attribute"), value, args["value"], _type(args)):
+    if not rare.same(_number(args, "class"), _number(args, "attribute"), value, args["value"], _type(args)):
         raise UnsureError("the meter holds another value")
     return _told(command) | {"confirmed": True}
 
@@ -110,7 +108,7 @@ def _plain(class_id: int, index: int, value: Any) -> dict[str, Any]:
     if isinstance(value, AccessError):
         return {"error": str(value), "code": value.code}
     try:
-        word, plain = _rare().plain(class_id, index, value)
+        word, plain = rare.plain(class_id, index, value)
     except MeterError as error:
         return {"error": str(error)}
     return ({} if word == "value" else {"word": word}) | {"value": plain}
@@ -128,9 +126,9 @@ def _request(command: Command) -> Set | Action:
     class_id, name = _number(args, "class"), parse_obis(str(args["object"]))
     if command.name == SET:
         index = _number(args, "attribute")
-        return Set(Attribute(class_id, name, index), _rare().encode(class_id, index, args["value"], _type(args)))
+        return Set(Attribute(class_id, name, index), rare.encode(class_id, index, args["value"], _type(args)))
     number = _number(args, "method")
-    return Action(class_id, name, number, _rare().method(class_id, number, args["value"], _type(args)))
+    return Action(class_id, name, number, rare.method(class_id, number, args["value"], _type(args)))
 
 
 def _items(args: Mapping[str, object]) -> list[Attribute]:
@@ -151,9 +149,3 @@ def _number(args: Mapping[str, object], key: str) -> int:
 
 def _type(args: Mapping[str, object]) -> str | None:
     return str(args["type"]) if "type" in args else None
-
-
-def _rare() -> ModuleType:
-    from dcu.dlms import rare  # noqa: PLC0415 - its tables are for the few who ask
-
-    return rare

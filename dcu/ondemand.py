@@ -6,11 +6,11 @@ What is read so is not stored as captures; the scheduled streams stay complete a
 from collections.abc import Sequence
 from typing import Any
 
-from dcu import objects
 from dcu.archive import Archive
 from dcu.clock import Clock, iso
 from dcu.dlms.cosem import UNITS
 from dcu.errors import NotGivenError
+from dcu.messages.catalogue import GET, OBJECT_COMMANDS
 from dcu.messages.envelope import describe_column
 from dcu.model import INSTANT, Capture, Command, Visit
 from dcu.plan.backfill import Range, slice_of
@@ -26,9 +26,11 @@ async def on_demand(session: Session, archive: Archive, visit: Visit, clock: Clo
     """
     command = visit.command
     assert command is not None
-    if command.name not in objects.NAMES:
+    if command.name not in OBJECT_COMMANDS:
         return await _read(session, archive, visit.meter, command, clock)
-    work = objects.confirm if visit.doubtful and command.name != objects.GET else objects.carry_out
+    from dcu import objects  # noqa: PLC0415 - half a megabyte for the few who ask
+
+    work = objects.confirm if visit.doubtful and command.name != GET else objects.carry_out
     return {"meter": visit.meter} | await work(session, command)
 
 

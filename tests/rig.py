@@ -14,7 +14,7 @@ from dcu.archive import Kept
 from dcu.config import BusConfig, Config, DcuSettings, UplinkSettings
 from dcu.daemon import Daemon
 from dcu.errors import UplinkError
-from dcu.model import INSTANT, CommandRecord, Task
+from dcu.model import INSTANT, CommandRecord, Role, Task
 from dcu.plan.ledger import Asked
 from dcu.store import Line, Recorded, Store
 from dcu.uplink import Outgoing, Topics
@@ -136,7 +136,7 @@ class Rig:
         self.notified: list[tuple[float, str]] = []
         self.stop = asyncio.Event()
         self.config = Config(
-            dcu=DcuSettings("DCU-1", TITLE, data=str(directory), socket=str(directory / "s")),
+            dcu=DcuSettings("DCU-1", TITLE, data=str(directory), socket=str(directory / "s"), allow=frozenset(Role)),
             uplink=UplinkSettings("h", "DCU-1"),
             buses=tuple(BusConfig(name, "memory", BAUD) for name in self.lines),
             access=self.fleet.access,

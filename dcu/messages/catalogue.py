@@ -20,6 +20,10 @@ LATEST = 253_402_300_799
 #: A profile range longer than this is more than any meter keeps (13 months of billing).
 MAX_RANGE = 400 * 86_400
 
+#: The commands about any object of a meter.
+GET, SET, EXECUTE = "meter.get", "meter.set", "meter.execute"
+OBJECT_COMMANDS = frozenset({GET, SET, EXECUTE})
+
 #: Attributes that one `meter.get` reads; they go out in one GET-WITH-LIST where the meter knows that.
 MAX_ITEMS = 20
 
@@ -168,9 +172,9 @@ CATALOGUE: Mapping[str, CommandKind] = {
         CommandKind("dcu.status", Role.VIEWER, range(1), nothing),
         CommandKind("dcu.keys", Role.VIEWER, range(1), _asking),
         CommandKind("meter.read", Role.VIEWER, range(1, 2), _reading),
-        CommandKind("meter.get", Role.VIEWER, range(1, 2), _getting),
-        CommandKind("meter.set", Role.ENGINEER, range(1, 2), _setting, changes_state=True, shows=True),
-        CommandKind("meter.execute", Role.OPERATOR, range(1, 2), _executing, idempotent=False, changes_state=True),
+        CommandKind(GET, Role.VIEWER, range(1, 2), _getting),
+        CommandKind(SET, Role.ENGINEER, range(1, 2), _setting, changes_state=True, shows=True),
+        CommandKind(EXECUTE, Role.OPERATOR, range(1, 2), _executing, idempotent=False, changes_state=True),
         CommandKind(
             "meter.change-keys", Role.SECADM, range(1, 2), _changing, idempotent=False, changes_state=True, shows=True
         ),

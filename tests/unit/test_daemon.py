@@ -227,6 +227,28 @@ def test_commands_come_by_both_doors_into_one_journal(play: Play, tmp_path: Path
     play(scenario)
 
 
+def test_an_attribute_is_written_by_one_door_and_read_by_the_other(play: Play, tmp_path: Path) -> None:
+    calendar = {"object": "0-0:13.0.0.255", "class": 20, "attribute": 6}
+
+    async def scenario(rig: Rig) -> None:
+        await asyncio.sleep(1)
+        # only the management client may write: a meter that the fleet reads as one
+        name = next(meter.id for meter in rig.config.meters if rig.config.access[meter.access].ciphered)
+        envelope = {"targets": {"meters": [name]}, "args": calendar}
+        rig.broker.down.put_nowait(
+            Incoming(id="w1", name="meter.set", **envelope | {"args": calendar | {"value": "WINTER"}})
+        )
+        await asyncio.sleep(10)
+        assert rig.store.records["w1"].state.value == "done", rig.store.records["w1"].error
+        reader, writer = await asyncio.open_unix_connection(tmp_path / "s")
+        writer.write(json.dumps({"id": "g1", "name": "meter.get", **envelope}).encode() + b"\n")
+        answer = json.loads((await reader.read()).splitlines()[-1])
+        writer.close()
+        assert answer["result"][name]["items"] == [calendar | {"word": "passive_name", "value": "WINTER"}]
+
+    play(scenario)
+
+
 def test_the_box_describes_itself_at_its_door(play: Play, tmp_path: Path) -> None:
     async def scenario(rig: Rig) -> None:
         await asyncio.sleep(100)
