@@ -28,7 +28,7 @@ async def on_demand(session: Session, archive: Archive, visit: Visit, clock: Clo
     assert command is not None
     if command.name not in OBJECT_COMMANDS:
         return await _read(session, archive, visit.meter, command, clock)
-    from dcu import objects  # noqa: PLC0415 - half a megabyte for the few who ask
+    from dcu import objects  # noqa: PLC0415 - a quarter of a megabyte for the few who ask
 
     work = objects.confirm if visit.doubtful and command.name != GET else objects.carry_out
     return {"meter": visit.meter} | await work(session, command)
