@@ -18,6 +18,8 @@ from sim.meter import SimMeter
 from sim.virtual import VirtualClock
 from tests.lines import CIPHERED, TITLE, Box, MemoryStore, PortAround
 
+_take = Ledger.take
+
 NEW = Keys(b"new", b"E" * 16, b"A" * 16)
 
 
@@ -138,10 +140,9 @@ def visit(*kinds: str, doubtful: bool = False, name: str = CHANGE_KEYS) -> Visit
 
 def noting(used: list[tuple[str, int]]) -> Callable[[Ledger], int]:
     """Return a `Ledger.take` that notes what it gives."""
-    take = Ledger.take
 
     def noted(ledger: Ledger) -> int:
-        counter = take(ledger)
+        counter = _take(ledger)
         used.append((ledger._name, counter))
         return counter
 
