@@ -104,6 +104,10 @@ class Archive:
     def meter(self, meter: str) -> Meter:
         return self._meters[meter]
 
+    def at(self, bus: str, address: int) -> Meter | None:
+        """Return the meter that has `address` on `bus`; the first when it has several logical devices."""
+        return next((each for each in self._meters.values() if (each.bus, each.address) == (bus, address)), None)
+
     def profile(self, meter: str) -> CompanionProfile:
         return self._profiles[self._meters[meter].profile]
 

@@ -43,6 +43,7 @@ from dcu.opening import SessionMaker
 from dcu.plan import BusPlan
 from dcu.poll import Poll
 from dcu.profiles import CompanionProfile, ProfileFolders, load_profile
+from dcu.pushes import Pushes
 from dcu.report import Reporter
 from dcu.roll import EventNames, Roll
 from dcu.sending import Delivery
@@ -234,6 +235,19 @@ class Daemon:
             progress=self._health.watch(f"bus {bus.name}", clock.monotonic()),
             answer=self._obey.answered,
             report=self._reporter.report,
+            pushes=self._pushes(bus, archive, events) if bus.push else None,
+        )
+
+    def _pushes(self, bus: BusConfig, archive: Archive, events: EventSieve) -> Pushes:
+        return Pushes(
+            bus=bus.name,
+            framing=bus.framing,
+            archive=archive,
+            access=self._config.access,
+            events=events,
+            store=self._store,
+            clock=self._clock,
+            health=self._health.bus(bus.name),
         )
 
     def _timekeeping(self) -> Timekeeping:

@@ -9,7 +9,7 @@ from typing import Any, Final, Protocol
 
 from dcu.clock import iso
 from dcu.messages.envelope import is_event
-from dcu.model import ALARM, DCU_EVENTS, Capture, Column, EventCode, Value
+from dcu.model import ALARM, DCU_EVENTS, PUSH, Capture, Column, EventCode, Value
 from dcu.profiles import CompanionProfile
 
 #: The column that a stored event has behind the meter's own when it ends another: since when that one lasted, UTC s.
@@ -57,6 +57,8 @@ def describe(profile: CompanionProfile, capture: Capture) -> dict[str, Any]:
     """
     if capture.stream == ALARM:
         return _alarm(profile, capture)
+    if capture.stream == PUSH:
+        return {"event": "push", "severity": "info"}
     codes = profile.event_codes.get(capture.stream, {})
     found = codes.get(code) if (code := code_of(capture)) is not None else None
     if found is None:
@@ -90,7 +92,8 @@ class EventSieve:
     def __init__(self, store: Recorded, profile: Callable[[str], CompanionProfile], logs: Iterable[str]) -> None:
         self._store = store
         self._profile = profile
-        self._logs = frozenset(stream for stream in logs if is_event(stream)) - {ALARM, DCU_EVENTS}
+        read = frozenset(stream for stream in logs if is_event(stream))
+        self._logs, self._alarms = read - {ALARM, DCU_EVENTS}, ALARM in read
         # words of alarm registers by meter; most are naught, so those are only known to have been looked at
         self._words: dict[str, Value] = {}
         self._looked: set[str] = set()
@@ -98,6 +101,11 @@ class EventSieve:
     def logs(self, meter: str) -> list[str]:
         """Return the logs of a meter that are worth a look when it has something to tell."""
         return sorted(self._logs & self._profile(meter).streams.keys())
+
+    def telling(self, meter: str) -> list[str]:
+        """Return its logs and its alarm register, as far as they are read."""
+        alarms = [ALARM] if self._alarms and self._profile(meter).alarms else []
+        return self.logs(meter) + alarms
 
     async def sift(self, captures: Sequence[Capture]) -> list[Capture]:
         """Return `captures` without alarm words that are as they were and without events that are there twice.
@@ -111,6 +119,8 @@ class EventSieve:
                 found.append(capture)
             elif capture.stream == ALARM:
                 found += await self._changed(capture)
+            elif capture.stream == PUSH:
+                found.append(capture)
             elif (key := (capture.meter, capture.stream, capture.at, code_of(capture))) not in seen:
                 seen.add(key)
                 found.append(await self._with_beginning(capture, found))

@@ -34,7 +34,8 @@ class BusHealth:
 
     `wasted` is the part of `busy` in visits that brought nothing. `resumed` counts the visits that went on over an
     association held open, `stale` those of them that had to associate after all, `changed` the
-    serial numbers and firmware versions that were others than before. `security` counts the failed security checks by
+    serial numbers and firmware versions that were others than before. `pushes` counts what meters told unasked,
+    `strangers` what others did. `security` counts the failed security checks by
     what failed (`dcu.errors.Breach`).
     """
 
@@ -54,6 +55,8 @@ class BusHealth:
     resumed: int = 0
     stale: int = 0
     changed: int = 0
+    pushes: int = 0
+    strangers: int = 0
     security: dict[str, int] = field(default_factory=dict)
     last_success: float | None = None
     error: str | None = None

@@ -24,6 +24,9 @@ DCU_EVENTS = "event.dcu"
 #: The stream of alarm registers: one capture for each change of their bits.
 ALARM = "event.alarm"
 
+#: The stream of what meters told of their own accord.
+PUSH = "event.push"
+
 #: Clock status "not specified" (IEC 62056-6-2, 4.1.6.1).
 NO_STATUS = 0xFF
 

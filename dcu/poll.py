@@ -39,6 +39,7 @@ from dcu.ondemand import on_demand
 from dcu.opening import SessionMaker
 from dcu.plan import BusPlan
 from dcu.plan.ledger import Asked
+from dcu.pushes import Pushes
 from dcu.report import Report
 from dcu.session import QUIET, Session
 from dcu.store import Recorded
@@ -100,6 +101,7 @@ class Poll:
     progress: Progress
     answer: Answer
     report: Report
+    pushes: Pushes | None = None
     _open: bool = False
     _dirty: bool = False
     _kept: float = 0.0
@@ -177,12 +179,33 @@ class Poll:
 
     async def _sleep(self, until: float | None) -> None:
         pause = IDLE_BOUND if until is None else min(IDLE_BOUND, until - self.clock.monotonic())
+        if self.pushes is not None and await self._listen(self.pushes, pause):
+            return
         try:
-            async with asyncio.timeout(max(0.0, pause)):
+            async with asyncio.timeout(max(0.0, min(pause, REOPEN_DELAY) if self.pushes else pause)):
                 await self._wake.wait()
         except TimeoutError:
             return
         self._wake.clear()
+
+    async def _listen(self, pushes: Pushes, pause: float) -> bool:
+        """Hear what meters say while nobody is asked; return whether the line is there."""
+        try:
+            await self._ready_line()
+            speakers = await pushes.listen(self.port, self._wake, pause)
+        except BusError as error:
+            self._open = False
+            self.health.error = str(error)[:ERROR_BOUND]
+            return False
+        self._wake.clear()
+        for meter in speakers:
+            self._look_after(meter)
+        return True
+
+    def _look_after(self, meter: str) -> None:
+        """Read what may say why a meter spoke."""
+        if streams := self.events.telling(meter):
+            self.plan.again(meter, streams, self.clock.monotonic())
 
     async def _attempt(self, visit: Visit) -> Outcome:
         """Visit the meter and say how it ended; a command hears of it whatever happens."""
@@ -280,6 +303,10 @@ class Poll:
                 answer = await on_demand(session, self.archive, visit, self.clock)
             except NotGivenError as error:  # the question was wrong, not the meter: no failure of its schedule
                 reason = str(error)
+        if self.pushes is not None and session.notified:
+            await self.pushes.of_visit(visit.meter, tuple(session.notified))
+            self._look_after(visit.meter)
+        session.notified.clear()
         coming = self.plan.coming(visit.meter, self.clock.monotonic())
         await self.held.leave(self.archive.meter(visit.meter), session, coming)
         return outcome, answer, reason

@@ -129,6 +129,11 @@ class MemoryBus(Bus, InMemory):
         self.port = MemoryPort(line, clock)
         self.path = f"/dev/memory/{name}"
 
+    def push(self, meter: str, client: int, apdu: bytes) -> None:
+        """Let `meter` say `apdu` to `client` now, unasked."""
+        self.line.push(meter, client, apdu, asyncio.get_running_loop().time())
+        self.port.stir()
+
 
 class MemoryPort:
     """The master's end of a line in memory. One owner: only one task reads, writes or drains at a time."""
@@ -146,6 +151,10 @@ class MemoryPort:
     async def write(self, data: bytes) -> None:
         self._line.receive_data(data, asyncio.get_running_loop().time())
         self.octets_sent += len(data)
+        self._written.set()
+
+    def stir(self) -> None:
+        """Let who reads see that something is on the line that nobody asked for."""
         self._written.set()
 
     async def read(self) -> bytes:

@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from dcu.dlms.hdlc import Frame, FrameReader
+from dcu.dlms.hdlc import LLC_RESPONSE, UI, Frame, FrameReader, client_address, control, encode_frame
 from sim.faults import Dice, Faults
 from sim.meter import SimMeter
 from sim.stations import HdlcServer
@@ -101,6 +101,13 @@ class Line:
         self._heard = start + len(data) * self._octet
         self.counters.octets_in += len(data)
         self.counters.busy += len(data) * self._octet
+
+    def push(self, meter: str, client: int, apdu: bytes, now: float) -> None:
+        """Let `meter`, which is on this line, say `apdu` to `client` at `now` without being asked: in a UI frame."""
+        station = next(each for each in self._stations.values() if each.meter.id == meter)
+        source = station.addresses[-1]
+        frame = encode_frame(client_address(client), source, control(UI, final=False), LLC_RESPONSE + apdu)
+        self._say(max(now, self._said), frame)
 
     def transmit(self, now: float, wall: float) -> bytes:
         """Return the octets that have appeared since the last call: answers, and the master's own when they echo.

@@ -143,6 +143,7 @@ BUS = Shape(
         "keep_open": words.duration("0s", "1h"),
         "dead_share": words.share(1, 50),
         "stagger": words.duration("0s", "10m"),
+        "push": words.boolean,
     },
 )
 

@@ -81,6 +81,7 @@ class BusConfig:
     in a row are what a meter is offered; it grants as much or less. `keep_open` is how long an association may rest
     between two visits, 0: every visit associates. `dead_share` is the most of its time that the unreachable may take;
     its tasks begin `stagger` seconds after their boundaries (None: at once).
+    On a bus with `push` meters may speak unasked, and are listened to while nobody is asked.
     """
 
     name: str
@@ -95,6 +96,7 @@ class BusConfig:
     keep_open: float = 90.0
     dead_share: float = 0.1
     stagger: float | None = None
+    push: bool = False
 
     @property
     def on_network(self) -> bool:

@@ -16,17 +16,24 @@ from dcu.model import Attribute
 DATA_NOTIFICATION: Final = 0x0F
 EVENT_NOTIFICATION: Final = 0xC2
 
-#: Bits 0 to 23 of Long-Invoke-Id-And-Priority; those above tell how to answer, which nobody does here.
+DATA_NOTIFICATION_CONFIRM: Final = 0x10
+
+#: Of Long-Invoke-Id-And-Priority: bits 0 to 23 number the service, bit 30 asks for a confirmation.
 _LONG_INVOKE: Final = 0xFF_FFFF
+_CONFIRMED: Final = 0x4000_0000
 
 
 @dataclass(frozen=True, slots=True)
 class DataNotification:
-    """A push: `body` as the push object list of the meter has it; `at` None when the meter gives no time."""
+    """A push: `body` as the push object list of the meter has it; `at` None when the meter gives no time.
+
+    One that is to be `confirmed` is told again until it was.
+    """
 
     invoke: int
     at: DateTime | None
     body: Any
+    confirmed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +67,16 @@ def decode_notification(data: bytes) -> Notification:
     return word
 
 
+def confirmation(word: DataNotification) -> bytes:
+    """Return the DataNotificationConfirm that tells the meter that `word` was taken, without a time."""
+    return bytes((DATA_NOTIFICATION_CONFIRM,)) + (word.invoke | _CONFIRMED).to_bytes(4) + b"\x00"
+
+
 def _decode_data(data: bytes) -> tuple[DataNotification, int]:
     at, end = _decode_time(data, 5)
     body, end = axdr.decode(data, end)
-    return DataNotification(int.from_bytes(data[1:5]) & _LONG_INVOKE, at, body), end
+    invoke = int.from_bytes(data[1:5])
+    return DataNotification(invoke & _LONG_INVOKE, at, body, bool(invoke & _CONFIRMED)), end
 
 
 def _decode_event(data: bytes) -> tuple[EventNotification, int]:

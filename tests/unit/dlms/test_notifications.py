@@ -9,6 +9,7 @@ from dcu.dlms.notifications import (
     DataNotification,
     EventNotification,
     Notification,
+    confirmation,
     decode_notification,
     is_notification,
 )
@@ -20,7 +21,7 @@ RELAY = Attribute(70, b"\x00\x00\x60\x03\x0a\xff", 3)
 
 NOTIFICATIONS: list[tuple[str, Notification]] = [
     ("0f 80000001 00 0202 1105 090161", DataNotification(1, None, [5, b"a"])),
-    ("0f c0fffffe 0c 07ea0301070c000000ffc400 00", DataNotification(0xFFFFFE, NOON, None)),
+    ("0f c0fffffe 0c 07ea0301070c000000ffc400 00", DataNotification(0xFFFFFE, NOON, None, confirmed=True)),
     ("c2 00 0046 000060030aff 03 1600", EventNotification(None, RELAY, 0)),
     (
         "c2 01 0c 07ea0301070c000000ffc400 0046 000060030aff 03 1601",
@@ -56,3 +57,7 @@ def test_gurux_reads_the_event_the_same() -> None:
     told = translator.pduToXml(GXByteBuffer(bytes.fromhex("c2000046000060030aff031600")))
     assert "EventNotificationRequest" in told
     assert "000060030AFF" in told
+
+
+def test_a_confirmation_bears_the_number_of_what_it_confirms() -> None:
+    assert confirmation(DataNotification(0x010203, None, None, confirmed=True)) == bytes.fromhex("104001020300")
