@@ -235,14 +235,14 @@ class Daemon:
             progress=self._health.watch(f"bus {bus.name}", clock.monotonic()),
             answer=self._obey.answered,
             report=self._reporter.report,
-            pushes=self._pushes(bus, archive, events) if bus.push else None,
+            pushes=self._pushes(bus, events) if bus.push else None,
         )
 
-    def _pushes(self, bus: BusConfig, archive: Archive, events: EventSieve) -> Pushes:
+    def _pushes(self, bus: BusConfig, events: EventSieve) -> Pushes:
         return Pushes(
             bus=bus.name,
             framing=bus.framing,
-            archive=archive,
+            archive=self._archive,
             access=self._config.access,
             events=events,
             store=self._store,
