@@ -3,7 +3,7 @@
 It talks to a meter only to learn a shape that the store does not hold yet; the timetable is not here.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from sys import intern
 from typing import Any, Protocol
@@ -76,6 +76,14 @@ class Archive:
 
     def __len__(self) -> int:
         return len(self._meters)
+
+    def meters(self) -> Collection[Meter]:
+        """Return all of them, as they are now."""
+        return self._meters.values()
+
+    def profile_called(self, name: str) -> CompanionProfile:
+        """Return the profile of that name, which some meter follows; KeyError when none does."""
+        return self._profiles[name]
 
     def knows_profile(self, name: str) -> bool:
         return name in self._profiles

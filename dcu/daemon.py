@@ -30,6 +30,7 @@ from dcu.dlms.cosem import UNITS
 from dcu.enrol import Enrolment
 from dcu.errors import DcuError, StoreError
 from dcu.events import EventSieve
+from dcu.forecasts import forecasts
 from dcu.health import Health
 from dcu.held import Held
 from dcu.invocations import Invocations
@@ -51,6 +52,7 @@ from dcu.status import Status
 from dcu.store import Store, vault_for
 from dcu.timekeeping import Timekeeping
 from dcu.uplink import Uplink
+from dcu.workload import Workload
 
 if TYPE_CHECKING:
     from dcu.naming import BaseNames  # loaded for old meters only
@@ -153,8 +155,9 @@ class Daemon:
         self._delivery = Delivery()
         #: The flow of each bus, by its name.
         self.polls: dict[str, Poll] = {}
-        self._status = Status(config, store, clock, self._health, self._delivery, self.polls, self._changes)
         self._archive = Archive(config.meters, profiles, config.timetable, store, kept)
+        self._workload = self._make_workload()
+        self._status = Status(config, store, clock, self._health, self._delivery, self._changes, self._workload)
         self._names = EventNames({meter.id: profiles[meter.profile] for meter in config.meters})
         self._about: dict[str, object] = {
             "version": __version__,
@@ -169,6 +172,16 @@ class Daemon:
         events = EventSieve(store, self._archive.profile, (task.stream for task in tasks))
         for bus in config.buses:
             self.polls[bus.name] = self._make_poll(bus, events)
+
+    def _make_workload(self) -> Workload:
+        clock = self._clock
+        return Workload(
+            self.polls,
+            lambda: forecasts(self._config, self._archive.meters(), self._archive.profile_called),
+            clock,
+            self._reporter.report,
+            self._health.watch("workload", clock.monotonic()),
+        )
 
     def _make_obey(self) -> Obey:
         return Obey(
@@ -271,6 +284,7 @@ class Daemon:
         async with asyncio.TaskGroup() as group:
             workers = [group.create_task(self._guard(f"bus {name}", poll.run)) for name, poll in self.polls.items()]
             workers += [group.create_task(self._guard("clock", self._timekeeping().run))]
+            workers += [group.create_task(self._guard("workload", self._workload.run))]
             workers += [group.create_task(self._guard("obey", self._obey.run)), group.create_task(door.run())]
             deliver = group.create_task(self._guard("deliver", self._deliver.run))
             watchdog = group.create_task(self._watch())

@@ -4,10 +4,10 @@ It knows nothing of what happened; measured figures are the bus flows'.
 """
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 
 from dcu.config import Config
-from dcu.model import INSTANT, Task
+from dcu.model import INSTANT, Meter, Task
 from dcu.plan.airtime import Forecast, Group, Size, forecast, interval
 from dcu.profiles import CompanionProfile
 
@@ -21,10 +21,14 @@ EVENT_ROWS = 0.1
 FULL = 0.8
 
 
-def forecasts(config: Config, profiles: Mapping[str, CompanionProfile]) -> dict[str, Forecast]:
-    """Return the forecast of each bus by its name; `profiles` has every profile that a meter follows."""
+def forecasts(
+    config: Config, meters: Collection[Meter], profile: Callable[[str], CompanionProfile]
+) -> dict[str, Forecast]:
+    """Return the forecast of each line by its name; `profile` gives the profile of a name."""
     return {
-        bus.name: forecast(_groups(config, bus.name, profiles), bus.baud) for bus in config.buses if not bus.on_network
+        bus.name: forecast(_groups(config, [each for each in meters if each.bus == bus.name], profile), bus.baud)
+        for bus in config.buses
+        if not bus.on_network
     }
 
 
@@ -43,11 +47,11 @@ def warnings(found: Mapping[str, Forecast]) -> list[str]:
     return lines
 
 
-def _groups(config: Config, bus: str, profiles: Mapping[str, CompanionProfile]) -> list[Group]:
-    alike = Counter((meter.access, meter.profile, meter.group) for meter in config.meters if meter.bus == bus)
+def _groups(config: Config, meters: Iterable[Meter], profile: Callable[[str], CompanionProfile]) -> list[Group]:
+    alike = Counter((meter.access, meter.profile, meter.group) for meter in meters)
     return [
-        Group(count, config.access[access], _sizes(config, profiles[profile], group))
-        for (access, profile, group), count in alike.items()
+        Group(count, config.access[access], _sizes(config, profile(name), group))
+        for (access, name, group), count in alike.items()
     ]
 
 

@@ -5,6 +5,8 @@ Nothing here acts; `daemon.py` decides what the numbers mean for the watchdog an
 
 from collections import deque
 from dataclasses import dataclass, field
+from heapq import nlargest
+from operator import itemgetter
 
 #: A flow that has not finished a step for this long is stuck: longer than any bounded wait inside a step.
 STEP_BOUND = 90.0
@@ -60,6 +62,34 @@ class BusHealth:
     security: dict[str, int] = field(default_factory=dict)
     last_success: float | None = None
     error: str | None = None
+
+
+@dataclass(slots=True)
+class Airtimes:
+    """What each meter's visits cost since the start: seconds, how many there were, and how many of them failed."""
+
+    seconds: dict[str, float] = field(default_factory=dict)
+    visits: dict[str, int] = field(default_factory=dict)
+    failed: dict[str, int] = field(default_factory=dict)
+
+    def count(self, meter: str, seconds: float, *, good: bool) -> None:
+        self.seconds[meter] = self.seconds.get(meter, 0.0) + seconds
+        self.visits[meter] = self.visits.get(meter, 0) + 1
+        if not good:
+            self.failed[meter] = self.failed.get(meter, 0) + 1
+
+    def costliest(self, most: int) -> list[dict[str, str | float]]:
+        """Return the `most` meters that cost most, the costliest first, JSON-able."""
+        first = nlargest(most, self.seconds.items(), key=itemgetter(1))
+        return [
+            {
+                "meter": meter,
+                "seconds": round(seconds, 1),
+                "visits": self.visits[meter],
+                "failed": self.failed.get(meter, 0),
+            }
+            for meter, seconds in first
+        ]
 
 
 @dataclass(slots=True)

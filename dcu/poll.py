@@ -31,13 +31,13 @@ from dcu.errors import (
     UnsureError,
 )
 from dcu.events import EventSieve
-from dcu.health import BusHealth, Progress
+from dcu.health import Airtimes, BusHealth, Progress
 from dcu.held import Held
 from dcu.messages.catalogue import SECRET_COMMANDS
 from dcu.model import Capture, Meter, Outcome, Visit
 from dcu.ondemand import on_demand
 from dcu.opening import SessionMaker
-from dcu.plan import BusPlan
+from dcu.plan import ANSWERED, BusPlan
 from dcu.plan.ledger import Asked
 from dcu.pushes import Pushes
 from dcu.report import Report
@@ -102,6 +102,8 @@ class Poll:
     answer: Answer
     report: Report
     pushes: Pushes | None = None
+    #: What each meter's visits cost since the start.
+    airtimes: Airtimes = field(default_factory=Airtimes)
     _open: bool = False
     _dirty: bool = False
     _kept: float = 0.0
@@ -173,7 +175,7 @@ class Poll:
             self._visiting = None
             self._between.set()
             self.plan.finished(visit, outcome, self.clock.monotonic())
-        self._count(outcome, self.clock.monotonic() - now)
+        self._count(visit.meter, outcome, self.clock.monotonic() - now)
         if outcome is Outcome.LINE:
             await asyncio.sleep(REOPEN_DELAY)
 
@@ -365,11 +367,12 @@ class Poll:
         if heard := self.sessions.heard():
             await self.store.record((), {}, heard)
 
-    def _count(self, outcome: Outcome, busy: float) -> None:
-        health = self.health
+    def _count(self, meter: str, outcome: Outcome, busy: float) -> None:
+        health, good = self.health, outcome in ANSWERED
+        self.airtimes.count(meter, busy, good=good)
         health.visits += 1
         health.busy += busy
-        health.wasted += 0.0 if outcome in {Outcome.OK, Outcome.PARTLY} else busy
+        health.wasted += 0.0 if good else busy
         health.octets_sent, health.octets_received = self.port.octets_sent, self.port.octets_received
         setattr(health, outcome.value, getattr(health, outcome.value) + 1)
 

@@ -16,10 +16,11 @@ from dcu.model import Command
 from dcu.poll import Poll
 from dcu.sending import Delivery
 from dcu.store import Store
+from dcu.workload import Workload
 
 
 class Status:
-    """Describes a running daemon; `polls` may still be filled when this is made."""
+    """Describes a running daemon."""
 
     def __init__(
         self,
@@ -28,16 +29,16 @@ class Status:
         clock: Clock,
         health: Health,
         delivery: Delivery,
-        polls: Mapping[str, Poll],
         changes: KeyChanges,
+        workload: Workload,
     ) -> None:
         self._config = config
         self._store = store
         self._clock = clock
         self._health = health
         self._delivery = delivery
-        self._polls = polls
         self._changes = changes
+        self._workload = workload
 
     def figures(self) -> dict[str, Any]:
         """Return what is counted in memory, JSON-able."""
@@ -47,10 +48,10 @@ class Status:
             "dcu": self._config.dcu.id,
             "version": __version__,
             "uptime": round(uptime, 1),
-            "meters": sum(len(poll.plan) for poll in self._polls.values()),
+            "meters": sum(len(poll.plan) for poll in self._workload.polls.values()),
             "clock": {"now": self._clock.now(), "trusted": self._clock.trusted(), "state": self._clock.state()},
             "problems": self._problems(now),
-            "buses": {name: self._bus(poll, uptime) for name, poll in self._polls.items()},
+            "buses": {name: self._bus(poll, uptime) for name, poll in self._workload.polls.items()},
             "uplink": asdict(self._delivery) | {"broker": f"{self._config.uplink.host}:{self._config.uplink.port}"},
             "keys": self._changes.counts(),
             "commands": {"latency": [round(latency, 3) for latency in self._health.command_latency]},
@@ -63,6 +64,8 @@ class Status:
                 return await self.snapshot()
             case "dcu.keys":
                 return self._changes.describe(str(command.args["meter"]))
+            case "dcu.plan":
+                return {"buses": self._workload.describe()}
             case _:
                 return {"now": self._clock.now()}
 
@@ -89,6 +92,7 @@ class Status:
     def _problems(self, now: float) -> list[str]:
         problems = [f"no progress: {flow}" for flow in self._health.stuck(now)]
         problems += self._changes.problems()
+        problems += self._workload.problems()
         problems += [f"store: {flow}: {reason}" for flow, reason in self._health.store_errors.items()]
         problems += self._health.archive
         if not self._clock.trusted():

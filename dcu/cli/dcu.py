@@ -1,6 +1,7 @@
 """`dcu`: checks a configuration and runs the daemon. Talking to a running daemon is `dcuctl`'s business."""
 
 import sys
+from functools import partial
 
 import click
 
@@ -64,7 +65,7 @@ def check(path: str) -> None:
     config = _load(path)
     click.echo(f"{path}: good: {len(config.meters)} meters on {len(config.buses)} buses")
     folders = ProfileFolders.at(config.dcu.profiles_dir)
-    expected = forecasts(config, {name: load_profile(name, folders) for name in {m.profile for m in config.meters}})
+    expected = forecasts(config, config.meters, partial(load_profile, folders=folders))
     for bus in config.buses:
         count = sum(meter.bus == bus.name for meter in config.meters)
         share = f"{expected[bus.name].share:6.0%} of its time" if bus.name in expected else ""

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from dcu.cli.archive import archive
-from dcu.cli.show import show_reading, show_status
+from dcu.cli.show import show_plan, show_reading, show_status
 from dcu.cli.talk import Daemon, as_json, fail
 
 DEFAULT_SOCKET = "/run/dcu/dcu.sock"
@@ -23,6 +23,7 @@ Examples:
   dcuctl read M0001
   dcuctl read M0001 --profile load0 --from 2026-11-21T00:00:00Z --to 2026-11-21T06:00:00Z
   dcuctl get M0001 1-0:1.8.0.255 3 2 3
+  dcuctl plan
   dcuctl --socket ./dcu.sock status --json
 """
 EXAMPLES_OF_READ = """\b
@@ -109,6 +110,15 @@ def _value(_context: click.Context, _parameter: click.Parameter, text: str | Non
 
 
 typed = click.option("--type", "kind", help="Data type of VALUE where its class does not say it, as long-unsigned.")
+
+
+@cli.command()
+@as_json
+@click.pass_obj
+def plan(daemon: Daemon, *, raw: bool) -> None:
+    """Show what share of its time each bus needs, foreseen and measured, and the meters that cost most."""
+    result = daemon.ask("dcu.plan")["result"]
+    click.echo(json.dumps(result, indent=2)) if raw else show_plan(result)
 
 
 @cli.command()

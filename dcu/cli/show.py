@@ -11,6 +11,9 @@ from dcu.clock import iso
 #: Columns of a line that goes into a pipe or a file.
 PIPE_WIDTH = 160
 
+#: Meters of each bus that are shown as the costliest; --json has more.
+COSTLIEST = 3
+
 
 def scaled(value: Any, scaler: int) -> str:
     """Return `value` · 10^scaler as text with exactly the digits the meter gave."""
@@ -124,3 +127,32 @@ def show_found(stations: list[dict[str, Any]]) -> None:
     for station in stations:
         table.add_row(*(str(station.get(key, "")) for key in keys))
     _console().print(table if stations else "nothing was found that has no name")
+
+
+def show_plan(result: dict[str, Any]) -> None:
+    """Print what each bus needs of its time, then what is too slow and which meters cost most."""
+    console = _console()
+    table = Table("bus", "foreseen", "last hour", "visits", "s per visit", "for nothing", "unread", box=SIMPLE)
+    for name, bus in result["buses"].items():
+        predicted, measured = bus["predicted"], bus["measured"]
+        table.add_row(
+            name,
+            _share(predicted["use"] if predicted else None),
+            _share(measured["use"]),
+            str(measured["visits"]),
+            "-" if measured["seconds_per_visit"] is None else f"{measured['seconds_per_visit']:.2f}",
+            f"{measured['wasted']:.0f} s",
+            str(measured["missed"]),
+        )
+    console.print(table)
+    for name, bus in result["buses"].items():
+        for stream in (bus["predicted"] or {"late": ()})["late"]:
+            seconds = bus["predicted"]["sweeps"][stream]
+            console.print(f"{name}: asking every meter for {stream} takes {seconds:.0f} s, longer than it may")
+        for cost in bus["costliest"][:COSTLIEST]:
+            visits = f"{cost['visits']} visits, {cost['failed']} failed"
+            console.print(f"{name}: {cost['meter']} took {cost['seconds']:.0f} s in {visits}")
+
+
+def _share(value: float | None) -> str:
+    return "-" if value is None else f"{value:.1%}"

@@ -170,6 +170,7 @@ CATALOGUE: Mapping[str, CommandKind] = {
     for kind in (
         CommandKind("dcu.ping", Role.VIEWER, range(1), nothing),
         CommandKind("dcu.status", Role.VIEWER, range(1), nothing),
+        CommandKind("dcu.plan", Role.VIEWER, range(1), nothing),
         CommandKind("dcu.keys", Role.VIEWER, range(1), _asking),
         CommandKind("meter.read", Role.VIEWER, range(1, 2), _reading),
         CommandKind(GET, Role.VIEWER, range(1, 2), _getting),

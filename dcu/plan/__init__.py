@@ -3,6 +3,6 @@
 How a visit goes is the session's business; what was found is the store's.
 """
 
-from dcu.plan.planner import BusPlan, PlanCounts
+from dcu.plan.planner import ANSWERED, BusPlan, PlanCounts
 
-__all__ = ["BusPlan", "PlanCounts"]
+__all__ = ["ANSWERED", "BusPlan", "PlanCounts"]

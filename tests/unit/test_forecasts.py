@@ -15,12 +15,16 @@ def crowded(count: int, task: str = "instant: {every: 5m}") -> Config:
     return parsed(good(LINE, lines).replace("instant: {every: 5m}", task))
 
 
+def expected(config: Config) -> dict[str, Forecast]:
+    return forecasts(config, config.meters, IDIS.__getitem__)
+
+
 def found(config: Config) -> Forecast:
-    return forecasts(config, IDIS)["rs485-1"]
+    return expected(config)["rs485-1"]
 
 
 def test_only_lines_have_a_time_to_share() -> None:
-    assert forecasts(parsed(good()), IDIS).keys() == {"rs485-1"}
+    assert expected(parsed(good())).keys() == {"rs485-1"}
 
 
 def test_twice_the_meters_need_twice_the_time() -> None:
@@ -51,10 +55,10 @@ def test_a_day_at_midnight_is_one_visit() -> None:
 
 
 def test_a_line_that_fits_gives_no_warning() -> None:
-    assert warnings(forecasts(crowded(50), IDIS)) == []
+    assert warnings(expected(crowded(50))) == []
 
 
 def test_a_line_that_is_too_full_is_named_with_the_stream_that_suffers() -> None:
-    first, second, *_ = warnings(forecasts(crowded(600), IDIS))
+    first, second, *_ = warnings(expected(crowded(600)))
     assert first.startswith("bus rs485-1: the timetable needs ")
     assert "asking every meter for instant takes" in second

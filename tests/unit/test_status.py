@@ -7,13 +7,15 @@ from pathlib import Path
 import pytest
 
 from dcu.clock import ClockState
-from dcu.health import STEP_BOUND, Health
+from dcu.health import STEP_BOUND, Health, Progress
 from dcu.keychange import KeyChanges
 from dcu.model import Command, Task
 from dcu.poll import Poll
+from dcu.report import Reporter
 from dcu.sending import Delivery
 from dcu.status import Status
 from dcu.store import Sealed, Store, Vault
+from dcu.workload import Workload
 from tests.captures import SetClock, capture
 from tests.configurations import good, parsed
 from tests.lines import Box
@@ -37,7 +39,9 @@ class Bench:
         self.health.progress["bus rs485-1"] = self.poll.progress
         config = parsed(good())
         self.changes = KeyChanges(config.keys, {}, store, Vault(Path("/nowhere/store.key")), clock)
-        self.status = Status(config, store, clock, self.health, self.delivery, {"rs485-1": self.poll}, self.changes)
+        polls = {"rs485-1": self.poll}
+        workload = Workload(polls, dict, clock, Reporter(store, clock, "DCU-0001").report, Progress(0.0))
+        self.status = Status(config, store, clock, self.health, self.delivery, self.changes, workload)
 
     @property
     def problems(self) -> list[str]:
@@ -138,3 +142,11 @@ async def test_a_store_that_lost_its_key_is_a_problem_and_says_who_acts(bench: B
     assert bench.status.figures()["keys"] == {"changed": 0, "coming": 0, "sealed": 1}
     problem = "secrets of 1 meters: /nowhere/store.key: the key of this store is missing: bring back the one"
     assert bench.problems[0].startswith(problem)
+
+
+async def test_the_plan_of_the_buses_is_told_on_demand(bench: Bench) -> None:
+    bench.poll.airtimes.count("M0001", 2.5, good=True)
+    found = await bench.status.answer(Command("1", "dcu.plan"))
+    bus = found["buses"]["rs485-1"]
+    assert bus["predicted"] is None
+    assert bus["costliest"] == [{"meter": "M0001", "seconds": 2.5, "visits": 1, "failed": 0}]

@@ -264,6 +264,27 @@ def test_a_value_that_is_no_json_is_not_even_asked(door: Door, ctl: Callable[...
     assert door.requests == []
 
 
+def test_the_plan_shows_what_was_foreseen_and_what_it_took(door: Door, ctl: Callable[..., Result]) -> None:
+    measured = {"use": 0.305, "visits": 40, "seconds_per_visit": 0.812, "wasted": 12.0, "missed": 3}
+    predicted = {
+        "use": 0.2512,
+        "visits_per_day": 96,
+        "octets_per_day": 7,
+        "sweeps": {"instant": 400.2},
+        "late": ["instant"],
+    }
+    cost = {"meter": "M0007", "seconds": 9.3, "visits": 11, "failed": 2}
+    line = {"predicted": predicted, "measured": measured, "costliest": [cost]}
+    idle = {"use": None, "visits": 0, "seconds_per_visit": None, "wasted": 0.0, "missed": 0}
+    quiet: dict[str, Any] = {"predicted": None, "measured": idle, "costliest": []}
+    door.lines = [{"state": "done", "result": {"buses": {"rs485-1": line, "gateway": quiet}}}]
+    shown = ctl("plan").stdout
+    assert "25.1%" in shown
+    assert "30.5%" in shown
+    assert "rs485-1: asking every meter for instant takes 400 s, longer than it may" in shown
+    assert "rs485-1: M0007 took 9 s in 11 visits, 2 failed" in shown
+
+
 def test_secrets_are_shown_by_generation_and_changed_by_kind(door: Door, ctl: Callable[..., Result]) -> None:
     told = {"meter": "M0001", "current": {"generation": 1}, "coming": None}
     door.lines = [{"state": "done", "result": told}]
