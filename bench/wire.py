@@ -6,7 +6,7 @@ same run by one visit through a real pty in real time.
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
@@ -74,6 +74,9 @@ class Memory:
     async def descriptors(self, meter: str) -> Mapping[str, Any]:
         return self._descriptors.get(meter, {})
 
+    async def renounce(self, meter: str, streams: Iterable[str]) -> None:
+        """Nothing is expected here."""
+
     async def forgo(self, meter: str) -> None:
         """Nothing is pending here."""
 
@@ -130,7 +133,7 @@ class _Line:
         sessions = SessionMaker(settings, fleet.access, fleet.keys, TITLE, Invocations(store))
         self.bus = bus
         self._store = store
-        known = Archive(archive, profiles, (), store, Kept())
+        known = Archive(archive, profiles, {}, store, Kept())
         self.poll = Poll(
             name=bus.name,
             port=bus.port,
@@ -225,7 +228,7 @@ async def _meet(
     bus: MemoryBus | PtyBus, fleet: Fleet, meter: str, store: Memory, profile: CompanionProfile
 ) -> tuple[Archive, Session]:
     """Return an open session with `meter`."""
-    archive = Archive(fleet.archive, {PROFILE: profile}, (), store, Kept())
+    archive = Archive(fleet.archive, {PROFILE: profile}, {}, store, Kept())
     settings = BusConfig(bus.name, "memory", BAUD)
     port = bus.port if isinstance(bus, MemoryBus) else SerialPort(bus.path, BAUD)
     await port.open()

@@ -35,6 +35,8 @@ class DescriptorStore(Protocol):
 
     async def forgo(self, meter: str) -> None: ...
 
+    async def renounce(self, meter: str, streams: Iterable[str]) -> None: ...
+
 
 @dataclass(frozen=True, slots=True)
 class Kept:
@@ -45,19 +47,22 @@ class Kept:
 
 
 class Archive:
-    """The meters of the box. `tasks` say how far back a meter is read the first time, and which end of it first."""
+    """The meters of the box.
+
+    `timetables`, by group ("": none), say how far back a meter is read the first time, and which end of it first.
+    """
 
     def __init__(
         self,
         meters: Iterable[Meter],
         profiles: Mapping[str, CompanionProfile],
-        tasks: Iterable[Task],
+        timetables: Mapping[str, Iterable[Task]],
         store: DescriptorStore,
         kept: Kept,
     ) -> None:
         self._meters = {meter.id: meter for meter in meters}
         self._profiles = dict(profiles)
-        self._tasks = {task.stream: task for task in tasks}
+        self._tasks = {group: {task.stream: task for task in tasks} for group, tasks in timetables.items()}
         self._store = store
         # by stream, then meter: a pair of words for each of 8000 marks would be half a megabyte of tuples
         self._marks: dict[str, dict[str, int]] = {}
@@ -73,6 +78,10 @@ class Archive:
 
     def __contains__(self, meter: str) -> bool:
         return meter in self._meters
+
+    @property
+    def meters(self) -> Collection[str]:
+        return self._meters.keys()
 
     def __len__(self) -> int:
         return len(self._meters)
@@ -103,7 +112,8 @@ class Archive:
         """Forget the device that stood under this name: the one that comes is read from `since` (UTC seconds) on."""
         self._forget(meter)
         self._pending = {key: gaps for key, gaps in self._pending.items() if key[0] != meter}
-        self._move({(meter, stream): since for stream in {*self._tasks, *self._marks}})
+        streams = {stream for tasks in self._tasks.values() for stream in tasks}.union(self._marks)
+        self._move({(meter, stream): since for stream in streams})
 
     def _forget(self, meter: str) -> None:
         self._shapes.pop(meter, None)
@@ -133,8 +143,10 @@ class Archive:
         if missing := [stream for stream in streams if stream not in known]:
             for stream, shape in (await learn(session, self.profile(meter), missing)).items():
                 known[stream] = self._share(shape)
-                if shape.columns:  # a stream the meter denies is asked for again after a restart
+                if shape.columns:
                     await self._store.put_descriptor(meter, stream, _data(shape))
+                else:  # it is asked for again after a restart
+                    await self._store.renounce(meter, [stream])
         return {stream: known[stream] for stream in streams if known[stream].columns}
 
     def ranges(self, meter: str, shapes: Mapping[str, Shape], now: int) -> dict[str, Range | None]:
@@ -148,26 +160,35 @@ class Archive:
         """Whether the meter is to be recognised at `now` (monotonic s): once a day, after a start and after a doubt."""
         return meter not in self._recognised or now - self._recognised[meter] >= RECOGNISE_EVERY
 
+    def lacks(self, meter: str, stream: str) -> bool:
+        """Whether a meter was asked for `stream` and does not have it."""
+        shape = self._shapes.get(meter, {}).get(stream)
+        return shape is not None and not shape.columns
+
     def past(self, meter: str, shapes: Mapping[str, Shape]) -> dict[str, Range]:
         """Return, for those of the streams that have something left to be read of the past, a slice of it."""
         return {
-            stream: older(shape.period, pending, self._order(stream))
+            stream: older(shape.period, pending, self._order(meter, stream))
             for stream, shape in shapes.items()
             if (pending := self._pending.get((meter, stream)))
         }
 
     def _new(self, meter: str, stream: str, period: int, now: int) -> Range:
-        mark, task = self._marks.get(stream, {}).get(meter), self._tasks.get(stream)
+        mark, task = self._marks.get(stream, {}).get(meter), self._task(meter, stream)
         start = now - int(task.backfill if task else 0) if mark is None else mark + 1
         since = start if mark is None else None
         # a profile that is always given whole is not asked for in slices
         profile = self.profile(meter).streams.get(stream)
         if profile is not None and profile.whole:
             return Range(start, now, more=False, since=since)
-        return newer(period, start, now, self._order(stream), since)
+        return newer(period, start, now, self._order(meter, stream), since)
 
-    def _order(self, stream: str) -> Order:
-        task = self._tasks.get(stream)
+    def _task(self, meter: str, stream: str) -> Task | None:
+        tasks = self._tasks.get(self._meters[meter].group) or self._tasks.get("", {})
+        return tasks.get(stream)
+
+    def _order(self, meter: str, stream: str) -> Order:
+        task = self._task(meter, stream)
         return task.order if task else Order.NEWEST
 
     async def review(self, meter: str, found: Findings, now: float) -> None:

@@ -22,6 +22,7 @@ from dcu import __version__
 from dcu.archive import Archive, Kept
 from dcu.bus import Port, make_port
 from dcu.clock import Clock, SystemClock
+from dcu.completeness import Completeness
 from dcu.config import BusConfig, Config
 from dcu.config.apart import apart
 from dcu.deliver import Deliver
@@ -37,7 +38,7 @@ from dcu.invocations import Invocations
 from dcu.keychange import KeyChanges
 from dcu.local import LocalDoor
 from dcu.messages.envelope import Envelopes
-from dcu.model import Command, Referencing
+from dcu.model import Command, Reason, Referencing
 from dcu.notify import notify, watchdog_interval
 from dcu.obey import Obey
 from dcu.opening import SessionMaker
@@ -155,7 +156,8 @@ class Daemon:
         self._delivery = Delivery()
         #: The flow of each bus, by its name.
         self.polls: dict[str, Poll] = {}
-        self._archive = Archive(config.meters, profiles, config.timetable, store, kept)
+        timetables = {"": config.timetable, **config.groups}
+        self._archive = Archive(config.meters, profiles, timetables, store, kept)
         self._workload = self._make_workload()
         self._status = Status(config, store, clock, self._health, self._delivery, self._changes, self._workload)
         self._names = EventNames({meter.id: profiles[meter.profile] for meter in config.meters})
@@ -166,6 +168,9 @@ class Daemon:
         }
         self._roll = Roll(self._archive, self.polls, self._keys, self._names, self._about, self._gone)
         self._enrolment = Enrolment(config, store, self._roll, self._reporter.report, clock, self._health)
+        self._completeness = Completeness(
+            store, self._archive, timetables, self._why, clock, self._health, self._reporter.report
+        )
         self._obey = self._make_obey()
         self._deliver = self._make_deliver()
         tasks = chain(config.timetable, *config.groups.values())
@@ -195,8 +200,11 @@ class Daemon:
         )
 
     async def _own(self, command: Command) -> Mapping[str, Any]:
-        does = self._enrolment.commands.get(command.name, self._status.answer)
-        return await does(command)
+        known = {**self._enrolment.commands, **self._completeness.commands}
+        return await known.get(command.name, self._status.answer)(command)
+
+    def _why(self, meter: str) -> Reason:
+        return self.polls[self._archive.meter(meter).bus].why(meter)
 
     async def _gone(self, meter: str, reason: str) -> None:
         await self._obey.gone(meter, reason)
@@ -286,6 +294,7 @@ class Daemon:
             workers += [group.create_task(self._guard("clock", self._timekeeping().run))]
             workers += [group.create_task(self._guard("workload", self._workload.run))]
             workers += [group.create_task(self._guard("obey", self._obey.run)), group.create_task(door.run())]
+            workers.append(group.create_task(self._guard("completeness", self._completeness.run)))
             deliver = group.create_task(self._guard("deliver", self._deliver.run))
             watchdog = group.create_task(self._watch())
             notify("READY=1")

@@ -64,6 +64,22 @@ class BusHealth:
     error: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Success:
+    """How much of a stream is here of what is expected of all meters; shares and `target` are fractions of 1.
+
+    `expected`, `read` and `share` are of the last period that is over, which ended at `until` (UTC seconds); `day` is
+    the share of the 24 hours before that.
+    """
+
+    target: float
+    expected: int
+    read: int
+    share: float
+    day: float
+    until: int
+
+
 @dataclass(slots=True)
 class Airtimes:
     """What each meter's visits cost since the start: seconds, how many there were, and how many of them failed."""
@@ -101,6 +117,7 @@ class Health:
     progress: dict[str, Progress] = field(default_factory=dict)
     store_errors: dict[str, str] = field(default_factory=dict)
     archive: list[str] = field(default_factory=list)
+    success: dict[str, Success] = field(default_factory=dict)
     command_latency: deque[float] = field(default_factory=lambda: deque(maxlen=KEPT))
 
     def watch(self, flow: str, now: float, *, waits: float = 0.0) -> Progress:

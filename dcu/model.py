@@ -205,7 +205,7 @@ class Task:
     on one `day` of each month (1 to 28, or LAST_DAY). It may start up to `window` after that (0: whenever it can), and
     ought to within `deadline` (None: as its priority has it). `backfill` is how far back rows are fetched from a meter
     that has no watermark yet. All in seconds. `objects` are the attributes of a stream that is no profile of the meter.
-    `order` says which end of what is missing is read first, `sla` which share (percent) of what is expected has to be
+    `order` says which end of what is missing is read first, `sla` which share (of 1) of what is expected has to be
     there by the deadline.
     """
 
@@ -221,7 +221,7 @@ class Task:
     deadline: float | None = None
     objects: tuple[Attribute, ...] = ()
     order: Order = Order.NEWEST
-    sla: float = 98.5
+    sla: float = 0.985
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,10 +34,11 @@ from dcu.events import EventSieve
 from dcu.health import Airtimes, BusHealth, Progress
 from dcu.held import Held
 from dcu.messages.catalogue import SECRET_COMMANDS
-from dcu.model import Capture, Meter, Outcome, Visit
+from dcu.model import Capture, Meter, Outcome, Reach, Reason, Visit
 from dcu.ondemand import on_demand
 from dcu.opening import SessionMaker
 from dcu.plan import ANSWERED, BusPlan
+from dcu.plan.backfill import lost
 from dcu.plan.ledger import Asked
 from dcu.pushes import Pushes
 from dcu.report import Report
@@ -109,6 +110,8 @@ class Poll:
     _kept: float = 0.0
     _visiting: str | None = None
     _between: asyncio.Event = field(default_factory=asyncio.Event)
+    _lost: bool = False
+    _stray: set[str] = field(default_factory=set)
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def run(self) -> None:
@@ -124,6 +127,14 @@ class Poll:
             await self.held.release()
             self._open = False
             await self.port.close()
+
+    def why(self, meter: str) -> Reason:
+        """Return why what is due of `meter` is not here yet."""
+        if self._lost:
+            return Reason.LINE
+        if self.plan.reach(meter) is not Reach.REACHABLE:
+            return Reason.UNREACHABLE
+        return Reason.CLOCK if meter in self._stray else Reason.PENDING
 
     def submit(self, visit: Visit) -> None:
         """Queue a visit for a command and wake the flow; raises CommandRejected when too many wait."""
@@ -246,7 +257,7 @@ class Poll:
         self._dirty = True
         self.health.error = reason
         if isinstance(error, BusError):
-            self._open = False
+            self._open, self._lost = False, True
             return Outcome.LINE
         return Outcome.SILENT if isinstance(error, MeterTimeoutError) else Outcome.REFUSED
 
@@ -254,6 +265,7 @@ class Poll:
         if not self._open:
             await self.port.open()
             self._open = self._dirty = True
+            self._lost = False
             self.held.forget()
         if self._dirty:
             if await self.port.drain(QUIET):
@@ -357,6 +369,7 @@ class Poll:
         self.health.captures += len(found.captures)
         self.health.bad_rows += found.bad_rows
         self.health.last_success = self.clock.now()
+        (self._stray.add if lost(found.offset) else self._stray.discard)(meter)
         if found.refused or found.bad_rows:
             log.warning("not all could be read", meter=meter, refused=found.refused, bad_rows=found.bad_rows)
         return more

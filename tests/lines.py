@@ -1,7 +1,7 @@
 """A line of simulated meters in virtual time with the daemon's own flow on it, and a store in memory that can fail."""
 
 import asyncio
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any, TypeVar
@@ -124,6 +124,9 @@ class MemoryStore:
     async def descriptors(self, meter: str) -> Mapping[str, Any]:
         return self.shapes.get(meter, {})
 
+    async def renounce(self, meter: str, streams: Iterable[str]) -> None:
+        await self._commit()
+
     async def forgo(self, meter: str) -> None:
         await self._commit()
         for key, account in self.accounts.items():
@@ -202,7 +205,9 @@ class Box:
     def archive(self, *tasks: Task) -> Archive:
         pending = {key: account.pending for key, account in self.store.accounts.items() if account.pending}
         profiles = {**INDIANS, PROFILE: self.companion}
-        return Archive(self.fleet.archive, profiles, tasks, self.store, Kept(dict(self.store.watermarks), pending))
+        return Archive(
+            self.fleet.archive, profiles, {"": tasks}, self.store, Kept(dict(self.store.watermarks), pending)
+        )
 
     def maker(self) -> SessionMaker:
         names, invocations = BaseNames(self.store), Invocations(self.store)

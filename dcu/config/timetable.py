@@ -10,7 +10,7 @@ from typing import Any
 
 from dcu.forms import words
 from dcu.forms.shape import Place, Shape, is_empty, items, named
-from dcu.model import LAST_DAY, Priority, Task
+from dcu.model import LAST_DAY, Order, Priority, Task
 
 #: Streams of one timetable.
 MAX_TASKS = 32
@@ -50,6 +50,8 @@ TASK: Shape[dict[str, Any]] = Shape(
         "priority": words.choice({priority.name.lower(): priority for priority in Priority if priority > 0}),
         "deadline": words.duration("0s", "31d"),
         "backfill": words.duration("0s", "400d"),
+        "order": words.choice({order.value: order for order in Order}),
+        "sla": words.share(0, 100),
         "objects": items(words.attribute, MAX_OBJECTS),
     },
 )

@@ -40,7 +40,7 @@ _DURATION = re.compile(r"(?:[0-9]{1,9}(?:ms|s|m|h|d))+")
 _PART = re.compile(r"([0-9]+)(ms|s|m|h|d)")
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _TIME = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])(?::([0-5][0-9]))?")
-_PERCENT = re.compile(r"([0-9]{1,3})%")
+_PERCENT = re.compile(r"([0-9]{1,3}(?:\.[0-9]{1,2})?)%")
 _ATTRIBUTE = re.compile(r"([0-9]{1,5})/([^/]{1,40})/([0-9]{1,3})")
 _BOOLEANS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
 
@@ -182,9 +182,9 @@ def share(least: int, most: int) -> Callable[[Place], float]:
     def read(place: Place) -> float:
         expected = f"a percentage from {least}% to {most}%"
         match = _PERCENT.fullmatch(text(place, expected))
-        if match is None or not least <= int(match[1]) <= most:
+        if match is None or not least <= float(match[1]) <= most:
             raise Expected(expected)
-        return int(match[1]) / 100
+        return float(match[1]) / 100
 
     return read
 

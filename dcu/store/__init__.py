@@ -2,7 +2,7 @@
 
 from dcu.store.generations import Sealed
 from dcu.store.lines import Line, Station, line_of
-from dcu.store.outbox import BLOCK_ROWS, Block
+from dcu.store.outbox import BLOCK_ROWS, Block, Shipped
 from dcu.store.readings import Recorded
 from dcu.store.store import Store
 from dcu.store.vault import Vault, vault_for
@@ -13,6 +13,7 @@ __all__ = [
     "Line",
     "Recorded",
     "Sealed",
+    "Shipped",
     "Station",
     "Store",
     "Vault",

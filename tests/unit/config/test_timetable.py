@@ -4,7 +4,7 @@ from datetime import UTC
 
 import pytest
 
-from dcu.model import LAST_DAY, Attribute, Priority, Task
+from dcu.model import LAST_DAY, Attribute, Order, Priority, Task
 from tests.configurations import faults, good, parsed
 
 LOAD = "load0: {every: 15m, offset: 60s, backfill: 1d}"
@@ -31,6 +31,7 @@ def with_groups(old: str = "", new: str = "") -> str:
         ("day: 1, offset: 10m", Task("load0", at=0.0, day=1, offset=600.0)),
         ("every: 5m, window: 1m, priority: event", Task("load0", 300.0, window=60.0, priority=Priority.EVENT)),
         ("every: 5m, deadline: 30s", Task("load0", 300.0, deadline=30.0)),
+        ("every: 5m, order: oldest, sla: 99.5%", Task("load0", 300.0, order=Order.OLDEST, sla=0.995)),
     ],
 )
 def test_what_a_line_says(words: str, task: Task) -> None:
