@@ -80,7 +80,7 @@ class Archive:
         return meter in self._meters
 
     @property
-    def meters(self) -> Collection[str]:
+    def names(self) -> Collection[str]:
         return self._meters.keys()
 
     def __len__(self) -> int:

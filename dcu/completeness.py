@@ -68,7 +68,7 @@ class Completeness:
         if not self._clock.trusted():  # a clock that was never set cannot say what ought to be here
             return
         now = int(self._clock.now())
-        meters = frozenset(self._archive.meters)
+        meters = frozenset(self._archive.names)
         if meters != self._expected:
             await self._store.expect(self._wanted(now))
             self._expected = meters
@@ -78,7 +78,7 @@ class Completeness:
         """Return from when on each stream is expected, by stream and meter: a multiple of its usual period."""
         wanted: dict[str, dict[str, int]] = {}
         periods = self._periods()
-        for meter in self._archive.meters:
+        for meter in self._archive.names:
             held = self._archive.profile(meter).streams
             for task in self._tasks_of(meter):
                 if task.stream in held and task.stream not in MOMENTARY and not self._archive.lacks(meter, task.stream):
@@ -117,7 +117,7 @@ class Completeness:
 
     def _periods(self) -> dict[str, int]:
         """Return how far apart the captures of each stream usually are: what the companion profiles say."""
-        profiles = {id(profile): profile for profile in map(self._archive.profile, self._archive.meters)}
+        profiles = {id(profile): profile for profile in map(self._archive.profile, self._archive.names)}
         streams = [item for profile in profiles.values() for item in profile.streams.items()]
         return {stream: held.period or 0 for stream, held in streams if stream not in MOMENTARY}
 
