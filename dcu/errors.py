@@ -1,12 +1,18 @@
 """Errors by who has to act. A foreign exception is translated once, at the edge (F2), into one of these."""
 
+from collections.abc import Sequence
 from enum import StrEnum
+from typing import Any
 
 
 class DcuError(Exception):
-    """Base of every error this project raises on purpose."""
+    """Base of every error this project raises on purpose.
+
+    `results` is what had been answered already when a conversation broke (`dcu.session.Session.get`).
+    """
 
     who = "us"
+    results: Sequence[Any] = ()
 
 
 class ConfigError(DcuError):

@@ -34,7 +34,7 @@ from dcu.events import EventSieve
 from dcu.health import Airtimes, BusHealth, Progress
 from dcu.held import Held
 from dcu.messages.catalogue import SECRET_COMMANDS
-from dcu.model import Capture, Meter, Outcome, Reach, Reason, Visit
+from dcu.model import IDENTITY, Capture, Meter, Outcome, Reach, Reason, Visit
 from dcu.ondemand import on_demand
 from dcu.opening import SessionMaker
 from dcu.plan import ANSWERED, BusPlan
@@ -42,7 +42,7 @@ from dcu.plan.backfill import lost
 from dcu.plan.ledger import Asked
 from dcu.pushes import Pushes
 from dcu.report import Report
-from dcu.session import QUIET, Session
+from dcu.session import QUIET, Session, Yielded
 from dcu.store import Recorded
 from dcu.visit import Findings, Reading
 
@@ -112,6 +112,7 @@ class Poll:
     _between: asyncio.Event = field(default_factory=asyncio.Event)
     _lost: bool = False
     _stray: set[str] = field(default_factory=set)
+    _got: Sequence[str] | None = None
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def run(self) -> None:
@@ -172,7 +173,7 @@ class Poll:
             self.plan.finished(visit, Outcome.LINE, now)  # nothing was learned about the meter; the journal ends it
             return
         # what stands when the store or a cancellation cuts the visit off: due again, nobody's fault
-        outcome = Outcome.LINE
+        outcome, self._got = Outcome.LINE, None
         self._visiting = visit.meter
         try:
             outcome = await self._attempt(visit)
@@ -185,7 +186,7 @@ class Poll:
         finally:
             self._visiting = None
             self._between.set()
-            self.plan.finished(visit, outcome, self.clock.monotonic())
+            self.plan.finished(visit, outcome, self.clock.monotonic(), self._got)
         self._count(visit.meter, outcome, self.clock.monotonic() - now)
         if outcome is Outcome.LINE:
             await asyncio.sleep(REOPEN_DELAY)
@@ -311,7 +312,12 @@ class Poll:
     async def _converse(self, session: Session, visit: Visit) -> tuple[Outcome, dict[str, Any] | None, str | None]:
         outcome, answer, reason = Outcome.OK, None, None
         if visit.command is None:
-            outcome = await self._collect(session, visit)
+            try:
+                outcome = await self._collect(session, visit)
+            except Yielded as stop:
+                outcome = Outcome.YIELDED
+                if not stop.open:
+                    return outcome, None, None
         else:
             try:
                 answer = await on_demand(session, self.archive, visit, self.clock)
@@ -325,17 +331,30 @@ class Poll:
         await self.held.leave(self.archive.meter(visit.meter), session, coming)
         return outcome, answer, reason
 
+    def _urged(self) -> bool:
+        return self.plan.yields(self.clock.monotonic())
+
     def _alive(self) -> None:
         self.progress.mark(self.clock.monotonic())
 
     async def _collect(self, session: Session, visit: Visit) -> Outcome:
         found, more = await self._gather(session, visit.meter, visit.streams)
-        if self.events.kept(found.captures):  # what raised an alarm stands in the logs: asked for now, not when due
-            _, further = await self._gather(session, visit.meter, self.events.logs(visit.meter))
-            more += further
+        self._got = [stream for stream in visit.streams if stream not in found.missed]
         if again := [*visit.streams] if found.changed else more + found.recast:
             self.plan.again(visit.meter, again, self.clock.monotonic())
+        if found.stopped is not None:
+            raise found.stopped
+        if self.events.kept(found.captures):  # what raised an alarm stands in the logs: asked for now, not when due
+            await self._look_up(session, visit.meter)
         return Outcome.PARTLY if found.refused or found.bad_rows else Outcome.OK
+
+    async def _look_up(self, session: Session, meter: str) -> None:
+        """Read the event logs of a meter that has an alarm."""
+        found, more = await self._gather(session, meter, self.events.logs(meter))
+        if waiting := [*more, *found.missed]:
+            self.plan.again(meter, waiting, self.clock.monotonic())
+        if found.stopped is not None:
+            raise found.stopped
 
     async def _gather(self, session: Session, meter: str, streams: Sequence[str]) -> tuple[Findings, list[str]]:
         """Read `streams` and keep what came; return it, and the streams of which more is waiting in the meter."""
@@ -347,9 +366,9 @@ class Poll:
             shapes,
             ranges,
             self.archive.past(meter, shapes),
-            recognising=self.archive.unsure(meter, self.clock.monotonic()),
+            recognising=IDENTITY in streams or self.archive.unsure(meter, self.clock.monotonic()),
         )
-        found = await reading.take(session, self.clock)
+        found = await reading.take(session, self.clock, self._urged)
         return found, await self._keep(meter, found)
 
     async def _keep(self, meter: str, found: Findings) -> list[str]:

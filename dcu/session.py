@@ -69,7 +69,8 @@ def unwatched() -> None:
     """Nobody asks whether the conversation goes on."""
 
 
-def _never() -> bool:
+def never() -> bool:
+    """Nothing is urgent."""
     return False
 
 
@@ -82,7 +83,7 @@ class Yielded(Exception):  # noqa: N818 - nobody's fault: what is urgent goes fi
     def __init__(self, *, open: bool) -> None:  # noqa: A002 - the word for a conversation
         super().__init__("something urgent goes first")
         self.open = open
-        self.results: list[Any] = []
+        self.results: Sequence[Any] = ()
 
 
 class Session:
@@ -113,7 +114,7 @@ class Session:
         self._departed = self._deadline = 0.0
         #: Whether the conversation goes on from an earlier visit; `_doubted` until the meter has shown that it does.
         self.resumed = self._doubted = False
-        self._urgent: Callable[[], bool] = _never
+        self._urgent: Callable[[], bool] = never
         self.notified: deque[Notification] = deque(maxlen=MAX_NOTIFIED)
         #: The meter's clock minus monotonic time, and the monotonic time when that was measured: `dcu.visit` knows what
         #: it is good for. Whoever sets the clock makes it None.
@@ -139,36 +140,38 @@ class Session:
         """
         self.resumed = self._doubted = True
 
-    async def get(self, items: Sequence[Get], urgent: Callable[[], bool] = _never) -> list[Any]:
+    async def get(self, items: Sequence[Get], urgent: Callable[[], bool] = never) -> list[Any]:
         """Return one value (or AccessError) per item, in as few requests as the meter allows.
 
         A meter without selective access gives the whole of what a part was asked of. NotServedError when the meter
         cannot treat one of the requests at all; the conversation goes on. Before each request, block and segment
-        `urgent` is asked whether something else goes first: then Yielded tells what was answered so far.
+        `urgent` is asked whether something else goes first: then Yielded is raised. What was answered so far is in the
+        `results` of whatever is raised.
         """
         if self._naming is None:
             return await self._get(items, urgent)
         variables = await self._naming.variables(items, self._get)
         try:
             answers = await self._get([each for each in variables if each is not None], urgent)
-        except Yielded as stop:
+        except (Yielded, DcuError) as stop:
             stop.results = self._naming.told(variables, stop.results)
             raise
         return self._naming.told(variables, answers)
 
-    async def _get(self, items: Sequence[Get | Variable], urgent: Callable[[], bool] = _never) -> list[Any]:
+    async def _get(self, items: Sequence[Get | Variable], urgent: Callable[[], bool] = never) -> list[Any]:
         results: list[Any] = []
         self._unasked, self._urgent = True, urgent
         try:
             for some in self._lists(items if self._selects else [_whole(item) for item in items]):
                 await self._ask(some, results)
-        except Yielded as stop:
-            stop.results, self._urgent = results, _never
-            if not stop.open:  # the meter waits in the middle of its answer, and we have the word
+        except (Yielded, DcuError) as stop:
+            stop.results, self._urgent = results, never
+            # the meter waits in the middle of its answer, and we have the word
+            if isinstance(stop, Yielded) and not stop.open:
                 await self.close()
             raise
         finally:
-            self._urgent = _never
+            self._urgent = never
         return results
 
     async def perform(self, request: Set | Action) -> Any:

@@ -6,10 +6,11 @@ where it was measured over this association.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import chain, repeat
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Final
 
 from dcu import recognition
 from dcu.clock import Clock
@@ -17,17 +18,20 @@ from dcu.dlms import cosem
 from dcu.dlms.axdr import Typed, octets
 from dcu.dlms.moment import DateTime
 from dcu.dlms.services import AccessError, Get, by_range
-from dcu.errors import MeterError
+from dcu.errors import DcuError, MeterError
 from dcu.model import NO_STATUS, Attribute, Capture, Column, Meter, Reason
 from dcu.plan.backfill import Range, lost, settles, until
 from dcu.plan.ledger import Asked
 from dcu.profiles import CompanionProfile
-from dcu.session import Session
+from dcu.session import Session, Yielded, never
 from dcu.shapes import BUFFER, PROFILE_GENERIC, Shape
 
 #: How long (s) a measured clock serves the visits that go on over the same association, where rows bear their own time
 #: and fall on whole periods: meters gain or lose some milliseconds meanwhile.
 CLOCK_FRESH = 900.0
+
+#: In place of an answer that did not come because the conversation stopped before.
+NOT_TOLD: Final = object()
 
 
 @dataclass(slots=True)
@@ -37,7 +41,8 @@ class Findings:
     `watermarks` say up to when a stream of this moment is read. `refused` says why a stream gave nothing, `outgrown`
     names those whose rows do not fit their shape, `recast` those that capture other columns now: to be learned anew.
     `identity` is what the meter said it is, by word, where it was asked; `changed` what it was and is by those words,
-    when that is another (`dcu.archive` compares).
+    when that is another (`dcu.archive` compares). `stopped` is what ended the conversation half-way, and `missed` the
+    streams that were not answered for it.
     """
 
     captures: list[Capture] = field(default_factory=list)
@@ -51,6 +56,8 @@ class Findings:
     changed: dict[str, tuple[str, str]] = field(default_factory=dict)
     offset: float | None = None
     bad_rows: int = 0
+    missed: set[str] = field(default_factory=set)
+    stopped: Yielded | DcuError | None = None
 
     def disown(self) -> None:
         """Give up what was read by the shapes of a meter that is another one now."""
@@ -107,13 +114,16 @@ class Reading:
             return Get(buffer)
         return Get(buffer, by_range(self._profile.clock, _moment(span.start), _moment(span.end)))
 
-    async def take(self, session: Session, clock: Clock) -> Findings:
-        """Ask, and return what came; raises what `Session.get` raises, and MeterError for a clock that is none."""
+    async def take(self, session: Session, clock: Clock, urgent: Callable[[], bool] = never) -> Findings:
+        """Ask, and return what came, also when the conversation `stopped` half-way; `urgent` may stop it.
+
+        Raises what `Session.get` raises when nothing came at all, and MeterError for a clock that is none.
+        """
         shift = self._known_clock(session, clock.monotonic())
-        answers = iter(await session.get(self.questions()[shift is not None :]))
+        found = Findings()
+        answers = await self._answers(found, session, self.questions()[shift is not None :], urgent)
         late = clock.monotonic() - session.asked_at
         read_at = clock.now()
-        found = Findings()
         at, status = _meter_clock(next(answers)) if shift is None else (None, NO_STATUS)
         if at is not None:
             found.offset = at - (read_at - late)
@@ -122,22 +132,48 @@ class Reading:
             at = math.floor(shift + session.asked_at)
             found.offset = shift + session.asked_at - (read_at - late)
         stamp = _Stamp(self._meter.id, read_at, found.offset, clock.trusted())
-        moment = at if at is not None else int(read_at)
+        self._take_registers(found, stamp, (at if at is not None else int(read_at)), status, answers)
+        self._take_profiles(found, stamp, at, answers)
+        return found
+
+    async def _answers(
+        self, found: Findings, session: Session, asked: list[Get], urgent: Callable[[], bool]
+    ) -> Iterator[Any]:
+        """Return an answer for each of `asked`, NOT_TOLD from where the conversation stopped."""
+        try:
+            return iter(await session.get(asked, urgent))
+        except (Yielded, DcuError) as stop:
+            if not stop.results:
+                raise
+            found.stopped = stop
+            return chain(stop.results, repeat(NOT_TOLD, len(asked) - len(stop.results)))
+
+    def _take_registers(
+        self, found: Findings, stamp: "_Stamp", moment: int, status: int, answers: Iterator[Any]
+    ) -> None:
         for stream in self._of_registers():
             columns = self._shapes[stream].columns
-            values = tuple(_value(next(answers)) for _ in columns)
-            found.captures.append(stamp.capture(stream, moment, status, values, columns))
+            told = [next(answers) for _ in columns]
+            if NOT_TOLD in told:
+                found.missed.add(stream)
+            else:
+                found.captures.append(stamp.capture(stream, moment, status, tuple(map(_value, told)), columns))
+
+    def _take_profiles(self, found: Findings, stamp: "_Stamp", at: int | None, answers: Iterator[Any]) -> None:
         profiles = self._of_profiles()
         rows = [next(answers) for _ in profiles]
-        if self._recognising:
+        if self._recognising and found.stopped is not None:  # whose rows they are was not told any more
+            rows = [NOT_TOLD for _ in profiles]
+        elif self._recognising:
             found.identity = recognition.identity(self._profile, answers)
             streams = dict.fromkeys(stream for stream, _ in profiles)
             found.recast = [each for each in streams if recognition.recast(next(answers), self._shapes[each].columns)]
         stray = lost(found.offset)
         for (stream, span), answer in zip(profiles, rows, strict=True):
-            if stream not in found.recast:  # rows that seem to fit may be other values in the same form
+            if answer is NOT_TOLD:
+                found.missed.add(stream)
+            elif stream not in found.recast:  # rows that seem to fit may be other values in the same form
                 self._take_rows(found, stamp, stream, span and until(span, at, stray=stray), answer)
-        return found
 
     def _known_clock(self, session: Session, now: float) -> float | None:
         """Return the meter's clock minus monotonic time when that is known well enough for what is wanted."""

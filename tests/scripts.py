@@ -4,11 +4,12 @@ from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 from dcu.dlms.services import Get
-from dcu.session import Session
+from dcu.errors import DcuError
+from dcu.session import Session, Yielded, never
 
 
 class Scripted:
-    """Answers each item by a function; `asked` are all items so far."""
+    """Answers each item by a function; `asked` are all items so far. What the function raises stops it there."""
 
     def __init__(self, answer: Callable[[Get], Any]) -> None:
         self.asked_at = 0.0
@@ -16,9 +17,15 @@ class Scripted:
         self.asked: list[Get] = []
         self._answer = answer
 
-    async def get(self, items: Sequence[Get]) -> list[Any]:
+    async def get(self, items: Sequence[Get], _urgent: Callable[[], bool] = never) -> list[Any]:
         self.asked += items
-        return [self._answer(item) for item in items]
+        results: list[Any] = []
+        try:
+            results.extend(self._answer(item) for item in items)
+        except (Yielded, DcuError) as stop:
+            stop.results = results
+            raise
+        return results
 
 
 def scripted(answer: Callable[[Get], Any]) -> Session:

@@ -117,9 +117,12 @@ class BusPlan:
         return meter in self._group
 
     def add(self, meter: str, group: str, now: float) -> None:
-        """Take in a meter while others are being read: it is due for everything. KeyError for an unknown group."""
-        wave = {task.stream: need_of(Ring(task, now)) for task in self._tasks[group]}
-        self._group[meter] = group
+        """Take in a meter while others are being read: it is due for everything.
+
+        One of a group that the configuration does not know any more is read as those in no group.
+        """
+        self._group[meter] = group if group in self._tasks else ""
+        wave = {task.stream: need_of(Ring(task, now)) for task in self._tasks[self._group[meter]]}
         self._pile(meter, NOTHING.plus(wave, now))
 
     def remove(self, meter: str) -> None:

@@ -395,8 +395,8 @@ def test_a_meter_that_is_added_is_due_at_once_and_one_that_is_removed_no_more() 
     plan.remove("A")
     assert "C" not in plan
     assert [visit(plan, 900.0), visit(plan, 900.0)] == ["B", None]
-    with pytest.raises(KeyError):
-        plan.add("D", "nobody", 0.0)
+    plan.add("D", "nobody", 901.0)
+    assert visit(plan, 902.0) == "D"
 
 
 @pytest.mark.parametrize("silent", [0, 1024])
