@@ -86,8 +86,8 @@ class Archive:
     def __len__(self) -> int:
         return len(self._meters)
 
-    def meters(self) -> Collection[Meter]:
-        """Return all of them, as they are now."""
+    def lines(self) -> Collection[Meter]:
+        """Return the lines of all meters, as they are now."""
         return self._meters.values()
 
     def profile_called(self, name: str) -> CompanionProfile:

@@ -182,7 +182,7 @@ class Daemon:
         clock = self._clock
         return Workload(
             self.polls,
-            lambda: forecasts(self._config, self._archive.meters(), self._archive.profile_called),
+            lambda: forecasts(self._config, self._archive.lines(), self._archive.profile_called),
             clock,
             self._reporter.report,
             self._health.watch("workload", clock.monotonic()),

@@ -263,7 +263,8 @@ class Poll:
         return Outcome.SILENT if isinstance(error, MeterTimeoutError) else Outcome.REFUSED
 
     async def _ready_line(self) -> None:
-        if not self._open:
+        # a gateway hangs up on whoever is silent for a while: that is no failure of the next visit
+        if not self._open or self.port.hung_up():
             await self.port.open()
             self._open = self._dirty = True
             self._lost = False

@@ -148,6 +148,9 @@ class MemoryPort:
     async def open(self) -> None:
         await self.close()
 
+    def hung_up(self) -> bool:
+        return False
+
     async def write(self, data: bytes) -> None:
         self._line.receive_data(data, asyncio.get_running_loop().time())
         self.octets_sent += len(data)
@@ -304,6 +307,9 @@ class GatewayPort:
 
     async def open(self) -> None:
         await self.close()
+
+    def hung_up(self) -> bool:
+        return False
 
     async def write(self, data: bytes) -> None:
         self.octets_sent += len(data)

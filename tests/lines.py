@@ -270,6 +270,9 @@ class PortAround:
     async def open(self) -> None:
         await self.inner.open()
 
+    def hung_up(self) -> bool:
+        return self.inner.hung_up()
+
     async def write(self, data: bytes) -> None:
         await self.inner.write(data)
 

@@ -22,6 +22,9 @@ class Port(Protocol):
     async def open(self) -> None:
         """Open the line; a port that is open is closed first."""
 
+    def hung_up(self) -> bool:
+        """Whether an open line was closed at the other end already: nothing that is written now would arrive."""
+
     async def write(self, data: bytes) -> None:
         """Hand `data` to the line; returns when the line has taken it, not when it was sent."""
 
@@ -57,6 +60,12 @@ class StreamPort(ABC):
             self._streams = await self.connect()
         except (OSError, ValueError) as error:  # pyserial raises ValueError for a rate the driver refuses
             raise BusError(f"{self.name}: cannot open: {error}") from error
+
+    def hung_up(self) -> bool:
+        if self._streams is None:
+            return False
+        reader, _ = self._streams
+        return reader.at_eof() or reader.exception() is not None
 
     async def write(self, data: bytes) -> None:
         _, writer = self._opened()

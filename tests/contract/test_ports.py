@@ -3,7 +3,7 @@
 import asyncio
 import os
 import tty
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 
 import pytest
@@ -45,7 +45,7 @@ async def tty_line() -> AsyncIterator[Line]:
         os.close(near)
 
 
-async def tcp_line() -> AsyncIterator[Line]:
+async def tcp_line() -> AsyncGenerator[Line]:
     met: asyncio.Future[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = asyncio.get_running_loop().create_future()
     server = await asyncio.start_server(lambda r, w: met.set_result((r, w)), "127.0.0.1", 0)
 
@@ -110,6 +110,21 @@ async def test_a_line_cut_at_the_other_end_is_a_bus_error(line: Line) -> None:
     await line.cut()
     with pytest.raises(BusError):
         await line.port.read()
+
+
+async def test_a_port_says_that_the_other_end_hung_up() -> None:
+    made = tcp_line()
+    line = await anext(made)
+    assert not line.port.hung_up()  # it is not open yet
+    await line.port.open()
+    await line.port.write(b"x")
+    await line.receive(1)
+    assert not line.port.hung_up()
+    await line.cut()
+    async with asyncio.timeout(5):
+        while not line.port.hung_up():  # noqa: ASYNC110 - the port tells nobody
+            await asyncio.sleep(0)
+    await made.aclose()
 
 
 async def test_a_closed_port_says_so(line: Line) -> None:

@@ -60,6 +60,9 @@ class Tap:
     async def drain(self, quiet: float) -> bool:
         return await self.port.drain(quiet)
 
+    def hung_up(self) -> bool:
+        return self.port.hung_up()
+
     async def write(self, data: bytes) -> None:
         self.passed.append((">", data))
         await self.port.write(data)
