@@ -24,6 +24,8 @@ MOMENTARY = frozenset((INSTANT, ALARM))
 
 #: Name of the descriptor that holds who the meter said it is, beside its shapes; no stream can be called so.
 IDENTITY = "@identity"
+#: The same of what a meter was found to have that is explored.
+EXPLORED = "@profile"
 
 
 class DescriptorStore(Protocol):
@@ -73,6 +75,9 @@ class Archive:
         self._doubted: dict[tuple[str, str], Shape] = {}
         # monotonic time when each meter was recognised last, since the start
         self._recognised: dict[str, float] = {}
+        # what meters that are explored were found to have; alike ones share one object
+        self._explored: dict[str, CompanionProfile] = {}
+        self._alikes: dict[str, CompanionProfile] = {}
         # meters of one model share one shape object: 1024 meters must not hold 1024 copies
         self._shared: dict[Shape, Shape] = {}
 
@@ -117,6 +122,7 @@ class Archive:
 
     def _forget(self, meter: str) -> None:
         self._shapes.pop(meter, None)
+        self._explored.pop(meter, None)
         self._recognised.pop(meter, None)
 
     def meter(self, meter: str) -> Meter:
@@ -127,10 +133,40 @@ class Archive:
         return next((each for each in self._meters.values() if (each.bus, each.address) == (bus, address)), None)
 
     def profile(self, meter: str) -> CompanionProfile:
-        return self._profiles[self._meters[meter].profile]
+        """Return the companion profile of a meter; of one that is explored, what it was found to have."""
+        return self._explored.get(meter) or self._profiles[self._meters[meter].profile]
+
+    async def explore(self, session: Session, meter: str) -> CompanionProfile:
+        """Ask the meter for its objects, and keep what it has; raises what `exploring.explore` raises."""
+        from dcu.exploring import explore, to_data  # noqa: PLC0415 - for meters of which nothing is known
+
+        profile = self._profiles[self._meters[meter].profile]
+        found = await explore(session, profile)
+        if profile.discovers:
+            await self._store.put_descriptor(meter, EXPLORED, to_data(found))
+            self._explored[meter] = self._alike(to_data(found), found)
+        return found
+
+    async def _know(self, session: Session, meter: str) -> None:
+        """Have the profile of a meter that its configuration says nothing of."""
+        profile = self._profiles[self._meters[meter].profile]
+        if not profile.discovers or meter in self._explored:
+            return
+        from dcu.exploring import from_data  # noqa: PLC0415 - as above
+
+        data = (await self._store.descriptors(meter)).get(EXPLORED)
+        if data:
+            self._explored[meter] = self._alike(data, from_data(profile, data))
+        else:
+            await self.explore(session, meter)
+
+    def _alike(self, data: Mapping[str, Any], profile: CompanionProfile) -> CompanionProfile:
+        """Return one object for all meters that have the same."""
+        return self._alikes.setdefault(f"{profile.name} {data}", profile)
 
     async def shapes(self, session: Session, meter: str, streams: Sequence[str]) -> dict[str, Shape]:
         """Return the shapes of those `streams` that the meter has; what is not known yet is learned and kept."""
+        await self._know(session, meter)
         if meter not in self._shapes:
             stored = await self._store.descriptors(meter)
             self._shapes[meter] = {
@@ -224,8 +260,9 @@ class Archive:
                 await self._store.forgo(meter)
                 self._pending = {key: gaps for key, gaps in self._pending.items() if key[0] != meter}
             # before the new name: a crash in between finds the change again
-            for stream in self._shaped(meter, stored):
+            for stream in self._shaped(meter, stored) | (stored.keys() & {EXPLORED}):
                 await self._store.put_descriptor(meter, stream, {})
+            self._explored.pop(meter, None)
         if was | now != was:
             await self._store.put_descriptor(meter, IDENTITY, was | now)
 

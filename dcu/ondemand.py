@@ -10,7 +10,7 @@ from dcu.archive import Archive
 from dcu.clock import Clock, iso
 from dcu.dlms.cosem import UNITS
 from dcu.errors import NotGivenError
-from dcu.messages.catalogue import GET, OBJECT_COMMANDS
+from dcu.messages.catalogue import GET, LEARN, OBJECT_COMMANDS
 from dcu.messages.envelope import describe_column
 from dcu.model import INSTANT, Capture, Command, Visit
 from dcu.plan.backfill import Range, slice_of
@@ -26,6 +26,8 @@ async def on_demand(session: Session, archive: Archive, visit: Visit, clock: Clo
     """
     command = visit.command
     assert command is not None
+    if command.name == LEARN:
+        return await _learn(session, archive, visit.meter)
     if command.name not in OBJECT_COMMANDS:
         return await _read(session, archive, visit.meter, command, clock)
     from dcu import objects  # noqa: PLC0415 - a quarter of a megabyte for the few who ask
@@ -34,9 +36,16 @@ async def on_demand(session: Session, archive: Archive, visit: Visit, clock: Clo
     return {"meter": visit.meter} | await work(session, command)
 
 
+async def _learn(session: Session, archive: Archive, meter: str) -> dict[str, Any]:
+    from dcu.writing import written  # noqa: PLC0415 - for meters of which nothing is known
+
+    return {"meter": meter, "profile": written(await archive.explore(session, meter))}
+
+
 async def _read(session: Session, archive: Archive, meter: str, command: Command, clock: Clock) -> dict[str, Any]:
     stream = str(command.args.get("profile", INSTANT))
-    known = stream == INSTANT or stream in archive.profile(meter).streams
+    profile = archive.profile(meter)
+    known = stream == INSTANT or stream in profile.streams or profile.discovers
     shapes = await archive.shapes(session, meter, [stream]) if known else {}
     if stream not in shapes:
         raise NotGivenError(f"{meter} has no {stream}")

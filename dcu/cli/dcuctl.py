@@ -38,6 +38,10 @@ Examples:
   dcuctl change-keys M0001
   dcuctl change-keys M0001 encryption authentication
 """
+EXAMPLES_OF_LEARN = """\b
+Examples:
+  dcuctl profile learn M0001 > /etc/dcu/profiles.d/maker.yaml
+"""
 EXAMPLES_OF_GET = """\b
 Examples:
   dcuctl get M0001 1-0:1.8.0.255 3          the value of a register
@@ -100,6 +104,19 @@ def read(daemon: Daemon, meter: str, profile: str | None, start: str | None, end
         fail("--profile needs --from and --to", 2)
     reading = daemon.ask("meter.read", meters=(meter,), **args)["result"][meter]
     click.echo(json.dumps(reading, indent=2)) if raw else show_reading(reading)
+
+
+@cli.group()
+def profile() -> None:
+    """Companion profiles."""
+
+
+@profile.command(epilog=EXAMPLES_OF_LEARN)
+@click.argument("meter")
+@click.pass_obj
+def learn(daemon: Daemon, meter: str) -> None:
+    """Ask METER for its objects and print them as a companion profile that can be kept and corrected."""
+    click.echo(daemon.ask("meter.learn", meters=(meter,))["result"][meter]["profile"], nl=False)
 
 
 def _value(_context: click.Context, _parameter: click.Parameter, text: str | None) -> Any:

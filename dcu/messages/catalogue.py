@@ -24,6 +24,9 @@ MAX_RANGE = 400 * 86_400
 GET, SET, EXECUTE = "meter.get", "meter.set", "meter.execute"
 OBJECT_COMMANDS = frozenset({GET, SET, EXECUTE})
 
+#: Asks a meter for its objects.
+LEARN = "meter.learn"
+
 #: Attributes that one `meter.get` reads; they go out in one GET-WITH-LIST where the meter knows that.
 MAX_ITEMS = 20
 
@@ -172,6 +175,7 @@ CATALOGUE: Mapping[str, CommandKind] = {
         CommandKind("dcu.status", Role.VIEWER, range(1), nothing),
         CommandKind("dcu.plan", Role.VIEWER, range(1), nothing),
         CommandKind("dcu.keys", Role.VIEWER, range(1), _asking),
+        CommandKind(LEARN, Role.VIEWER, range(1, 2), nothing),
         CommandKind("meter.read", Role.VIEWER, range(1, 2), _reading),
         CommandKind(GET, Role.VIEWER, range(1, 2), _getting),
         CommandKind(SET, Role.ENGINEER, range(1, 2), _setting, changes_state=True, shows=True),

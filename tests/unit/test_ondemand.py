@@ -8,14 +8,15 @@ import pytest
 
 from dcu.clock import iso
 from dcu.dlms.cosem import UNITS
-from dcu.errors import MeterError
-from dcu.model import Column
+from dcu.errors import MeterError, NotGivenError
+from dcu.model import Column, Command, Visit
 from dcu.obis import parse_obis
 from dcu.ondemand import on_demand
 from dcu.plan.backfill import SLICE_ROWS
+from dcu.profiles import load_profile, parse_profile
 from sim.truth import expected_values
 from sim.virtual import VirtualClock
-from tests.lines import WIDER, Box, read_command, virtually
+from tests.lines import COMPANION, WIDER, Box, read_command, virtually
 
 
 async def ask(box: Box, number: int = 0, **args: object) -> dict[str, Any]:
@@ -116,5 +117,33 @@ def test_a_profile_that_cannot_be_read_fails_the_command_with_its_reason(monkeyp
     async def work(clock: VirtualClock) -> None:
         with pytest.raises(MeterError, match="M0001 refuses load0: type unmatched"):
             await ask(Box(clock), profile="load0", **{"from": 0, "to": 1})
+
+    virtually(work)
+
+
+def test_a_meter_tells_what_it_has_as_a_profile_and_goes_on_as_before() -> None:
+    async def work(clock: VirtualClock) -> None:
+        box = Box(clock)
+        session, archive = await box.session(), box.archive()
+        visit = Visit("M0001", command=Command("c1", "meter.learn", ("M0001",)))
+        answer = await on_demand(session, archive, visit, clock)
+        found = parse_profile("maker", answer["profile"])
+        assert found.streams["load0"].name == COMPANION.streams["load0"].name
+        assert archive.profile("M0001") is COMPANION
+        assert box.store.shapes == {}
+        await session.close()
+
+    virtually(work)
+
+
+def test_a_stream_of_a_meter_of_which_nothing_is_known_is_read_after_it_was_explored() -> None:
+    async def work(clock: VirtualClock) -> None:
+        box = Box(clock)
+        box.companion = load_profile("generic")
+        start, end = int(clock.now()) - 7200, int(clock.now())
+        answer = await ask(box, profile="load0", **{"from": start, "to": end})
+        assert len(answer["captures"]) == 8
+        with pytest.raises(NotGivenError, match="has no load7"):
+            await ask(box, profile="load7", **{"from": start, "to": end})
 
     virtually(work)

@@ -326,3 +326,10 @@ def test_the_entry_point_calls_itself_by_its_name(
         dcuctl.main()
     assert ended.value.code == 0
     assert "Usage: dcuctl " in capsys.readouterr().out
+
+
+def test_a_meter_is_learned_and_what_it_has_printed_as_a_file(door: Door, ctl: Callable[..., Result]) -> None:
+    door.lines = [{"state": "done", "result": {"M0001": {"meter": "M0001", "profile": "clock: 0-0:1.0.0.255\n"}}}]
+    found = ctl("profile", "learn", "M0001")
+    assert (found.exit_code, found.output) == (0, "clock: 0-0:1.0.0.255\n")
+    assert (door.requests[0]["name"], door.requests[0]["targets"]) == ("meter.learn", {"meters": ["M0001"]})
