@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from sys import intern
 from typing import Any, Protocol
 
-from dcu.model import ALARM, INSTANT, Column, Meter, Order, Reason, Task
+from dcu.model import ALARM, INSTANT, Attribute, Column, Meter, Order, Reason, Task
 from dcu.obis import format_obis, parse_obis
 from dcu.plan.backfill import Range, newer, older
 from dcu.plan.ledger import Asked, Gap
@@ -177,8 +177,11 @@ class Archive:
             }
         known = self._shapes[meter]
         if missing := [stream for stream in streams if stream not in known]:
-            for stream, shape in (await learn(session, self.profile(meter), missing)).items():
+            lists = self._lists(meter)
+            for stream, shape in (await learn(session, self.profile(meter), missing, lists)).items():
                 known[stream] = self._share(shape)
+                if stream in lists:  # learned after each start: the operator may have changed it
+                    continue
                 if shape.columns:
                     await self._store.put_descriptor(meter, stream, _data(shape))
                 else:  # it is asked for again after a restart
@@ -187,10 +190,15 @@ class Archive:
 
     def ranges(self, meter: str, shapes: Mapping[str, Shape], now: int) -> dict[str, Range | None]:
         """Return what to ask of each stream: None for what is of this moment, else what is new since the last time."""
+        momentary = MOMENTARY | self._lists(meter).keys()
         return {
-            stream: None if stream in MOMENTARY else self._new(meter, stream, shape.period, now)
+            stream: None if stream in momentary else self._new(meter, stream, shape.period, now)
             for stream, shape in shapes.items()
         }
+
+    def _lists(self, meter: str) -> dict[str, tuple[Attribute, ...]]:
+        """Return the operator's own lists of attributes that are read from a meter, by stream."""
+        return {stream: task.objects for stream, task in self._timetable(meter).items() if task.objects}
 
     def unsure(self, meter: str, now: float) -> bool:
         """Whether the meter is to be recognised at `now` (monotonic s): once a day, after a start and after a doubt."""
@@ -220,8 +228,10 @@ class Archive:
         return newer(period, start, now, self._order(meter, stream), since)
 
     def _task(self, meter: str, stream: str) -> Task | None:
-        tasks = self._tasks.get(self._meters[meter].group) or self._tasks.get("", {})
-        return tasks.get(stream)
+        return self._timetable(meter).get(stream)
+
+    def _timetable(self, meter: str) -> Mapping[str, Task]:
+        return self._tasks.get(self._meters[meter].group) or self._tasks.get("", {})
 
     def _order(self, meter: str, stream: str) -> Order:
         task = self._task(meter, stream)

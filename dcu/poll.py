@@ -34,7 +34,7 @@ from dcu.events import EventSieve
 from dcu.health import Airtimes, BusHealth, Progress
 from dcu.held import Held
 from dcu.messages.catalogue import SECRET_COMMANDS
-from dcu.model import IDENTITY, Capture, Meter, Outcome, Reach, Reason, Visit
+from dcu.model import ERRANDS, IDENTITY, Capture, Meter, Outcome, Reach, Reason, Visit
 from dcu.ondemand import on_demand
 from dcu.opening import SessionMaker
 from dcu.plan import ANSWERED, BusPlan
@@ -359,7 +359,7 @@ class Poll:
 
     async def _gather(self, session: Session, meter: str, streams: Sequence[str]) -> tuple[Findings, list[str]]:
         """Read `streams` and keep what came; return it, and the streams of which more is waiting in the meter."""
-        shapes = await self.archive.shapes(session, meter, streams)
+        shapes = await self.archive.shapes(session, meter, [each for each in streams if each not in ERRANDS])
         ranges = self.archive.ranges(meter, shapes, int(self.clock.now()))
         reading = Reading(
             self.archive.meter(meter),

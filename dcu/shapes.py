@@ -6,6 +6,7 @@ where shapes are kept in `archive`.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Any
 
 from dcu.dlms import cosem
@@ -45,24 +46,30 @@ class Shape:
 NOTHING = Shape((), 0)
 
 
-async def learn(session: Session, profile: CompanionProfile, streams: Sequence[str]) -> dict[str, Shape]:
+async def learn(
+    session: Session,
+    profile: CompanionProfile,
+    streams: Sequence[str],
+    lists: Mapping[str, Sequence[Attribute]] = MappingProxyType({}),
+) -> dict[str, Shape]:
     """Ask the meter for the shapes of `streams`; NOTHING where the meter does not have it.
 
-    All profiles are asked at once, then all scalers: each request costs a turn of the line.
+    All profiles are asked at once, then all scalers: each request costs a turn of the line. `lists` has the attributes
+    of those streams that are lists of the operator's own.
     """
     held = [stream for stream in streams if stream in profile.streams]
     found = dict.fromkeys(streams, NOTHING) | await _profile_shapes(session, profile, held)
     if ALARM in streams and profile.alarms:
         found[ALARM] = await _alarm_shape(session, profile.alarms.register)
-    registers = INSTANT in streams and INSTANT not in held
-    if registers:
-        found[INSTANT] = Shape(tuple(Column(a.class_id, a.name, a.index) for a in profile.registers), 0)
+    registers = [stream for stream in streams if stream in lists or (stream == INSTANT and INSTANT not in held)]
+    for stream in registers:
+        listed = lists.get(stream, profile.registers)
+        found[stream] = Shape(tuple(Column(each.class_id, each.name, each.index) for each in listed), 0)
     columns = [column for shape in found.values() for column in shape.columns]
     scalers = await _scaler_profiles(session, [name for stream in held if (name := profile.streams[stream].scalers)])
     scalers |= await _scalers(session, [column for column in columns if _key(column) not in scalers])
-    if registers:  # a register the meter lacks falls out; a profile's column keeps its place in the rows
-        had = tuple(c for c in found[INSTANT].columns if scalers.get(_key(c), c) is not None)
-        found[INSTANT] = Shape(had, 0)
+    for stream in registers:  # a register the meter lacks falls out; a profile's column keeps its place in the rows
+        found[stream] = Shape(tuple(c for c in found[stream].columns if scalers.get(_key(c), c) is not None), 0)
     return {stream: Shape(_scaled(shape.columns, scalers), shape.period) for stream, shape in found.items()}
 
 
