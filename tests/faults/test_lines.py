@@ -11,7 +11,7 @@ import pytest
 
 from dcu.config import BusConfig
 from dcu.dlms.hdlc_link import OPEN_REPEATS
-from dcu.errors import StoreError
+from dcu.errors import BusError, StoreError
 from dcu.health import STEP_BOUND
 from dcu.model import Task
 from dcu.poll import REOPEN_DELAY, Poll
@@ -151,6 +151,44 @@ def test_a_port_lost_within_a_visit_is_opened_again_and_the_visit_made_again() -
         await settle(poll)
         assert len(port.opened) == 2
         assert {each.meter for each in box.store.captures} == {"M0001", "M0002"}
+
+    virtually(work)
+
+
+class Impatient(PortAround):
+    """The other end hangs up after every visit; what is written to a line that was hung up breaks."""
+
+    def __init__(self, box: Box) -> None:
+        super().__init__(box.port)
+        self.gone = False
+        self.opened = 0
+        box.port = self
+
+    async def open(self) -> None:
+        self.opened += 1
+        self.gone = False
+        await super().open()
+
+    def hung_up(self) -> bool:
+        return self.gone
+
+    async def write(self, data: bytes) -> None:
+        if self.gone:
+            raise BusError("gateway: the line was closed at the other end")
+        await super().write(data)
+
+
+def test_a_line_that_is_hung_up_between_visits_costs_none_of_them() -> None:
+    async def work(clock: VirtualClock) -> None:
+        box = Box(clock)
+        port = Impatient(box)
+        poll = box.poll(REGISTERS)
+        for _ in range(2):
+            await poll.step()
+            port.gone = True
+        assert (poll.health.visits, poll.health.ok, poll.health.line) == (2, 2, 0)
+        assert port.opened == 2
+        assert_true(box, box.store.captures)
 
     virtually(work)
 
