@@ -12,11 +12,12 @@ import structlog
 from dcu.archive import MOMENTARY, Archive
 from dcu.clock import Clock, iso
 from dcu.health import Health, Progress, Success
+from dcu.messages.catalogue import MAX_GAPS
 from dcu.model import Command, Reason, Task
 from dcu.plan.windows import closed
 from dcu.report import Report
 from dcu.store import Store
-from dcu.store.ledger import FIRST, GAPS_BOUND, GapLine, Span, Tally
+from dcu.store.ledger import FIRST, GapLine, Span, Tally
 
 log = structlog.get_logger()
 
@@ -147,7 +148,7 @@ class Completeness:
     async def gaps(self, command: Command) -> dict[str, Any]:
         """Return what is missing, as ranges with reasons, and where the next page begins."""
         args: Mapping[str, Any] = command.args
-        limit = min(args.get("limit", GAPS_BOUND), GAPS_BOUND)
+        limit = args.get("limit", MAX_GAPS)
         lines = await self._store.gaps(
             [span for _, span in self._due(int(self._clock.now()))],
             meter=args.get("meter"),

@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from dcu.cli.archive import archive
+from dcu.cli.completeness import gaps, ledger
 from dcu.cli.show import show_plan, show_reading, show_status
 from dcu.cli.talk import Daemon, as_json, fail
 
@@ -24,6 +25,7 @@ Examples:
   dcuctl read M0001 --profile load0 --from 2026-11-21T00:00:00Z --to 2026-11-21T06:00:00Z
   dcuctl get M0001 1-0:1.8.0.255 3 2 3
   dcuctl plan
+  dcuctl gaps --since 2026-11-21T00:00:00Z
   dcuctl --socket ./dcu.sock status --json
 """
 EXAMPLES_OF_READ = """\b
@@ -70,6 +72,8 @@ def cli(context: click.Context, path: str) -> None:
 
 
 cli.add_command(archive)
+cli.add_command(gaps)
+cli.add_command(ledger)
 
 
 @cli.command()

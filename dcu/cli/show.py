@@ -80,7 +80,7 @@ def show_status(status: dict[str, Any]) -> None:
     for name, bus in status["buses"].items():
         if bus["error"]:
             console.print(f"{name}: last error: {bus['error']}", highlight=False)
-    console.print(_streams(status["store"]["streams"]))
+    console.print(_streams(status["store"]["streams"], status.get("success", {})))
     uplink = status["uplink"]
     state = "connected" if uplink["connected"] else "[red]not connected[/red]"
     console.print(
@@ -100,10 +100,13 @@ def _buses(buses: dict[str, dict[str, Any]]) -> Table:
     return table
 
 
-def _streams(streams: dict[str, dict[str, Any]]) -> Table:
-    table = Table("stream", "unsent rows", "next seq", box=SIMPLE, pad_edge=False)
+def _streams(streams: dict[str, dict[str, Any]], success: dict[str, dict[str, Any]]) -> Table:
+    table = Table("stream", "unsent rows", "next seq", "last period", "24 h", box=SIMPLE, pad_edge=False)
     for name, stream in streams.items():
-        table.add_row(name, str(stream["pending"]), str(stream["next_seq"]))
+        found = success.get(name)
+        shares = [f"{found[key]:.1%}" for key in ("share", "day")] if found else ["", ""]
+        style = "red" if found and found["share"] < found["target"] else None
+        table.add_row(name, str(stream["pending"]), str(stream["next_seq"]), *shares, style=style)
     return table
 
 
@@ -156,3 +159,32 @@ def show_plan(result: dict[str, Any]) -> None:
 
 def _share(value: float | None) -> str:
     return "-" if value is None else f"{value:.1%}"
+
+
+def show_gaps(gaps: list[dict[str, Any]]) -> None:
+    """Print ranges that are missing, each with its reason, and how many intervals that makes by reason."""
+    console = _console()
+    table = Table("meter", "stream", "from", "to", "intervals", "reason", box=SIMPLE, pad_edge=False)
+    counts: dict[str, int] = {}
+    for gap in gaps:
+        intervals = gap["intervals"] or 0
+        counts[gap["reason"]] = counts.get(gap["reason"], 0) + intervals
+        table.add_row(
+            *(str(gap[key]) for key in ("meter", "stream", "from", "to")), str(intervals or "?"), gap["reason"]
+        )
+    console.print(table if gaps else "nothing is missing")
+    for reason, count in counts.items():
+        console.print(f"{reason}: {count} intervals", highlight=False)
+
+
+def show_ledger(result: dict[str, Any]) -> None:
+    """Print by stream how far the captures got, and why others are missing."""
+    columns = ("expected", "read", "open", "stored", "delivered", "acknowledged")
+    title = f"{result['meter'] or 'all meters'} since {result['since']}"
+    table = Table("stream", title=title, title_justify="left", box=SIMPLE, pad_edge=False)
+    for column in (*columns, "missing"):
+        table.add_column(column, justify="left" if column == "missing" else "right")
+    for stream, counts in result["streams"].items():
+        missing = ", ".join(f"{reason} {count}" for reason, count in counts["missing"].items())
+        table.add_row(stream, *("-" if counts[each] is None else str(counts[each]) for each in columns), missing)
+    _console().print(table)

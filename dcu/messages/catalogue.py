@@ -30,6 +30,11 @@ LEARN = "meter.learn"
 #: Attributes that one `meter.get` reads; they go out in one GET-WITH-LIST where the meter knows that.
 MAX_ITEMS = 20
 
+#: Ranges that one answer to `dcu.gaps` shows at most: they fit a message of 100 000 octets.
+MAX_GAPS = 400
+
+_NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_CURSOR = re.compile(r"[A-Za-z0-9._-]{1,64}/[A-Za-z0-9._-]{1,64}/[0-9]{1,15}")
 _STREAM = re.compile(r"[a-z][a-z0-9_.-]{0,31}")
 
 #: The commands about a meter's secrets, which `dcu.rekey` carries out.
@@ -105,6 +110,29 @@ def _asking(args: Mapping[str, object]) -> Args:
     return {"meter": meter}
 
 
+def _counted(args: Mapping[str, object]) -> Args:
+    only(args, "meter", "stream", "since")
+    found: Args = {key: _word(args[key], f"args.{key}") for key in ("meter", "stream") if key in args}
+    return found | ({"since": moment(args["since"], "args.since")} if "since" in args else {})
+
+
+def _missing(args: Mapping[str, object]) -> Args:
+    only(args, "meter", "stream", "since", "after", "limit")
+    found = _counted({key: value for key, value in args.items() if key not in {"after", "limit"}})
+    if "after" in args:
+        after = args["after"]
+        if not isinstance(after, str) or not _CURSOR.fullmatch(after):
+            raise CommandRejected("args.after: expected what an answer gave as more")
+        found["after"] = after
+    return found | ({"limit": number(args["limit"], 1, MAX_GAPS, "args.limit")} if "limit" in args else {})
+
+
+def _word(value: object, where: str) -> str:
+    if not isinstance(value, str) or not _NAME.fullmatch(value):
+        raise CommandRejected(f"{where}: expected a name")
+    return value
+
+
 def _changing(args: Mapping[str, object]) -> Args:
     only(args, "kinds")
     kinds = args.get("kinds", [])
@@ -176,6 +204,8 @@ CATALOGUE: Mapping[str, CommandKind] = {
         CommandKind("dcu.plan", Role.VIEWER, range(1), nothing),
         CommandKind("dcu.keys", Role.VIEWER, range(1), _asking),
         CommandKind(LEARN, Role.VIEWER, range(1, 2), nothing),
+        CommandKind("dcu.gaps", Role.VIEWER, range(1), _missing),
+        CommandKind("dcu.ledger", Role.VIEWER, range(1), _counted),
         CommandKind("meter.read", Role.VIEWER, range(1, 2), _reading),
         CommandKind(GET, Role.VIEWER, range(1, 2), _getting),
         CommandKind(SET, Role.ENGINEER, range(1, 2), _setting, changes_state=True, shows=True),

@@ -9,13 +9,14 @@ from functools import partial
 
 from aiosqlite import Connection
 
+from dcu.messages.catalogue import MAX_GAPS
 from dcu.model import Reason
 from dcu.plan.ledger import Gap
 from dcu.store.cells import to_json
 from dcu.store.database import Database
 
-#: Gaps of one answer: as JSON they stay below what the humblest broker takes.
-GAPS_BOUND = 400
+#: Gaps of one answer, and one more that tells whether there are others.
+GAPS_BOUND = MAX_GAPS + 1
 
 _EXPECT = """
 INSERT INTO marks (meter, stream, since) VALUES (?, ?, ?)

@@ -44,6 +44,7 @@ STATUS = {
     "problems": ["uplink: connection refused"],
     "buses": {"rs485-1": BUS},
     "store": {"octets": 2_500_000, "streams": {"load0": {"pending": 7, "next_seq": 1_790_000_000_123}}},
+    "success": {"load0": {"share": 0.5, "day": 0.75, "target": 0.985}},
     "uplink": {"broker": "h:1883", "connected": False, "published": 5, "acknowledged": 3, "connections": 1},
 }
 
@@ -165,7 +166,7 @@ def test_the_state_of_the_box_is_shown_with_its_problems_first(door: Door, ctl: 
     assert lines[0].startswith("DCU-0001  version 1.2.3  up 100 s  2 meters")
     assert iso(1_790_000_000) in found.output
     assert "! uplink: connection refused" in lines[1] + lines[2]
-    for text in ("50%", "1790000000123", "rs485-1: last error: silent for 2.0 s", "not connected", "2.5 MB"):
+    for text in ("50%", "1790000000123", "50.0%", "75.0%", "rs485-1: last error: silent for 2.0 s", "not connected", "2.5 MB"):
         assert text in found.output
 
 

@@ -1,7 +1,9 @@
+import re
+
 import pytest
 
 from dcu.errors import CommandRejected
-from dcu.messages.catalogue import CATALOGUE, MAX_ITEMS, MAX_RANGE, moment
+from dcu.messages.catalogue import CATALOGUE, MAX_GAPS, MAX_ITEMS, MAX_RANGE, moment
 from dcu.model import Role
 
 READ = CATALOGUE["meter.read"].check
@@ -148,3 +150,32 @@ def test_keys_are_asked_of_one_meter() -> None:
     for wrong in ("", 1, "M" * 65, None):
         with pytest.raises(CommandRejected, match=r"args.meter: expected the name of a meter"):
             check({"meter": wrong})
+
+
+def test_what_is_missing_is_asked_by_name_and_time_and_from_page_to_page() -> None:
+    check = CATALOGUE["dcu.gaps"].check
+    assert check({}) == {}
+    asked = {"meter": "M0001", "stream": "load0", "after": "M0001/load0/1769860800", "limit": 5}
+    assert check({**asked, "since": "2026-01-31T12:00:00Z"}) == {**asked, "since": NOON}
+    assert CATALOGUE["dcu.ledger"].check({"meter": "M0001", "since": NOON}) == {"meter": "M0001", "since": NOON}
+
+
+@pytest.mark.parametrize(
+    ("args", "words"),
+    [
+        ({"meter": "M/1"}, "args.meter: expected a name"),
+        ({"stream": 5}, "args.stream: expected a name"),
+        ({"since": "yesterday"}, "args.since: expected a time"),
+        ({"after": "M0001/load0"}, "args.after: expected what an answer gave as more"),
+        ({"after": "a/b/-1"}, "args.after: expected what an answer gave as more"),
+        ({"after": "a/b/" + "9" * 16}, "args.after: expected what an answer gave as more"),
+        ({"limit": 0}, f"args.limit: expected a whole number from 1 to {MAX_GAPS}"),
+        ({"page": 2}, "'page' is unknown"),
+    ],
+)
+def test_what_is_wrong_of_a_question_for_gaps_is_named(args: dict[str, object], words: str) -> None:
+    with pytest.raises(CommandRejected, match=re.escape(words)):
+        CATALOGUE["dcu.gaps"].check(args)
+    if args.keys() & {"after", "limit"}:
+        with pytest.raises(CommandRejected, match="is unknown"):
+            CATALOGUE["dcu.ledger"].check(args)

@@ -10,10 +10,11 @@ from typing import Any
 
 import pytest
 
+from dcu.completeness import LEDGER_BOUND
 from dcu.config import UplinkSettings
 from dcu.events import describe
 from dcu.messages.arguments import MAX_SHOWN
-from dcu.messages.catalogue import CATALOGUE, MAX_ITEMS, MAX_RANGE
+from dcu.messages.catalogue import CATALOGUE, MAX_GAPS, MAX_ITEMS, MAX_RANGE
 from dcu.messages.commands import MAX_COMMAND, parse_command
 from dcu.messages.envelope import Envelopes
 from dcu.messages.events import OWN_EVENTS, own_values
@@ -111,6 +112,8 @@ def test_an_example_command_is_accepted(name: str) -> None:
 def test_the_catalogue_is_complete() -> None:
     assert set(re.findall(r"^\| `((?:dcu|meter|archive)\.[\w-]+)` \|", PAGE, re.MULTILINE)) == set(CATALOGUE)
     assert f"up to {MAX_ITEMS} of them" in PAGE
+    assert f"at most {MAX_GAPS} of them" in PAGE
+    assert f"at most {LEDGER_BOUND // 86_400} days" in PAGE
     assert f"at most {MAX_SHOWN} of them" in PAGE
     assert f"at most {MAX_RANGE // 86_400} days" in PAGE
     assert f"At most {MAX_COMMAND // 1000} {MAX_COMMAND % 1000:03} octets" in PAGE

@@ -1,0 +1,67 @@
+"""`dcuctl gaps` and `dcuctl ledger`: what is missing and why, and how far everything got."""
+
+import json
+from typing import Any, Final
+
+import click
+
+from dcu.cli.talk import Daemon, as_json
+
+_EXAMPLES_OF_GAPS: Final = """\b
+Examples:
+  dcuctl gaps
+  dcuctl gaps --meter M0001 --stream load0
+  dcuctl gaps --since 2026-11-21T00:00:00Z --json
+"""
+_EXAMPLES_OF_LEDGER: Final = """\b
+Examples:
+  dcuctl ledger
+  dcuctl ledger --meter M0001 --since 2026-11-01T00:00:00Z
+"""
+
+_meter = click.option("--meter", help="Only this meter.")
+_stream = click.option("--stream", help="Only this stream (load0, daily …).")
+
+
+@click.command(epilog=_EXAMPLES_OF_GAPS)
+@_meter
+@_stream
+@click.option("--since", help="Only gaps that reach to this time or later, e.g. 2026-11-21T00:00:00Z.")
+@as_json
+@click.pass_obj
+def gaps(daemon: Daemon, meter: str | None, stream: str | None, since: str | None, *, raw: bool) -> None:
+    """List what is missing, as ranges with reasons."""
+    wanted = _given(meter=meter, stream=stream, since=since)
+    found: list[dict[str, Any]] = []
+    more: str | None = ""
+    while more is not None:
+        page = daemon.ask("dcu.gaps", **wanted, **_given(after=more or None))["result"]
+        found += page["gaps"]
+        more = page["more"]
+    if raw:
+        click.echo(json.dumps(found, indent=2))
+        return
+    from dcu.cli.show import show_gaps  # noqa: PLC0415 - rich is slow to load
+
+    show_gaps(found)
+
+
+@click.command(epilog=_EXAMPLES_OF_LEDGER)
+@_meter
+@_stream
+@click.option("--since", help="Captures of this time and later; without it, of the last 24 hours.")
+@as_json
+@click.pass_obj
+def ledger(daemon: Daemon, meter: str | None, stream: str | None, since: str | None, *, raw: bool) -> None:
+    """Count by stream what is expected, read, stored, delivered and acknowledged."""
+    result = daemon.ask("dcu.ledger", **_given(meter=meter, stream=stream, since=since))["result"]
+    if raw:
+        click.echo(json.dumps(result, indent=2))
+        return
+    from dcu.cli.show import show_ledger  # noqa: PLC0415 - rich is slow to load
+
+    show_ledger(result)
+
+
+def _given(**args: str | None) -> dict[str, Any]:
+    return {key: value for key, value in args.items() if value is not None}
