@@ -46,6 +46,7 @@ from dcu.plan import BusPlan
 from dcu.poll import Poll
 from dcu.profiles import CompanionProfile, ProfileFolders, load_profile
 from dcu.pushes import Pushes
+from dcu.reachability import Reachability
 from dcu.report import Reporter
 from dcu.roll import EventNames, Roll
 from dcu.sending import Delivery
@@ -171,6 +172,15 @@ class Daemon:
         self._completeness = Completeness(
             store, self._archive, timetables, self._why, clock, self._health, self._reporter.report
         )
+        self._reachability = Reachability(
+            store,
+            self._archive.lines,
+            lambda meter: self.polls[meter.bus].plan.failures(meter.id),
+            config.dcu.unreachable_after,
+            clock,
+            self._health,
+            self._reporter.report,
+        )
         self._obey = self._make_obey()
         self._deliver = self._make_deliver()
         tasks = chain(config.timetable, *config.groups.values())
@@ -200,7 +210,7 @@ class Daemon:
         )
 
     async def _own(self, command: Command) -> Mapping[str, Any]:
-        known = {**self._enrolment.commands, **self._completeness.commands}
+        known = {**self._enrolment.commands, **self._completeness.commands, **self._reachability.commands}
         return await known.get(command.name, self._status.answer)(command)
 
     def _why(self, meter: str) -> Reason:
@@ -256,6 +266,7 @@ class Daemon:
             progress=self._health.watch(f"bus {bus.name}", clock.monotonic()),
             answer=self._obey.answered,
             report=self._reporter.report,
+            reached=self._reachability.visited,
             pushes=self._pushes(bus, events) if bus.push else None,
         )
 
@@ -288,10 +299,14 @@ class Daemon:
         """Run every flow until `stop` is set, then end in order. Raises StoreError when it cannot begin."""
         await self._changes.load()
         await self._enrolment.load()
+        for meter in await self._reachability.load():
+            if meter in self._archive:
+                self.polls[self._archive.meter(meter).bus].plan.presume_unreachable(meter, self._clock.monotonic())
         door = LocalDoor(Path(self._config.dcu.socket), self._obey.lines)
         async with asyncio.TaskGroup() as group:
             workers = [group.create_task(self._guard(f"bus {name}", poll.run)) for name, poll in self.polls.items()]
             workers += [group.create_task(self._guard("clock", self._timekeeping().run))]
+            workers += [group.create_task(self._guard("reachability", self._reachability.run))]
             workers += [group.create_task(self._guard("workload", self._workload.run))]
             workers += [group.create_task(self._guard("obey", self._obey.run)), group.create_task(door.run())]
             workers.append(group.create_task(self._guard("completeness", self._completeness.run)))

@@ -72,6 +72,17 @@ CHANGES = {"serial": "meter exchanged", "firmware": "firmware changed"}
 Answer = Callable[[Visit, dict[str, Any] | None, str | None], Awaitable[None]]
 
 
+class Reached(Protocol):
+    """Takes note of a visit: the state it left its meter in, and whether the meter answered."""
+
+    async def __call__(self, meter: str, state: Reach, *, answered: bool) -> None:
+        """Return when what changed is kept. Raises StoreError."""
+
+
+async def _unnoted(meter: str, state: Reach, *, answered: bool) -> None:
+    """Nobody keeps a history."""
+
+
 class Readings(Protocol):
     """What this flow needs of the store."""
 
@@ -103,6 +114,7 @@ class Poll:
     answer: Answer
     report: Report
     pushes: Pushes | None = None
+    reached: Reached = _unnoted
     #: What each meter's visits cost since the start.
     airtimes: Airtimes = field(default_factory=Airtimes)
     _open: bool = False
@@ -188,6 +200,7 @@ class Poll:
             self._between.set()
             self.plan.finished(visit, outcome, self.clock.monotonic(), self._got)
         self._count(visit.meter, outcome, self.clock.monotonic() - now)
+        await self.reached(visit.meter, self.plan.reach(visit.meter), answered=outcome in ANSWERED)
         if outcome is Outcome.LINE:
             await asyncio.sleep(REOPEN_DELAY)
 

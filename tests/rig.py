@@ -14,7 +14,7 @@ from dcu.archive import Kept
 from dcu.config import BusConfig, Config, DcuSettings, UplinkSettings
 from dcu.daemon import Daemon
 from dcu.errors import UplinkError
-from dcu.model import INSTANT, CommandRecord, Role, Task
+from dcu.model import INSTANT, CommandRecord, Reach, Role, Task
 from dcu.plan.ledger import Asked
 from dcu.store import Line, Recorded, Store
 from dcu.store.ledger import Span
@@ -42,6 +42,7 @@ class WholeStore(MemoryStore, MemoryOutbox, MemoryJournal):
     def __init__(self) -> None:
         for part in (MemoryOutbox, MemoryJournal, MemoryStore):
             part.__init__(self)
+        self.reach_changes: list[tuple[str, float, Reach]] = []
 
     async def record(
         self,
@@ -65,6 +66,16 @@ class WholeStore(MemoryStore, MemoryOutbox, MemoryJournal):
         return await super().unfinished()
 
     async def lines(self) -> list[Line]:
+        return []
+
+    async def reached(self, meter: str, state: Reach, at: float) -> None:
+        await self._commit()
+        self.reach_changes.append((meter, at, state))
+
+    async def reaches(self, since: float) -> list[tuple[str, float, Reach]]:
+        return sorted(change for change in self.reach_changes if change[1] >= since)
+
+    async def away(self) -> list[tuple[str, float, int]]:
         return []
 
     async def size(self) -> int:

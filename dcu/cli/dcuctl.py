@@ -8,7 +8,7 @@ import click
 
 from dcu.cli.archive import archive
 from dcu.cli.completeness import gaps, ledger
-from dcu.cli.show import show_plan, show_reading, show_status
+from dcu.cli.show import show_meters, show_plan, show_reading, show_status
 from dcu.cli.talk import Daemon, as_json, fail
 
 DEFAULT_SOCKET = "/run/dcu/dcu.sock"
@@ -24,6 +24,7 @@ Examples:
   dcuctl read M0001
   dcuctl read M0001 --profile load0 --from 2026-11-21T00:00:00Z --to 2026-11-21T06:00:00Z
   dcuctl get M0001 1-0:1.8.0.255 3 2 3
+  dcuctl meters --unreachable
   dcuctl plan
   dcuctl gaps --since 2026-11-21T00:00:00Z
   dcuctl --socket ./dcu.sock status --json
@@ -140,6 +141,21 @@ def plan(daemon: Daemon, *, raw: bool) -> None:
     """Show what share of its time each bus needs, foreseen and measured, and the meters that cost most."""
     result = daemon.ask("dcu.plan")["result"]
     click.echo(json.dumps(result, indent=2)) if raw else show_plan(result)
+
+
+@cli.command()
+@click.option("--unreachable", is_flag=True, help="Only those that have not answered since a failure.")
+@as_json
+@click.pass_obj
+def meters(daemon: Daemon, *, unreachable: bool, raw: bool) -> None:
+    """List the meters: whether each can be reached, since when, and for how many minutes of yesterday and today."""
+    found: list[dict[str, Any]] = []
+    after: str | None = ""
+    while after is not None:
+        answer = daemon.ask("dcu.meters", unreachable=unreachable, after=after)["result"]
+        found += answer["meters"]
+        after = answer["next"]
+    click.echo(json.dumps(found, indent=2)) if raw else show_meters(found)
 
 
 @cli.command()

@@ -113,6 +113,16 @@ def part(args: Mapping[str, object]) -> Args:
     }
 
 
+def meters(args: Mapping[str, object]) -> Args:
+    """Return which meters of a list are wanted: `count` of them behind the one called `after`, all or those away."""
+    only(args, "unreachable", "after", "count")
+    return {
+        "unreachable": boolean(args, "unreachable"),
+        "after": _cell(args.get("after", ""), "args.after"),
+        "count": number(args.get("count", MAX_SHOWN), 1, MAX_SHOWN, "args.count"),
+    }
+
+
 def buses(args: Mapping[str, object]) -> Args:
     """Return the names of the `buses` meant; none: all."""
     only(args, "buses")

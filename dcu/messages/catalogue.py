@@ -10,7 +10,7 @@ from datetime import datetime
 
 from dcu.clock import seconds
 from dcu.errors import CommandRejected
-from dcu.messages.arguments import Args, line, names, nothing, number, only, part, table
+from dcu.messages.arguments import Args, line, meters, names, nothing, number, only, part, table
 from dcu.model import INSTANT, SECRET_KINDS, Role
 from dcu.obis import format_obis, parse_obis
 
@@ -202,6 +202,7 @@ CATALOGUE: Mapping[str, CommandKind] = {
         CommandKind("dcu.ping", Role.VIEWER, range(1), nothing),
         CommandKind("dcu.status", Role.VIEWER, range(1), nothing),
         CommandKind("dcu.plan", Role.VIEWER, range(1), nothing),
+        CommandKind("dcu.meters", Role.VIEWER, range(1), meters),
         CommandKind("dcu.keys", Role.VIEWER, range(1), _asking),
         CommandKind(LEARN, Role.VIEWER, range(1, 2), nothing),
         CommandKind("dcu.gaps", Role.VIEWER, range(1), _missing),

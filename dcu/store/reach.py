@@ -27,6 +27,14 @@ ORDER BY meters.name, at
 """
 
 
+# those whose newest change is no success: since when, and how many lines say that it is unreachable
+_AWAY = """
+SELECT meters.name, min(at), sum(state = 'unreachable') FROM reach JOIN meters USING (meter)
+WHERE at > coalesce((SELECT max(at) FROM reach AS good WHERE good.meter = reach.meter AND state = 'reachable'), -1)
+GROUP BY meter
+"""
+
+
 class Reaches(Database):
     """The history of reachability of all meters."""
 
@@ -37,6 +45,10 @@ class Reaches(Database):
     async def reaches(self, since: float) -> list[tuple[str, float, Reach]]:
         """Return (meter, at, state) of each change from `since` on and of the last one before, by meter and time."""
         return [(meter, at, Reach(state)) for meter, at, state in await self._read(_SINCE, (since,))]
+
+    async def away(self) -> list[tuple[str, float, int]]:
+        """Return (meter, since, how many lines say it is unreachable) of each that has not answered since a failure."""
+        return [(meter, since, lines) for meter, since, lines in await self._read(_AWAY)]
 
     async def _reached(self, database: Connection, *, meter: str, state: Reach, at: float) -> None:
         number = await self._meters.number(database, meter)

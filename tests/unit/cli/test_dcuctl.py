@@ -166,7 +166,15 @@ def test_the_state_of_the_box_is_shown_with_its_problems_first(door: Door, ctl: 
     assert lines[0].startswith("DCU-0001  version 1.2.3  up 100 s  2 meters")
     assert iso(1_790_000_000) in found.output
     assert "! uplink: connection refused" in lines[1] + lines[2]
-    for text in ("50%", "1790000000123", "50.0%", "75.0%", "rs485-1: last error: silent for 2.0 s", "not connected", "2.5 MB"):
+    for text in (
+        "50%",
+        "1790000000123",
+        "50.0%",
+        "75.0%",
+        "rs485-1: last error: silent for 2.0 s",
+        "not connected",
+        "2.5 MB",
+    ):
         assert text in found.output
 
 
@@ -334,3 +342,22 @@ def test_a_meter_is_learned_and_what_it_has_printed_as_a_file(door: Door, ctl: C
     found = ctl("profile", "learn", "M0001")
     assert (found.exit_code, found.output) == (0, "clock: 0-0:1.0.0.255\n")
     assert (door.requests[0]["name"], door.requests[0]["targets"]) == ("meter.learn", {"meters": ["M0001"]})
+
+
+def test_the_meters_are_asked_for_in_parts_and_shown(door: Door, ctl: Callable[..., Result]) -> None:
+    line: dict[str, Any] = {
+        "bus": "a",
+        "group": "",
+        "since": "2026-11-21T10:00:00Z",
+        "last_reading": None,
+        "failures": 0,
+    }
+    line |= {"state": "reachable", "available": {"yesterday": 1440, "today": 5}}
+    door.lines = [{"state": "done", "result": {"meters": [line | {"id": "M1"}], "next": None}}]
+    found = ctl("meters")
+    assert found.exit_code == 0
+    for text in ("M1", "reachable", "1440 min", "5 min", "2026-11-21T10:00:00Z"):
+        assert text in found.output
+    assert json.loads(ctl("meters", "--json").output) == [line | {"id": "M1"}]
+    door.lines = [{"state": "done", "result": {"meters": [], "next": None}}]
+    assert "all meters can be reached" in ctl("meters", "--unreachable").output
