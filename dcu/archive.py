@@ -204,6 +204,13 @@ class Archive:
         """Whether the meter is to be recognised at `now` (monotonic s): once a day, after a start and after a doubt."""
         return meter not in self._recognised or now - self._recognised[meter] >= RECOGNISE_EVERY
 
+    def expect(self, wanted: Mapping[str, Mapping[str, int]]) -> None:
+        """Begin at these times (UTC seconds, by stream and meter) with what was never asked for."""
+        for stream, meters in wanted.items():
+            marks = self._marks.setdefault(intern(stream), {})
+            for meter, since in meters.items():
+                marks.setdefault(intern(meter), since - 1)
+
     def lacks(self, meter: str, stream: str) -> bool:
         """Whether a meter was asked for `stream` and does not have it."""
         shape = self._shapes.get(meter, {}).get(stream)

@@ -71,7 +71,9 @@ class Completeness:
         now = int(self._clock.now())
         meters = frozenset(self._archive.names)
         if meters != self._expected:
-            await self._store.expect(self._wanted(now))
+            wanted = self._wanted(now)
+            await self._store.expect(wanted)
+            self._archive.expect(wanted)
             self._expected = meters
         await self._count(now)
 

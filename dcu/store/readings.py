@@ -34,8 +34,9 @@ VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
 
 _WATERMARKS = """
-SELECT meters.name, streams.name, watermark FROM marks JOIN meters USING (meter) JOIN streams USING (stream)
-WHERE watermark IS NOT NULL
+SELECT meters.name, streams.name, coalesce(watermark, since - 1) AS asked
+FROM marks JOIN meters USING (meter) JOIN streams USING (stream)
+WHERE asked IS NOT NULL
 """
 
 _RUN = "SELECT * FROM readings WHERE place BETWEEN ? AND ? ORDER BY place"
@@ -95,7 +96,7 @@ class Readings(Database):
         return recorded
 
     async def watermarks(self) -> dict[tuple[str, str], int]:
-        """Return up to when (UTC seconds) each (meter, stream) is read."""
+        """Return up to when (UTC seconds) each (meter, stream) is read, or nothing is expected of it."""
         return {(meter, stream): at for meter, stream, at in await self._read(_WATERMARKS)}
 
     async def latest(self, meter: str, stream: str) -> Capture | None:

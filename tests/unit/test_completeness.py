@@ -11,7 +11,8 @@ from dcu.archive import Archive, Kept
 from dcu.clock import iso
 from dcu.completeness import DAY, LEDGER_BOUND, Completeness
 from dcu.health import Health
-from dcu.model import INSTANT, Command, Meter, Reason, Task
+from dcu.model import INSTANT, Column, Command, Meter, Reason, Task
+from dcu.plan.backfill import Range
 from dcu.plan.ledger import Asked
 from dcu.shapes import Shape
 from dcu.store import Store
@@ -104,6 +105,15 @@ async def test_what_a_meter_lacks_is_not_expected_of_it_and_a_new_meter_is_expec
     desk.archive._meters["M3"] = Meter("M3", "a", 19, "reader", "idis")
     await desk.flow.step()
     assert await desk.store._read("SELECT count(*) FROM marks WHERE since IS NOT NULL") == [(3,)]
+
+
+async def test_a_meter_that_was_never_read_is_asked_from_where_it_is_expected_on(desk: Desk) -> None:
+    await desk.flow.step()
+    shape = Shape((Column(8, bytes(6)),), 900)
+    for later in (0.0, 1800.0):
+        spans = desk.archive.ranges("M1", {"load0": shape}, int(START + later))
+        assert spans == {"load0": Range(QUARTER - 2700, int(START + later), more=False)}
+    assert (await desk.store.watermarks())["M1", "load0"] == QUARTER - 2701
 
 
 async def test_success_is_of_the_last_period_and_of_the_day(desk: Desk) -> None:

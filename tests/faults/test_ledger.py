@@ -1,0 +1,124 @@
+"""What goes wrong with meters, and what the ledger then says: the whole road from the line to the gaps."""
+
+import pytest
+
+from dcu.model import Reason, Task
+from sim.household import DAY
+from sim.virtual import VirtualClock
+from tests.lines import LOAD, Box, Losable, PortAround, assert_true, run_for, settle, virtually
+
+QUARTER = 900
+KEY = ("M0001", "load0")
+YEARS = 40 * 365 * DAY
+
+#: How long simulated meters keep their load profile.
+KEPT = 60 * DAY
+
+
+def test_what_a_meters_buffer_has_lost_is_no_record() -> None:
+    async def work(clock: VirtualClock) -> None:
+        box = Box(clock)
+        oldest = (int(clock.now()) - KEPT) // QUARTER * QUARTER + QUARTER
+        await settle(box.poll(Task("load0", every=900.0, backfill=63.0 * DAY)))
+        account = box.store.accounts[KEY]
+        (gap,) = account.gaps
+        assert (gap.start, gap.reason) == (account.since, Reason.NO_RECORD)
+        # the buffer loses its oldest row each quarter of an hour while it is being read
+        assert oldest - QUARTER <= gap.end <= oldest
+        taken = [each for each in box.store.captures if each.meter == "M0001"]
+        assert len(taken) == len({each.at for each in taken}) == account.grid.count(gap.end + QUARTER, account.top)
+
+    virtually(work)
+
+
+@pytest.mark.parametrize("shift", [-YEARS, YEARS])
+def test_a_clock_forty_years_off_is_the_reason_of_what_is_missing_and_moves_nothing_else(shift: int) -> None:
+    async def work(clock: VirtualClock) -> None:
+        box = Box(clock)
+        poll = box.poll(LOAD)
+        await settle(poll)
+        before = box.store.watermarks[KEY]
+        meter = box.meters[0]
+        meter.clock_shift = float(shift)
+        await run_for(poll, 6 * 3600.0)
+        assert poll.why("M0001") is Reason.CLOCK
+        now = int(clock.now())
+        assert before < box.store.watermarks[KEY] <= now, "never beyond the present, whatever the meter shows"
+        assert {gap.reason for gap in box.store.accounts[KEY].gaps} == {Reason.CLOCK}
+        meter.clock_shift = 0.0
+        await run_for(poll, 2 * 3600.0)
+        assert poll.why("M0001") is Reason.PENDING
+        (gap,) = box.store.accounts[KEY].gaps
+        assert gap.start == before + QUARTER
+        assert gap.end <= now - 3600
+        assert_true(box, box.store.captures)
+        assert box.store.accounts["M0002", "load0"].gaps == ()
+
+    virtually(work)
+
+
+def test_a_clock_two_hours_slow_is_waited_for() -> None:
+    async def work(clock: VirtualClock) -> None:
+        box = Box(clock)
+        box.meters[0].clock_shift = -7200.0
+        poll = box.poll(Task("load0", every=900.0, backfill=3.0 * 3600))
+        await run_for(poll, 4 * 3600.0)
+        assert poll.why("M0001") is Reason.PENDING
+        assert box.store.accounts[KEY].gaps == ()
+        assert int(clock.now()) - 7200 - 2 * QUARTER < box.store.watermarks[KEY] < int(clock.now()) - 7200
+        assert_true(box, box.store.captures)
+
+    virtually(work)
+
+
+def test_what_is_not_here_has_the_reason_of_now() -> None:
+    async def work(clock: VirtualClock) -> None:
+        box = Box(clock)
+        port = Losable(box)
+        poll = box.poll(LOAD)
+        await settle(poll)
+        assert poll.why("M0001") is Reason.PENDING
+        box.bus.silence("M0001")
+        await run_for(poll, 3600.0)
+        assert (poll.why("M0001"), poll.why("M0002")) == (Reason.UNREACHABLE, Reason.PENDING)
+        port.lost = True
+        await run_for(poll, 3600.0)
+        assert poll.why("M0002") is Reason.LINE
+        port.lost = False
+        box.bus.silence()
+        await run_for(poll, 3600.0)
+        assert (poll.why("M0001"), poll.why("M0002")) == (Reason.PENDING, Reason.PENDING)
+        # nobody was there to ask, but the meters kept it all
+        assert [account.gaps for account in box.store.accounts.values()] == [(), ()]
+        assert_true(box, box.store.captures)
+
+    virtually(work)
+
+
+def test_a_meter_that_never_answers_newest_first_keeps_its_whole_past_to_be_read() -> None:
+    """It answers at last when more than a slice is waiting: that is pending, and read."""
+
+    class Deaf(PortAround):
+        deaf = True
+
+        async def write(self, data: bytes) -> None:
+            if not self.deaf:
+                await super().write(data)
+
+    async def work(clock: VirtualClock) -> None:
+        box = Box(clock)
+        port = Deaf(box.port)
+        box.port = port
+        poll = box.poll(LOAD)
+        since = int(clock.now()) - int(LOAD.backfill)
+        await run_for(poll, 2.5 * DAY)
+        port.deaf = False
+        await run_for(poll, 3600.0)
+        for meter in box.meters:
+            account = box.store.accounts[meter.id, "load0"]
+            assert account.gaps == ()
+            ats = sorted(each.at for each in box.store.captures if each.meter == meter.id)
+            assert ats == list(range(account.since, account.top + 1, QUARTER))
+            assert account.since >= since
+
+    virtually(work)
