@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from sys import intern
 from typing import Any, Protocol
 
+from dcu.continuity import went_back
 from dcu.model import ALARM, INSTANT, Attribute, Column, Meter, Order, Reason, Task
 from dcu.obis import format_obis, parse_obis
 from dcu.plan.backfill import Range, newer, older
@@ -199,6 +200,10 @@ class Archive:
     def _lists(self, meter: str) -> dict[str, tuple[Attribute, ...]]:
         """Return the operator's own lists of attributes that are read from a meter, by stream."""
         return {stream: task.objects for stream, task in self._timetable(meter).items() if task.objects}
+
+    def behind(self, meter: str, now: float) -> bool:
+        """Whether the meter's clock, which shows `now`, went back behind rows that it gave before."""
+        return went_back([marks[meter] for marks in self._marks.values() if meter in marks], now)
 
     def unsure(self, meter: str, now: float) -> bool:
         """Whether the meter is to be recognised at `now` (monotonic s): once a day, after a start and after a doubt."""

@@ -9,16 +9,17 @@ cannot be kept must not be collected as if they were.
 
 import asyncio
 import math
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from typing import Any
 
 import structlog
 
 from dcu.archive import Archive
 from dcu.bus import Port
 from dcu.clock import Clock
+from dcu.collecting import Collecting, Readings
 from dcu.errors import (
     BusError,
     CommandRejected,
@@ -34,17 +35,13 @@ from dcu.events import EventSieve
 from dcu.health import Airtimes, BusHealth, Progress
 from dcu.held import Held
 from dcu.messages.catalogue import SECRET_COMMANDS
-from dcu.model import ERRANDS, IDENTITY, Capture, Meter, Outcome, Reach, Reason, Visit
+from dcu.model import Meter, Outcome, Reach, Reason, Visit
 from dcu.ondemand import on_demand
 from dcu.opening import SessionMaker
 from dcu.plan import ANSWERED, BusPlan
-from dcu.plan.backfill import lost
-from dcu.plan.ledger import Asked
 from dcu.pushes import Pushes
 from dcu.report import Report
 from dcu.session import QUIET, Session, Yielded
-from dcu.store import Recorded
-from dcu.visit import Findings, Reading
 
 log = structlog.get_logger()
 
@@ -65,9 +62,6 @@ IDLE_BOUND = 10.0
 #: is idle: a commit for each of them would wear the flash.
 HEARD_BOUND = 10.0
 
-#: What is reported of a meter that says another word about itself than before.
-CHANGES = {"serial": "meter exchanged", "firmware": "firmware changed"}
-
 #: Tells the command journal how a command's visit went: (visit, answer or None, error or None).
 Answer = Callable[[Visit, dict[str, Any] | None, str | None], Awaitable[None]]
 
@@ -81,19 +75,6 @@ class Reached(Protocol):
 
 async def _unnoted(meter: str, state: Reach, *, answered: bool) -> None:
     """Nobody keeps a history."""
-
-
-class Readings(Protocol):
-    """What this flow needs of the store."""
-
-    async def record(
-        self,
-        captures: Sequence[Capture],
-        watermarks: Mapping[tuple[str, str], int],
-        heard: Mapping[str, int],
-        asked: Mapping[tuple[str, str], Sequence[Asked]] | None = None,
-    ) -> Recorded:
-        """Keep all in one transaction; returns after the commit. Raises StoreError."""
 
 
 @dataclass(slots=True)
@@ -119,13 +100,24 @@ class Poll:
     airtimes: Airtimes = field(default_factory=Airtimes)
     _open: bool = False
     _dirty: bool = False
-    _kept: float = 0.0
     _visiting: str | None = None
     _between: asyncio.Event = field(default_factory=asyncio.Event)
     _lost: bool = False
-    _stray: set[str] = field(default_factory=set)
+    _collecting: Collecting = field(init=False)
     _got: Sequence[str] | None = None
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def __post_init__(self) -> None:
+        self._collecting = Collecting(
+            archive=self.archive,
+            events=self.events,
+            sessions=self.sessions,
+            store=self.store,
+            clock=self.clock,
+            health=self.health,
+            report=self.report,
+            urged=self._urged,
+        )
 
     async def run(self) -> None:
         """Poll until cancelled; raises StoreError when readings cannot be kept."""
@@ -134,7 +126,7 @@ class Poll:
                 await self.step()
         except asyncio.CancelledError:
             with suppress(StoreError):  # an ordered end, and no flow is left that could stop for it
-                await self._keep_heard()
+                await self._collecting.keep_heard()
             raise
         finally:
             await self.held.release()
@@ -147,7 +139,7 @@ class Poll:
             return Reason.LINE
         if self.plan.reach(meter) is not Reach.REACHABLE:
             return Reason.UNREACHABLE
-        return Reason.CLOCK if meter in self._stray else Reason.PENDING
+        return self._collecting.open_reason(meter)
 
     def submit(self, visit: Visit) -> None:
         """Queue a visit for a command and wake the flow; raises CommandRejected when too many wait."""
@@ -175,8 +167,8 @@ class Poll:
         # a clock that was never set cannot say which interval a reading belongs to; whoever asks may still have one
         scheduled = self.clock.trusted()
         visit = self.plan.next_visit(now, scheduled=scheduled)
-        if visit is None or now - self._kept >= HEARD_BOUND:
-            await self._keep_heard()
+        if visit is None or now - self._collecting.kept_at >= HEARD_BOUND:
+            await self._collecting.keep_heard()
         if visit is None:
             await self._sleep(self.plan.next_wake(now) if scheduled else None)
             return
@@ -352,66 +344,24 @@ class Poll:
         self.progress.mark(self.clock.monotonic())
 
     async def _collect(self, session: Session, visit: Visit) -> Outcome:
-        found, more = await self._gather(session, visit.meter, visit.streams)
+        gathered = await self._collecting.gather(session, visit.meter, visit.streams)
+        found = gathered.found
         self._got = [stream for stream in visit.streams if stream not in found.missed]
-        if again := [*visit.streams] if found.changed else more + found.recast:
+        if again := [*visit.streams] if found.changed else gathered.more + found.recast:
             self.plan.again(visit.meter, again, self.clock.monotonic())
         if found.stopped is not None:
             raise found.stopped
-        if self.events.kept(found.captures):  # what raised an alarm stands in the logs: asked for now, not when due
+        if gathered.alarmed:  # what raised an alarm stands in the logs: asked for now, not when due
             await self._look_up(session, visit.meter)
         return Outcome.PARTLY if found.refused or found.bad_rows else Outcome.OK
 
     async def _look_up(self, session: Session, meter: str) -> None:
         """Read the event logs of a meter that has an alarm."""
-        found, more = await self._gather(session, meter, self.events.logs(meter))
-        if waiting := [*more, *found.missed]:
+        gathered = await self._collecting.gather(session, meter, self.events.logs(meter))
+        if waiting := [*gathered.more, *gathered.found.missed]:
             self.plan.again(meter, waiting, self.clock.monotonic())
-        if found.stopped is not None:
-            raise found.stopped
-
-    async def _gather(self, session: Session, meter: str, streams: Sequence[str]) -> tuple[Findings, list[str]]:
-        """Read `streams` and keep what came; return it, and the streams of which more is waiting in the meter."""
-        shapes = await self.archive.shapes(session, meter, [each for each in streams if each not in ERRANDS])
-        ranges = self.archive.ranges(meter, shapes, int(self.clock.now()))
-        reading = Reading(
-            self.archive.meter(meter),
-            self.archive.profile(meter),
-            shapes,
-            ranges,
-            self.archive.past(meter, shapes),
-            recognising=IDENTITY in streams or self.archive.unsure(meter, self.clock.monotonic()),
-        )
-        found = await reading.take(session, self.clock, self._urged)
-        return found, await self._keep(meter, found)
-
-    async def _keep(self, meter: str, found: Findings) -> list[str]:
-        """Store what was found and is news; return the streams of which more is waiting in the meter."""
-        await self.archive.review(meter, found, self.clock.monotonic())
-        found.captures = await self.events.sift(found.captures)
-        recorded = await self.store.record(found.captures, found.watermarks, self.sessions.heard(), found.asked)
-        more = self.archive.stored(found, recorded)
-        self._kept = self.clock.monotonic()
-        for word, (before, now) in found.changed.items():
-            self.health.changed += 1
-            await self.report(CHANGES[word], meter=meter, before=before, now=now)
-        for _, stream in recorded.overflow:
-            await self.report("ledger overflow", meter=meter, stream=stream)
-        for stream in (*found.outgrown, *found.recast):
-            await self.report("profile changed", meter=meter, stream=stream)
-        self.health.captures += len(found.captures)
-        self.health.bad_rows += found.bad_rows
-        self.health.last_success = self.clock.now()
-        (self._stray.add if lost(found.offset) else self._stray.discard)(meter)
-        if found.refused or found.bad_rows:
-            log.warning("not all could be read", meter=meter, refused=found.refused, bad_rows=found.bad_rows)
-        return more
-
-    async def _keep_heard(self) -> None:
-        """Keep the counters that were heard in visits which kept nothing."""
-        self._kept = self.clock.monotonic()
-        if heard := self.sessions.heard():
-            await self.store.record((), {}, heard)
+        if gathered.found.stopped is not None:
+            raise gathered.found.stopped
 
     def _count(self, meter: str, outcome: Outcome, busy: float) -> None:
         health, good = self.health, outcome in ANSWERED

@@ -102,6 +102,12 @@ class Line:
         self.counters.octets_in += len(data)
         self.counters.busy += len(data) * self._octet
 
+    def exchange(self, old: str, new: SimMeter) -> None:
+        """Put `new`, which has the same address, where the meter `old` hangs."""
+        server = HdlcServer(new)
+        self._stations |= {address: server for address, each in self._stations.items() if each.meter.id == old}
+        self.meters = tuple(new if each.id == old else each for each in self.meters)
+
     def push(self, meter: str, client: int, apdu: bytes, now: float) -> None:
         """Let `meter`, which is on this line, say `apdu` to `client` at `now` without being asked: in a UI frame."""
         station = next(each for each in self._stations.values() if each.meter.id == meter)

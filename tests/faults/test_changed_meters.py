@@ -1,12 +1,15 @@
 """A meter exchanged, reprogrammed or parameterised anew between two visits: its values are never read by old shapes."""
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import replace
+from itertools import count
 
 import pytest
 
 from dcu.archive import IDENTITY
-from dcu.model import INSTANT, Task
+from dcu.model import INSTANT, Attribute, Column, Task
+from dcu.obis import parse_obis
 from dcu.poll import Poll
 from dcu.recognition import RECOGNISE_EVERY
 from sim.fleet import FleetPlan
@@ -14,6 +17,8 @@ from sim.meter import FIRMWARE, SERIAL_NUMBER, SimMeter
 from sim.profiles import PROFILES
 from sim.virtual import VirtualClock
 from tests.lines import COMPANION, Box, assert_true, settle, virtually
+
+Columns = tuple[Attribute, ...]
 
 ONE = FleetPlan(meters=1, buses=1, hls=0, seed=4)
 DAY = int(RECOGNISE_EVERY)
@@ -109,5 +114,114 @@ def test_a_meter_that_tells_another_word_each_time_costs_one_visit_a_day() -> No
             assert poll.health.changed == number
         rows = [each.at for each in box.store.captures if each.stream == "load0"]
         assert len(rows) == len(set(rows)) >= 3 * DAY // 900
+
+    virtually(work)
+
+
+def columns_of(meter: SimMeter, order: Callable[[Columns], Columns]) -> None:
+    """Let the meter capture the columns of its load profile in another order from now on."""
+    name = COMPANION.streams["load0"].name
+    profile = PROFILES[meter.plate.phases][name]
+    meter.profiles = {**meter.profiles, name: replace(profile, columns=order(profile.columns))}
+
+
+def test_columns_that_changed_places_are_noticed_before_a_row_of_them_is_kept() -> None:
+    async def work(clock: VirtualClock) -> None:
+        box = Box(clock, ONE)
+        poll = box.poll(TASKS[1])
+        await settle(poll)
+        kept = len(box.store.captures)
+        columns_of(box.meters[0], lambda columns: (*columns[:1], *columns[:0:-1]))
+        await asyncio.sleep(900.0)
+        await poll.step()  # the ring
+        await settle(poll)
+        assert box.reports == [("profile changed", "M0001", {"stream": "load0"})]
+        # what is kept after it has the columns the meter has now
+        assert len(box.store.captures) > kept
+        assert_true(box, box.store.captures)
+        assert box.store.captures[-1].columns != box.store.captures[0].columns
+
+    virtually(work)
+
+
+def counted(meter: SimMeter, at: int) -> int:
+    energy = meter.value(Column(3, parse_obis("1-0:1.8.0.255")), at)
+    assert isinstance(energy, int)
+    return energy
+
+
+def another(meter: SimMeter, at: int, *, younger: bool) -> SimMeter:
+    """Return a meter for the same address that has counted less so far, or more."""
+    others = (SimMeter(replace(meter.plate, id=f"N{number}")) for number in count())
+    return next(new for new in others if (counted(new, at) < counted(meter, at)) is younger)
+
+
+@pytest.mark.parametrize("younger", [True, False])
+def test_of_a_meter_that_hangs_where_another_hung_no_row_is_the_others(younger: bool) -> None:
+    async def work(clock: VirtualClock) -> None:
+        box = Box(clock, ONE)
+        poll = box.poll(TASKS[1])
+        await settle(poll)
+        old = box.meters[0]
+        mark = max(each.at for each in box.store.captures)
+        new = another(old, mark, younger=younger)
+        box.bus.line.exchange("M0001", new)
+        if not younger:  # nothing that it says contradicts the other: it is found when it is asked who it is
+            await asyncio.sleep(RECOGNISE_EVERY)
+        await asyncio.sleep(900.0)
+        await poll.step()
+        await settle(poll)
+        before, now = (meter.identity[SERIAL_NUMBER].decode() for meter in (old, new))
+        assert box.reports == [("meter exchanged", "M0001", {"before": before, "now": now})]
+        rows = [each for each in box.store.captures if each.at > mark]
+        assert rows
+        for each in rows:
+            assert each.values == tuple(new.value(column, each.at) for column in each.columns)
+        assert len({each.at for each in box.store.captures}) == len(box.store.captures)
+
+    virtually(work)
+
+
+def test_a_register_that_was_reset_costs_one_question_and_no_row() -> None:
+    async def work(clock: VirtualClock) -> None:
+        box = Box(clock, ONE)
+        poll = box.poll(TASKS[1])
+        await settle(poll)
+        meter, serial = box.meters[0], box.meters[0].served[SERIAL_NUMBER]
+        home = meter.home
+        meter.home = another(meter, int(clock.now()), younger=True).home
+        for _ in range(3):
+            await asyncio.sleep(900.0)
+            await poll.step()
+            await settle(poll)
+        assert box.reports == []
+        assert meter.served[SERIAL_NUMBER] == serial + 1
+        assert len(box.store.captures) == 4 + 3
+        assert home is not meter.home
+
+    virtually(work)
+
+
+def test_a_clock_that_went_back_is_told_once_and_doubles_no_row() -> None:
+    async def work(clock: VirtualClock) -> None:
+        box = Box(clock, ONE)
+        poll = box.poll(*TASKS)
+        await settle(poll)
+        box.meters[0].clock_shift = -7200.0
+        for _ in range(16):
+            await asyncio.sleep(900.0)
+            await poll.step()
+            await settle(poll)
+        assert [name for name, _, _ in box.reports] == ["meter clock jumped"]
+        rows = [each.at for each in box.store.captures if each.stream == "load0"]
+        assert rows == sorted(set(rows))
+        assert rows[-1] - rows[0] == (len(rows) - 1) * 900
+        assert_true(box, box.store.captures)
+        box.meters[0].clock_shift = 0.0
+        await asyncio.sleep(900.0)
+        await poll.step()
+        await settle(poll)
+        assert len(box.reports) == 1
+        assert max(each.at for each in box.store.captures if each.stream == "load0") > clock.now() - 900
 
     virtually(work)

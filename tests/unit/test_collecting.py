@@ -1,0 +1,67 @@
+"""Collecting as its flow sees it; meters that changed between two visits are in faults/test_changed_meters."""
+
+from dataclasses import replace
+
+import pytest
+
+from dcu.errors import StoreError
+from dcu.model import ALARM, INSTANT, Reason, Task
+from dcu.obis import parse_obis
+from sim.fleet import FleetPlan
+from sim.virtual import VirtualClock
+from tests.lines import Box, virtually
+
+ONE = FleetPlan(meters=1, buses=1, hls=0, seed=4)
+LOAD = Task("load0", every=900.0, backfill=3600.0)
+
+
+def test_rows_that_follow_cost_no_question() -> None:
+    async def work(clock: VirtualClock) -> None:
+        box = Box(clock, ONE)
+        collecting = box.poll(LOAD)._collecting
+        session = await box.session()
+        await collecting.gather(session, "M0001", ["load0"])
+        asked = box.meters[0].served[parse_obis("0-0:96.1.0.255")]
+        box.store.captures[-1:] = [replace(box.store.captures[-1], at=box.store.captures[-1].at - 900)]
+        await collecting.gather(session, "M0001", ["load0"])
+        assert box.meters[0].served[parse_obis("0-0:96.1.0.255")] == asked
+        await session.close()
+
+    virtually(work)
+
+
+def test_an_alarm_is_told_of_once_it_is_kept() -> None:
+    async def work(clock: VirtualClock) -> None:
+        box = Box(clock, ONE)
+        collecting = box.poll(Task(ALARM, every=60.0))._collecting
+        session = await box.session()
+        assert not (await collecting.gather(session, "M0001", [ALARM])).alarmed
+        collecting.events._words["M0001"] = 1 << 4
+        box.store.failure = StoreError("disk full")
+        with pytest.raises(StoreError):
+            await collecting.gather(session, "M0001", [ALARM])
+        box.store.failure = None
+        assert (await collecting.gather(session, "M0001", [ALARM])).alarmed
+        assert not (await collecting.gather(session, "M0001", [ALARM])).alarmed
+        await session.close()
+
+    virtually(work)
+
+
+def test_a_meter_without_the_time_is_why_its_rows_are_not_here() -> None:
+    async def work(clock: VirtualClock) -> None:
+        box = Box(clock, ONE)
+        collecting = box.poll(LOAD)._collecting
+        session = await box.session()
+        await collecting.gather(session, "M0001", [INSTANT, "load0"])
+        assert collecting.open_reason("M0001") is Reason.PENDING
+        for shift in (-7200.0, -40 * 365 * 86_400.0):
+            box.meters[0].clock_shift = shift
+            await collecting.gather(session, "M0001", [INSTANT])
+            assert collecting.open_reason("M0001") is Reason.CLOCK
+        box.meters[0].clock_shift = 0.0
+        await collecting.gather(session, "M0001", [INSTANT])
+        assert collecting.open_reason("M0001") is Reason.PENDING
+        await session.close()
+
+    virtually(work)
