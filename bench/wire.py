@@ -14,7 +14,9 @@ from bench.figures import Figure
 from dcu.archive import Archive, Kept
 from dcu.bus import SerialPort
 from dcu.clock import Clock, SystemClock
+from dcu.clocks import Clocks
 from dcu.config import BusConfig
+from dcu.config.settings import ClockSettings
 from dcu.events import EventSieve
 from dcu.health import BusHealth, Progress
 from dcu.held import Held
@@ -26,7 +28,7 @@ from dcu.plan.ledger import Account, Asked
 from dcu.poll import Poll
 from dcu.profiles import CompanionProfile, load_profile
 from dcu.session import Session
-from dcu.store import Recorded
+from dcu.store import Adjustment, Recorded
 from dcu.visit import Findings
 from sim.bus import MemoryBus, PtyBus
 from sim.fleet import PROFILE, Fleet, FleetPlan, make_line
@@ -45,6 +47,28 @@ REFERENCE = 0.468
 ROWS = 4
 
 T = TypeVar("T")
+
+
+class Forgetful:
+    """Keeps nothing of the meters' clocks."""
+
+    async def clock_shows(self, meter: str, at: int, offset: float, *, anew: bool = False) -> None:
+        """Forget it."""
+
+    async def clock_points(self, meter: str) -> list[tuple[int, float]]:
+        return []
+
+    async def clock_newest(self) -> dict[str, tuple[int, float]]:
+        return {}
+
+    async def adjust_begins(self, meter: str, adjustment: Adjustment) -> None:
+        """Forget it."""
+
+    async def adjust_ends(self, meter: str, moved: float) -> None:
+        """Forget it."""
+
+    async def adjustments(self) -> dict[str, Adjustment]:
+        return {}
 
 
 class Memory:
@@ -153,6 +177,7 @@ class _Line:
             progress=Progress(0.0),
             answer=_no_command,
             report=_no_event,
+            clocks=Clocks(ClockSettings(), known, sessions, Forgetful(), clock, _no_event),
         )
 
     async def sweep(self) -> float:

@@ -165,6 +165,11 @@ class Archive:
         """Return one object for all meters that have the same."""
         return self._alikes.setdefault(f"{profile.name} {data}", profile)
 
+    def periods(self, meter: str) -> set[int]:
+        """Return the seconds at whose multiples `meter` captures, as far as it or its profile tells them."""
+        told = {shape.period for shape in self._shapes.get(meter, {}).values()}
+        return (told | {stream.period or 0 for stream in self.profile(meter).streams.values()}) - {0}
+
     async def shapes(self, session: Session, meter: str, streams: Sequence[str]) -> dict[str, Shape]:
         """Return the shapes of those `streams` that the meter has; what is not known yet is learned and kept."""
         await self._know(session, meter)

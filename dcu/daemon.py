@@ -22,6 +22,7 @@ from dcu import __version__
 from dcu.archive import Archive, Kept
 from dcu.bus import Port, make_port
 from dcu.clock import Clock, SystemClock
+from dcu.clocks import Clocks
 from dcu.completeness import Completeness
 from dcu.config import BusConfig, Config
 from dcu.config.apart import apart
@@ -151,6 +152,9 @@ class Daemon:
         self._invocations = Invocations(store)
         self._base_names = _base_names(config, store)
         self._keys = dict(config.keys)
+        self._access = dict(config.access)
+        for profile in profiles.values():
+            self._access |= profile.access
         vault = vault_for(config.dcu.data, config.dcu.store_key)
         self._changes = KeyChanges(self._keys, config.new_keys, store, vault, clock)
         self._reporter = Reporter(store, clock, config.dcu.id)
@@ -167,7 +171,7 @@ class Daemon:
             "meters": len(config.meters),
             "buses": len(config.buses),
         }
-        self._roll = Roll(self._archive, self.polls, self._keys, self._names, self._about, self._gone)
+        self._roll = Roll(self._archive, self.polls, self._keys, self._access, self._names, self._about, self._gone)
         self._enrolment = Enrolment(config, store, self._roll, self._reporter.report, clock, self._health)
         self._completeness = Completeness(
             store, self._archive, timetables, self._why, clock, self._health, self._reporter.report
@@ -238,7 +242,7 @@ class Daemon:
         meters = {meter.id: meter.group for meter in config.meters if meter.bus == bus.name}
         sessions = SessionMaker(
             bus,
-            config.access,
+            self._access,
             self._keys,
             config.dcu.system_title,
             self._invocations,
@@ -267,6 +271,7 @@ class Daemon:
             answer=self._obey.answered,
             report=self._reporter.report,
             reached=self._reachability.visited,
+            clocks=Clocks(config.clock, self._archive, sessions, self._store, clock, self._reporter.report),
             pushes=self._pushes(bus, events) if bus.push else None,
         )
 
@@ -302,6 +307,8 @@ class Daemon:
         for meter in await self._reachability.load():
             if meter in self._archive:
                 self.polls[self._archive.meter(meter).bus].plan.presume_unreachable(meter, self._clock.monotonic())
+        for poll in self.polls.values():
+            await poll.clocks.load(poll.plan.__contains__)
         door = LocalDoor(Path(self._config.dcu.socket), self._obey.lines)
         async with asyncio.TaskGroup() as group:
             workers = [group.create_task(self._guard(f"bus {name}", poll.run)) for name, poll in self.polls.items()]

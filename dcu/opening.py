@@ -149,6 +149,13 @@ class SessionMaker:
         """Return how we are let in at `meter`."""
         return self._access[meter.access]
 
+    def lacks_keys(self, meter: Meter) -> bool:
+        """Whether nobody has told the keys without which `meter` cannot be asked to let us in."""
+        access, keys = self._access[meter.access], self._candidates(meter)[0]
+        if access.authentication is Authentication.HLS_ECDSA and not keys.signing_key:
+            return True
+        return _counts(access) and not (keys.encryption_key and keys.authentication_key)
+
     @property
     def changes(self) -> KeyChanges | None:
         """What is known of changes of keys; None where keys never change."""

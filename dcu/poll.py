@@ -19,6 +19,7 @@ import structlog
 from dcu.archive import Archive
 from dcu.bus import Port
 from dcu.clock import Clock
+from dcu.clocks import SET_CLOCK, Clocks
 from dcu.collecting import Collecting, Readings
 from dcu.errors import (
     BusError,
@@ -35,7 +36,7 @@ from dcu.events import EventSieve
 from dcu.health import Airtimes, BusHealth, Progress
 from dcu.held import Held
 from dcu.messages.catalogue import SECRET_COMMANDS
-from dcu.model import Meter, Outcome, Reach, Reason, Visit
+from dcu.model import CLOCK, Meter, Outcome, Reach, Reason, Visit
 from dcu.ondemand import on_demand
 from dcu.opening import SessionMaker
 from dcu.plan import ANSWERED, BusPlan
@@ -94,6 +95,7 @@ class Poll:
     progress: Progress
     answer: Answer
     report: Report
+    clocks: Clocks
     pushes: Pushes | None = None
     reached: Reached = _unnoted
     #: What each meter's visits cost since the start.
@@ -158,12 +160,15 @@ class Poll:
             await self._between.wait()
         self.plan.remove(meter)
         self.held.forget(meter)
+        self.clocks.forget(meter)
 
     async def step(self) -> None:
         """Make the next visit, or wait until one is due."""
         self._alive()
         now = self.clock.monotonic()
         self.plan.align(now, self.clock.now())
+        for meter in self.clocks.due(now):
+            self.plan.again(meter, [CLOCK], now)
         # a clock that was never set cannot say which interval a reading belongs to; whoever asks may still have one
         scheduled = self.clock.trusted()
         visit = self.plan.next_visit(now, scheduled=scheduled)
@@ -287,6 +292,9 @@ class Poll:
         meter = self.archive.meter(visit.meter)
         if visit.command is not None and visit.command.name in SECRET_COMMANDS:
             return await self._rekey(meter, visit)
+        if visit.command is not None and visit.command.name == SET_CLOCK:
+            self.held.forget(meter.id)
+            return Outcome.OK, *await self.clocks.command(meter.id, self.port, self._alive)
         if (held := await self.held.take(meter)) is not None:
             self.health.resumed += 1
             try:
@@ -317,13 +325,16 @@ class Poll:
 
     async def _converse(self, session: Session, visit: Visit) -> tuple[Outcome, dict[str, Any] | None, str | None]:
         outcome, answer, reason = Outcome.OK, None, None
+        left: Session | None = session
         if visit.command is None:
             try:
-                outcome = await self._collect(session, visit)
+                outcome, moves = await self._collect(session, visit)
             except Yielded as stop:
-                outcome = Outcome.YIELDED
+                outcome, moves = Outcome.YIELDED, False
                 if not stop.open:
                     return outcome, None, None
+            if moves:
+                left = await self.clocks.follow(session, visit.meter, self.port, self._alive)
         else:
             try:
                 answer = await on_demand(session, self.archive, visit, self.clock)
@@ -333,8 +344,11 @@ class Poll:
             await self.pushes.of_visit(visit.meter, tuple(session.notified))
             self._look_after(visit.meter)
         session.notified.clear()
-        coming = self.plan.coming(visit.meter, self.clock.monotonic())
-        await self.held.leave(self.archive.meter(visit.meter), session, coming)
+        if left is None:  # closed for another, or broken off
+            self._dirty = True
+        else:
+            coming = self.plan.coming(visit.meter, self.clock.monotonic())
+            await self.held.leave(self.archive.meter(visit.meter), left, coming)
         return outcome, answer, reason
 
     def _urged(self) -> bool:
@@ -343,7 +357,8 @@ class Poll:
     def _alive(self) -> None:
         self.progress.mark(self.clock.monotonic())
 
-    async def _collect(self, session: Session, visit: Visit) -> Outcome:
+    async def _collect(self, session: Session, visit: Visit) -> tuple[Outcome, bool]:
+        """Read what is due and keep it; return how that went, and whether the meter's clock is to be moved now."""
         gathered = await self._collecting.gather(session, visit.meter, visit.streams)
         found = gathered.found
         self._got = [stream for stream in visit.streams if stream not in found.missed]
@@ -353,7 +368,8 @@ class Poll:
             raise found.stopped
         if gathered.alarmed:  # what raised an alarm stands in the logs: asked for now, not when due
             await self._look_up(session, visit.meter)
-        return Outcome.PARTLY if found.refused or found.bad_rows else Outcome.OK
+        moves = found.clock is not None and await self.clocks.note(visit.meter, found.clock)
+        return Outcome.PARTLY if found.refused or found.bad_rows else Outcome.OK, moves
 
     async def _look_up(self, session: Session, meter: str) -> None:
         """Read the event logs of a meter that has an alarm."""

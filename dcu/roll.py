@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 
 from dcu.archive import Archive
 from dcu.events import describe
-from dcu.model import Capture, Keys, Meter, Visit
+from dcu.model import Access, Capture, Keys, Meter, Visit
 from dcu.poll import Poll
 from dcu.profiles import CompanionProfile
 
@@ -41,6 +41,7 @@ class Roll:
         archive: Archive,
         polls: Mapping[str, Poll],
         keys: MutableMapping[str, Keys],
+        access: MutableMapping[str, Access],
         names: EventNames,
         about: MutableMapping[str, object],
         end: Callable[[str, str], Awaitable[None]],
@@ -49,6 +50,7 @@ class Roll:
         self._archive = archive
         self._polls = polls
         self._keys = keys
+        self._access = access
         self._names = names
         self._end = end
 
@@ -59,6 +61,7 @@ class Roll:
         """Let a meter take part from now on; everything of it is due at once."""
         self._archive.add(meter, profile)
         self._keys[meter.id] = keys
+        self._access.update(self._archive.profile(meter.id).access)
         self._names.learn(meter.id, self._archive.profile(meter.id))
         self._polls[meter.bus].take_in(meter)
         self._about["meters"] = len(self._archive)

@@ -119,7 +119,9 @@ class Session:
         #: The meter's clock minus monotonic time, and the monotonic time when that was measured: `dcu.visit` knows what
         #: it is good for. Whoever sets the clock makes it None.
         self.meter_clock: tuple[float, float] | None = None
-        #: Monotonic time when the first request of the latest `get` had left: the instant its first value describes.
+        self._heard_at: float | None = None
+        #: Monotonic time that the first value of the latest `get` describes: half way between the last octet of its
+        #: request and the first of its answer, whatever of that is the meter's time and whatever the line's.
         self.asked_at = 0.0
 
     async def open(self) -> None:
@@ -230,7 +232,8 @@ class Session:
             raise Yielded(open=True)
         event = await self._answer(self._association.send(request))
         if self._unasked:
-            self.asked_at, self._unasked = self._departed, False
+            heard = self._departed if self._heard_at is None else max(self._heard_at, self._departed)
+            self.asked_at, self._unasked = (self._departed + heard) / 2, False
         return list(event.results)
 
     async def _answer(self, data: bytes) -> Any:
@@ -249,7 +252,7 @@ class Session:
         """Send `data` and follow the association until an event of type `until`."""
         loop = asyncio.get_running_loop()
         end = loop.time() + EXCHANGE_BOUND
-        self._departed = await self._write(data)
+        self._departed, self._heard_at = await self._write(data), None
         asking = True
         while loop.time() < end:
             # a slow meter may take EXCHANGE_BOUND; the watchdog, less patient, must not take that for our hanging
@@ -264,7 +267,8 @@ class Session:
                 left = await self._write(event.data)
                 asking = asking and event.asks
                 # a request that goes on, or was lost: the meter has it only now
-                self._departed = left if asking else self._departed
+                if asking:
+                    self._departed, self._heard_at = left, None
             elif event is NEED_DATA:
                 await self._hear()
             elif isinstance(event, dlms.Notified):
@@ -297,6 +301,8 @@ class Session:
             if again:
                 await self._write(again)
         else:
+            if self._heard_at is None:
+                self._heard_at = asyncio.get_running_loop().time()
             self._association.receive_data(data)
 
 

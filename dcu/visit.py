@@ -20,6 +20,7 @@ from dcu.dlms.moment import DateTime
 from dcu.dlms.services import AccessError, Get, by_range
 from dcu.errors import DcuError, MeterError
 from dcu.model import NO_STATUS, Attribute, Capture, Column, Meter, Reason
+from dcu.plan import calibration
 from dcu.plan.backfill import Range, lost, settles, until
 from dcu.plan.ledger import Asked
 from dcu.profiles import CompanionProfile
@@ -41,8 +42,8 @@ class Findings:
     `watermarks` say up to when a stream of this moment is read. `refused` says why a stream gave nothing, `outgrown`
     names those whose rows do not fit their shape, `recast` those that capture other columns now: to be learned anew.
     `identity` is what the meter said it is, by word, where it was asked; `changed` what it was and is by those words,
-    when that is another (`dcu.archive` compares). `stopped` is what ended the conversation half-way, and `missed` the
-    streams that were not answered for it.
+    when that is another (`dcu.archive` compares). `clock` is there where the meter was asked for its time. `stopped` is
+    what ended the conversation half-way, and `missed` the streams that were not answered for it.
     """
 
     captures: list[Capture] = field(default_factory=list)
@@ -55,6 +56,7 @@ class Findings:
     identity: dict[str, str] | None = None
     changed: dict[str, tuple[str, str]] = field(default_factory=dict)
     offset: float | None = None
+    clock: calibration.Reading | None = None
     bad_rows: int = 0
     missed: set[str] = field(default_factory=set)
     stopped: Yielded | DcuError | None = None
@@ -124,10 +126,11 @@ class Reading:
         answers = await self._answers(found, session, self.questions()[shift is not None :], urgent)
         late = clock.monotonic() - session.asked_at
         read_at = clock.now()
-        at, status = _meter_clock(next(answers)) if shift is None else (None, NO_STATUS)
-        if at is not None:
-            found.offset = at - (read_at - late)
-            session.meter_clock = at - session.asked_at, session.asked_at
+        at, status = None, NO_STATUS
+        if shift is None:
+            found.clock, status = measured(session, next(answers), clock)
+        if found.clock is not None:
+            at, found.offset = found.clock.at, found.clock.offset
         elif shift is not None:
             at = math.floor(shift + session.asked_at)
             found.offset = shift + session.asked_at - (read_at - late)
@@ -246,15 +249,25 @@ def _moment(seconds: int) -> Typed:
     return octets(DateTime.from_utc(seconds).to_bytes())
 
 
-def _meter_clock(answer: Any) -> tuple[int | None, int]:
-    """Return (UTC seconds or None, clock status). Raises MeterError when the clock attribute is no date-time."""
+def measured(session: Session, answer: Any, clock: Clock) -> tuple[calibration.Reading | None, int]:
+    """Return what the clock showed when the latest `get` of `session` asked it, None where it tells none; its status.
+
+    Raises MeterError when the clock attribute is no date-time. What is read in whole seconds has gone on for half a
+    second more, on the average.
+    """
     if isinstance(answer, AccessError):  # the registers are worth having without it
         return None, NO_STATUS
     if isinstance(answer, bytes):
         answer = DateTime.from_bytes(answer)
     if not isinstance(answer, DateTime):
         raise MeterError(f"the clock is no date-time: {str(answer)[:60]}")
-    return answer.utc(), answer.status
+    at = answer.utc()
+    if at is None:
+        return None, answer.status
+    shown = at + (answer.hundredths / 100 if 0 < answer.hundredths < 100 else 0.5)
+    session.meter_clock = shown - session.asked_at, session.asked_at
+    offset = shown - (clock.now() - (clock.monotonic() - session.asked_at))
+    return calibration.Reading(at, offset, answer.deviation, answer.status), answer.status
 
 
 def _value(answer: Any) -> Any:

@@ -39,7 +39,8 @@ RELAY_HISTORY = 64
 class Nameplate:
     """What distinguishes one meter from another, for good. `address` is its HDLC physical address or its wPort.
 
-    Its clock is `clock_offset` seconds off on the day it was installed and gains `clock_drift` seconds per day.
+    Its clock is `clock_offset` seconds off on the day it was installed and gains `clock_drift` seconds per day, and has
+    shift_time where it `shifts`.
     `compressed` meters send null-data for what repeats or counts on in a profile. `max_info` octets and `window` frames
     are what its HDLC layer grants at most; `inactivity` is how many seconds without a word end a connection. `suite` is
     its security suite, and its keys have that suite's sizes. An old meter's attributes have short names, others know
@@ -61,6 +62,7 @@ class Nameplate:
     suite: int = 0
     referencing: Referencing = Referencing.LN
     kind: str = IDIS
+    shifts: bool = True
 
 
 @dataclass(frozen=True, slots=True)

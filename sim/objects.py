@@ -56,6 +56,8 @@ _DISCONNECTED: Final = 0
 #: Control mode 4: remote disconnection, remote reconnection, no manual one.
 _CONTROL_MODE: Final = 4
 _REMOTE_DISCONNECT, _REMOTE_RECONNECT = 1, 2
+#: Method 6 of a clock, and how many seconds it takes (IEC 62056-6-2, class 8).
+_SHIFT_TIME, _MAX_SHIFT = 6, 900
 
 
 def _classes(model: Model) -> dict[bytes, int]:
@@ -131,15 +133,24 @@ def _set_time(value: Any) -> int:
     return moment
 
 
-def invoke(meter: SimMeter, name: bytes, method: int, at: int) -> AccessError | None:
-    """Invoke a method of the relay or of what is on the shelf. Return None when it was carried out."""
+def invoke(meter: SimMeter, name: bytes, method: int, at: int, argument: Any = None) -> AccessError | None:
+    """Invoke a method of the clock, the relay or of what is on the shelf. Return None when it was carried out."""
     if name not in classes(meter):
         return OBJECT_UNDEFINED
+    if name == CLOCK:
+        return _shift_time(meter, argument, at) if method == _SHIFT_TIME and meter.plate.shifts else READ_WRITE_DENIED
     if name in shelf.SHELF:
         return shelf.invoke(meter, name, method)
     if name != DISCONNECT or method not in {_REMOTE_DISCONNECT, _REMOTE_RECONNECT}:
         return READ_WRITE_DENIED
     meter.relay.switch(at, connected=method == _REMOTE_RECONNECT)
+    return None
+
+
+def _shift_time(meter: SimMeter, seconds: Any, at: int) -> AccessError | None:
+    if type(seconds) is not int or abs(seconds) > _MAX_SHIFT:
+        return TYPE_UNMATCHED
+    meter.set_clock(at, at + seconds)
     return None
 
 

@@ -229,7 +229,7 @@ class ServerAssociation:
             return secrets.take(self._meter, self._access, action)
         if self._access is not MANAGEMENT:
             return objects.READ_WRITE_DENIED
-        return objects.invoke(self._meter, action.name, action.method, at)
+        return objects.invoke(self._meter, action.name, action.method, at, action.argument)
 
     def _prove(self, request: Request) -> Answer | ExceptionResponse:
         """Passes 3 and 4 of HLS (IEC 62056-5-3); nothing else is served before them."""

@@ -9,7 +9,9 @@ from typing import Any, TypeVar
 from dcu.archive import Archive, Kept
 from dcu.bus import Port
 from dcu.clock import Clock
+from dcu.clocks import Clocks
 from dcu.config import BusConfig
+from dcu.config.settings import ClockSettings
 from dcu.dlms.hdlc import UA, ServerAddress, client_address, control, encode_frame
 from dcu.errors import BusError
 from dcu.events import SINCE, EventSieve
@@ -33,6 +35,7 @@ from sim.meter import SimMeter
 from sim.server import READER
 from sim.truth import expected_times, expected_values
 from sim.virtual import VirtualClock, VirtualLoop
+from tests.clockstore import MemoryClocks
 
 #: Wall time when a virtual loop starts: a few seconds after a quarter hour.
 ORIGIN = 1_790_000_105.0
@@ -71,10 +74,11 @@ def virtually(work: Callable[[VirtualClock], Coroutine[Any, Any, T]]) -> T:
         return runner.run(run())
 
 
-class MemoryStore:
+class MemoryStore(MemoryClocks):
     """What polling needs of the store. `failure` is raised instead of keeping anything; `reserved` lists the ranges."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.captures: list[Capture] = []
         self.watermarks: dict[tuple[str, str], int] = {}
         self.accounts: dict[tuple[str, str], Account] = {}
@@ -187,6 +191,7 @@ class Box:
         self.settings = BusConfig("line", "memory", plan.baud)
         self.companion = COMPANION
         self.answers: list[tuple[Visit, dict[str, Any] | None, str | None]] = []
+        self.clock_settings = ClockSettings()
         self.reports: list[tuple[str, str, dict[str, object]]] = []
 
     @property
@@ -237,6 +242,7 @@ class Box:
             health=BusHealth(),
             progress=Progress(self.clock.monotonic()),
             answer=self._answer,
+            clocks=Clocks(self.clock_settings, archive, sessions, self.store, self.clock, self._report),
             report=self._report,
         )
 

@@ -165,6 +165,10 @@ CLOCK = Shape(
     {
         "require": words.choice({"synchronised": True, "plausible": False}),
         "holdover": words.duration("0s", "365d"),
+        "set": words.boolean,
+        "tolerance": words.duration("5s", "15m"),
+        "limit": words.duration("1m", "12h"),
+        "access": words.name,
     },
 )
 

@@ -37,10 +37,16 @@ class ClockSettings:
     """Section `clock`. `synchronised`: what the box collects has to be labelled by a clock that NTP looks after.
 
     It may have been left alone for `holdover` seconds. Otherwise a date that is not absurd is enough.
+    The clocks of meters are moved only with `set`: when they are more than `tolerance` seconds off, and up to `limit`;
+    by the access named so, otherwise by the one that the companion profile names, or the meter's own.
     """
 
     synchronised: bool = True
     holdover: float = 7 * 86_400.0
+    set: bool = False
+    tolerance: float = 30.0
+    limit: float = 3600.0
+    access: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

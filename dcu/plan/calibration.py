@@ -54,12 +54,14 @@ class Rules:
 class Reading:
     """A clock as it was read: it showed `at` (UTC seconds), `offset` more than the right time.
 
-    `deviation` is its zone in minutes as COSEM has it (local = UTC - deviation), None when it names none.
+    `deviation` is its zone in minutes as COSEM has it (local = UTC - deviation), None when it names none; `status` its
+    own octet of doubts (IEC 62056-6-2, 4.1.6.1).
     """
 
     at: int
     offset: float
     deviation: int | None = 0
+    status: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,6 +64,16 @@ class CompanionProfile:
         """Everything a timetable may name for such a meter."""
         return frozenset(self.streams) | {INSTANT} | ({ALARM} if self.alarms else frozenset())
 
+    @property
+    def access(self) -> dict[str, Access]:
+        """Return the clients by names that no access of a configuration has."""
+        return {f"{self.name}:{name}": client for name, client in self.clients.items()}
+
+    def opens(self, task: str) -> str | None:
+        """Return the name, in `access`, of the client by which `task` is done, None for the meter's own."""
+        client = self.client(task)
+        return next((name for name, each in self.access.items() if each is client), None)
+
     def client(self, task: str) -> Access | None:
         """Return the access by which `task` (a stream, or a command) is done, None for the meter's own."""
         if task in self.tasks:

@@ -1,5 +1,6 @@
 """Everything that must survive a loss of power, in one SQLite file; no other room touches it."""
 
+from dcu.store.clocks import Adjustment
 from dcu.store.generations import Sealed
 from dcu.store.lines import Line, Station, line_of
 from dcu.store.outbox import BLOCK_ROWS, Block, Shipped
@@ -9,6 +10,7 @@ from dcu.store.vault import Vault, vault_for
 
 __all__ = [
     "BLOCK_ROWS",
+    "Adjustment",
     "Block",
     "Line",
     "Recorded",

@@ -22,7 +22,7 @@ class Rooms:
         self.names = EventNames({})
         self.about: dict[str, object] = {}
         self.ended: list[tuple[str, str]] = []
-        self.roll = Roll(self.poll.archive, {"line": self.poll}, self.keys, self.names, self.about, self._end)
+        self.roll = Roll(self.poll.archive, {"line": self.poll}, self.keys, {}, self.names, self.about, self._end)
         for number in (0, 1):
             self.poll.archive._meters[self.box.meters[number].id] = replace(self.box.entry(number), bus="line")
 
