@@ -57,6 +57,10 @@ Examples:
   dcuctl set M0001 0-0:11.0.0.255 11 2 '[{"index": 1, "date": "*-12-25", "day": 2}]'
   dcuctl set M0001 0-0:96.3.1.255 1 2 5 --type unsigned
 """
+EXAMPLES_OF_SET_CLOCK = """\b
+Examples:
+  dcuctl set-clock M0001
+"""
 EXAMPLES_OF_EXECUTE = """\b
 Examples:
   dcuctl execute M0001 0-0:13.0.0.255 20 1
@@ -223,6 +227,22 @@ def execute(daemon: Daemon, /, meter: str, kind: str | None, **args: Any) -> Non
     """Invoke the METHOD of the OBJECT of METER, with VALUE as JSON; the role operator must be allowed."""
     answer = daemon.ask("meter.execute", meters=(meter,), **args, type=kind)["result"][meter]
     click.echo(json.dumps(answer, indent=2))
+
+
+@cli.command("set-clock", epilog=EXAMPLES_OF_SET_CLOCK)
+@click.argument("meter")
+@as_json
+@click.pass_obj
+def set_clock(daemon: Daemon, meter: str, *, raw: bool) -> None:
+    """Set the clock of METER now, however far it is off."""
+    result = daemon.ask("meter.set-clock", meters=(meter,))["result"][meter]
+    if raw:
+        click.echo(json.dumps(result, indent=2))
+        return
+    click.echo(f"{meter} was {result['before']:+.1f} s off, and is {result['after']:+.1f} s off at {result['at']}")
+    if result["crossed"]:
+        periods = ", ".join(f"{period} s" for period in result["crossed"])
+        click.echo(f"it crossed a boundary of rows every {periods}: some may be missing or double")
 
 
 def main() -> None:

@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from dcu.config.check import Parts, check
+from dcu.config.meters import one_of
 from dcu.config.sections import TOP
 from dcu.config.settings import BusConfig, ClockSettings, Config, DcuSettings, UplinkSettings
 from dcu.config.timetable import merged
@@ -41,8 +42,15 @@ def parse(text: str, file: str, *, read: ReadFile, profiles: StreamNames) -> Con
         values = {}
     parts = Parts(root, **{key: value for key, value in values.items() if key not in {"dcu", "uplink", "clock"}})
     check(parts, _streams(values, profiles, problems))
+    _clock_access(root, values.get("clock", ClockSettings()), parts)
     problems.end()
     return _config(values["dcu"], values["uplink"], values.get("clock", ClockSettings()), parts)
+
+
+def _clock_access(root: Place, clock: ClockSettings, parts: Parts) -> None:
+    names = {access.name for access, _ in parts.access}
+    if clock.access is not None and clock.access not in names:
+        root.key("clock").key("access").fault(one_of(names))
 
 
 def _streams(values: Mapping[str, Any], profiles: StreamNames, problems: Problems) -> Mapping[str, frozenset[str]]:

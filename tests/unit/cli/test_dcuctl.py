@@ -361,3 +361,13 @@ def test_the_meters_are_asked_for_in_parts_and_shown(door: Door, ctl: Callable[.
     assert json.loads(ctl("meters", "--json").output) == [line | {"id": "M1"}]
     door.lines = [{"state": "done", "result": {"meters": [], "next": None}}]
     assert "all meters can be reached" in ctl("meters", "--unreachable").output
+
+
+def test_a_clock_is_set_and_what_it_crossed_is_said(door: Door, ctl: Callable[..., Result]) -> None:
+    answer = {"before": -4000.0, "after": 0.4, "at": "2026-11-21T00:00:00Z", "crossed": [900]}
+    door.lines = [{"state": "running"}, {"state": "done", "result": {"M0001": answer}}]
+    found = ctl("set-clock", "M0001")
+    assert "M0001 was -4000.0 s off, and is +0.4 s off at 2026-11-21T00:00:00Z" in found.output
+    assert "rows every 900 s" in found.output
+    assert (door.requests[0]["name"], door.requests[0]["targets"]) == ("meter.set-clock", {"meters": ["M0001"]})
+    assert json.loads(ctl("set-clock", "M0001", "--json").output) == answer

@@ -137,3 +137,9 @@ def test_a_clock_may_be_plausible_only() -> None:
     assert parsed(good()).clock == ClockSettings(synchronised=True, holdover=7 * 86_400.0)
     text = good("uplink:", "clock: {require: plausible, holdover: 1h}\nuplink:")
     assert parsed(text).clock == ClockSettings(synchronised=False, holdover=3600.0)
+
+
+def test_the_access_that_moves_clocks_is_one_there_is() -> None:
+    assert parsed(good() + "clock: {set: true, access: management}\n").clock.access == "management"
+    (fault,) = faults(good() + "clock: {set: true, access: manager}\n")
+    assert fault.endswith("clock.access: expected one of management, reader, got 'manager'")

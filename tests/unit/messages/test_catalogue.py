@@ -15,6 +15,7 @@ def test_the_commands_of_this_version() -> None:
     changing = {
         "meter.set": "engineer",
         "meter.execute": "operator",
+        "meter.set-clock": "operator",
         "meter.change-keys": "secadm",
         "meter.forget-counter": "secadm",
     }
