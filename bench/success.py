@@ -12,9 +12,9 @@ from pathlib import Path
 
 from bench.figures import Figure
 from dcu.cli.logs import set_up_logs
+from sim.collecting import Collecting, play, setup_of
 from sim.faults import Faults
 from sim.fleet import FleetPlan
-from sim.virtual_site import VirtualSite, play
 
 PERIOD = 900
 ORIGIN = 1_790_000_100.0
@@ -29,28 +29,28 @@ def run(quick: bool) -> Sequence[Figure]:  # noqa: FBT001 - the one question eve
     set_up_logs("error")
     plan = FleetPlan(meters=meters, buses=3, tcp_meters=meters // 8, faults=Faults(frame_loss=0.01))
     with tempfile.TemporaryDirectory() as folder:
-        share = play(plan, TIMETABLE, Path(folder), lambda site: _collect(site, hours), origin=ORIGIN)
+        share = play(setup_of(plan, TIMETABLE), Path(folder), lambda site: _collect(site, hours), origin=ORIGIN)
     return [Figure("success", "share", share)]
 
 
-async def _collect(site: VirtualSite, hours: int) -> float:
+async def _collect(site: Collecting, hours: int) -> float:
     dead = {meter.id for meter in site.fleet.meters[::ONE_DEAD_OF]}
     site.fleet.silence(*dead)
     await site.collect(hours * 3600)
-    for name, poll in site.daemon.polls.items():
+    for name, poll in site.polls.items():
         health = poll.health
         print(
             f"{name}: {health.visits} visits, {health.ok} good, {health.silent} silent; busy"
             f" {health.busy / hours / 36:.1f} % of the time, for nothing {health.wasted / hours / 36:.1f} %"
         )
-    wrong = [line for line in await site.account() if line.wrong]
+    wrong = [line for line in await site.account(TIMETABLE) if line.wrong]
     assert not wrong, wrong
     in_time, made = _in_time(site, dead)
     print(f"{in_time} of {made} captures of {len(site.fleet.meters) - len(dead)} reachable meters were stored in time")
     return in_time / made
 
 
-def _in_time(site: VirtualSite, dead: set[str]) -> tuple[int, int]:
+def _in_time(site: Collecting, dead: set[str]) -> tuple[int, int]:
     """Return how many captures were stored within their period, and how many were made since the start."""
     first = -(-int(site.began) // PERIOD) * PERIOD
     last = (int(site.clock.now()) // PERIOD - 1) * PERIOD

@@ -16,6 +16,9 @@ from sim.headend import Received, Tally
 from sim.meter import SimMeter
 from sim.truth import expected_times, expected_values
 
+#: Class of a meter's clock (IEC 62056-6-2).
+CLOCK = 8
+
 #: Every meter's instantaneous values hold its energy; how often it was given tells how often they were read.
 ENERGY = parse_obis("1-0:1.8.0.255")
 
@@ -84,15 +87,23 @@ def _line(due: Due, meters: Sequence[SimMeter], came: Mapping[tuple[str, str], _
 
 def right(meter: SimMeter, capture: Received, profile: bytes | None) -> bool:
     """Whether `capture` is what the meter held: its values and units, and in a profile that it captured just then."""
-    columns = [_column(column) for column in capture.columns]
+    if len(capture.columns) != len(capture.values):
+        return False
+    own = [(column, value) for column, value in zip(capture.columns, capture.values, strict=True) if not _box(column)]
+    columns = [_column(column) for column, _ in own]
     if profile is not None and not expected_times(meter, profile, capture.at, capture.at):
         return False
     if not all(_described(meter, column) for column in columns):
         return False
     try:
-        return expected_values(meter, columns, capture.at) == capture.values
+        return expected_values(meter, columns, capture.at) == tuple(value for _, value in own)
     except KeyError:  # a column that the meter does not have
         return False
+
+
+def _box(column: Mapping[str, object]) -> bool:
+    """Whether a column is the box's own: since when an event lasted. A meter's time is that of its capture."""
+    return column["class"] == CLOCK
 
 
 def _described(meter: SimMeter, column: Column) -> bool:

@@ -4,7 +4,7 @@ What they mean is `dcu.config`'s; the meters are `sim.fleet`'s.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from json import dumps
 from pathlib import Path
@@ -15,8 +15,14 @@ from sim.fleet import Fleet
 #: Key files are their owner's alone.
 SECRET_MODE = 0o600
 
+#: What one entry of the file may hold; numbers and truth values are written bare.
+Word = str | int | bool
+
+#: One line of a timetable.
+Task = Mapping[str, Word | Sequence[str]]
+
 #: Stream → its keys; what a utility would ask of such meters.
-TIMETABLE: Mapping[str, Mapping[str, str]] = {
+TIMETABLE: Mapping[str, Task] = {
     "instant": {"every": "5m"},
     "load0": {"every": "15m", "offset": "60s", "backfill": "1d"},
     "load1": {"every": "15m", "offset": "2m", "backfill": "6h"},
@@ -32,9 +38,6 @@ _AUTHENTICATIONS = {Authentication.NONE: "none", Authentication.LLS: "lls", Auth
 #: Names, paths, addresses and durations.
 _BARE = re.compile(r"[A-Za-z/][A-Za-z0-9_./:-]*[A-Za-z0-9]|[0-9]{1,6}(ms|s|m|h|d)")
 
-#: What one entry of the file may hold; numbers and truth values are written bare.
-Word = str | int | bool
-
 
 @dataclass(frozen=True, slots=True)
 class Site:
@@ -45,7 +48,7 @@ class Site:
     port: int = 1883
     uplink: Mapping[str, Word] = field(default_factory=dict)
     bus: Mapping[str, Word] = field(default_factory=dict)
-    timetable: Mapping[str, Mapping[str, str]] = field(default_factory=lambda: TIMETABLE)
+    timetable: Mapping[str, Task] = field(default_factory=lambda: TIMETABLE)
 
 
 def write_site(fleet: Fleet, site: Site, directory: Path) -> Path:
@@ -110,8 +113,14 @@ def _secrets(keys: Keys) -> dict[str, Word]:
     return {name: getattr(keys, name).hex() for name in ("encryption_key", "authentication_key", "master_key")}
 
 
-def _flow(words: Mapping[str, Word]) -> str:
-    return "{" + ", ".join(f"{key}: {_word(value)}" for key, value in words.items()) + "}"
+def _flow(words: Mapping[str, Word | Sequence[str]]) -> str:
+    return "{" + ", ".join(f"{key}: {_value(value)}" for key, value in words.items()) + "}"
+
+
+def _value(value: Word | Sequence[str]) -> str:
+    if isinstance(value, str | int):
+        return _word(value)
+    return "[" + ", ".join(_word(each) for each in value) + "]"
 
 
 def _word(value: Word) -> str:

@@ -19,7 +19,7 @@ from sim.broker import Broker
 from sim.fleet import PROFILE, Fleet, FleetPlan
 from sim.headend import HeadEnd
 from sim.process import DaemonProcess
-from sim.site import Site, write_site
+from sim.site import Site, Task, write_site
 
 DCU = "DCU-0001"
 
@@ -127,7 +127,7 @@ async def set_stage(setting: Setting, directory: Path) -> AsyncIterator[Stage]:
             await daemon.stop()
 
 
-def in_words(timetable: Timetable) -> dict[str, dict[str, str]]:
+def in_words(timetable: Timetable) -> dict[str, Task]:
     """Return `timetable` as it stands in a configuration."""
     return {
         stream: {"every": f"{every}s"}

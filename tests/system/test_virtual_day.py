@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
+from sim.collecting import Collecting, play, setup_of
 from sim.faults import Faults
 from sim.fleet import FleetPlan
-from sim.virtual_site import VirtualSite, play
 
 #: Just behind a quarter of an hour.
 ORIGIN = 1_790_000_100.0
@@ -22,14 +22,14 @@ TIMETABLE = {
 def test_six_hours_on_lossy_lines_with_dead_meters_end_even(tmp_path: Path) -> None:
     plan = FleetPlan(meters=40, buses=3, tcp_meters=10, faults=Faults(frame_loss=0.01))
 
-    async def scenario(site: VirtualSite) -> None:
+    async def scenario(site: Collecting) -> None:
         site.fleet.silence("M0001", "M0040")
         await site.collect(3 * HOUR)
         site.fleet.silence()
         await site.collect(3 * HOUR)
-        for line in await site.account():
+        for line in await site.account(TIMETABLE):
             assert line.wrong == 0, line
             assert line.stored == line.delivered > 0, line
             assert line.missing == 0 or line.stream == "instant", line
 
-    play(plan, TIMETABLE, tmp_path, scenario, origin=ORIGIN)
+    play(setup_of(plan, TIMETABLE), tmp_path, scenario, origin=ORIGIN)

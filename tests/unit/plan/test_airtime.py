@@ -6,8 +6,8 @@ from bench.wire import line_time
 from dcu.model import Access, Authentication, Task
 from dcu.plan.airtime import DAY, Airtime, Group, Size, associated, forecast, visit
 from dcu.profiles import load_profile
+from sim.collecting import Collecting, play, setup_of
 from sim.fleet import FleetPlan
-from sim.virtual_site import VirtualSite, play
 
 LLS = Access("reader", authentication=Authentication.LLS)
 GMAC = Access("management", authentication=Authentication.HLS_GMAC, ciphered=True)
@@ -73,7 +73,7 @@ def test_the_prediction_is_near_what_a_line_measures(tmp_path_factory: pytest.Te
     sizes = {Task("instant", 900): Size(registers=registers), Task("load0", 900): Size(rows=1, values=5)}
     access = GMAC if hls else LLS
 
-    async def scenario(site: VirtualSite) -> float:
+    async def scenario(site: Collecting) -> float:
         await site.collect(3600)  # the shapes are learned, the backlog is read
         (bus,) = site.fleet.wires
         before = line_time(bus.counters)
@@ -82,6 +82,6 @@ def test_the_prediction_is_near_what_a_line_measures(tmp_path_factory: pytest.Te
 
     plan = FleetPlan(meters=60, buses=1, hls=hls)
     timetable = {"instant": (900, 0), "load0": (900, 3600)}
-    measured = play(plan, timetable, tmp_path_factory.mktemp("site"), scenario, origin=1_790_000_100.0)
+    measured = play(setup_of(plan, timetable), tmp_path_factory.mktemp("site"), scenario, origin=1_790_000_100.0)
     predicted = forecast([Group(60, access, sizes)], 9600).share * hours * 3600
     assert 0.7 < predicted / measured < 1.4
