@@ -4,6 +4,7 @@ The conversation itself is in `dcu.session`; which keys there are in `dcu.keycha
 """
 
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from dcu.bus import Port
@@ -75,6 +76,8 @@ class SessionMaker:
         self._changes = changes
         self._names = names
         self._news: dict[str, int] = {}
+        # the number of the last request to each meter, which an answer that comes one question late would have
+        self._invokes: dict[str, int] = {}
 
     async def make(self, port: Port, meter: Meter, alive: Callable[[], None] = unwatched) -> Session:
         """Return a Session for `meter`, not yet opened; raises StoreError when no counters can be reserved."""
@@ -179,6 +182,12 @@ class SessionMaker:
         await session.close()
         return type(counter) is int and await self._invocations.jump(keys, self._title, counter)
 
+    def _take_invoke(self, meter: str) -> int:
+        """Return the number of the next request to a meter, whatever association it is made over."""
+        number = self._invokes.get(meter, 0) + 1 & 0x0F
+        self._invokes[meter] = number
+        return number
+
     def _candidates(self, meter: Meter) -> tuple[Keys, ...]:
         return self._changes.candidates(meter.id) if self._changes else (self._keys.get(meter.id, NO_KEYS),)
 
@@ -204,6 +213,7 @@ class SessionMaker:
     ) -> Session:
         link = make_link(self._bus, meter, access)
         association = Association(link, access, keys, client_title=self._title, take_counter=take_counter, heard=heard)
+        association.take_invoke = partial(self._take_invoke, meter.id)
         if access.referencing is Referencing.LN:
             return Session(port, self._bus, association, alive)
         from dcu.naming import Naming  # noqa: PLC0415 - for old meters only

@@ -121,6 +121,9 @@ class SimMeter:
         #: What the clock was moved by, in seconds, and the text on the display: settable state too.
         self.clock_shift = 0.0
         self.message = b""
+        #: Whether each answer is to the request before, over associations too, and the one that comes next.
+        self.behind = False
+        self.owed = b""
         #: What was written to the rare objects, by class and attribute.
         self.shelf: dict[tuple[int, int], Any] = {}
         #: The secrets in force: those of the plate, until others were given.

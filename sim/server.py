@@ -116,7 +116,11 @@ class ServerAssociation:
         # a challenge given and not yet answered: only the proof is heard (`_prove`)
         if not self._open and not self._guard.proving:
             return encode_response(_NOT_ALLOWED, 0)
-        return self._serve(apdu, now)
+        reply = self._serve(apdu, now)
+        if not self._meter.behind:
+            return reply
+        owed, self._meter.owed = self._meter.owed, reply
+        return owed or encode_response(_NOT_ALLOWED, 0)
 
     def _forget(self) -> None:
         self._open = False

@@ -7,7 +7,8 @@ IEC 62056-5-3 raises MeterError or SecurityError, and the association gives no v
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum, auto
-from functools import cache
+from functools import cache, partial
+from itertools import cycle
 from secrets import token_bytes
 from typing import Any, Final
 
@@ -108,6 +109,10 @@ class _State(Enum):
     RELEASING = auto()
 
 
+#: The numbers of requests, four bits of Invoke-Id-And-Priority.
+_INVOKES: Final = (*range(1, 16), 0)
+
+
 @cache
 def _proposal(max_pdu: int, referencing: Referencing, *, protection: bool, blocks: bool) -> Initiate:
     """Return what we propose, with general protection and general block transfer where they are wanted."""
@@ -137,6 +142,9 @@ class Association:
         heard: Heard | None = None,
         challenge: Callable[[int], bytes] = token_bytes,
     ) -> None:
+        #: Numbers the requests, 0 to 15. Where it goes on over the associations with a meter, an answer to the last
+        #: request of one is none to the first of the next.
+        self.take_invoke: Callable[[], int] = partial(next, cycle(_INVOKES))
         self._link = link
         self._ciphered = access.ciphered
         self._protection = Protection(access, keys, client_title, take_counter, challenge, heard)
@@ -202,7 +210,7 @@ class Association:
         """Return the first octets of `request` to write; Response or NotServedError follows, perhaps after Notified."""
         if self._state is not _State.OPEN:
             raise RuntimeError(f"association is {self._state.name}, it cannot send")
-        self._invoke = self._invoke + 1 & 0x0F
+        self._invoke = self.take_invoke()
         general = Conformance.GENERAL_BLOCK_TRANSFER in self._agreed.conformance & self._proposed.conformance
         self._transfer = Transfer(request, self._agreed, self._protection.overhead, whole=general)
         self._notified = 0
@@ -290,7 +298,7 @@ class Association:
         if not self._protection.proving:
             return self._opened()
         self._state = _State.PROVING
-        self._invoke = 1  # ours to choose; the requests after it count on
+        self._invoke = self.take_invoke()
         return Transmit(self._ask(Action(*_REPLY_TO_HLS, axdr.octets(self._protection.prove()))))
 
     def _opened(self) -> Associated:

@@ -233,3 +233,16 @@ def test_who_only_wants_a_password_costs_no_counters() -> None:
         assert box.store.reserved == []
 
     virtually(work)
+
+
+def test_requests_are_numbered_over_the_associations_with_a_meter() -> None:
+    async def work(clock: VirtualClock) -> None:
+        box = Box(clock)
+        maker = box.maker()
+        numbers = [maker._take_invoke("M0001") for _ in range(17)]
+        assert numbers == [*range(1, 16), 0, 1]
+        assert maker._take_invoke("M0002") == 1
+        sessions = [await maker.make(box.port, box.entry(number)) for number in (0, 0, 1)]
+        assert [session._association.take_invoke() for session in sessions] == [2, 3, 2]
+
+    virtually(work)
