@@ -12,9 +12,9 @@ import textwrap
 from pathlib import Path
 
 from dcu.model import Reason
+from sim.collecting import Collecting, play, setup_of
 from sim.fleet import FleetPlan
 from sim.profiles import LOAD_0
-from sim.virtual_site import VirtualSite, play
 
 ROOT = Path(__file__).parents[2]
 
@@ -29,7 +29,7 @@ ROWS = 2 * 20 * 96
 DAEMON = textwrap.dedent("""
     import asyncio, os, sys
     from pathlib import Path
-    from sim.virtual_site import play
+    from sim.collecting import play, setup_of
     from tests.faults.test_backfill_kill import PLAN, TIMETABLE
 
     async def scenario(site):
@@ -42,7 +42,7 @@ DAEMON = textwrap.dedent("""
         reporting = asyncio.create_task(report())
         await site.collect(3600.0)
 
-    play(PLAN, TIMETABLE, Path(sys.argv[1]), scenario, origin=float(sys.argv[2]))
+    play(setup_of(PLAN, TIMETABLE), Path(sys.argv[1]), scenario, origin=float(sys.argv[2]))
 """)
 
 
@@ -69,7 +69,7 @@ def test_a_backfill_that_is_killed_goes_on_where_it_was(tmp_path: Path) -> None:
         assert stored <= reported < ROWS, "it has to be cut off before it is done"
         stored = reported
 
-    async def scenario(site: VirtualSite) -> None:
+    async def scenario(site: Collecting) -> None:
         left = await site.store.unread()
         assert len(left) == 2, "the past of both meters is under way"
         await site.collect(3600.0)
@@ -78,8 +78,8 @@ def test_a_backfill_that_is_killed_goes_on_where_it_was(tmp_path: Path) -> None:
         given = sum(meter.given[LOAD_0] for meter in site.fleet.meters)
         # a slice whose answer was on the way is asked for again, and the row that a slice's border cuts in two
         assert given <= ROWS - stored + 2 * (96 + 20) + 16, "what was stored was not asked for again"
-        (line,) = await site.account()
+        (line,) = await site.account(TIMETABLE)
         assert (line.wrong, line.missing) == (0, 0)
         assert line.expected <= line.stored == line.delivered <= line.expected + 16
 
-    play(PLAN, TIMETABLE, tmp_path, scenario, origin=ORIGIN + 600.0)
+    play(setup_of(PLAN, TIMETABLE), tmp_path, scenario, origin=ORIGIN + 600.0)
