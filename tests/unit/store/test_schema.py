@@ -8,9 +8,11 @@ import pytest
 from aiosqlite import Connection
 
 from dcu.errors import StoreError
-from dcu.model import Meter, Reach
+from dcu.model import Meter, Reach, Reason
+from dcu.plan.ledger import Asked, Gap
 from dcu.store import Store
 from dcu.store.generations import Sealed
+from dcu.store.ledger import Span, Tally
 from dcu.store.schema import APPLICATION_ID, PAGE_SIZE, _schemas, translated
 from tests.captures import SetClock, capture
 
@@ -91,6 +93,19 @@ async def test_a_store_of_schema_3_opens(tmp_path: Path) -> None:
         assert await store._read("SELECT * FROM gaps") == []
         assert await store.watermarks() == {("M1", "load0"): 1800, ("M2", "load0"): 5000}
         assert await store.clock_points("M2") == []
+
+
+async def test_a_ledger_of_schema_3_goes_on(tmp_path: Path) -> None:
+    """Gaps of two kinds, a stream that was never asked for, a meter that was lost."""
+    path = tmp_path / "schema3-gaps.db"
+    path.write_bytes((SAVED / "schema3-gaps.db").read_bytes())
+    async with Store.open(path, SetClock()) as store:
+        assert await store.watermarks() == {("M1", "load0"): 3600, ("M2", "load0"): 900, ("M2", "daily"): 86_399}
+        assert await store.unread() == {("M2", "daily"): (Gap(86_400, 259_200, Reason.PENDING),)}
+        assert await store.tallies([Span("load0", 0, 3600)]) == [Tally(8, 3, {Reason.NO_RECORD: 2})]
+        assert await store.reaches(0) == [("M2", 1000.5, Reach.UNREACHABLE)]
+        recorded = await store.record([capture(1800)], {}, asked={("M1", "load0"): [Asked(1351, 2249, 900)]})
+        assert recorded.accounts["M1", "load0"].gaps == (Gap(2700, 2700, Reason.NO_RECORD),)
 
 
 async def test_a_newer_schema_is_refused_and_left_alone(path: Path) -> None:
