@@ -1,0 +1,123 @@
+"""What clocks do to the schedule: jumps, nights in which they are changed, years beyond 32 bits, no trust at all."""
+
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from dcu.clock import Clock, ClockState, iso, seconds
+from dcu.model import Task
+from sim.truth import expected_times
+from sim.virtual import VirtualClock
+from tests.lines import COMPANION, LOAD, Box, assert_true, read_command, run_for, virtually
+
+ZURICH = ZoneInfo("Europe/Zurich")
+DAY = 86_400
+
+
+class Jumping(VirtualClock):
+    """A virtual clock that is off by `jump` seconds in its second hour."""
+
+    jump = 0.0
+
+    def now(self) -> float:
+        return super().now() + (self.jump if 3600.0 <= self.monotonic() < 7200.0 else 0.0)
+
+
+class Doubted(VirtualClock):
+    current = ClockState.UNSYNCHRONISED
+
+    def trusted(self) -> bool:
+        return self.current.trusted
+
+    def state(self) -> ClockState:
+        return self.current
+
+
+def wall(text: str) -> float:
+    return seconds(datetime.fromisoformat(text))
+
+
+class Dcu(Box):
+    """A box whose own clock is not that of its meters."""
+
+    def __init__(self, world: Clock, own: Clock) -> None:
+        super().__init__(world)
+        self.clock = own
+
+
+@pytest.mark.parametrize("jump", [-DAY, DAY])
+def test_a_dcu_clock_that_was_off_by_a_day_for_an_hour_costs_no_row(jump: int) -> None:
+    async def visits(clock: VirtualClock, jump: int) -> tuple[int, list[int]]:
+        own = Jumping(clock.loop, clock.origin)
+        own.jump = float(jump)
+        box = Dcu(clock, own)
+        poll = box.poll(LOAD)
+        await run_for(poll, 3 * 3600.0)
+        assert_true(box, box.store.captures)
+        return poll.health.visits, sorted(each.at for each in box.store.captures if each.meter == "M0001")
+
+    def run(jump: int) -> tuple[int, list[int]]:
+        return virtually(lambda clock: visits(clock, jump))
+
+    count, rows = run(0)
+    jumped, rows_jumped = run(jump)
+    assert abs(jumped - count) <= 2
+    assert rows_jumped == rows
+
+
+@pytest.mark.parametrize(
+    ("evening", "at"),
+    [
+        ("2027-03-27T20:00:00Z", "2027-03-28T01:30:00Z"),  # 02:30 is left out, 03:30 is shown
+        ("2026-10-24T20:00:00Z", "2026-10-25T00:30:00Z"),  # 02:30 comes twice
+        ("2026-11-20T20:00:00Z", "2026-11-21T01:30:00Z"),
+    ],
+)
+def test_a_night_in_which_the_clocks_are_changed_has_one_half_past_two(evening: str, at: str) -> None:
+    async def work(clock: VirtualClock) -> None:
+        night = VirtualClock(clock.loop, wall(evening))
+        box = Box(night)
+        box.clock = night
+        poll = box.poll(Task("instant", at=2.5 * 3600, zone=ZURICH, window=600.0))
+        await run_for(poll, 14 * 3600.0)
+        read = [each for each in box.store.captures if each.meter == "M0001"]
+        assert [iso(int(each.read_at) // 60 * 60) for each in read] == [at]
+
+    virtually(work)
+
+
+@pytest.mark.parametrize("text", ["2038-01-19T03:00:00Z", "2040-02-29T23:30:00Z", "2106-02-07T06:00:00Z"])
+def test_years_beyond_32_bits_are_read_like_others(text: str) -> None:
+    async def work(clock: VirtualClock) -> None:
+        late = VirtualClock(clock.loop, wall(text))
+        box = Box(late)
+        await run_for(box.poll(LOAD), 3600.0 + 60.0)
+        assert_true(box, box.store.captures)
+        for meter in box.meters:
+            rows = sorted(each.at for each in box.store.captures if each.meter == meter.id)
+            first, last = int(late.origin) - 3600 + 1, int(late.now()) - 60
+            expected = expected_times(meter, COMPANION.streams["load0"].name, first, last)
+            assert set(expected) <= set(rows)
+
+    virtually(work)
+
+
+def test_what_fell_due_without_trust_is_read_when_it_is_back_and_commands_go_on() -> None:
+    async def work(clock: VirtualClock) -> None:
+        own = Doubted(clock.loop, clock.origin)
+        box = Dcu(clock, own)
+        poll = box.poll(LOAD)
+        poll.submit(read_command("M0001"))
+        await run_for(poll, 3600.0)
+        assert box.store.captures == []
+        ((_, found, error),) = box.answers
+        assert error is None
+        assert found is not None
+        assert found["trusted"] is False
+        own.current = ClockState.HOLDOVER
+        await run_for(poll, 60.0)
+        assert {each.meter for each in box.store.captures} == {"M0001", "M0002"}
+        assert all(each.trusted for each in box.store.captures)
+
+    virtually(work)
