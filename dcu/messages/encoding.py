@@ -19,3 +19,12 @@ _encoder = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan
 def encode(message: Any) -> bytes:
     """Return `message` as JSON. Raises TypeError or ValueError for what JSON cannot hold (NaN, lone surrogates)."""
     return _encoder.encode(message).encode()
+
+
+def writable(value: object) -> bool:
+    """Whether JSON can hold `value`: no NaN, no infinity, no text that is none. Raises TypeError as `encode` does."""
+    try:
+        encode(value)
+    except ValueError:
+        return False
+    return True

@@ -1,14 +1,15 @@
-"""Upward messages: blocks of captures and events, command results, birth, last will, stop and health, as JSON payloads.
+"""Upward messages: blocks of captures and events, command results, birth, last will, stop and health, as payloads.
 
-Which topic a payload goes to, and when it is sent again, is not decided here. Shapes: `docs/reference/mqtt.md`.
+Which topic a payload goes to, and when it is sent again, is not decided here. Shapes: `docs/reference/mqtt.md`; how a
+compact block is written is in `block`.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
 from dcu.clock import iso
-from dcu.messages.encoding import encode
+from dcu.messages.encoding import encode, writable
 from dcu.messages.events import own_event
 from dcu.model import DCU_EVENTS, Capture, Column, CommandRecord
 from dcu.obis import format_obis
@@ -24,6 +25,9 @@ _PART_ROOM = 40
 
 #: What is told of an event besides its values: `event` (its name) and `severity`, None when unknown, and more.
 Describe = Callable[[Capture], Mapping[str, object]]
+
+#: Writes captures under a head, which says all that is not about one of them; None when they cannot be written.
+Write = Callable[[Mapping[str, Any], Sequence[Capture]], bytes | None]
 
 
 def _nameless(_: Capture) -> Mapping[str, object]:
@@ -74,17 +78,25 @@ class Envelopes:
         return encode(self._head(at=iso(at)) | dict(figures))
 
     def block(
-        self, stream: str, seq: int, items: Sequence[Capture] | Sequence[CommandRecord], limit: int
+        self,
+        stream: str,
+        seq: int,
+        items: Sequence[Capture] | Sequence[CommandRecord],
+        limit: int,
+        *,
+        compact: bool = False,
     ) -> list[bytes]:
         """Return the payloads of one block: one, or several parts under the same `seq` when it exceeds `limit` octets.
 
-        What cannot be sent at all (a single capture over the limit, a value JSON cannot hold) is named in `dropped`
-        in its place, so that it neither blocks the stream nor vanishes unexplained. The same block always gives the
-        same payloads for the same limit.
+        They are JSON, or `compact` blocks. What cannot be sent at all (a single capture over the limit) is named in
+        `dropped` in its place, as JSON, so that it neither blocks the stream nor vanishes unexplained; of a capture
+        with a value that JSON cannot hold only that value is lost. The same block always gives the same payloads for
+        the same limit.
         """
         if stream == RESULT:
             return [self._result(seq, record, limit) for record in cast("Sequence[CommandRecord]", items)]
-        return self._captures(stream, seq, cast("Sequence[Capture]", items), limit)
+        write = self._compact if compact else self._readable
+        return _divided(self._head(stream=stream, seq=seq), cast("Sequence[Capture]", items), limit, write)
 
     def _result(self, seq: int, record: CommandRecord, limit: int) -> bytes:
         message = self._head(stream=RESULT, seq=seq) | answer(record)
@@ -96,40 +108,36 @@ class Envelopes:
             reason = f"the result has {len(payload)} octets, the broker takes {limit}: ask for less"
         return encode(message | {"result": None, "error": reason})
 
-    def _captures(self, stream: str, seq: int, captures: Sequence[Capture], limit: int) -> list[bytes]:
-        head = self._head(stream=stream, seq=seq)
-        whole = _payload(head | self._rows(captures))
-        if whole is not None and len(whole) <= limit:
-            return [whole]
-        room = limit - len(encode(head)) - _PART_ROOM
-        pieces = list(self._pieces(captures, room))
-        if len(pieces) == 1:
-            return [encode(head | pieces[0])]
-        return [encode(head | {"part": n, "parts": len(pieces)} | piece) for n, piece in enumerate(pieces, 1)]
+    def _readable(self, head: Mapping[str, Any], captures: Sequence[Capture]) -> bytes | None:
+        """Return the message of `captures` as JSON; None when there is something no JSON can hold."""
+        sets, numbers = _sets(captures)
+        rows = [self._row(capture, number) for capture, number in zip(captures, numbers, strict=True)]
+        message = {**head, "columns": self._columns(sets), "captures": rows}
+        try:
+            return encode(message)
+        except ValueError:
+            return _payload(message | {"captures": list(map(_without_lost, rows))})
+        except (TypeError, RecursionError):
+            return None
 
-    def _pieces(self, captures: Sequence[Capture], room: int) -> Iterator[dict[str, Any]]:
-        """Halve until each piece fits; a single capture that does not is replaced by the word of its absence."""
-        piece = self._rows(captures)
-        payload = _payload(piece)
-        if payload is not None and len(payload) <= room:
-            yield piece
-        elif len(captures) > 1:
-            middle = len(captures) // 2
-            yield from self._pieces(captures[:middle], room)
-            yield from self._pieces(captures[middle:], room)
-        else:
-            yield _tombstone(captures[0], "unencodable" if payload is None else "oversized")
+    def _compact(self, head: Mapping[str, Any], captures: Sequence[Capture]) -> bytes | None:
+        """Return the message of `captures` as a compact block; None when it would become too large."""
+        from dcu.messages.block import encode_block  # noqa: PLC0415 - a box whose streams are all JSON never needs it
 
-    def _rows(self, captures: Sequence[Capture]) -> dict[str, Any]:
-        sets: dict[tuple[Column, ...], int] = {}
-        rows = [self._row(capture, sets.setdefault(capture.columns, len(sets))) for capture in captures]
-        return {
-            "columns": [[describe_column(column, self.units) for column in columns] for columns in sets],
-            "captures": rows,
-        }
+        sets, numbers = _sets(captures)
+        more = [self._more(capture) for capture in captures]
+        rows = [replace(each, values=()) if each.stream == DCU_EVENTS else each for each in captures]
+        words = [encode(told).decode() if told else None for told in more]
+        try:
+            return encode_block({**head, "columns": self._columns(sets)}, rows, numbers, words)
+        except (TypeError, ValueError):
+            return None
+
+    def _columns(self, sets: Sequence[tuple[Column, ...]]) -> list[list[dict[str, Any]]]:
+        return [[describe_column(column, self.units) for column in columns] for columns in sets]
 
     def _row(self, capture: Capture, columns: int) -> dict[str, Any]:
-        row = {
+        return {
             "meter": capture.meter,
             "at": iso(capture.at),
             "status": capture.status,
@@ -137,16 +145,60 @@ class Envelopes:
             "offset": capture.offset,
             "trusted": capture.trusted,
             "columns": columns,
-            "values": capture.values,
+            "values": () if capture.stream == DCU_EVENTS else capture.values,
+            **self._more(capture),
         }
+
+    def _more(self, capture: Capture) -> Mapping[str, object]:
+        """Return what is told of an event besides its values; nothing of other captures."""
         if capture.stream == DCU_EVENTS:
-            row |= {"values": ()} | own_event(capture)
-        elif is_event(capture.stream):
-            row |= self.describe(capture)
-        return row
+            return own_event(capture)
+        return self.describe(capture) if is_event(capture.stream) else {}
 
     def _head(self, **more: object) -> dict[str, Any]:
         return {"dcu": self.dcu, "boot": self.boot} | more
+
+
+def _sets(captures: Sequence[Capture]) -> tuple[Sequence[tuple[Column, ...]], list[int]]:
+    """Return each set of columns once, and the number of that of each capture."""
+    sets: dict[tuple[Column, ...], int] = {}
+    numbers = [sets.setdefault(capture.columns, len(sets)) for capture in captures]
+    return list(sets), numbers
+
+
+def _divided(head: Mapping[str, Any], captures: Sequence[Capture], limit: int, write: Write) -> list[bytes]:
+    """Return what `write` makes of `captures`, in as few parts of at most `limit` octets as halving gives."""
+    whole = write(head, captures)
+    if whole is not None and len(whole) <= limit:
+        return [whole]
+    pieces = list(_pieces(head, captures, limit - _PART_ROOM, write))
+    if len(pieces) == 1:
+        return [pieces[0](head)]
+    return [piece({**head, "part": number, "parts": len(pieces)}) for number, piece in enumerate(pieces, 1)]
+
+
+def _pieces(
+    head: Mapping[str, Any], captures: Sequence[Capture], room: int, write: Write
+) -> Iterator[Callable[[Mapping[str, Any]], bytes]]:
+    """Halve until each piece fits; a single capture that does not is replaced by the word of its absence."""
+    payload = write(head, captures)
+    if payload is not None and len(payload) <= room:
+        yield lambda head: cast("bytes", write(head, captures))
+    elif len(captures) > 1:
+        middle = len(captures) // 2
+        yield from _pieces(head, captures[:middle], room, write)
+        yield from _pieces(head, captures[middle:], room, write)
+    else:
+        absence = _tombstone(captures[0], "unencodable" if payload is None else "oversized")
+        yield lambda head: encode({**head, **absence})
+
+
+def _without_lost(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return `row` with null for each value that JSON cannot hold, and their positions in `lost`."""
+    lost = [place for place, value in enumerate(row["values"]) if not writable(value)]
+    values = [None if place in lost else value for place, value in enumerate(row["values"])]
+    offset = row["offset"] if writable(row["offset"]) else None
+    return {**row, "offset": offset, "values": values} | ({"lost": lost} if lost else {})
 
 
 def describe_column(column: Column, units: Mapping[int, str]) -> dict[str, Any]:

@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from dcu.messages.encoding import encode
+from dcu.messages.encoding import encode, writable
 
 
 def test_compact_utf8_with_octets_as_hex() -> None:
@@ -15,3 +15,8 @@ def test_compact_utf8_with_octets_as_hex() -> None:
 def test_what_json_cannot_hold_is_an_error(value: object) -> None:
     with pytest.raises((TypeError, ValueError)):
         encode([value])
+
+
+@pytest.mark.parametrize(("value", "held"), [(1.5, True), (b"\x00", True), (math.nan, False), ("\ud800", False)])
+def test_what_json_can_hold(value: object, held: bool) -> None:
+    assert writable(value) is held

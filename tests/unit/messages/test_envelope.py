@@ -1,11 +1,14 @@
 import json
 import math
+import secrets
 from dataclasses import replace
+from itertools import chain
 
 import pytest
 
 from dcu.messages.envelope import Envelopes, is_event, urgent
 from dcu.model import Capture, Column, CommandState
+from dcu_headend import Block, decode
 from sim.headend import Tally
 from tests.outbox import COLUMNS, NOON, capture, record
 
@@ -85,9 +88,7 @@ def test_an_oversized_block_comes_in_parts_that_together_are_the_block() -> None
     assert tally.duplicates == 0
 
 
-@pytest.mark.parametrize(
-    ("value", "reason"), [("x" * 5000, "oversized"), (math.nan, "unencodable"), ({1}, "unencodable")]
-)
+@pytest.mark.parametrize(("value", "reason"), [("x" * 5000, "oversized"), ({1}, "unencodable")])
 def test_a_capture_that_cannot_be_sent_is_named_and_the_others_go(value: object, reason: str) -> None:
     captures = [capture(at=NOON + n) for n in range(4)]
     captures[2] = capture("M0666", at=NOON + 2, values=(value,))
@@ -97,6 +98,47 @@ def test_a_capture_that_cannot_be_sent_is_named_and_the_others_go(value: object,
         tally.take("data/load0", part)
     assert sorted(received.at - NOON for received in tally.captures.values()) == [0, 1, 3]
     assert tally.dropped == [{"reason": reason, "meter": "M0666", "at": "2026-01-31T12:00:02Z", "count": 1}]
+
+
+@pytest.mark.parametrize("value", [math.nan, -math.inf, "\ud800"])
+def test_of_a_capture_only_the_value_is_lost_that_json_cannot_hold(value: object) -> None:
+    message = json.loads(block([capture(values=(1,)), capture("M0002", values=(value,))])[0])
+    assert [(row["values"], row.get("lost")) for row in message["captures"]] == [([1], None), ([None], [0])]
+    odd = replace(capture("M0003"), offset=math.nan)
+    assert json.loads(block([odd])[0])["captures"][0]["offset"] is None
+
+
+def captures_of(payload: bytes) -> Block:
+    block = decode(payload)
+    assert isinstance(block, Block)
+    return block
+
+
+def test_a_compact_block_says_the_same() -> None:
+    captures = [capture(at=NOON + 900 * n, values=(secrets.token_bytes(8),)) for n in range(40)]
+    (payload,) = ENVELOPES.block("load0", 1001, captures, NO_LIMIT, compact=True)
+    assert decode(payload) == decode(block(captures)[0])
+    parts = ENVELOPES.block("load0", 1001, captures, 400, compact=True)
+    assert len(parts) > 1
+    assert max(map(len, parts)) <= 400
+    found = list(map(captures_of, parts))
+    assert [(each.part, each.parts) for each in found] == [(n, len(parts)) for n in range(1, len(parts) + 1)]
+    assert tuple(chain.from_iterable(each.captures for each in found)) == captures_of(payload).captures
+
+
+def test_what_no_block_holds_is_named_too() -> None:
+    captures = [
+        capture(),
+        capture("M0666", values=("x" * 5000 + secrets.token_hex(3000),)),
+        capture("M0003", values=({1},)),
+    ]
+    found = [
+        json.loads(each) for each in ENVELOPES.block("load0", 1, captures, 2000, compact=True) if each[0] == ord("{")
+    ]
+    assert [(each["dropped"]["meter"], each["dropped"]["reason"]) for each in found] == [
+        ("M0666", "oversized"),
+        ("M0003", "unencodable"),
+    ]
 
 
 def test_a_single_oversized_capture_needs_no_part() -> None:

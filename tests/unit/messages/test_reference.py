@@ -1,7 +1,6 @@
 """docs/reference/mqtt.md: its examples are what the code writes, its commands what the code takes."""
 
 import json
-import math
 import re
 from collections.abc import Callable
 from functools import partial
@@ -63,7 +62,7 @@ WRITTEN: dict[str, Callable[[], bytes]] = {
     "will": lambda: ENVELOPES.will(NOON),
     "stopped": lambda: ENVELOPES.stopped(NOON, "stop"),
     "block": lambda: block("load0", SEQ + 1, capture("load0", (18_250_431, b"\x0a\x1b"), COLUMNS)),
-    "dropped": lambda: block("load0", SEQ + 2, capture("load0", (math.nan, 0), COLUMNS)),
+    "dropped": lambda: block("load0", SEQ + 2, capture("load0", ("x" * 100_000, 0), COLUMNS)),
     "event": lambda: block("event.fraud", SEQ + 1, capture("event.fraud", (40,), CODE)),
     "alarm": lambda: block("event.alarm", SEQ + 1, capture("event.alarm", (8192, 16), ALARM_REGISTER * 2)),
     "own_event": lambda: block("event.dcu", SEQ + 1, own("security breach", breach="tag")),

@@ -1,0 +1,337 @@
+"""Messages of DCUs as frozen data, the same whether they came as JSON or as compact blocks. DecodeError otherwise.
+
+Times are UTC seconds since 1970. Which message follows which, and what is missing, is in `following`.
+"""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final, TypeVar, cast
+
+from dcu_headend.block import MARK, MAX_PAYLOAD, DecodeError, Row, read_block
+
+T = TypeVar("T")
+
+#: One value: the meter's integer (its scaler and unit are in the column), text, octets; None also for what JSON lost.
+Value = int | float | str | bytes | bool | None
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+#: What is told of an event besides its values, as far as it has a name of its own here.
+_NAMED: Final = ("event", "severity")
+
+_CAPTURE: Final = frozenset({"meter", "at", "status", "read", "offset", "trusted", "columns", "values", "lost"})
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One value of a capture: value · 10^scaler in the unit with the DLMS code `unit`, written `symbol`.
+
+    `object` is an OBIS code such as 1-0:1.8.0.255; `index` is not 0 for one element of an attribute.
+    """
+
+    object: str
+    class_id: int
+    attribute: int
+    scaler: int = 0
+    unit: int = 255
+    symbol: str = ""
+    index: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Capture:
+    """One row of a meter: `values` under `columns`. (`meter`, object, `at`) is which reading this is, for good.
+
+    `offset` is the meter's clock minus the DCU's in seconds, `read` when the DCU read it. `lost` are positions of
+    values that JSON could not hold. Of an event `event`, `severity` and `more` tell what it means.
+    """
+
+    meter: str
+    at: int
+    status: int
+    read: float
+    offset: float | None
+    trusted: bool
+    columns: tuple[Column, ...]
+    values: tuple[Value, ...]
+    event: str | None = None
+    severity: str | None = None
+    more: Mapping[str, Any] = field(default_factory=dict)
+    lost: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """What cannot be sent, in its place: `count` captures from `at` on. It stays in the DCU's store."""
+
+    reason: str
+    meter: str
+    at: int
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Captures of one stream, or part `part` of `parts` of them. (dcu, stream, seq, part) removes duplicates."""
+
+    dcu: str
+    boot: str
+    stream: str
+    seq: int
+    captures: tuple[Capture, ...]
+    part: int = 1
+    parts: int = 1
+    dropped: Dropped | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """One state of a command; `state` of the last one is done, failed, expired or rejected."""
+
+    dcu: str
+    boot: str
+    seq: int
+    id: str
+    name: str
+    meters: tuple[str, ...]
+    state: str
+    at: float
+    result: Mapping[str, Any] | None
+    error: str | None
+    stream: str = "result"
+    part: int = 1
+    parts: int = 1
+
+    @property
+    def final(self) -> bool:
+        return self.state not in {"accepted", "running"}
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """Birth, last will or stop of a DCU. `streams`: the number that the next block of each will bear."""
+
+    dcu: str
+    boot: str
+    state: str
+    streams: Mapping[str, int]
+    about: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """The running state of a DCU."""
+
+    dcu: str
+    boot: str
+    at: float
+    figures: Mapping[str, Any]
+
+
+Message = Block | Result | State | Health
+
+
+def decode(payload: bytes) -> Message:
+    """Return the message that `payload` is, whichever its encoding. Raises DecodeError and nothing else."""
+    if payload[:1] == bytes([MARK]):
+        return _compact(payload)
+    message = _Fields(_json(payload))
+    if "stream" in message.all:
+        return _result(message) if message.all["stream"] == "result" else _readable(message)
+    if "state" in message.all:
+        return _state(message)
+    return Health(message.text("dcu"), message.text("boot"), message.moment("at"), message.all)
+
+
+def _json(payload: bytes) -> Mapping[str, Any]:
+    if len(payload) > MAX_PAYLOAD:
+        raise DecodeError(f"{len(payload)} octets are no message")
+    try:
+        message = json.loads(payload.decode())
+    except (ValueError, RecursionError) as error:
+        raise DecodeError(f"neither a block nor JSON: {error}") from error
+    if not isinstance(message, dict):
+        raise DecodeError("no JSON object")
+    return message
+
+
+class _Fields:
+    """The keys of one JSON object, read with a check of what stands there."""
+
+    def __init__(self, fields: object) -> None:
+        if not isinstance(fields, dict):
+            raise DecodeError("no JSON object where one should be")
+        self.all: Mapping[str, Any] = fields
+
+    def of(self, key: str, *kinds: type[T]) -> T:
+        """Return the value of `key`, which has to be of one of `kinds`: bool is no int here."""
+        value = self.all.get(key)
+        if type(value) not in kinds:
+            raise DecodeError(f"{key}: {str(value)[:40]!r}")
+        return cast("T", value)
+
+    def text(self, key: str) -> str:
+        return self.of(key, str)
+
+    def maybe(self, key: str) -> str | None:
+        return None if self.all.get(key) is None else self.text(key)
+
+    def whole(self, key: str, default: int | None = None) -> int:
+        return default if default is not None and key not in self.all else self.of(key, int)
+
+    def some(self, key: str, make: Callable[["_Fields"], T]) -> tuple[T, ...]:
+        """Return what `make` makes of each object of a list."""
+        return tuple(make(_Fields(each)) for each in self.of(key, list))
+
+    def moment(self, key: str) -> float:
+        """Return UTC seconds of an ISO 8601 time."""
+        word = self.text(key)
+        try:
+            return (datetime.fromisoformat(word) - _EPOCH) / timedelta(seconds=1)
+        except (ValueError, TypeError, OverflowError):
+            raise DecodeError(f"{key}: {word[:40]!r} is no time with a zone") from None
+
+
+def _compact(payload: bytes) -> Block:
+    head, rows = read_block(payload)
+    fields = _Fields(head)
+    sets = _column_sets(fields)
+    return _block(fields, tuple(_row(row, sets) for row in rows))
+
+
+def _readable(message: _Fields) -> Block:
+    sets = _column_sets(message)
+    return _block(message, message.some("captures", lambda fields: _capture(fields, sets)))
+
+
+def _block(fields: _Fields, captures: tuple[Capture, ...]) -> Block:
+    dropped = fields.all.get("dropped")
+    return Block(
+        fields.text("dcu"),
+        fields.text("boot"),
+        fields.text("stream"),
+        fields.whole("seq"),
+        captures,
+        *_parts(fields),
+        dropped=None if dropped is None else _dropped(_Fields(dropped)),
+    )
+
+
+def _parts(fields: _Fields) -> tuple[int, int]:
+    part, parts = fields.whole("part", 1), fields.whole("parts", 1)
+    if not 1 <= part <= parts:
+        raise DecodeError(f"part {part} of {parts}")
+    return part, parts
+
+
+def _dropped(fields: _Fields) -> Dropped:
+    return Dropped(fields.text("reason"), fields.text("meter"), int(fields.moment("at")), fields.whole("count"))
+
+
+def _column_sets(fields: _Fields) -> list[tuple[Column, ...]]:
+    sets = fields.of("columns", list)
+    if not all(isinstance(each, list) for each in sets):
+        raise DecodeError("columns: not a list of lists")
+    return [tuple(_column(_Fields(column)) for column in each) for each in sets]
+
+
+def _column(fields: _Fields) -> Column:
+    return Column(
+        fields.text("object"),
+        fields.whole("class"),
+        fields.whole("attribute"),
+        fields.whole("scaler"),
+        fields.whole("unit"),
+        fields.text("symbol"),
+        fields.whole("index", 0),
+    )
+
+
+def _capture(fields: _Fields, sets: Sequence[tuple[Column, ...]]) -> Capture:
+    number = fields.whole("columns")
+    values = tuple(map(_value, fields.of("values", list)))
+    if not 0 <= number < len(sets) or len(sets[number]) != len(values):
+        raise DecodeError("values without columns")
+    more = {key: value for key, value in fields.all.items() if key not in _CAPTURE}
+    return Capture(
+        fields.text("meter"),
+        int(fields.moment("at")),
+        fields.whole("status"),
+        fields.moment("read"),
+        None if fields.all.get("offset") is None else float(fields.of("offset", int, float)),
+        fields.of("trusted", bool),
+        sets[number],
+        values,
+        *_event(more),
+        lost=_lost(fields, len(values)),
+    )
+
+
+def _lost(fields: _Fields, count: int) -> tuple[int, ...]:
+    lost = fields.all.get("lost", [])
+    if not isinstance(lost, list) or not all(type(place) is int and 0 <= place < count for place in lost):
+        raise DecodeError("lost: not a list of positions")
+    return tuple(lost)
+
+
+def _value(value: object) -> Value:
+    if isinstance(value, dict):
+        return _octets(value)
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    raise DecodeError(f"a value that is none: {str(value)[:40]}")
+
+
+def _octets(value: Mapping[str, Any]) -> bytes:
+    try:
+        return bytes.fromhex(value["hex"])
+    except (KeyError, ValueError, TypeError):
+        raise DecodeError("octets that are none") from None
+
+
+def _event(more: Mapping[str, Any]) -> tuple[str | None, str | None, Mapping[str, Any]]:
+    fields = _Fields(more)
+    event, severity = (fields.maybe(key) for key in _NAMED)
+    return event, severity, {key: value for key, value in more.items() if key not in _NAMED}
+
+
+def _row(row: Row, sets: Sequence[tuple[Column, ...]]) -> Capture:
+    meter, number, at, status, read, offset, trusted, more, values = row
+    whole = type(at) is int and type(status) is int
+    if not (type(meter) is str and whole and type(read) in {int, float} and type(trusted) is bool):
+        raise DecodeError("a capture without meter, time, status or provenance")
+    if offset is not None and type(offset) is not float:
+        raise DecodeError("an offset that is none")
+    told: Mapping[str, Any] = {}
+    if more is not None:
+        if type(more) is not str:
+            raise DecodeError("what an event means is no text")
+        told = _json(more.encode("utf-8", "replace"))
+    return Capture(meter, at, status, read, offset, trusted, sets[number], values, *_event(told))
+
+
+def _result(fields: _Fields) -> Result:
+    meters = fields.of("meters", list)
+    if not all(isinstance(meter, str) for meter in meters):
+        raise DecodeError("meters: not a list of names")
+    return Result(
+        fields.text("dcu"),
+        fields.text("boot"),
+        fields.whole("seq"),
+        fields.text("id"),
+        fields.text("name"),
+        tuple(meters),
+        fields.text("state"),
+        fields.moment("at"),
+        None if fields.all.get("result") is None else fields.of("result", dict),
+        fields.maybe("error"),
+    )
+
+
+def _state(fields: _Fields) -> State:
+    streams = fields.all.get("streams", {})
+    if not isinstance(streams, dict) or not all(type(seq) is int for seq in streams.values()):
+        raise DecodeError("streams: not numbers by name")
+    return State(fields.text("dcu"), fields.text("boot"), fields.text("state"), streams, fields.all)

@@ -1,0 +1,97 @@
+"""Sequences followed: which message is new, which is a repeat, what is missing, and up to where a stream is whole.
+
+No connection and no clock; what a message holds is in `decoding`. Everything kept is bounded.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from dcu_headend.decoding import Block, Result
+
+#: Holes of one stream that are kept apart, and blocks of it of which parts are missing.
+MAX_HOLES: Final = 1000
+MAX_PARTIAL: Final = 100
+
+#: A stream of a DCU: (dcu, stream).
+Stream = tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """Blocks `first` to `last` of a stream have not come; they may, for a DCU sends until it is acknowledged."""
+
+    dcu: str
+    stream: str
+    first: int
+    last: int
+
+    @property
+    def count(self) -> int:
+        return self.last - self.first + 1
+
+
+@dataclass(slots=True)
+class _Came:
+    """What came of one stream: spans of whole blocks in ascending order, and the parts of blocks that are not whole."""
+
+    spans: list[tuple[int, int]] = field(default_factory=list)
+    parts: dict[int, set[int]] = field(default_factory=dict)
+    given_up: int = 0
+
+    def has(self, seq: int, part: int) -> bool:
+        return part in self.parts.get(seq, ()) or any(first <= seq <= last for first, last in self.spans)
+
+    def add(self, seq: int, part: int, parts: int) -> None:
+        self.parts.setdefault(seq, set()).add(part)
+        if len(self.parts[seq]) == parts:
+            del self.parts[seq]
+            self._join(seq)
+        if len(self.parts) > MAX_PARTIAL:
+            del self.parts[min(self.parts)]
+
+    def _join(self, seq: int) -> None:
+        """Put `seq` into the spans; those that touch become one."""
+        joined: list[tuple[int, int]] = []
+        for first, last in sorted([*self.spans, (seq, seq)]):
+            if joined and first <= joined[-1][1] + 1:
+                joined[-1] = joined[-1][0], max(last, joined[-1][1])
+            else:
+                joined.append((first, last))
+        if len(joined) > MAX_HOLES:
+            (first, end), (start, last), *rest = joined
+            self.given_up += start - end - 1
+            joined = [(first, last), *rest]
+        self.spans = joined
+
+
+class Follower:
+    """Follows any number of DCUs. `known` are the positions that another follower had: what came up to there is old.
+
+    Keep `positions` where the readings are kept, in the same transaction, and a restart changes nothing.
+    """
+
+    def __init__(self, known: Mapping[Stream, int] | None = None) -> None:
+        self._came = {stream: _Came([(0, seq)]) for stream, seq in (known or {}).items()}
+
+    def new(self, message: Block | Result) -> bool:
+        """Whether `message` has not come before; it counts as come from now on."""
+        came = self._came.setdefault((message.dcu, message.stream), _Came())
+        if came.has(message.seq, message.part):
+            return False
+        came.add(message.seq, message.part, message.parts)
+        return True
+
+    def positions(self) -> dict[Stream, int]:
+        """Return up to which number each stream is whole: what may be acknowledged."""
+        return {stream: came.spans[0][1] for stream, came in self._came.items() if came.spans}
+
+    def gaps(self) -> Iterator[Gap]:
+        """Yield what is missing between blocks that came."""
+        for (dcu, stream), came in self._came.items():
+            for (_, end), (start, _) in zip(came.spans, came.spans[1:], strict=False):
+                yield Gap(dcu, stream, end + 1, start - 1)
+
+    def given_up(self) -> int:
+        """Return how many blocks are not waited for any more, because a stream had more than MAX_HOLES holes."""
+        return sum(came.given_up for came in self._came.values())

@@ -1,0 +1,112 @@
+"""Messages as the daemon writes them, and what is wrong with others."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from dcu.messages.envelope import Envelopes
+from dcu.messages.events import own_values
+from dcu.model import DCU_EVENTS, Capture
+from dcu_headend import Block, Column, DecodeError, Dropped, Health, Result, State, decode
+from tests.outbox import NOON, capture, record
+
+ENVELOPES = Envelopes("D", "b", {"meters": 2}, {30: "Wh"})
+
+
+@pytest.mark.parametrize("compact", [False, True])
+def test_a_block(compact: bool) -> None:
+    (payload,) = ENVELOPES.block("load0", 7, [capture(values=(b"\x01",))], 10_000, compact=compact)
+    block = decode(payload)
+    assert isinstance(block, Block)
+    assert (block.dcu, block.boot, block.stream, block.seq, block.part, block.parts) == ("D", "b", "load0", 7, 1, 1)
+    (row,) = block.captures
+    assert (row.meter, row.at, row.status, row.read, row.offset) == ("M0001", NOON, 0, NOON + 7.25, -0.5)
+    assert row.columns == (Column("1-0:1.8.0.255", 3, 2, 0, 30, "Wh"),)
+    assert (row.values, row.lost, row.event) == ((b"\x01",), (), None)
+
+
+@pytest.mark.parametrize("compact", [False, True])
+def test_an_event(compact: bool) -> None:
+    values = own_values("meter found", {"address": 17})
+    event = Capture("D", DCU_EVENTS, NOON, 255, values, (), NOON + 1.0, None, trusted=False)
+    (payload,) = ENVELOPES.block(DCU_EVENTS, 7, [event], 10_000, compact=compact)
+    block = decode(payload)
+    assert isinstance(block, Block)
+    (row,) = block.captures
+    assert (row.event, row.severity, row.more) == ("meter found", "info", {"detail": {"address": 17}})
+    assert (row.values, row.offset, row.trusted) == ((), None, False)
+
+
+def test_what_was_lost_or_dropped() -> None:
+    (payload,) = ENVELOPES.block("load0", 7, [capture(values=(float("nan"),))], 10_000)
+    block = decode(payload)
+    assert isinstance(block, Block)
+    assert (block.captures[0].values, block.captures[0].lost) == ((None,), (0,))
+    (payload,) = ENVELOPES.block("load0", 7, [capture(values=("x" * 5000,))], 1000)
+    block = decode(payload)
+    assert isinstance(block, Block)
+    assert block.dropped == Dropped("oversized", "M0001", NOON, 1)
+
+
+def test_result_state_and_health() -> None:
+    (payload,) = ENVELOPES.block("result", 7, [record(result={"now": 1})], 10_000)
+    result = decode(payload)
+    assert isinstance(result, Result)
+    assert (result.id, result.state, result.final, result.result, result.at) == (
+        "c1",
+        "done",
+        True,
+        {"now": 1},
+        NOON + 0.5,
+    )
+    birth = decode(ENVELOPES.birth(NOON, {"load0": 8}, {}, "5"))
+    assert isinstance(birth, State)
+    assert (birth.state, birth.streams, birth.about["meters"]) == ("online", {"load0": 8}, 2)
+    assert isinstance(decode(ENVELOPES.will(NOON)), State)
+    health = decode(ENVELOPES.health(NOON, {"visits": 3}))
+    assert isinstance(health, Health)
+    assert (health.at, health.figures["visits"]) == (NOON, 3)
+
+
+GOOD = json.loads(ENVELOPES.block("load0", 7, [capture()], 10_000)[0])
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"seq": "7"}, "seq"),
+        ({"dcu": None}, "dcu"),
+        ({"columns": [1]}, "columns"),
+        ({"captures": [7]}, "object"),
+        ({"captures": [GOOD["captures"][0] | {"columns": 1}]}, "without columns"),
+        ({"captures": [GOOD["captures"][0] | {"values": [{"hex": "x"}]}]}, "octets"),
+        ({"captures": [GOOD["captures"][0] | {"values": [[1]]}]}, "value"),
+        ({"captures": [GOOD["captures"][0] | {"at": "2026-01-31T12:00:00"}]}, "zone"),
+        ({"captures": [GOOD["captures"][0] | {"lost": [1]}]}, "lost"),
+        ({"part": 2}, "part 2 of 1"),
+    ],
+)
+def test_a_block_of_the_wrong_shape(change: dict[str, object], words: str) -> None:
+    with pytest.raises(DecodeError, match=words):
+        decode(json.dumps(GOOD | change).encode())
+
+
+@pytest.mark.parametrize("payload", [b"", b"[]", b"\xff", b"{", b"\xdc", b"\xdc\x02\x00\x01x", b"\xdc\x01\x07\x01x"])
+def test_no_message(payload: bytes) -> None:
+    with pytest.raises(DecodeError):
+        decode(payload)
+
+
+def test_nothing_but_the_standard_library_is_needed() -> None:
+    """-I leaves out the environment's packages as far as the path goes: only the library's folder is added."""
+    root = Path(__file__).parents[3]
+    script = (
+        f"import sys; sys.path.insert(0, {str(root)!r}); before = set(sys.modules); import dcu_headend.commands;"
+        "own = {name.partition('.')[0] for name in set(sys.modules) - before};"
+        "print(*sorted(own - sys.stdlib_module_names))"
+    )
+    done = subprocess.run([sys.executable, "-I", "-S", "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["dcu_headend"]

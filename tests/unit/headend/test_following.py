@@ -1,0 +1,58 @@
+import dataclasses
+
+from dcu_headend import Block, Follower, Gap
+from dcu_headend.following import MAX_HOLES, MAX_PARTIAL
+
+BLOCK = Block("D", "b", "load0", 1000, ())
+
+
+def block(seq: int, part: int = 1, parts: int = 1, **more: str) -> Block:
+    return dataclasses.replace(BLOCK, seq=seq, part=part, parts=parts, **more)  # type: ignore[arg-type]
+
+
+def test_a_repeat_is_not_new_whatever_boot_it_bears() -> None:
+    follower = Follower()
+    assert follower.new(block(1000))
+    assert not follower.new(block(1000, boot="other"))
+    assert follower.new(block(1000, stream="load1"))
+    assert follower.new(block(1000, dcu="E"))
+
+
+def test_a_gap_is_there_until_it_is_closed() -> None:
+    follower = Follower()
+    assert all(follower.new(block(seq)) for seq in (1000, 1001, 1005))
+    assert list(follower.gaps()) == [Gap("D", "load0", 1002, 1004)]
+    assert next(follower.gaps()).count == 3
+    assert follower.positions() == {("D", "load0"): 1001}
+    assert all(follower.new(block(seq)) for seq in (1004, 1002, 1003))
+    assert not list(follower.gaps())
+    assert follower.positions() == {("D", "load0"): 1005}
+
+
+def test_a_block_is_whole_when_all_its_parts_are_there() -> None:
+    follower = Follower({("D", "load0"): 999})
+    assert follower.new(block(1000, 2, 2))
+    assert follower.positions() == {("D", "load0"): 999}
+    assert not follower.new(block(1000, 2, 2))
+    assert follower.new(block(1000, 1, 2))
+    assert follower.positions() == {("D", "load0"): 1000}
+    assert not follower.new(block(1000, 1, 2))
+
+
+def test_a_follower_that_starts_again_knows_what_it_had() -> None:
+    follower = Follower({("D", "load0"): 1000})
+    assert not follower.new(block(1000))
+    assert not follower.new(block(7))
+    assert follower.new(block(1002))
+    assert list(follower.gaps()) == [Gap("D", "load0", 1001, 1001)]
+
+
+def test_what_is_kept_is_bounded() -> None:
+    follower = Follower()
+    for seq in range(0, 4 * MAX_HOLES, 2):
+        assert follower.new(block(seq))
+    assert len(list(follower.gaps())) == MAX_HOLES - 1
+    assert follower.given_up() == MAX_HOLES
+    for seq in range(10_000, 10_000 + 2 * MAX_PARTIAL):
+        follower.new(block(seq, 1, 2))
+    assert len(follower._came["D", "load0"].parts) == MAX_PARTIAL
