@@ -1,7 +1,8 @@
 """Assembly: builds everything from a checked configuration, runs the flows in one task group, ends in order.
 
 STARTING ──store open──► READY ──SIGTERM, SIGINT──► STOPPING: buses, commands, uplink, then the store
-A flow that loses the store is reported and started again; any other error is our bug: all ends, systemd restarts.
+A flow that loses the store is reported and started again, and all are built anew over a store that has to be opened
+anew; any other error is our bug: all ends, systemd restarts.
 """
 
 import asyncio
@@ -27,10 +28,10 @@ from dcu.completeness import Completeness
 from dcu.config import BusConfig, Config
 from dcu.config.apart import apart
 from dcu.deliver import Deliver
-from dcu.discipline import DisciplineFile, asking_kernel
+from dcu.discipline import discipline_of, system_clock
 from dcu.dlms.cosem import UNITS
 from dcu.enrol import Enrolment
-from dcu.errors import DcuError, StoreError
+from dcu.errors import DamagedError, DcuError, StoreError
 from dcu.events import EventSieve
 from dcu.forecasts import forecasts
 from dcu.health import Health
@@ -52,8 +53,9 @@ from dcu.report import Reporter
 from dcu.roll import EventNames, Roll
 from dcu.sending import Delivery
 from dcu.status import Status
-from dcu.store import Store, vault_for
+from dcu.store import Mishap, Store, vault_for
 from dcu.timekeeping import Timekeeping
+from dcu.upkeep import Upkeep
 from dcu.uplink import Uplink
 from dcu.workload import Workload
 
@@ -92,17 +94,7 @@ def serve(config: Config, base: TimeBase = REAL_TIME) -> None:
     except OSError as error:
         raise StoreError(f"{path.parent}: cannot be made: {error.strerror}") from error
     with _alone(path.with_suffix(".lock")), asyncio.Runner(loop_factory=base.loop_factory) as runner:
-        runner.run(_run(config, profiles, base.clock or _system_clock(config), path))
-
-
-def _system_clock(config: Config) -> SystemClock:
-    if not config.clock.synchronised:
-        return SystemClock()
-    return SystemClock(asking_kernel(), config.clock.holdover, _discipline(config).load())
-
-
-def _discipline(config: Config) -> DisciplineFile:
-    return DisciplineFile(Path(config.dcu.data) / "clock.json")
+        runner.run(_run(config, profiles, base.clock or system_clock(config), path))
 
 
 @contextmanager
@@ -126,9 +118,17 @@ async def _run(config: Config, profiles: Mapping[str, CompanionProfile], clock: 
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, end)
-    async with Store.open(path, clock) as store:
-        kept = Kept(await store.watermarks(), await store.unread())
-        await Daemon(config, profiles, store, kept, clock).run(stop)
+    found: Mishap | None = None
+    while not stop.is_set():
+        store = None
+        try:
+            async with Store.open(path, clock, found) as store:
+                kept = Kept(await store.watermarks(), await store.unread())
+                await Daemon(config, profiles, store, kept, clock).run(stop)
+        except DamagedError as error:
+            log.critical("the store is damaged", reason=str(error))
+        # the rooms hold what the file said: with another file they are built anew
+        found = store.found if store else None
     log.info("ended")
 
 
@@ -158,6 +158,7 @@ class Daemon:
         vault = vault_for(config.dcu.data, config.dcu.store_key)
         self._changes = KeyChanges(self._keys, config.new_keys, store, vault, clock)
         self._reporter = Reporter(store, clock, config.dcu.id)
+        self._upkeep = Upkeep(store, self._reporter.report)
         self._delivery = Delivery()
         #: The flow of each bus, by its name.
         self.polls: dict[str, Poll] = {}
@@ -293,7 +294,7 @@ class Daemon:
             clock,
             self._reporter.report,
             last=lambda: clock.last if isinstance(clock, SystemClock) else None,
-            save=_discipline(self._config).save,
+            save=discipline_of(self._config).save,
             progress=self._health.watch("clock", clock.monotonic()),
         )
 
@@ -315,18 +316,31 @@ class Daemon:
             workers += [group.create_task(self._guard("clock", self._timekeeping().run))]
             workers += [group.create_task(self._guard("reachability", self._reachability.run))]
             workers += [group.create_task(self._guard("workload", self._workload.run))]
+            workers += [group.create_task(self._guard("store", self._upkeep.run))]
             workers += [group.create_task(self._guard("obey", self._obey.run)), group.create_task(door.run())]
             workers.append(group.create_task(self._guard("completeness", self._completeness.run)))
             deliver = group.create_task(self._guard("deliver", self._deliver.run))
             watchdog = group.create_task(self._watch())
             notify("READY=1")
             log.info("ready", meters=len(self._archive), buses=len(self.polls))
-            await stop.wait()
-            notify("STOPPING=1")
-            log.info("stopping")
+            await self._over(stop)
+            log.info("stopping", store=self._store.found and self._store.found.reason)
             await _end(workers, END_WORKERS)
             # upward goes last: it tells the head-end that we stop
             await _end([deliver, watchdog], END_UPLINK)
+
+    async def _over(self, stop: asyncio.Event) -> None:
+        """Wait for `stop`, or until the store has to be opened anew."""
+        waiting = [asyncio.create_task(event.wait()) for event in (stop, self._store.broken)]
+        try:
+            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in waiting:
+                task.cancel()
+        if stop.is_set():
+            notify("STOPPING=1")
+        else:
+            self._deliver.stop_reason = "store"
 
     async def _guard(self, name: str, run: Callable[[], Awaitable[None]]) -> None:
         """Run a flow; when it loses the store, turn health red and try again later: nothing is collected unkept."""

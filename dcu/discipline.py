@@ -8,7 +8,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from dcu.clock import Discipline
+from dcu.clock import Discipline, SystemClock
+from dcu.config import Config
 from dcu.errors import StoreError
 
 #: What adjtimex(2) returns when nothing disciplines the clock, or nothing has for hours.
@@ -55,3 +56,15 @@ class DisciplineFile:
             fresh.replace(self._path)
         except OSError as error:
             raise StoreError(f"{self._path}: cannot be written: {error.strerror}") from error
+
+
+def discipline_of(config: Config) -> DisciplineFile:
+    """Return the file of the box."""
+    return DisciplineFile(Path(config.dcu.data) / "clock.json")
+
+
+def system_clock(config: Config) -> SystemClock:
+    """Return the clock of the box, which goes on from what the file says."""
+    if not config.clock.synchronised:
+        return SystemClock()
+    return SystemClock(asking_kernel(), config.clock.holdover, discipline_of(config).load())

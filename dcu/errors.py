@@ -96,6 +96,10 @@ class StoreError(DcuError):
     who = "storage"
 
 
+class DamagedError(StoreError):
+    """The file itself is damaged, or is no longer where it was: it has to be opened again."""
+
+
 class UplinkError(DcuError):
     """The broker or the way to it."""
 

@@ -16,7 +16,7 @@ from dcu.daemon import Daemon
 from dcu.errors import UplinkError
 from dcu.model import INSTANT, CommandRecord, Reach, Role, Task
 from dcu.plan.ledger import Asked
-from dcu.store import Line, Recorded, Store
+from dcu.store import Line, Mishap, Recorded, Store
 from dcu.store.ledger import Span
 from dcu.store.ledger import Tally as Account
 from dcu.uplink import Outgoing, Topics
@@ -38,8 +38,11 @@ class WholeStore(MemoryStore, MemoryOutbox, MemoryJournal):
     """Everything a daemon keeps, in memory; it fails as a whole while `failure` is set."""
 
     closed = False
+    mishap: Mishap | None = None
+    found: Mishap | None = None
 
     def __init__(self) -> None:
+        self.broken = asyncio.Event()
         for part in (MemoryOutbox, MemoryJournal, MemoryStore):
             part.__init__(self)
         self.reach_changes: list[tuple[str, float, Reach]] = []
@@ -77,6 +80,12 @@ class WholeStore(MemoryStore, MemoryOutbox, MemoryJournal):
 
     async def away(self) -> list[tuple[str, float, int]]:
         return []
+
+    async def inspect(self) -> None:
+        await self._commit()
+
+    async def renew_spare(self) -> None:
+        await self._commit()
 
     async def size(self) -> int:
         return 4096

@@ -37,6 +37,13 @@ OWN_EVENTS: Final[Mapping[str, OwnEvent]] = {
     "collection below target": OwnEvent("warning", "a stream's success in a period is below its threshold"),
     "bus overloaded": OwnEvent("warning", "what is due on a bus does not fit its period"),
     "dcu clock not synchronised": OwnEvent("warning", "nothing is collected on schedule until it is"),
+    "store damaged": OwnEvent(
+        "alarm", "the database was damaged; it is kept, a new one has begun, and what can be read is brought over"
+    ),
+    "store lost": OwnEvent("alarm", "the database was gone; what was kept beside it is there"),
+    "store set back": OwnEvent("warning", "the database may have lost its last commits; sequence numbers leapt"),
+    "store salvaged": OwnEvent("info", "what could be read of a damaged database was brought over"),
+    "store failing": OwnEvent("alarm", "the store could keep nothing for a time"),
     "ledger overflow": OwnEvent("warning", "gaps of one stream were too many to be kept apart"),
 }
 

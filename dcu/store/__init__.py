@@ -2,6 +2,7 @@
 
 from dcu.store.clocks import Adjustment
 from dcu.store.generations import Sealed
+from dcu.store.integrity import Mishap
 from dcu.store.lines import Line, Station, line_of
 from dcu.store.outbox import BLOCK_ROWS, Block, Shipped
 from dcu.store.readings import Recorded
@@ -13,6 +14,7 @@ __all__ = [
     "Adjustment",
     "Block",
     "Line",
+    "Mishap",
     "Recorded",
     "Sealed",
     "Shipped",

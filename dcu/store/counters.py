@@ -11,6 +11,7 @@ from aiosqlite import Connection
 
 from dcu.errors import DcuError, StoreError
 from dcu.store.database import Database
+from dcu.store.spare import BELIEVED, OURS
 
 #: An invocation counter is four octets.
 COUNTER_BOUND = 1 << 32
@@ -27,10 +28,6 @@ async def remember(database: Connection, heard: Mapping[str, int]) -> None:
     await database.executemany(_HEARD, [(key, counter + 1) for key, counter in heard.items()])
 
 
-async def _believe(database: Connection, *, key: str, counter: int) -> None:
-    await database.execute(_SET, (key, counter + 1))
-
-
 class Counters(Database):
     """The counters of every key in use."""
 
@@ -41,7 +38,7 @@ class Counters(Database):
     async def reserve_counters(self, key: str, count: int, above: int = -1) -> range:
         """Return `count` counters of `key`, above `above`, that were never given before and never will be again.
 
-        Those of a new key begin at Unix seconds, so that a re-installation that lost the store does not repeat them.
+        Those of a new key begin at Unix seconds, so that a re-installation that lost all files does not repeat them.
         Raises StoreError when the key has no such range left: it has to be replaced in the meter.
         """
         reserved: range | None = await self._write(partial(self._reserve, key=key, count=count, above=above))
@@ -53,7 +50,11 @@ class Counters(Database):
 
     async def believe_counter(self, key: str, counter: int) -> None:
         """Keep `counter` as the last that was heard under `key`, though a higher one is known."""
-        await self._write(partial(_believe, key=key, counter=counter))
+        await self._write(partial(self._believe, key=key, counter=counter))
+
+    async def _believe(self, database: Connection, *, key: str, counter: int) -> None:
+        await database.execute(_SET, (key, counter + 1))
+        self._spare.note(BELIEVED, key, counter + 1)
 
     async def _reserve(self, database: Connection, *, key: str, count: int, above: int) -> range | None:
         found = list(await database.execute_fetchall(_NEXT, (key,)))
@@ -64,4 +65,5 @@ class Counters(Database):
         if first + count > COUNTER_BOUND:
             return range(0)
         await database.execute(_SET, (key, first + count))
+        self._spare.note(OURS, key, first + count)
         return range(first, first + count)

@@ -7,26 +7,42 @@ import asyncio
 import os
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
 import aiosqlite
 
 from dcu.clock import Clock
-from dcu.errors import StoreError
+from dcu.errors import DamagedError, StoreError
 from dcu.model import Column
+from dcu.store.integrity import DAMAGED, LOST, TORN, Mishap, admit, inspected, put_back, seen
 from dcu.store.numbers import Numbers, Tails, layouts, meters, streams
+from dcu.store.restore import kept_by, restore
 from dcu.store.schema import BUSY_SECONDS, prepare, prepare_reader, translated
+from dcu.store.spare import Kept, Spare
 from dcu.store.writer import Apply, Writer
 
 
 class Database:
-    """A store file while it is open. `fresh` is set after a commit that added rows to deliver, and at the start."""
+    """A store file while it is open. `fresh` is set after a commit that added rows to deliver, and at the start.
 
-    def __init__(self, writing: aiosqlite.Connection, reading: aiosqlite.Connection, clock: Clock) -> None:
+    `mishap` is what was found when it was opened. When it has to be opened anew, `broken` is set, and `found` is for
+    `open`.
+    """
+
+    def __init__(
+        self, writing: aiosqlite.Connection, reading: aiosqlite.Connection, clock: Clock, path: Path, spare: Spare
+    ) -> None:
         self._clock = clock
         self._reading = reading
-        self._writer = Writer(writing, self._forget)
+        self._path = path
+        self._spare = spare
+        self._file = seen(path)
+        self._writer = Writer(writing, self._seal, self._forget, self._be_there)
+        self.mishap: Mishap | None = None
+        self.found: Mishap | None = None
+        self.broken = asyncio.Event()
         self._meters: Numbers = meters()
         self._layouts: Numbers = layouts()
         self._streams: Numbers = streams()
@@ -36,14 +52,20 @@ class Database:
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, path: Path | str, clock: Clock) -> AsyncIterator[Self]:
+    async def open(cls, path: Path | str, clock: Clock, found: Mishap | None = None) -> AsyncIterator[Self]:
         """Open or create the store at `path`, bring it to the newest schema, and close it after the last write.
 
-        Raises StoreError when the directory or the file cannot be used, when the file is no store, is damaged, or
-        has a newer schema; the file is then left as it is.
+        A file that is damaged is set aside, and a new one begun with what the spare has; `found` is what was wrong
+        with the file when it was open before. Raises StoreError when the directory or the file cannot be used, when
+        the file is another program's or has a newer schema; the file is then left as it is.
         """
+        path = Path(path)
+        spare = Spare(path.with_suffix(".spare"))
+        suspect = found.reason if found and found.event == DAMAGED else None
+        mishap = await asyncio.to_thread(admit, path, spare.path, clock.now(), suspect)
         async with _connections(str(path)) as (writing, reading):
-            store = cls(writing, reading, clock)
+            store = cls(writing, reading, clock, path, spare)
+            store.mishap = await store._reconcile(writing, mishap) or found
             task = asyncio.create_task(store._writer.run(), name="store writer")
             try:
                 yield store
@@ -56,20 +78,64 @@ class Database:
         """Whether nothing can be written any more: at the end, or because a bug ended the writer."""
         return self._writer.closed
 
+    async def inspect(self) -> None:
+        """Check the whole file while it is used. Raises DamagedError, and StoreError when it cannot be read."""
+        with translated("cannot check the store"):
+            damage = await inspected(self._path)
+        if damage is not None:
+            self._break(Mishap(DAMAGED, damage))
+            raise DamagedError(f"{self._path}: {damage}")
+
+    async def renew_spare(self) -> None:
+        """Write the spare anew, short and with the counters heard since. Raises StoreError."""
+        await self._write(self._renew_spare)
+
     async def size(self) -> int:
         """Return the octets of the database; its log, bounded by CHECKPOINT_OCTETS, comes on top."""
         [(octets,)] = await self._read("SELECT page_count * page_size FROM pragma_page_count, pragma_page_size")
         return int(octets)
 
+    async def _reconcile(self, database: aiosqlite.Connection, mishap: Mishap | None) -> Mishap | None:
+        """Bring the database and the spare together; return `mishap` with the streams that leapt."""
+        with translated("cannot open the store"):
+            kept = await asyncio.to_thread(Kept.read, self._spare.path)
+            await database.execute("BEGIN IMMEDIATE")
+            leapt: list[str] = []
+            if kept is not None:
+                self._spare.ours |= kept.ours.keys()
+                anew = mishap is not None and mishap.event in {DAMAGED, LOST}
+                leapt = await restore(database, kept, anew=anew, torn=mishap is not None, now=self._clock.now())
+            await self._renew_spare(database)
+            await database.execute("COMMIT")
+        if mishap is None and leapt:
+            mishap = Mishap(TORN, "the database is older than what was kept beside it")
+        return mishap and replace(mishap, leapt=tuple(leapt))
+
     async def _write(self, apply: Apply, *, rows: int = 1, deliverable: bool = False) -> Any:
-        return await self._writer.write(apply, rows=rows, deliverable=deliverable)
+        try:
+            return await self._writer.write(apply, rows=rows, deliverable=deliverable)
+        except DamagedError as error:
+            self._break(Mishap(DAMAGED, str(error)))
+            raise
 
     async def _read(self, sql: str, parameters: Sequence[Any] = ()) -> list[Any]:
         """Return the rows of a query, as the last commit left them."""
         if self._writer.closed:
             raise StoreError("the store is closed")
-        with translated("cannot read from the store"):
-            return list(await self._reading.execute_fetchall(sql, parameters))
+        try:
+            with translated("cannot read from the store"):
+                return list(await self._reading.execute_fetchall(sql, parameters))
+        except DamagedError as error:
+            self._break(Mishap(DAMAGED, str(error)))
+            raise
+
+    async def _seal(self, database: aiosqlite.Connection) -> None:
+        """Put on the disk what the spare has to have before the commit."""
+        if not await self._spare.flush():
+            await self._renew_spare(database)
+
+    async def _renew_spare(self, database: aiosqlite.Connection) -> None:
+        await self._spare.replace(await kept_by(database, frozenset(self._spare.ours)))
 
     async def _stream(self, database: aiosqlite.Connection, name: str) -> int:
         """Return the number of stream `name`; a new one begins its sequence at Unix milliseconds.
@@ -79,8 +145,30 @@ class Database:
         return await self._streams.number(database, name, int(self._clock.now() * 1000))
 
     def _forget(self) -> None:
-        for cache in (self._meters, self._layouts, self._streams, self._tails):
+        for cache in (self._meters, self._layouts, self._streams, self._tails, self._spare):
             cache.forget()
+
+    def _break(self, found: Mishap) -> None:
+        """The file has to be opened anew."""
+        self.found = self.found or found
+        self.broken.set()
+
+    async def _be_there(self, database: aiosqlite.Connection) -> None:
+        """Make sure that what is written will be found: the file under our name must be the one that is open.
+
+        One that was deleted is whole as long as it is open. It is written out again; then it has to be opened.
+        """
+        if self.broken.is_set():
+            raise StoreError("the store has to be opened anew")
+        if seen(self._path) == self._file:
+            return
+        part = self._path.with_name(self._path.name + ".part")
+        part.unlink(missing_ok=True)
+        await database.execute("VACUUM INTO ?", (str(part),))
+        await asyncio.to_thread(put_back, part, self._path, self._clock.now())
+        found = Mishap(LOST, "the file was deleted or replaced while it was open; it was written anew, and is whole")
+        self._break(found)
+        raise StoreError(found.reason)
 
 
 @asynccontextmanager

@@ -10,6 +10,8 @@ from functools import partial
 from aiosqlite import Connection
 
 from dcu.store.database import Database
+from dcu.store.restore import secrets_of
+from dcu.store.spare import SECRETS
 
 _ALL = """
 SELECT meters.name, generation, state, changed FROM generations JOIN meters USING (meter) ORDER BY meter, generation
@@ -79,6 +81,7 @@ class Generations(Database):
         await database.execute(_ADD, (meter, sealed.generation, sealed.state, sealed.changed))
         rows = [(meter, sealed.generation, kind, secret) for kind, secret in sealed.secrets.items()]
         await database.executemany(_SEAL, rows)
+        await self._note(database, sealed.meter)
 
     async def _move(
         self, database: Connection, *, meter: str, generation: int, state: str, changed: float, alone: bool
@@ -87,8 +90,14 @@ class Generations(Database):
         await database.execute(_MOVE, (state, changed, number, generation))
         if alone:
             await self._drop(database, meter=meter, generation=generation, statements=_DROP_OTHERS)
+        await self._note(database, meter)
 
     async def _drop(self, database: Connection, *, meter: str, generation: int, statements: tuple[str, str]) -> None:
         number = await self._meters.number(database, meter)
         for statement in statements:
             await database.execute(statement, (number, generation))
+        await self._note(database, meter)
+
+    async def _note(self, database: Connection, meter: str) -> None:
+        """A meter may have keys that nobody knows but us: they are not in one file only."""
+        self._spare.note(SECRETS, meter, await secrets_of(database, meter))

@@ -14,6 +14,7 @@ from aiosqlite import Connection
 from dcu.model import Meter
 from dcu.store.cells import to_json
 from dcu.store.database import Database
+from dcu.store.spare import LINE
 
 #: Stations kept; a bus of dead addresses that echo must not fill the store. The one met longest ago goes first.
 FOUND_BOUND = 1024
@@ -100,7 +101,7 @@ class Lines(Database):
 
     async def drop_line(self, meter: str) -> None:
         """Forget a line. What was read from the meter stays."""
-        await self._write(partial(_execute, statement=_DROP, parameters=(meter,)))
+        await self._write(partial(self._drop_line, meter=meter))
 
     async def meet(self, station: Station) -> None:
         """Keep what is known of a station now."""
@@ -111,8 +112,14 @@ class Lines(Database):
         rows = await self._read(_FOUND)
         return [Station(bus, address, json.loads(facts), at) for bus, address, facts, at in rows]
 
+    async def _drop_line(self, database: Connection, *, meter: str) -> None:
+        await database.execute(_DROP, (meter,))
+        self._spare.note(LINE, meter, None)
+
     async def _add_lines(self, database: Connection, *, meters: Sequence[Meter], origin: str, added: float) -> None:
         await database.executemany(_PUT, [(meter.id, _text(meter), origin, added) for meter in meters])
+        for meter in meters:
+            self._spare.note(LINE, meter.id, [_text(meter), origin, added])
         await database.executemany(_LOSE, [(meter.bus, meter.address) for meter in meters])
 
     async def _replace_line(self, database: Connection, *, meter: Meter, origin: str, names: str, since: int) -> None:
@@ -127,10 +134,6 @@ async def _meet(database: Connection, *, station: Station) -> None:
     facts = to_json(dict(station.facts))
     await database.execute(_MEET, (station.bus, station.address, facts, station.at))
     await database.execute(_PRUNE, (FOUND_BOUND,))
-
-
-async def _execute(database: Connection, *, statement: str, parameters: Sequence[Any]) -> None:
-    await database.execute(statement, parameters)
 
 
 def line_of(meter: Meter) -> dict[str, Any]:

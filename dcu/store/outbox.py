@@ -122,6 +122,7 @@ class Outbox(Readings, Commands):
         for stream, seq, sent in await database.execute_fetchall(_SENT, (name,)):
             last = min(await self._tails.last(database, stream), sent + limit)
             if last > sent:
+                self._spare.sequence(name, seq)
                 await database.execute(_ALLOT, (seq + 1, last, stream))
                 await database.execute(_PUT, (stream, seq, sent + 1, last))
                 return stream, seq, sent + 1, last

@@ -10,7 +10,8 @@ from importlib.resources import files
 
 from aiosqlite import Connection
 
-from dcu.errors import StoreError
+from dcu.errors import DamagedError, StoreError
+from dcu.store.integrity import is_damage
 
 #: "DCUS" in the header of the file (PRAGMA application_id): anything else is not ours to touch.
 APPLICATION_ID = 0x44435553
@@ -30,11 +31,12 @@ BUSY_SECONDS = 5.0
 
 @contextmanager
 def translated(doing: str) -> Iterator[None]:
-    """Turn what SQLite and the operating system raise into StoreError(`doing`: reason)."""
+    """Turn what SQLite and the operating system raise into StoreError(`doing`: reason), DamagedError for a bad file."""
     try:
         yield
     except (sqlite3.Error, OSError) as error:
-        raise StoreError(f"{doing}: {error}") from error
+        kind = DamagedError if is_damage(error) else StoreError
+        raise kind(f"{doing}: {error}") from error
 
 
 async def prepare(database: Connection, path: str) -> None:

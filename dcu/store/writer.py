@@ -42,13 +42,16 @@ class _Part:
 
 
 class Writer:
-    """Owns the writing connection. `forget` is called when a transaction was undone: what was cached from it is void.
+    """Owns the writing connection. `seal` does what the parts of a transaction have left to its end.
 
+    `forget` is called when a transaction was undone: what was cached from it is void. `begin` comes before each one.
     `fresh` is set after each commit that held a deliverable part, and at the start: a backlog may wait already.
     """
 
-    def __init__(self, database: Connection, forget: Callable[[], None]) -> None:
+    def __init__(self, database: Connection, seal: Apply, forget: Callable[[], None], begin: Apply) -> None:
         self._database = database
+        self._begin = begin
+        self._seal = seal
         self._forget = forget
         self._waiting: deque[_Part] = deque()
         self._room = asyncio.Semaphore(WAITING_BOUND)
@@ -120,10 +123,12 @@ class Writer:
 
     async def _transaction(self, batch: Sequence[_Part]) -> list[Any]:
         with translated("cannot write to the store"):
+            await self._begin(self._database)
             await self._checkpoint()
             await self._database.execute("BEGIN IMMEDIATE")
             try:
                 results = [await part.apply(self._database) for part in batch]
+                await self._seal(self._database)
                 await self._database.execute("COMMIT")
             except Exception:
                 await self._undo()
@@ -147,6 +152,6 @@ class Writer:
 def _refuse(parts: Iterable[_Part], reason: str, cause: BaseException | None = None) -> None:
     for part in parts:
         if not part.done.done():
-            refusal = StoreError(reason)
+            refusal = type(cause)(reason) if isinstance(cause, StoreError) else StoreError(reason)
             refusal.__cause__ = cause
             part.done.set_exception(refusal)

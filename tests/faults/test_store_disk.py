@@ -1,13 +1,10 @@
-"""A disk that is full and a file that is damaged: a clear error, nothing half-written, and it goes on when it can."""
+"""A disk that is full: a clear error, nothing half-written, and it goes on when it can."""
 
 import asyncio
 from pathlib import Path
 
-import pytest
-
 from dcu.errors import StoreError
 from dcu.store import Store
-from dcu.store.schema import PAGE_SIZE
 from tests.captures import SetClock, capture
 
 
@@ -58,40 +55,3 @@ async def test_everybody_in_the_refused_batch_is_told(tmp_path: Path) -> None:
         big = [store.record([capture(at, meter)] * 200, {}) for at, meter in enumerate(["M1", "M2", "M3"])]
         answers = await asyncio.gather(*big, return_exceptions=True)
         assert [type(answer) for answer in answers] == [StoreError] * 3
-
-
-async def filled(path: Path) -> None:
-    async with Store.open(path, SetClock()) as store:
-        await store.record([capture(at) for at in range(500)], {("M1", "load0"): 499})
-
-
-async def test_a_damaged_header_is_said_at_the_start(tmp_path: Path) -> None:
-    path = tmp_path / "store.db"
-    await filled(path)
-    damaged = bytearray(path.read_bytes())
-    damaged[:16] = b"\xff" * 16
-    path.write_bytes(damaged)
-    with pytest.raises(StoreError, match=r"cannot open the store .*store\.db: file is not a database"):
-        async with Store.open(path, SetClock()):
-            pass
-    assert path.read_bytes() == damaged  # not erased, not overwritten: somebody may salvage it
-
-
-async def test_a_truncated_file_is_said(tmp_path: Path) -> None:
-    path = tmp_path / "store.db"
-    await filled(path)
-    path.write_bytes(path.read_bytes()[: 3 * PAGE_SIZE])
-    with pytest.raises(StoreError, match="malformed"):
-        async with Store.open(path, SetClock()) as store:
-            await store.next_block("load0", 500)
-
-
-async def test_damaged_pages_are_said_where_they_are_met(tmp_path: Path) -> None:
-    path = tmp_path / "store.db"
-    await filled(path)
-    whole = path.read_bytes()
-    sound = len(whole) // PAGE_SIZE // 2 * PAGE_SIZE  # the tables' own pages come first, captures after them
-    path.write_bytes(whole[:sound] + b"\xff" * (len(whole) - sound))
-    async with Store.open(path, SetClock()) as store:
-        with pytest.raises(StoreError, match="cannot read from the store: database disk image is malformed"):
-            await store.captures("M1", "load0", 0, 1000, 1000)

@@ -126,11 +126,6 @@ async def test_another_programs_database_is_refused_and_left_alone(path: Path) -
     assert path.read_bytes() == before
 
 
-async def test_a_file_that_is_no_database_is_refused(path: Path) -> None:
-    path.write_bytes(b"not a database at all" * 100)
-    assert f"cannot open the store {path}: file is not a database" in await refusal(path)
-
-
 async def test_a_directory_that_is_not_there_is_named(tmp_path: Path) -> None:
     path = tmp_path / "unmounted" / "store.db"
     assert f"cannot open the store {path}: [Errno 2] No such file" in await refusal(path)

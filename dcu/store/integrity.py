@@ -1,0 +1,220 @@
+"""Whether the database file can be worked with: examined before it is opened, set aside when it is damaged.
+
+What is done afterwards is in `restore` and `salvage`. What is not a coroutine blocks: call it in a thread.
+
+    there and sound ──► opened            damaged ──► renamed, kept ──► a new file
+    gone, the spare is there ──────────────────────────────────────► a new file
+    not ours, or of a newer program ──► left alone, refused when it is opened
+"""
+
+import asyncio
+import os
+import sqlite3
+import struct
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, Final
+
+from dcu.clock import utc
+from dcu.errors import StoreError
+from dcu.store.spare import sync_directory
+
+#: A file up to this long is checked whole before it is opened, half a second's work on an old board; of a longer one
+#: only the small tables are, and the rest while the box is working (`dcu.upkeep`).
+CHECKED_OCTETS: Final = 32 << 20
+
+#: Memory of a check of the whole file, in KiB.
+INSPECTION_KIB: Final = 512
+
+#: Damaged files that are kept; the oldest goes when there is one more, or the disk would be full of them.
+KEPT_FILES: Final = 3
+
+#: Between the name of the database and the time when it was set aside.
+ASIDE: Final = ".damaged-"
+
+#: Tables that may be long: rows of the others together are bounded by what the box is made for.
+_LONG: Final = frozenset({"captures", "segments", "results", "commands", "audit", "gaps", "reach"})
+
+_WAL_HEADER, _FRAME_HEADER = 32, 24
+
+
+@dataclass(frozen=True, slots=True)
+class Mishap:
+    """What happened to the file: `event` is its name among the box's own events.
+
+    `aside` is where the damaged file is kept, `leapt` are the streams that go on with a higher sequence number.
+    """
+
+    event: str
+    reason: str
+    aside: Path | None = None
+    leapt: tuple[str, ...] = ()
+
+
+#: Names of the events, as in `dcu.messages.events`.
+DAMAGED, LOST, TORN = "store damaged", "store lost", "store set back"
+
+
+def admit(path: Path, spare: Path, now: float, suspect: str | None = None) -> Mishap | None:
+    """Make sure that a file at `path` can be opened; return what was wrong with the one that was there.
+
+    `suspect` is why it is known to be damaged. Raises StoreError when it cannot be read or set aside.
+    """
+    try:
+        if path.exists() and not path.is_file():
+            return None  # opening it will say what it is
+        if not path.exists() or not path.stat().st_size:
+            return Mishap(LOST, "there was no database, but what was kept beside it") if spare.exists() else None
+        damage, torn = (suspect, False) if suspect else _examined(path)
+        if damage is not None:
+            return Mishap(DAMAGED, damage, set_aside(path, now))
+    except OSError as error:
+        raise StoreError(f"cannot open the store {path}: {error}") from error
+    return Mishap(TORN, "the end of its log is torn or damaged") if torn else None
+
+
+def _examined(path: Path) -> tuple[str | None, bool]:
+    """Return why the file cannot be worked with (None: nothing speaks against it), and whether its log is torn."""
+    try:
+        with closing(sqlite3.connect(path)) as database:
+            damage = check(database, whole=path.stat().st_size <= CHECKED_OCTETS)
+            return damage, damage is None and _log_is_torn(database, Path(f"{path}-wal"))
+    except (sqlite3.Error, UnicodeDecodeError) as error:  # what SQLite quotes of a damaged schema may be no text
+        if is_damage(error):
+            return str(error), False
+        raise StoreError(f"cannot open the store {path}: {error}") from error
+
+
+def is_damage(error: BaseException) -> bool:
+    """Whether SQLite says that the file, not its disk or its user, is what is wrong."""
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    garbled = isinstance(error, UnicodeDecodeError) or "Could not decode" in str(error)
+    return garbled or code in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+
+
+def check(database: sqlite3.Connection, *, whole: bool) -> str | None:
+    """Return what the first check that fails says; without `whole` of the small tables only. Raises sqlite3.Error."""
+    for pragma in _checks(database, whole=whole):
+        [(said,)] = database.execute(pragma).fetchall() or [("ok",)]
+        if said != "ok":
+            return str(said).splitlines()[-1]
+    return None
+
+
+async def inspected(path: Path) -> str | None:
+    """Return what a check of the whole file says, over a connection of its own, in a thread. Raises sqlite3.Error."""
+    with closing(sqlite3.connect(path, check_same_thread=False)) as database:
+        database.execute(f"PRAGMA cache_size = -{INSPECTION_KIB}")
+        checking = asyncio.create_task(asyncio.to_thread(check, database, whole=True))
+        try:
+            return await asyncio.shield(checking)
+        except asyncio.CancelledError:
+            database.interrupt()
+            await asyncio.wait([checking])
+            raise
+        except (sqlite3.Error, UnicodeDecodeError) as error:
+            if is_damage(error):
+                return str(error)
+            raise
+
+
+def _checks(database: sqlite3.Connection, *, whole: bool) -> Iterator[str]:
+    if whole:
+        yield "PRAGMA quick_check(1)"
+        return
+    tables = database.execute("SELECT name FROM sqlite_schema WHERE type = 'table'").fetchall()
+    yield from (f"PRAGMA quick_check('{name}')" for (name,) in tables if name not in _LONG)
+
+
+def set_aside(path: Path, now: float) -> Path:
+    """Rename the file and its log; return the new name. The oldest of more than KEPT_FILES goes. Raises OSError."""
+    aside = path.with_name(f"{path.name}{ASIDE}{utc(now):%Y%m%dT%H%M%S}Z")
+    while aside.exists():  # a clock that stands still or went back
+        aside = aside.with_name(aside.name + "+")
+    log = Path(f"{path}-wal")
+    if log.exists():
+        log.rename(f"{aside}-wal")
+    path.rename(aside)
+    Path(f"{path}-shm").unlink(missing_ok=True)
+    _drop_oldest(path, aside)
+    sync_directory(path.parent)
+    return aside
+
+
+def _drop_oldest(path: Path, newest: Path) -> None:
+    kept = [each for each in path.parent.glob(f"{path.name}{ASIDE}*Z*") if each.suffix[-4:] not in {"-wal", "-shm"}]
+    kept = sorted((each for each in kept if each != newest), key=lambda each: each.stat().st_mtime)
+    for old in kept[: max(0, len(kept) - KEPT_FILES + 1)]:
+        for name in (old, Path(f"{old}-wal"), Path(f"{old}-shm")):
+            name.unlink(missing_ok=True)
+
+
+def _log_is_torn(database: sqlite3.Connection, log: Path) -> bool:
+    """Whether frames of the log follow the last whole commit that belong to it and are not whole.
+
+    A power cut leaves such, of a commit that was told to nobody; so does a bad block, and then commits that were told
+    of are lost with it. Nobody can say which.
+    """
+    if not log.exists() or log.stat().st_size <= _WAL_HEADER:
+        return False
+    [(_, frames, _)] = database.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+    with log.open("rb") as file:
+        return _tail_is_torn(file, max(0, frames))
+
+
+def _tail_is_torn(log: BinaryIO, frames: int) -> bool:
+    """Whether a frame behind the first `frames` has the log's salts and a wrong checksum (SQLite file format, 4.1)."""
+    header = log.read(_WAL_HEADER)
+    magic, _, page, _, *salts = struct.unpack(">6I", header[:24])
+    words = ">" if magic & 1 else "<"
+    length = _FRAME_HEADER + page
+    chain = struct.unpack(">2I", header[24:])
+    if _checksum(header[:24], words, 0, 0) != chain:
+        return True
+    if frames:
+        log.seek(_WAL_HEADER + (frames - 1) * length + 16)
+        chain = struct.unpack(">2I", log.read(8))
+    log.seek(_WAL_HEADER + frames * length)
+    others = False
+    while len(frame := log.read(length)) == length:
+        if list(struct.unpack(">2I", frame[8:16])) != salts:
+            others = True  # from before the log began anew, unless one of ours follows
+            continue
+        chain = _checksum(frame[:8] + frame[_FRAME_HEADER:], words, *chain)
+        if others or struct.unpack(">2I", frame[16:24]) != chain:
+            return True
+    return False
+
+
+def _checksum(octets: bytes, words: str, first: int, second: int) -> tuple[int, int]:
+    numbers = struct.unpack(f"{words}{len(octets) // 4}I", octets)
+    for even, odd in zip(numbers[::2], numbers[1::2], strict=True):
+        first = (first + even + second) & 0xFFFFFFFF
+        second = (second + odd + first) & 0xFFFFFFFF
+    return first, second
+
+
+def seen(path: Path) -> tuple[int, int] | None:
+    """Return device and inode of the file under this name, None when there is none."""
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise StoreError(f"{path}: {error.strerror}") from error
+    return found.st_dev, found.st_ino
+
+
+def put_back(part: Path, path: Path, now: float) -> None:
+    """Give the file `part` the name `path`, under which it was deleted; what is there now is set aside. OSError."""
+    if path.exists():
+        set_aside(path, now)
+    # the log of the deleted file would be taken for this one's
+    for name in (Path(f"{path}-wal"), Path(f"{path}-shm")):
+        name.unlink(missing_ok=True)
+    with part.open("rb") as file:
+        os.fsync(file.fileno())
+    part.rename(path)
+    sync_directory(path.parent)

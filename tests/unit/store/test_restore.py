@@ -1,0 +1,138 @@
+"""The two files of the store against each other: whichever is gone or older, nothing goes back and no key is lost."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from dcu.errors import StoreError
+from dcu.model import Meter
+from dcu.store import Store
+from dcu.store.generations import Sealed
+from dcu.store.integrity import LOST, TORN
+from dcu.store.spare import SEQUENCE_STEP
+from tests.captures import SetClock, capture
+
+METER = Meter("M7", "rs485-1", 7, "reader", "idis")
+
+SECRETS = Sealed("M1", 1, "pending", 12.5, {"encryption": b"\x01\x02", "password": b"\x03"})
+
+
+async def work(path: Path, clock: SetClock) -> tuple[range, int]:
+    """Use the store; return the last counters given and the last sequence number."""
+    async with Store.open(path, clock) as store:
+        await store.record([capture(at) for at in range(6)], {})
+        for _ in range(3):
+            block = await store.next_block("load0", 2)
+        assert block is not None
+        await store.reserve_counters("k", 5)
+        await store.add_generation(SECRETS)
+        await store.add_lines([METER], "command")
+        return await store.reserve_counters("k", 5), block.seq
+
+
+def spare(path: Path) -> Path:
+    return path.with_suffix(".spare")
+
+
+@pytest.mark.parametrize("remains", ["nothing", "empty"])
+async def test_a_database_that_is_gone_costs_no_counter_key_or_line(path: Path, clock: SetClock, remains: str) -> None:
+    given, seq = await work(path, clock)
+    path.unlink()
+    if remains == "empty":
+        path.touch()
+    clock.time -= 10 * 86_400  # and the clock went back
+    async with Store.open(path, clock) as store:
+        assert store.mishap is not None
+        assert (store.mishap.event, store.mishap.leapt) == (LOST, ("load0",))
+        assert (await store.reserve_counters("k", 5)).start >= given.stop
+        assert await store.generations() == [SECRETS]
+        assert [line.meter for line in await store.lines()] == [METER]
+        assert (await store.streams())["load0"] > seq
+    async with Store.open(path, clock) as store:
+        assert store.mishap is None  # told once
+
+
+async def test_an_older_copy_put_back_costs_no_counter_key_or_line(path: Path, clock: SetClock) -> None:
+    async with Store.open(path, clock) as store:
+        await store.record([capture(at) for at in range(3 * SEQUENCE_STEP)], {})
+        await store.add_generation(Sealed("M1", 1, "pending", 1.0, {"password": b"old"}))
+        await store.add_generation(Sealed("M9", 1, "pending", 1.0, {"password": b"gone"}))
+        await store.add_lines([Meter("M8", "rs485-1", 8, "reader", "idis")], "command")
+    copy = shutil.copy(path, path.with_name("copy"))
+    async with Store.open(path, clock) as store:
+        await store.move_generation("M1", 1, "current")
+        await store.drop_generation("M9", 1)
+        await store.drop_line("M8")
+        for _ in range(SEQUENCE_STEP + 1):
+            block = await store.next_block("load0", 1)
+        given = await store.reserve_counters("k", 5)
+        after = await store.generations()
+    assert block is not None
+    shutil.copy(copy, path)
+    async with Store.open(path, clock) as store:
+        assert store.mishap is not None
+        assert store.mishap.event == TORN
+        assert (await store.streams())["load0"] > block.seq
+        assert (await store.reserve_counters("k", 5)).start >= given.stop
+        assert await store.generations() == after
+        assert await store.lines() == []
+
+
+async def test_without_a_mishap_no_number_is_skipped(path: Path, clock: SetClock) -> None:
+    _, seq = await work(path, clock)
+    for _ in range(3):
+        async with Store.open(path, clock) as store:
+            assert store.mishap is None
+            assert await store.streams() == {"load0": seq + 1}
+
+
+async def test_a_spare_that_is_gone_is_made_anew_from_the_database(path: Path, clock: SetClock) -> None:
+    given, _ = await work(path, clock)
+    for moment in ("closed", "open"):
+        spare(path).unlink()
+        async with Store.open(path, clock) as store:
+            assert store.mishap is None
+            assert await store.generations() == [SECRETS]
+            if moment == "open":
+                spare(path).unlink()
+                given = await store.reserve_counters("k", 5)
+    path.unlink()
+    async with Store.open(path, clock) as store:
+        assert (await store.reserve_counters("k", 5)).start >= given.stop
+        assert await store.generations() == [SECRETS]
+
+
+async def test_a_damaged_spare_takes_nothing_from_the_database(path: Path, clock: SetClock) -> None:
+    given, _ = await work(path, clock)
+    lines = spare(path).read_bytes().splitlines()
+    spare(path).write_bytes(b"\n".join(b"?" + line for line in lines) + b"\n?\n")
+    async with Store.open(path, clock) as store:
+        assert await store.generations() == [SECRETS]
+        assert [line.meter for line in await store.lines()] == [METER]
+        assert (await store.reserve_counters("k", 5)).start >= given.stop
+
+
+async def test_a_believed_counter_stays_believed(path: Path, clock: SetClock) -> None:
+    async with Store.open(path, clock) as store:
+        await store.record([], {}, {"m": 900})
+        await store.renew_spare()
+        await store.believe_counter("m", 5)
+    async with Store.open(path, clock) as store:
+        assert await store.counters() == {"m": 5}
+    path.unlink()
+    async with Store.open(path, clock) as store:
+        assert await store.counters() == {"m": 5}
+
+
+async def test_what_cannot_be_noted_is_not_given(path: Path, clock: SetClock) -> None:
+    async with Store.open(path, clock) as store:
+        given = await store.reserve_counters("k", 5)
+        whole = spare(path).read_bytes()
+        spare(path).unlink()
+        spare(path).mkdir()
+        with pytest.raises(StoreError, match="Is a directory"):
+            await store.reserve_counters("k", 5)
+        spare(path).rmdir()
+        spare(path).write_bytes(whole)
+        assert (await store.reserve_counters("k", 5)).start == given.stop
