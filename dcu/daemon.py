@@ -47,7 +47,6 @@ from dcu.opening import SessionMaker
 from dcu.plan import BusPlan
 from dcu.poll import Poll
 from dcu.profiles import CompanionProfile, ProfileFolders, load_profile
-from dcu.pushes import Pushes
 from dcu.reachability import Reachability
 from dcu.report import Reporter
 from dcu.roll import EventNames, Roll
@@ -61,6 +60,7 @@ from dcu.workload import Workload
 
 if TYPE_CHECKING:
     from dcu.naming import BaseNames  # loaded for old meters only
+    from dcu.pushes import Pushes  # loaded for buses whose meters may speak
 
 log = structlog.get_logger()
 
@@ -276,7 +276,9 @@ class Daemon:
             pushes=self._pushes(bus, events) if bus.push else None,
         )
 
-    def _pushes(self, bus: BusConfig, events: EventSieve) -> Pushes:
+    def _pushes(self, bus: BusConfig, events: EventSieve) -> "Pushes":
+        from dcu.pushes import Pushes  # noqa: PLC0415 - for buses whose meters may speak
+
         return Pushes(
             bus=bus.name,
             framing=bus.framing,

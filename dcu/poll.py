@@ -12,7 +12,7 @@ import math
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import structlog
 
@@ -40,9 +40,11 @@ from dcu.model import CLOCK, Meter, Outcome, Reach, Reason, Visit
 from dcu.ondemand import on_demand
 from dcu.opening import SessionMaker
 from dcu.plan import ANSWERED, BusPlan
-from dcu.pushes import Pushes
 from dcu.report import Report
 from dcu.session import QUIET, Session, Yielded
+
+if TYPE_CHECKING:
+    from dcu.pushes import Pushes  # loaded for buses whose meters may speak
 
 log = structlog.get_logger()
 
@@ -96,7 +98,7 @@ class Poll:
     answer: Answer
     report: Report
     clocks: Clocks
-    pushes: Pushes | None = None
+    pushes: "Pushes | None" = None
     reached: Reached = _unnoted
     #: What each meter's visits cost since the start.
     airtimes: Airtimes = field(default_factory=Airtimes)
@@ -212,7 +214,7 @@ class Poll:
             return
         self._wake.clear()
 
-    async def _listen(self, pushes: Pushes, pause: float) -> bool:
+    async def _listen(self, pushes: "Pushes", pause: float) -> bool:
         """Hear what meters say while nobody is asked; return whether the line is there."""
         try:
             await self._ready_line()

@@ -5,6 +5,10 @@ from dataclasses import dataclass, field
 
 from dcu.model import ALARM, INSTANT, Access, Attribute, EventCode
 
+#: What the profiles of a meter are called that is explored: load profiles, billing, and logs by the last number of
+#: their logical name.
+FOUND = frozenset(("load0", "load1", "daily", "billing", ALARM, *(f"event.{number}" for number in range(16))))
+
 
 @dataclass(frozen=True, slots=True)
 class ProfileStream:
@@ -61,8 +65,9 @@ class CompanionProfile:
 
     @property
     def stream_names(self) -> frozenset[str]:
-        """Everything a timetable may name for such a meter."""
-        return frozenset(self.streams) | {INSTANT} | ({ALARM} if self.alarms else frozenset())
+        """Everything a timetable may name for such a meter; of one that is explored, what it may be found to have."""
+        found = FOUND if self.discovers else frozenset()
+        return frozenset(self.streams) | {INSTANT} | ({ALARM} if self.alarms else frozenset()) | found
 
     @property
     def access(self) -> dict[str, Access]:

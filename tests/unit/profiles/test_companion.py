@@ -9,8 +9,13 @@ GENERIC = load_profile("generic")
 
 
 def test_alarms_are_a_stream_where_there_is_a_register_for_them() -> None:
-    assert GENERIC.stream_names == {INSTANT}
-    assert replace(GENERIC, alarms=load_profile("idis").alarms).stream_names == {INSTANT, ALARM}
+    plain = replace(GENERIC, discovers=False)
+    assert plain.stream_names == {INSTANT}
+    assert replace(plain, alarms=load_profile("idis").alarms).stream_names == {INSTANT, ALARM}
+
+
+def test_a_timetable_may_name_what_an_unknown_meter_may_be_found_to_have() -> None:
+    assert {INSTANT, ALARM, "load0", "billing", "event.0", "event.6"} < GENERIC.stream_names
 
 
 def test_the_client_of_a_task_is_that_of_its_name_or_of_the_longest_beginning() -> None:
