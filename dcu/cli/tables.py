@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from pathlib import PurePath
 
 from dcu.errors import ConfigError
-from dcu.forms.node import Listing, Node, Scalar, Section, compose
+from dcu.forms.node import compose
 from dcu.forms.shape import is_empty
+from dcu.forms.tree import Listing, Node, Scalar, Section
 
 FORMATS = ("csv", "yaml")
 

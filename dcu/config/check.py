@@ -11,8 +11,8 @@ from typing import TypeVar
 from dcu.config.keys import KeyFile
 from dcu.config.meters import Known, needed_keys, one_of
 from dcu.config.settings import BusConfig
-from dcu.forms.node import Listing, Node, Scalar, Section
 from dcu.forms.shape import Place, is_empty
+from dcu.forms.tree import Listing, Node, Scalar, Section
 from dcu.model import CLOCK, IDENTITY, Access, Framing, Meter, Task
 
 T = TypeVar("T")

@@ -9,7 +9,6 @@ from typing import Any
 
 from dcu.errors import ConfigError
 from dcu.forms import words
-from dcu.forms.node import compose
 from dcu.forms.shape import Faulty, Place, Shape, named
 from dcu.model import KEY_OCTETS, SIGNING_OCTETS, Keys
 
@@ -59,6 +58,8 @@ def keys_file(place: Place) -> KeyFile:
     """Read the file that `place` names. Nothing of what stands in it is ever shown."""
     path = words.path(place)
     text = place.other(path, secret=True)
+    from dcu.forms.node import compose  # noqa: PLC0415 - the daemon, which never parses, needs the words of this file
+
     try:
         root = compose(text, path)
     except ConfigError as error:

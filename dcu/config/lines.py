@@ -14,8 +14,8 @@ from dcu.config.sections import METER
 from dcu.config.settings import BusConfig
 from dcu.errors import ConfigError
 from dcu.forms.files import read
-from dcu.forms.node import Node, Scalar, Section
 from dcu.forms.shape import Place, Problems, attempt
+from dcu.forms.tree import Node, Scalar, Section
 from dcu.model import Access, Keys, Meter
 
 #: What a column may be called: the keys of `meters` in the file.

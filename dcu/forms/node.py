@@ -11,6 +11,7 @@ import yaml
 from yaml import events
 
 from dcu.errors import ConfigError
+from dcu.forms.tree import Listing, Node, Scalar, Section
 
 #: The deepest key, meters[0].id, lies at 3.
 MAX_DEPTH = 8
@@ -19,34 +20,6 @@ MAX_DEPTH = 8
 MAX_NODES = 100_000
 
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-
-
-@dataclass(frozen=True, slots=True)
-class Scalar:
-    """A word as it is written; `quoted` words are text even when they look like nothing or a number."""
-
-    text: str
-    quoted: bool
-    line: int
-
-
-@dataclass(frozen=True, slots=True)
-class Listing:
-    """A list."""
-
-    items: list["Node"]
-    line: int
-
-
-@dataclass(frozen=True, slots=True)
-class Section:
-    """A section: keys with their values in the order of the file; a key may stand in it twice."""
-
-    entries: list[tuple[Scalar, "Node"]]
-    line: int
-
-
-Node = Scalar | Listing | Section
 
 
 def compose(text: str, file: str) -> Node | None:

@@ -5,14 +5,13 @@ What single words must look like is in `words`; which keys a form has is said wh
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from difflib import get_close_matches
 from functools import partial
 from itertools import islice
 from sys import intern
 from typing import Any, Generic, NoReturn, Protocol, TypeVar
 
 from dcu.errors import ConfigError
-from dcu.forms.node import Listing, Node, Scalar, Section
+from dcu.forms.tree import Listing, Node, Scalar, Section
 
 T = TypeVar("T")
 
@@ -188,6 +187,8 @@ class Shape(Generic[T]):
 
 
 def _suggestion(key: str, known: Mapping[str, Reader]) -> str:
+    from difflib import get_close_matches  # noqa: PLC0415 - for who made a mistake
+
     close = get_close_matches(key, known, n=1)
     return f", did you mean {close[0]!r}?" if close else f"; known are {', '.join(known)}"
 

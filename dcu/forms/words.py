@@ -10,8 +10,8 @@ from pathlib import PurePath
 from sys import intern
 from typing import TypeVar
 
-from dcu.forms.node import Scalar
 from dcu.forms.shape import Expected, Faulty, Place
+from dcu.forms.tree import Scalar
 from dcu.model import Attribute
 from dcu.obis import parse_obis
 

@@ -10,8 +10,9 @@ from typing import Any
 from dcu.forms import words
 from dcu.forms.access import access
 from dcu.forms.files import read
-from dcu.forms.node import Scalar, compose
+from dcu.forms.node import compose
 from dcu.forms.shape import Expected, Faulty, Place, Problems, Reader, Shape, items, named
+from dcu.forms.tree import Scalar
 from dcu.model import ALARM, DCU_EVENTS, INSTANT, Attribute, EventCode
 from dcu.profiles.companion import Alarms, CompanionProfile, ProfileStream
 

@@ -79,7 +79,7 @@ def test_the_parent_never_loads_the_parser() -> None:
     import subprocess  # noqa: PLC0415
 
     code = (
-        "import sys; from dcu.config import load; from dcu.profiles import stream_names\n"
+        "import sys, dcu.daemon; from dcu.config import load; from dcu.profiles import stream_names\n"
         f"load({str(SHIPPED / 'dcu.yaml')!r}, stream_names); sys.exit('yaml' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], cwd=SHIPPED.parent, check=False).returncode == 0

@@ -7,7 +7,8 @@ import yaml
 
 from dcu.errors import ConfigError
 from dcu.forms import node
-from dcu.forms.node import MAX_DEPTH, Listing, Scalar, Section, compose
+from dcu.forms.node import MAX_DEPTH, compose
+from dcu.forms.tree import Listing, Scalar, Section
 
 
 @pytest.fixture(params=["CSafeLoader", "SafeLoader"], autouse=True)

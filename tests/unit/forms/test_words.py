@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from dcu.forms import words
-from dcu.forms.node import Scalar
 from dcu.forms.shape import Expected, Place, Problems
+from dcu.forms.tree import Scalar
 from dcu.model import Attribute
 
 
