@@ -13,7 +13,7 @@ from dcu.archive import MOMENTARY, Archive
 from dcu.clock import Clock, iso
 from dcu.health import Health, Progress, Success
 from dcu.messages.catalogue import MAX_GAPS
-from dcu.model import Command, Reason, Task
+from dcu.model import Command, Meter, Reason, Task
 from dcu.plan.windows import closed
 from dcu.report import Report
 from dcu.store import Store
@@ -54,7 +54,7 @@ class Completeness:
         self._health = health
         self._report = report
         self._progress: Progress = health.watch("completeness", clock.monotonic(), waits=STEP)
-        self._expected: frozenset[str] = frozenset()
+        self._expected: frozenset[Meter] = frozenset()
         self._judged: dict[str, int] = {}
 
     async def run(self) -> None:
@@ -69,7 +69,7 @@ class Completeness:
         if not self._clock.trusted():  # a clock that was never set cannot say what ought to be here
             return
         now = int(self._clock.now())
-        meters = frozenset(self._archive.names)
+        meters = frozenset(self._archive.lines())  # another device under the same name is another line
         if meters != self._expected:
             wanted = self._wanted(now)
             await self._store.expect(wanted)

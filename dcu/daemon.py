@@ -274,6 +274,7 @@ class Daemon:
             reached=self._reachability.visited,
             clocks=Clocks(config.clock, self._archive, sessions, self._store, clock, self._reporter.report),
             pushes=self._pushes(bus, events) if bus.push else None,
+            discovery=self._enrolment.search(bus, self._archive, sessions),
         )
 
     def _pushes(self, bus: BusConfig, events: EventSieve) -> "Pushes":

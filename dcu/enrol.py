@@ -11,20 +11,25 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Se
 from dataclasses import dataclass, fields
 from functools import partial
 from itertools import chain, islice
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import structlog
 
+from dcu.archive import Archive
 from dcu.aside import aside
 from dcu.clock import Clock, iso
-from dcu.config import Config
-from dcu.config.lines import Judged, Standing, Table, judge
+from dcu.config import BusConfig, Config
+from dcu.config.table import Judged, Standing, Table, judge
 from dcu.errors import CommandRejected, ConfigError
 from dcu.health import Health
 from dcu.model import Command, Keys, Meter
+from dcu.opening import SessionMaker
 from dcu.profiles import CompanionProfile, ProfileFolders, load_profile, stream_names
 from dcu.report import Report
 from dcu.store import Line, Station, line_of
+
+if TYPE_CHECKING:
+    from dcu.discovery import Discovery  # loaded for buses where new meters are looked for
 
 log = structlog.get_logger()
 
@@ -42,8 +47,8 @@ MAX_PROBLEMS = 10
 #: All keys that a line may have.
 KEYS = tuple(each.name for each in fields(Meter))
 
-#: Where a line came from: a command, or a station that was found.
-COMMAND, DISCOVERY = "command", "discovery"
+#: Where a line came from that a command brought.
+COMMAND = "command"
 
 
 class LineStore(Protocol):
@@ -56,6 +61,8 @@ class LineStore(Protocol):
     async def replace_line(self, meter: Meter, origin: str, streams: Iterable[str], since: int) -> None: ...
 
     async def drop_line(self, meter: str) -> None: ...
+
+    async def meet(self, station: Station) -> None: ...
 
     async def stations(self) -> list[Station]: ...
 
@@ -111,17 +118,32 @@ class Enrolment:
         self._apart = apart
         self._lines: dict[str, Line] = {}
         self._idle: dict[str, _Idle] = {}
+        #: The search for new meters of each bus that has one, by its name.
+        self.searches: dict[str, Discovery] = {}
         # two changes at once could each be good, and together not
         self._changing = asyncio.Lock()
         self.commands: Mapping[str, Callable[[Command], Awaitable[dict[str, Any]]]] = {
             "archive.list": self._list,
             "archive.export": self._export,
             "archive.found": self._found,
+            "archive.discover": self._discover,
             "archive.add": self._add,
             "archive.replace": self._replace,
             "archive.delete": self._delete,
             "archive.import": self._import,
         }
+
+    def search(self, bus: BusConfig, archive: Archive, sessions: SessionMaker) -> "Discovery | None":
+        """Return the search for new meters on `bus`, None where the configuration has none."""
+        if bus.discover is None:
+            return None
+        from dcu.discovery import Discovery  # noqa: PLC0415 - for such buses only
+
+        health = self._health.bus(bus.name)
+        self.searches[bus.name] = Discovery(
+            bus, bus.discover, archive, sessions, self._store, self._clock, health, self._report, self.enrol
+        )
+        return self.searches[bus.name]
 
     async def load(self) -> None:
         """Take in the lines of the store that still agree with the configuration; the others are kept and shown."""
@@ -250,6 +272,13 @@ class Enrolment:
         table = _table(meters[first : first + count], KEYS)
         return {"columns": table.columns, "rows": table.rows, "total": len(meters)}
 
+    async def _discover(self, command: Command) -> dict[str, Any]:
+        names = _words(command.args["buses"]) or list(self.searches)
+        unknown = [name for name in names if name not in self.searches]
+        if unknown or not names:
+            raise CommandRejected(f"no search is configured on {', '.join(unknown) or 'any bus'} (buses: discover)")
+        return {"addresses": {name: self.searches[name].start() for name in names}}
+
     async def _found(self, command: Command) -> dict[str, Any]:
         first, count = _part(command)
         named = {(meter.bus, meter.address) for meter, *_ in self._entries()}
@@ -258,7 +287,11 @@ class Enrolment:
             {"bus": each.bus, "address": each.address, "at": iso(int(each.at)), **each.facts}
             for each in stations[first : first + count]
         ]
-        return {"found": shown, "total": len(stations)}
+        return {
+            "found": shown,
+            "total": len(stations),
+            "searches": {name: search.progress() for name, search in self.searches.items()},
+        }
 
     def _entries(self) -> Iterator[tuple[Meter, Line | None, str, str]]:
         """Yield all lines: the meter, the store's line if it is one, where it stands, and why it takes no part."""

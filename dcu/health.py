@@ -35,10 +35,10 @@ class BusHealth:
     """What one bus did since the start. Octets as counted at the port, `busy` in seconds of conversation.
 
     `wasted` is the part of `busy` in visits that brought nothing. `resumed` counts the visits that went on over an
-    association held open, `stale` those of them that had to associate after all, `changed` the
-    serial numbers and firmware versions that were others than before. `pushes` counts what meters told unasked,
-    `strangers` what others did. `security` counts the failed security checks by
-    what failed (`dcu.errors.Breach`).
+    association held open, `stale` those of them that had to associate after all, `changed` the serial numbers and
+    firmware versions that were others than before. `pushes` counts what meters told unasked, `strangers` what others
+    did. Of the search for new meters `probing` addresses are left; `probes` were asked, `found` answered with
+    news. `security` counts the failed security checks by what failed (`dcu.errors.Breach`).
     """
 
     visits: int = 0
@@ -59,6 +59,9 @@ class BusHealth:
     changed: int = 0
     pushes: int = 0
     strangers: int = 0
+    probing: int = 0
+    probes: int = 0
+    found: int = 0
     security: dict[str, int] = field(default_factory=dict)
     last_success: float | None = None
     error: str | None = None

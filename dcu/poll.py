@@ -12,7 +12,8 @@ import math
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Protocol
+from functools import partial
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import structlog
 
@@ -44,9 +45,12 @@ from dcu.report import Report
 from dcu.session import QUIET, Session, Yielded
 
 if TYPE_CHECKING:
+    from dcu.discovery import Discovery  # loaded for buses where new meters are looked for
     from dcu.pushes import Pushes  # loaded for buses whose meters may speak
 
 log = structlog.get_logger()
+
+T = TypeVar("T")
 
 #: A lost port (adapter unplugged, gateway down) is tried again this often.
 REOPEN_DELAY = 5.0
@@ -99,6 +103,7 @@ class Poll:
     report: Report
     clocks: Clocks
     pushes: "Pushes | None" = None
+    discovery: "Discovery | None" = None
     reached: Reached = _unnoted
     #: What each meter's visits cost since the start.
     airtimes: Airtimes = field(default_factory=Airtimes)
@@ -177,7 +182,9 @@ class Poll:
         if visit is None or now - self._collecting.kept_at >= HEARD_BOUND:
             await self._collecting.keep_heard()
         if visit is None:
-            await self._sleep(self.plan.next_wake(now) if scheduled else None)
+            until = self.plan.next_wake(now) if scheduled else None
+            if not await self._search(until):
+                await self._sleep(until)
             return
         late = visit.command is not None and (visit.command.expires or math.inf) <= self.clock.now()
         if late or visit.meter not in self.plan:
@@ -203,6 +210,15 @@ class Poll:
         if outcome is Outcome.LINE:
             await asyncio.sleep(REOPEN_DELAY)
 
+    async def _search(self, until: float | None) -> bool:
+        """Ask one address whether a meter is there, if there is time for that; return whether that was done."""
+        if self.discovery is None or not self.discovery.wants(self.clock.monotonic(), until):
+            return False
+        asked = await self._while_idle(partial(self.discovery.step, self.port, self._alive))
+        # whoever answers late must not answer the next question
+        self._dirty = self._dirty or bool(asked)
+        return asked is not None
+
     async def _sleep(self, until: float | None) -> None:
         pause = IDLE_BOUND if until is None else min(IDLE_BOUND, until - self.clock.monotonic())
         if self.pushes is not None and await self._listen(self.pushes, pause):
@@ -216,17 +232,23 @@ class Poll:
 
     async def _listen(self, pushes: "Pushes", pause: float) -> bool:
         """Hear what meters say while nobody is asked; return whether the line is there."""
-        try:
-            await self._ready_line()
-            speakers = await pushes.listen(self.port, self._wake, pause)
-        except BusError as error:
-            self._open = False
-            self.health.error = str(error)[:ERROR_BOUND]
+        speakers = await self._while_idle(partial(pushes.listen, self.port, self._wake, pause))
+        if speakers is None:
             return False
         self._wake.clear()
         for meter in speakers:
             self._look_after(meter)
         return True
+
+    async def _while_idle(self, work: Callable[[], Awaitable[T]]) -> T | None:
+        """Return what `work` returns over the line that nobody needs now, None when the line is not there."""
+        try:
+            await self._ready_line()
+            return await work()
+        except BusError as error:
+            self._open = False
+            self.health.error = str(error)[:ERROR_BOUND]
+            return None
 
     def _look_after(self, meter: str) -> None:
         """Read what may say why a meter spoke."""

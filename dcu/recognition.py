@@ -34,7 +34,7 @@ def questions(profile: CompanionProfile, streams: Iterable[str]) -> list[Get]:
 
 def identity(profile: CompanionProfile, answers: Iterator[Any]) -> dict[str, str]:
     """Take the first answers to `questions`; what the meter does not tell is left out."""
-    said = {word: _text(next(answers)) for word in WORDS if word in profile.identity}
+    said = {word: word_of(next(answers)) for word in WORDS if word in profile.identity}
     return {word: text for word, text in said.items() if text}
 
 
@@ -49,7 +49,8 @@ def recast(answer: Any, columns: Sequence[Column]) -> bool:
     return now != tuple(replace(column, scaler=0, unit=255) for column in columns)
 
 
-def _text(answer: Any) -> str:
+def word_of(answer: Any) -> str:
+    """Return what a meter says of itself as a word: octets as text where they are that, "" for what is no word."""
     if isinstance(answer, bytes):
         word = answer.strip(b"\0 ")
         return (word.decode("ascii") if word.isascii() and word.decode("ascii").isprintable() else word.hex())[

@@ -38,7 +38,9 @@ meters:
 """
 
 
-def parsed(text: str, files: Mapping[str, str] | None = None) -> Config:
+def parsed(
+    text: str, files: Mapping[str, str] | None = None, profiles: Mapping[str, frozenset[str]] = PROFILES
+) -> Config:
     """Parse `text` as FILE, with `files` (default: the good keys) beside it."""
     available = {KEYS_FILE: KEYS} if files is None else files
 
@@ -47,7 +49,7 @@ def parsed(text: str, files: Mapping[str, str] | None = None) -> Config:
             raise ConfigError(f"{path}: cannot be read")
         return available[path]
 
-    return parse(text, FILE, read=read, profiles=lambda _: PROFILES)
+    return parse(text, FILE, read=read, profiles=lambda _: profiles)
 
 
 def good(old: str = "", new: str = "") -> str:

@@ -1,6 +1,7 @@
 """`dcuctl archive`: the meters of a running daemon: listed, added, replaced, deleted, imported, exported, found."""
 
 import json
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
@@ -68,6 +69,16 @@ def archive() -> None:
     Lines of /etc/dcu/dcu.yaml are changed there. Changes here need the role installer in `dcu.allow`; secrets come in
     through the keys file, which is read again for each meter that is added.
     """
+
+
+_EXAMPLES_OF_DISCOVER: Final = """\b
+Examples:
+  dcuctl archive discover               on every bus that has a search
+  dcuctl archive discover rs485-1 --no-wait
+"""
+
+#: Seconds between two looks at how far a search is.
+_LOOK: Final = 2.0
 
 
 def _all(daemon: Daemon, name: str, key: str) -> list[Any]:
@@ -211,3 +222,27 @@ def found(daemon: Daemon, *, raw: bool) -> None:
     from dcu.cli.show import show_found  # noqa: PLC0415 - rich is slow to load
 
     show_found(stations)
+
+
+@archive.command(epilog=_EXAMPLES_OF_DISCOVER)
+@click.argument("buses", nargs=-1)
+@click.option("--wait/--no-wait", default=True, help="Show how far it is, and what was found at the end.")
+@click.pass_context
+def discover(context: click.Context, buses: tuple[str, ...], *, wait: bool) -> None:
+    """Look for new meters on BUSES now, whenever they are idle; without any, on all that have a search."""
+    daemon: Daemon = context.obj
+    started = daemon.ask("archive.discover", buses=list(buses))["result"]["addresses"]
+    for bus, count in started.items():
+        click.echo(f"{bus}: {count} addresses")
+    if not wait:
+        return
+    while left := _left(daemon, started):
+        click.echo(f"\r{left} addresses left ", nl=False)
+        time.sleep(_LOOK)
+    click.echo("\rall have been asked    ")
+    context.invoke(found, raw=False)
+
+
+def _left(daemon: Daemon, started: dict[str, int]) -> int:
+    searches = daemon.ask("archive.found", count=1)["result"]["searches"]
+    return sum(searches[bus]["left"] for bus in started if bus in searches)

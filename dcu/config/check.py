@@ -48,6 +48,9 @@ def check(parts: Parts, profiles: Mapping[str, frozenset[str]]) -> None:
     )
     for meter, place in parts.meters:
         known.judge(meter, place, _where(place))
+    for bus, place in parts.buses:
+        if bus.discover is not None:
+            known.judge_search(bus, bus.discover, place.key("discover"))
     _known_streams(parts, profiles)
     _framings(parts)
     if parts.keys is None:

@@ -4,63 +4,24 @@ Who sends the table, and what becomes of the good lines, is not known here. To b
 the file of secrets takes megabytes.
 """
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
 from pathlib import PurePath
 
 from dcu.config.keys import KeyFile, keys_file
 from dcu.config.meters import Known, needed_keys
 from dcu.config.sections import METER
-from dcu.config.settings import BusConfig
+from dcu.config.table import Judged, Standing, Table
 from dcu.errors import ConfigError
 from dcu.forms.files import read
 from dcu.forms.shape import Place, Problems, attempt
 from dcu.forms.tree import Node, Scalar, Section
-from dcu.model import Access, Keys, Meter
+from dcu.model import Keys, Meter
 
 #: What a column may be called: the keys of `meters` in the file.
 COLUMNS = (*METER.required, *METER.optional)
 
 #: Faults shown at once; there may be one for each cell.
 MAX_SHOWN = 50
-
-
-@dataclass(frozen=True, slots=True)
-class Table:
-    """Lines as they were sent: a word for each of `columns`; `numbers` are the lines of `file` they stood on."""
-
-    file: str
-    columns: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-    numbers: tuple[int, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """What there is already: `meters` each with where it stands, and what a line may name.
-
-    `profiles` gives the streams of each companion profile, `keys_file` is the path of the secrets.
-    """
-
-    meters: tuple[tuple[Meter, str], ...]
-    buses: tuple[BusConfig, ...]
-    access: Mapping[str, Access]
-    profiles: Callable[[], Mapping[str, frozenset[str]]]
-    keys_file: str | None
-    groups: Collection[str] = ()
-
-
-@dataclass(slots=True)
-class Judged:
-    """The good lines with their secrets, and what is wrong with the others, as FILE:LINE: column: expected X, got Y.
-
-    `bad` counts the lines that are not good, of which `problems` may not show all.
-    """
-
-    meters: list[Meter] = field(default_factory=list)
-    keys: dict[str, Keys] = field(default_factory=dict)
-    problems: list[str] = field(default_factory=list)
-    bad: int = 0
 
 
 def judge(table: Table, standing: Standing) -> Judged:

@@ -7,7 +7,7 @@ from collections.abc import Collection, Hashable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from dcu.config.keys import KeyFile
-from dcu.config.settings import BusConfig
+from dcu.config.settings import GENERIC, BusConfig, DiscoverSettings
 from dcu.forms.shape import Place, clipped
 from dcu.model import KEY_OCTETS, SIGNING_OCTETS, Access, Authentication, Framing, Meter
 
@@ -67,6 +67,18 @@ class Known:
         self._address(meter, place)
         if self.keys is not None:
             self._secrets(meter, place, self.keys)
+
+    def judge_search(self, bus: BusConfig, search: DiscoverSettings, place: Place) -> None:
+        """Report at `place` what the search for new meters on `bus` disagrees in."""
+        if search.access not in self.access_names:
+            place.key("access").fault(one_of(self.access_names))
+        for name in sorted({*search.profiles.values(), search.profile or GENERIC} - {*self.profiles}):
+            place.report(f"no profile {clipped(name)!r}: expected {one_of(self.profiles)}")
+        allowed = HDLC_ADDRESSES[bus.address_size]
+        if bus.framing is not Framing.WRAPPER and any(
+            span[0] not in allowed or span[-1] not in allowed for span in search.addresses
+        ):
+            place.key("addresses").fault(f"{allowed[0]} to {allowed[-1]}, for {bus.address_size}-octet HDLC addresses")
 
     def _address(self, meter: Meter, place: Place) -> None:
         bus = self.buses.get(meter.bus)

@@ -65,6 +65,8 @@ def _streams(values: Mapping[str, Any], profiles: StreamNames, problems: Problem
 def _config(dcu: DcuSettings, uplink: dict[str, Any], clock: ClockSettings, parts: Parts) -> Config:
     port = TLS_PORT if "tls" in uplink else PLAIN_PORT
     meters = tuple(meter for meter, _ in parts.meters)
+    # stations that are found have no name yet
+    names = [meter.id for meter in meters] + [""] * any(bus.discover for bus, _ in parts.buses)
     tasks = [task for task, _ in parts.timetable]
     return Config(
         dcu=dcu,
@@ -72,7 +74,7 @@ def _config(dcu: DcuSettings, uplink: dict[str, Any], clock: ClockSettings, part
         uplink=UplinkSettings(**{"client_id": dcu.id, "port": port, **uplink}),
         buses=_in_turn([bus for bus, _ in parts.buses]),
         access={access.name: access for access, _ in parts.access},
-        keys={meter.id: parts.keys.of(meter.id) if parts.keys else Keys() for meter in meters},
+        keys={name: parts.keys.of(name) if parts.keys else Keys() for name in names},
         meters=meters,
         timetable=merged(tasks, (), dcu.zone),
         groups={name: merged(tasks, [task for task, _ in own], dcu.zone) for (name, own), _ in parts.groups},

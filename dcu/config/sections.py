@@ -10,7 +10,7 @@ from hashlib import sha256
 from typing import Any
 
 from dcu.config.keys import keys_file
-from dcu.config.settings import BusConfig, ClockSettings, DcuSettings, TlsSettings
+from dcu.config.settings import BusConfig, ClockSettings, DcuSettings, DiscoverSettings, TlsSettings
 from dcu.config.timetable import group, timetable
 from dcu.forms import words
 from dcu.forms.access import access
@@ -25,6 +25,13 @@ from dcu.model import (
 MAX_METERS = 1024
 MAX_BUSES = 1024
 MAX_ACCESS = 32
+
+#: Ranges of addresses that are searched on one bus, and beginnings of names that tell profiles apart.
+MAX_SPANS = 32
+
+#: What `profile` says where the logical device name decides, and what becomes of a station that was found.
+AUTO = "auto"
+PROPOSE, ADD = "propose", "add"
 MAX_GROUPS = 32
 
 BAUDS = (300, 600, 1200, 2400, 4800, 9600, 19200, 38400, 57600, 115200)
@@ -120,6 +127,32 @@ UPLINK: Shape[dict[str, Any]] = Shape(
 )
 
 
+def _discover(addresses: Any, policy: str = PROPOSE, profile: str = AUTO, profiles: Any = (), **others: Any) -> Any:
+    return DiscoverSettings(
+        tuple(span for span, _ in addresses),
+        add=policy == ADD,
+        profile=None if profile == AUTO else profile,
+        profiles=dict(each for each, _ in profiles),
+        **others,
+    )
+
+
+def _beginning(name: str, place: Place) -> tuple[str, str]:
+    return name, words.name(place)
+
+
+DISCOVER = Shape(
+    _discover,
+    {"addresses": items(words.span(1, 65535), MAX_SPANS), "access": words.name},
+    {
+        "policy": _words(PROPOSE, ADD),
+        "profile": words.name,
+        "profiles": named(_beginning, MAX_SPANS),
+        "every": words.duration("1h", "31d"),
+    },
+)
+
+
 def _bus(**values: Any) -> BusConfig:
     bus = BusConfig(**values)
     if bus.on_network:
@@ -144,6 +177,7 @@ BUS = Shape(
         "dead_share": words.share(1, 50),
         "stagger": words.duration("0s", "10m"),
         "push": words.boolean,
+        "discover": DISCOVER,
     },
 )
 

@@ -9,6 +9,9 @@ from datetime import UTC, tzinfo
 
 from dcu.model import Access, Framing, Keys, Meter, Role, Task
 
+#: The companion profile that asks a meter what it has.
+GENERIC = "generic"
+
 
 @dataclass(frozen=True, slots=True)
 class DcuSettings:
@@ -79,6 +82,27 @@ class UplinkSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class DiscoverSettings:
+    """Section `discover` of a bus: which `addresses` (wPorts with WRAPPER) are asked who is there, each `every` s.
+
+    A station is opened by the access named so, with the default secrets. With `add` it comes into the archive, under
+    `profile`; None: the one whose beginning of the logical device name in `profiles` is the longest that fits.
+    """
+
+    addresses: tuple[range, ...]
+    access: str
+    add: bool = False
+    profile: str | None = None
+    profiles: Mapping[str, str] = field(default_factory=dict)
+    every: float = 86_400.0
+
+    def profile_of(self, device: str) -> str:
+        """Return the companion profile of a station by its logical device name."""
+        fitting = [beginning for beginning in self.profiles if device.startswith(beginning)]
+        return self.profile or self.profiles.get(max(fitting, key=len, default=""), GENERIC)
+
+
+@dataclass(frozen=True, slots=True)
 class BusConfig:
     """One entry of `buses`. `port` is a device path, or `tcp://HOST:PORT`.
 
@@ -87,7 +111,8 @@ class BusConfig:
     in a row are what a meter is offered; it grants as much or less. `keep_open` is how long an association may rest
     between two visits, 0: every visit associates. `dead_share` is the most of its time that the unreachable may take;
     its tasks begin `stagger` seconds after their boundaries (None: at once).
-    On a bus with `push` meters may speak unasked, and are listened to while nobody is asked.
+    On a bus with `push` meters may speak unasked, and are listened to while nobody is asked. `discover` says where new
+    meters are looked for.
     """
 
     name: str
@@ -103,6 +128,7 @@ class BusConfig:
     dead_share: float = 0.1
     stagger: float | None = None
     push: bool = False
+    discover: DiscoverSettings | None = None
 
     @property
     def on_network(self) -> bool:
@@ -119,6 +145,7 @@ class Config:
     """A configuration without a fault. `keys` has an entry for each meter, by its id; `access` is by name.
 
     `groups` has the whole timetable of each group, `timetable` that of meters in none.
+    `keys` has the secrets of stations without a name too, under "".
     `file` is where it came from, `keys_file` where the secrets did.
     `new_keys` are those that a command may give to the meters, by id; empty without such a file.
     """

@@ -140,6 +140,20 @@ def number(least: int, most: int) -> Callable[[Place], int]:
     return read
 
 
+def span(least: int, most: int) -> Callable[[Place], range]:
+    """Return a reader of ranges such as 17-250, or single numbers, from `least` to `most`."""
+
+    def read(place: Place) -> range:
+        expected = f"a range such as 17-250, or a number, from {least} to {most}"
+        first, _, last = text(place, expected).replace(" ", "").partition("-")
+        last = last or first
+        if not (_NUMBER.fullmatch(first) and _NUMBER.fullmatch(last) and least <= int(first) <= int(last) <= most):
+            raise Expected(expected)
+        return range(int(first), int(last) + 1)
+
+    return read
+
+
 def duration(least: str, most: str) -> Callable[[Place], float]:
     """Return a reader of durations in seconds, given and bounded as 500ms, 20s, 5m, 1h30m, 2d."""
     low, high = _seconds(least), _seconds(most)

@@ -10,7 +10,7 @@ from datetime import datetime
 
 from dcu.clock import seconds
 from dcu.errors import CommandRejected
-from dcu.messages.arguments import Args, line, meters, names, nothing, number, only, part, table
+from dcu.messages.arguments import Args, buses, line, meters, names, nothing, number, only, part, table
 from dcu.model import INSTANT, SECRET_KINDS, Role
 from dcu.obis import format_obis, parse_obis
 
@@ -221,6 +221,7 @@ CATALOGUE: Mapping[str, CommandKind] = {
         CommandKind("archive.list", Role.VIEWER, range(1), part),
         CommandKind("archive.export", Role.VIEWER, range(1), part),
         CommandKind("archive.found", Role.VIEWER, range(1), part),
+        CommandKind("archive.discover", Role.INSTALLER, range(1), buses, changes_state=True, shows=True),
         CommandKind("archive.add", Role.INSTALLER, range(1), line, changes_state=True, shows=True),
         CommandKind("archive.replace", Role.INSTALLER, range(1), line, changes_state=True, shows=True),
         CommandKind("archive.delete", Role.INSTALLER, range(1), names, changes_state=True, shows=True),

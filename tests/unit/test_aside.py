@@ -9,7 +9,7 @@ import pytest
 
 from dcu import aside as room
 from dcu.aside import aside
-from dcu.config.lines import Judged, Standing, Table, judge
+from dcu.config.table import Judged, Standing, Table, judge
 from dcu.errors import ConfigError, DcuError
 from dcu.profiles import stream_names
 

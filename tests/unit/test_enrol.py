@@ -7,7 +7,8 @@ from typing import Any, TypeVar
 import pytest
 
 from dcu.config.settings import Config
-from dcu.enrol import COMMAND, DISCOVERY, MAX_METERS, TOLD_SINGLY, Enrolment
+from dcu.discovery import DISCOVERY
+from dcu.enrol import COMMAND, MAX_METERS, TOLD_SINGLY, Enrolment
 from dcu.errors import CommandRejected
 from dcu.health import Health
 from dcu.messages import arguments

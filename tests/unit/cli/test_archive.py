@@ -159,6 +159,28 @@ def test_what_was_found_is_shown(door: Door, ctl: Callable[..., Result]) -> None
     assert ctl("found", "--json").output == "[]\n"
 
 
-@pytest.mark.parametrize("command", ["list", "add", "replace", "delete", "import", "export", "found"])
+@pytest.mark.parametrize("command", ["list", "add", "replace", "delete", "import", "export", "found", "discover"])
 def test_help_has_examples(ctl: Callable[..., Result], command: str) -> None:
     assert f"  dcuctl archive {command}" in ctl(command, "--help").output
+
+
+def test_a_search_is_begun_and_followed_to_its_end(
+    door: Door, ctl: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left = [40, 3, 0]
+    monkeypatch.setattr("dcu.cli.archive._LOOK", 0.0)
+
+    def answer(request: dict[str, Any]) -> dict[str, Any]:
+        if request["name"] == "archive.discover":
+            return {"state": "done", "result": {"addresses": {"rs485-1": 40}}}
+        searches = {"rs485-1": {"left": left.pop(0) if left else 0}, "rs485-2": {"left": 99}}
+        found = [{"bus": "rs485-1", "address": 18, "device": "SIM1"}]
+        return {"state": "done", "result": {"found": found, "total": 1, "searches": searches}}
+
+    door.answer = answer
+    found = ctl("discover", "rs485-1")
+    assert door.requests[0]["args"] == {"buses": ["rs485-1"]}
+    for word in ("rs485-1: 40 addresses", "3 addresses left", "all have been asked", "SIM1"):
+        assert word in found.output
+    assert len(left) == 0
+    assert ctl("discover", "--no-wait").output == "rs485-1: 40 addresses\n"

@@ -3,8 +3,9 @@
 import pytest
 
 from dcu.config.meters import ANY_LENGTH, needed_keys
+from dcu.config.settings import GENERIC, DiscoverSettings
 from dcu.model import Access, Authentication
-from tests.configurations import KEYS_FILE, faults, good
+from tests.configurations import KEYS_FILE, faults, good, parsed
 
 
 def test_hdlc_addresses_depend_on_their_size() -> None:
@@ -59,3 +60,46 @@ def test_needed_keys(access: Access, needed: dict[str, int]) -> None:
 def test_a_key_of_another_suite_is_named() -> None:
     text = good("ciphered: true", "ciphered: true, suite: 2")
     assert faults(text)[0].endswith("encryption_key of M0002: access 'management' needs 32 octets, not 16")
+
+
+SEARCH = "{name: rs485-1, port: /dev/ttyS1, discover: {addresses: [17-250, 300], access: reader, profile: idis}}"
+
+
+def test_where_new_meters_are_looked_for() -> None:
+    config = parsed(good("{name: rs485-1, port: /dev/ttyS1}", SEARCH))
+    search = config.buses[0].discover
+    assert search == DiscoverSettings((range(17, 251), range(300, 301)), "reader", profile="idis")
+    assert config.keys[""].password == b"secret"
+    assert config.buses[1].discover is None
+    adding = SEARCH.replace("profile: idis", "policy: add, profile: auto, profiles: {LGZ: idis}, every: 2d")
+    search = faultless(adding)
+    assert (search.add, search.profile, search.profiles, search.every) == (True, None, {"LGZ": "idis"}, 172_800.0)
+
+
+def faultless(bus: str) -> DiscoverSettings:
+    profiles = {"idis": frozenset({"instant", "load0", "daily", "event.fraud"}), "generic": frozenset({"instant"})}
+    found = parsed(good("{name: rs485-1, port: /dev/ttyS1}", bus), profiles=profiles).buses[0].discover
+    assert found is not None
+    return found
+
+
+def test_the_longest_beginning_of_a_device_name_says_the_profile() -> None:
+    search = DiscoverSettings((), "reader", profiles={"LGZ": "idis", "LGZ9": "dsmr"})
+    assert [search.profile_of(name) for name in ("LGZ1", "LGZ99", "ISK1", "")] == ["idis", "dsmr", GENERIC, GENERIC]
+    assert DiscoverSettings((), "reader", profile="idis").profile_of("ISK1") == "idis"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "fault"),
+    [
+        ("access: reader", "access: read", "discover.access: expected one of management, reader, got 'read'"),
+        ("profile: idis", "profile: idiss", "discover: no profile 'idiss': expected one of idis"),
+        ("profile: idis", "profile: auto", "discover: no profile 'generic': expected one of idis"),
+        ("17-250", "5-250", "discover.addresses: expected 16 to 16381, for 4-octet HDLC addresses, got a list"),
+        ("17-250", "250-17", "discover.addresses[0]: expected a range such as 17-250, or a number, from 1 to 65535"),
+        ("addresses: [17-250, 300], ", "", "discover: expected the key 'addresses'"),
+    ],
+)
+def test_a_search_that_disagrees_is_named(old: str, new: str, fault: str) -> None:
+    problems = faults(good("{name: rs485-1, port: /dev/ttyS1}", SEARCH.replace(old, new)))
+    assert any(fault in problem for problem in problems), problems

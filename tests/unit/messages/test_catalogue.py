@@ -19,7 +19,9 @@ def test_the_commands_of_this_version() -> None:
         "meter.change-keys": "secadm",
         "meter.forget-counter": "secadm",
     }
-    changing |= dict.fromkeys(("archive.add", "archive.replace", "archive.delete", "archive.import"), "installer")
+    changing |= dict.fromkeys(
+        ("archive.add", "archive.replace", "archive.delete", "archive.import", "archive.discover"), "installer"
+    )
     assert changing.items() <= roles.items()
     # who may only look can change nothing, and to look nobody needs more
     assert all(kind.changes_state == (kind.role is not Role.VIEWER) for kind in CATALOGUE.values())
