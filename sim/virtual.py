@@ -54,6 +54,12 @@ class VirtualLoop(asyncio.SelectorEventLoop):
             self._jumps.outside -= 1
 
 
+    async def shutdown_default_executor(self, *args: Any) -> None:
+        """Wait for threads as the world does: they end in its time."""
+        with self.outside():
+            await super().shutdown_default_executor(*args)
+
+
 class Outside:
     """Stands for `thing`; while anybody awaits one of its methods, the time of `loop` does not jump."""
 
