@@ -19,7 +19,7 @@ from dcu.health import BusHealth, Progress
 from dcu.held import Held
 from dcu.invocations import Invocations
 from dcu.messages.events import OWN_EVENTS
-from dcu.model import INSTANT, Capture, Command, Meter, Priority, Task, Visit
+from dcu.model import INSTANT, Capture, Command, Meter, Priority, Reason, Task, Visit
 from dcu.naming import BaseNames
 from dcu.obis import parse_obis
 from dcu.opening import SessionMaker
@@ -135,7 +135,8 @@ class MemoryStore(MemoryClocks):
         await self._commit()
         for key, account in self.accounts.items():
             if key[0] == meter:
-                self.accounts[key] = replace(account, gaps=())
+                lost = (replace(gap, reason=Reason.NO_RECORD) for gap in account.gaps)
+                self.accounts[key] = replace(account, gaps=tuple(lost))
 
     async def reserve_counters(self, key: str, count: int, above: int = -1) -> range:
         await self._commit()

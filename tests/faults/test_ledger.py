@@ -2,13 +2,16 @@
 
 import pytest
 
-from dcu.model import Reason, Task
+from dcu.model import INSTANT, Reason, Task
+from sim.fleet import FleetPlan
 from sim.household import DAY
+from sim.meter import SERIAL_NUMBER
 from sim.virtual import VirtualClock
 from tests.lines import LOAD, Box, Losable, PortAround, assert_true, run_for, settle, virtually
 
 QUARTER = 900
 KEY = ("M0001", "load0")
+ONE = FleetPlan(meters=1, buses=1, hls=0, seed=4)
 YEARS = 40 * 365 * DAY
 
 #: How long simulated meters keep their load profile.
@@ -120,5 +123,25 @@ def test_a_meter_that_never_answers_newest_first_keeps_its_whole_past_to_be_read
             ats = sorted(each.at for each in box.store.captures if each.meter == meter.id)
             assert ats == list(range(account.since, account.top + 1, QUARTER))
             assert account.since >= since
+
+    virtually(work)
+
+
+def test_what_was_left_to_read_of_a_meter_is_not_asked_of_the_one_that_takes_its_place() -> None:
+    async def work(clock: VirtualClock) -> None:
+        box = Box(clock, ONE)
+        tasks = Task(INSTANT, every=3600.0), Task("load0", every=900.0, offset=5.0, backfill=5.0 * DAY)
+        poll = box.poll(*tasks)
+        await poll.step()
+        assert box.store.accounts[KEY].pending
+        box.meters[0].identity[SERIAL_NUMBER] = b"another"
+        again = box.poll(*tasks)  # after a start a meter is asked who it is
+        await settle(again)
+        assert [name for name, _, _ in box.reports] == ["meter exchanged"]
+        account = box.store.accounts[KEY]
+        assert account.pending == ()
+        assert {gap.reason for gap in account.gaps} == {Reason.NO_RECORD}
+        newest = max(each.at for each in box.store.captures if each.stream == "load0")
+        assert account.top == newest
 
     virtually(work)
