@@ -53,7 +53,6 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         finally:
             self._jumps.outside -= 1
 
-
     async def shutdown_default_executor(self, *args: Any) -> None:
         """Wait for threads as the world does: they end in its time."""
         with self.outside():

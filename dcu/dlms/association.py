@@ -315,8 +315,13 @@ class Association:
         return self._opened()
 
     def _plain(self, apdu: bytes) -> bytes:
-        # the error APDUs have no protected form
-        return apdu if apdu[:1] and apdu[0] in _ERRORS else self._protection.unprotect(apdu)
+        if not apdu or apdu[0] not in _ERRORS:
+            return self._protection.unprotect(apdu)
+        # the error APDUs have no protected form, so anybody can make them: a question is asked again, but a change
+        # that somebody else says was refused may have been carried out
+        if self._ciphered and self._transfer is not None and self._transfer.changes:
+            raise SecurityError(Breach.PLAIN, f"a change was refused without protection: {decode_response(apdu)[0]}")
+        return apdu
 
     def _check(self, apdu: bytes) -> Answer:
         """Return the answer in `apdu` once it is known to answer our request."""

@@ -88,6 +88,11 @@ class Transfer:
         self._unsent: list[Block] = []
         self._sent = 0
 
+    @property
+    def changes(self) -> bool:
+        """Whether the request may change the meter, once it is carried out."""
+        return isinstance(self._request, Set | SetList | Action | Write)
+
     def first(self) -> Request:
         """Return what to send first: the request, or as much of it as one APDU of the meter's holds."""
         request = self._request

@@ -5,14 +5,15 @@ from typing import Any
 
 import pytest
 
+from dcu.dlms.hdlc import LLC_RESPONSE, FrameReader, encode_frame
 from dcu.dlms.services import Get
-from dcu.errors import CommandRejected, MeterError, NotGivenError, StaleError, UnsureError
+from dcu.errors import Breach, CommandRejected, MeterError, NotGivenError, StaleError, UnsureError
 from dcu.messages.catalogue import CATALOGUE
-from dcu.model import Command
+from dcu.model import Command, Priority, Visit
 from dcu.objects import carry_out, check, confirm
 from dcu.session import Session
 from sim.virtual import VirtualClock
-from tests.lines import CIPHERED, Box, virtually
+from tests.lines import CIPHERED, Box, PortAround, virtually
 from tests.unit.dlms.rare_values import WRITABLE
 
 DAYS = {"object": "0-0:11.0.0.255", "class": 11, "attribute": 2}
@@ -181,5 +182,50 @@ def test_an_association_gone_in_a_rest_is_found_out_before_anything_is_changed()
         with pytest.raises(StaleError):
             await carry_out(session, asked)
         assert box.meters[0].shelf == {}
+
+    virtually(work)
+
+
+class Forging(PortAround):
+    """Gives `forged`, once it is set, as the meter's answer to the next question."""
+
+    forged = b""
+
+    async def read(self) -> bytes:
+        data = await super().read()
+        if not self.forged:
+            return data
+        reader = FrameReader()
+        reader.receive_data(data)
+        while (frame := reader.next_frame()) is None:
+            reader.receive_data(await super().read())
+        forged, self.forged = LLC_RESPONSE + self.forged, b""
+        return encode_frame(frame.destination, frame.source, frame.control, forged)
+
+
+def test_a_refusal_that_anybody_can_make_leaves_it_open_whether_the_meter_did_it_and_is_counted() -> None:
+    async def work(clock: VirtualClock) -> None:
+        box = Box(clock, CIPHERED)
+        port = Forging(box.port)
+        box.port = port
+        poll = box.poll()
+        shift = {"object": "0-0:1.0.0.255", "class": 8, "attribute": 3, "value": 60, "type": "long"}
+        forge = poll.sessions.open
+
+        async def opened(*args: Any) -> Session:
+            session = await forge(*args)
+            port.forged = bytes.fromhex("d80202")
+            return session
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(poll.sessions, "open", opened)
+            poll.submit(Visit("M0001", command=command("meter.set", **shift), priority=Priority.COMMAND))
+            await poll.step()
+        ((_, answer, reason),) = box.answers
+        assert answer is None
+        assert reason is not None
+        assert reason.startswith("not known whether it was carried out")
+        assert poll.health.security == {Breach.PLAIN: 1}
+        assert [(name, detail["breach"]) for name, _, detail in box.reports] == [("security breach", "plain")]
 
     virtually(work)

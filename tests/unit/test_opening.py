@@ -20,6 +20,7 @@ from dcu.store import Store
 from sim import server
 from sim.bus import MemoryBus
 from sim.fleet import Fleet, FleetPlan, make_line
+from sim.profiles import CLOCK_TIME
 from sim.virtual import VirtualClock
 from tests.captures import SetClock
 from tests.lines import CIPHERED, TITLE, Box, PortAround, virtually
@@ -222,6 +223,42 @@ def test_counters_are_reserved_before_the_first_octet_leaves() -> None:
         await session.close()
         assert box.store.reserved == [range(1, 1 + COUNTER_BLOCK)]
         assert 0 < box.meters[0].heard < COUNTER_BLOCK
+
+    virtually(work)
+
+
+class Belated(PortAround):
+    """Remembers what was `heard` since the last question, and gives what is `late` before anything else."""
+
+    heard = late = b""
+
+    async def write(self, data: bytes) -> None:
+        self.heard = b""
+        await super().write(data)
+
+    async def read(self) -> bytes:
+        if self.late:
+            late, self.late = self.late, b""
+            return late
+        data = await super().read()
+        self.heard += data
+        return data
+
+
+def test_a_late_answer_to_an_earlier_association_is_no_answer_in_the_clear() -> None:
+    """The frames of every connection count from 0: nothing but the number of the request tells the two apart."""
+
+    async def work(clock: VirtualClock) -> None:
+        box = Box(clock)
+        port = Belated(box.port)
+        maker = box.maker()
+        session = await maker.open(port, box.entry())
+        await session.get([ENERGY])
+        late = port.heard
+        session = await maker.open(port, box.entry())
+        port.late = late
+        with pytest.raises(MeterError, match="answer to request"):
+            await session.get([Get(CLOCK_TIME)])
 
     virtually(work)
 

@@ -5,7 +5,7 @@ An association that was lied to is closed and gives no value; the next one with 
 
 from collections.abc import Callable
 from dataclasses import replace
-from itertools import count
+from itertools import count, cycle
 from typing import Any
 
 import pytest
@@ -18,10 +18,11 @@ from dcu.dlms.authentication import HIGH_LEVEL, TITLED
 from dcu.dlms.general_ciphering import GENERAL_OCTETS
 from dcu.dlms.link import Transmit
 from dcu.dlms.security import AUTHENTICATED_ENCRYPTED, Cipher, is_ciphered
-from dcu.dlms.services import Get, GetResponse
-from dcu.errors import Breach, MeterError, RefusedError, SecurityError
+from dcu.dlms.services import Action, Get, GetResponse, Request, Set, SetList
+from dcu.errors import Breach, MeterError, NotServedError, RefusedError, SecurityError
 from dcu.model import KEY_OCTETS, Access, Attribute, Authentication, Ciphering
 from sim.meter import SERIAL_NUMBER
+from sim.profiles import CLOCK
 from sim.server import ServerAssociation
 from tests.unit.sim.conversation import CLIENT_TITLE, NOW, meter
 from tests.unit.sim.test_guard import keys_of
@@ -44,6 +45,7 @@ FORMS = [
     for suite in KEY_OCTETS
 ]
 PROVEN = [Access("a", 1, mechanism, suite=1) for mechanism in sorted(HIGH_LEVEL)]
+CLEAR = [Access("a", 1), Access("a", 1, Authentication.LLS), *PROVEN]
 CHALLENGED = [access for access in MECHANISMS + FORMS + PROVEN if access.authentication in HIGH_LEVEL]
 
 
@@ -67,12 +69,13 @@ class Truth:
         self.meter = meter(keys=self.meter_keys, suite=access.suite)
         self.server = ServerAssociation(self.meter, access)
         self.counter = count(1)
+        self.invokes = cycle(range(16))
         self.heard: dict[bytes, int] = {}
         self.said: list[bytes] = []
         self.association = self.anew()
 
     def anew(self) -> Association:
-        return Association(
+        association = Association(
             BareLink(),
             self.access,
             self.keys,
@@ -80,6 +83,8 @@ class Truth:
             take_counter=self.counter.__next__,
             heard=self.heard,
         )
+        association.take_invoke = self.invokes.__next__
+        return association
 
     def exchange(self, data: bytes, lie: Lie = honest) -> Any:
         """Return the event that `data` leads to; `lie` changes all that the meter says."""
@@ -95,11 +100,13 @@ class Truth:
         self.association = self.anew()
         return self.exchange(self.association.connect(), lie)
 
-    def ask(self, lie: Lie = honest) -> Any:
-        return self.exchange(self.association.send(SERIAL), lie)
+    def ask(self, lie: Lie = honest, request: Request = SERIAL) -> Any:
+        return self.exchange(self.association.send(request), lie)
 
-    def sealed(self, title: bytes, form: Ciphering, invoke: int, counter: int | None = None) -> bytes:
-        """A well-made answer, by somebody who has all the keys."""
+    def sealed(
+        self, title: bytes, form: Ciphering, invoke: int, counter: int | None = None, plain: bytes = b""
+    ) -> bytes:
+        """A well-made answer (`plain`, if that is given), by somebody who has all the keys."""
         used = self.meter.take_counter() if counter is None else counter
         cipher = Cipher(self.meter_keys, title, lambda: used, suite=self.access.suite)
         if form in DEDICATED:
@@ -107,7 +114,7 @@ class Truth:
         ours = self.association._protection._cipher
         assert ours is not None
         cipher.peer, cipher._asked = CLIENT_TITLE, ours._transaction
-        return cipher.protect(self.plain(invoke), form)
+        return cipher.protect(plain or self.plain(invoke), form)
 
     def plain(self, invoke: int) -> bytes:
         return encode_response(GetResponse(axdr.u8(7)), invoke)
@@ -248,6 +255,57 @@ def test_an_answer_that_comes_after_its_time_out_is_refused(access: Access) -> N
     truth.holds()
 
 
+@pytest.mark.parametrize("access", CLEAR, ids=named)
+@pytest.mark.parametrize("asked", range(3))
+def test_an_answer_that_comes_after_its_time_out_is_refused_in_the_clear(access: Access, asked: int) -> None:
+    """Nothing but its number says that it answers what another association asked."""
+    truth = Truth(access)
+    truth.connect()
+    for _ in range(asked):
+        truth.ask()
+    late = truth.server.answer(truth.association.send(SERIAL), NOW)
+    for place in range(3):
+        truth.connect()
+        for _ in range(place):
+            truth.ask()
+        with pytest.raises(MeterError, match="answer to request"):
+            truth.ask(lambda _, __: late)
+    truth.holds()
+
+
+CHANGES: list[Request] = [
+    Set(Attribute(8, CLOCK, 3), axdr.i16(60)),
+    SetList((Set(Attribute(8, CLOCK, 3), axdr.i16(60)),) * 2),
+    Action(70, bytes((0, 0, 96, 3, 10, 255)), 1, axdr.i8(0)),
+]
+
+
+@pytest.mark.parametrize("access", [MECHANISMS[0], *FORMS], ids=named)
+@pytest.mark.parametrize("change", CHANGES, ids=lambda change: type(change).__name__)
+@pytest.mark.parametrize("said", ["d80202", "d80101", "d8010600000009", "0e050003"])
+def test_a_change_is_not_refused_by_what_anybody_can_say(access: Access, change: Request, said: str) -> None:
+    """The error APDUs have no protected form: whoever makes one must not have a change taken for not carried out."""
+    truth = Truth(access)
+    truth.connect()
+    with pytest.raises(SecurityError, match="without protection") as refused:
+        truth.ask(lambda _, __: bytes.fromhex(said), change)
+    assert refused.value.breach is Breach.PLAIN
+    truth.holds()
+
+
+@pytest.mark.parametrize("access", [access for access in FORMS if access.ciphering in GENERAL], ids=named)
+def test_a_change_is_refused_by_who_has_the_key(access: Access) -> None:
+    """The general forms carry any APDU, so there an exception can be protected."""
+    truth = Truth(access)
+    truth.connect()
+
+    def refusing(truth: Truth, _: bytes) -> bytes:
+        return truth.sealed(truth.meter.title, access.ciphering, truth.invoke, plain=bytes.fromhex("d80202"))
+
+    with pytest.raises(NotServedError, match="not supported"):
+        truth.ask(refusing, CHANGES[0])
+
+
 @pytest.mark.parametrize("access", MECHANISMS + FORMS, ids=named)
 def test_a_recorded_association_does_not_open(access: Access) -> None:
     truth = Truth(access)
@@ -334,8 +392,10 @@ def test_a_proof_that_is_none(access: Access) -> None:
     def flipped(_: Truth, apdu: bytes) -> bytes:
         return apdu if apdu[0] == 0x61 else apdu[:-1] + bytes((apdu[-1] ^ 1,))
 
-    def replayed(_: Truth, apdu: bytes) -> bytes:
-        return apdu if apdu[0] == 0x61 else recorded
+    def replayed(truth: Truth, apdu: bytes) -> bytes:
+        if apdu[0] == 0x61:
+            return apdu
+        return recorded[:2] + bytes((recorded[2] & 0xF0 | truth.invoke,)) + recorded[3:]
 
     for lie in (flipped, replayed):
         with pytest.raises(SecurityError) as refused:
