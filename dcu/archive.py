@@ -4,7 +4,7 @@ It talks to a meter only to learn a shape that the store does not hold yet; the 
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from sys import intern
 from typing import Any, Protocol
 
@@ -132,6 +132,11 @@ class Archive:
     def at(self, bus: str, address: int) -> Meter | None:
         """Return the meter that has `address` on `bus`; the first when it has several logical devices."""
         return next((each for each in self._meters.values() if (each.bus, each.address) == (bus, address)), None)
+
+    def opened_for(self, meter: str, task: str) -> Meter:
+        """Return the meter as it is opened for `task`: by the client that its profile names for that, or as it is."""
+        known, access = self._meters[meter], self.profile(meter).opens(task)
+        return known if access is None or access == known.access else replace(known, access=access)
 
     def profile(self, meter: str) -> CompanionProfile:
         """Return the companion profile of a meter; of one that is explored, what it was found to have."""

@@ -7,12 +7,14 @@ from collections.abc import Sequence
 from typing import Any
 
 from dcu.archive import Archive
+from dcu.bus import Port
 from dcu.clock import Clock, iso
 from dcu.dlms.cosem import UNITS
 from dcu.errors import NotGivenError
 from dcu.messages.catalogue import GET, LEARN, OBJECT_COMMANDS
 from dcu.messages.envelope import describe_column
-from dcu.model import INSTANT, Capture, Command, Visit
+from dcu.model import INSTANT, Capture, Command, Meter, Visit
+from dcu.opening import SessionMaker
 from dcu.plan.backfill import Range, slice_of
 from dcu.session import Session
 from dcu.shapes import Shape
@@ -34,6 +36,25 @@ async def on_demand(session: Session, archive: Archive, visit: Visit, clock: Clo
 
     work = objects.confirm if visit.doubtful and command.name != GET else objects.carry_out
     return {"meter": visit.meter} | await work(session, command)
+
+
+async def by_client(
+    sessions: SessionMaker, port: Port, meter: Meter, visit: Visit, archive: Archive, clock: Clock
+) -> dict[str, Any]:
+    """Carry out the command of `visit` in a conversation of its own, by the access of `meter`.
+
+    Raises NotGivenError when there are no keys for that, and what `on_demand` and `SessionMaker.open` raise.
+    """
+    if sessions.lacks_keys(meter):
+        raise NotGivenError(f"no keys for the access {meter.access}")
+    session = await sessions.open(port, meter)
+    try:
+        answer = await on_demand(session, archive, visit, clock)
+    except NotGivenError:
+        await session.close()
+        raise
+    await session.close()
+    return answer
 
 
 async def _learn(session: Session, archive: Archive, meter: str) -> dict[str, Any]:

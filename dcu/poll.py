@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import structlog
 
@@ -38,10 +38,10 @@ from dcu.health import Airtimes, BusHealth, Progress
 from dcu.held import Held
 from dcu.messages.catalogue import SECRET_COMMANDS
 from dcu.model import CLOCK, Meter, Outcome, Reach, Reason, Visit
-from dcu.ondemand import on_demand
+from dcu.ondemand import by_client, on_demand
 from dcu.opening import SessionMaker
 from dcu.plan import ANSWERED, BusPlan
-from dcu.report import Report
+from dcu.report import Reached, Report, unnoted
 from dcu.session import QUIET, Session, Yielded
 
 if TYPE_CHECKING:
@@ -69,19 +69,11 @@ IDLE_BOUND = 10.0
 #: is idle: a commit for each of them would wear the flash.
 HEARD_BOUND = 10.0
 
+#: How a visit ended, what a command is answered, or why it is not.
+Answered = tuple[Outcome, dict[str, Any] | None, str | None]
+
 #: Tells the command journal how a command's visit went: (visit, answer or None, error or None).
 Answer = Callable[[Visit, dict[str, Any] | None, str | None], Awaitable[None]]
-
-
-class Reached(Protocol):
-    """Takes note of a visit: the state it left its meter in, and whether the meter answered."""
-
-    async def __call__(self, meter: str, state: Reach, *, answered: bool) -> None:
-        """Return when what changed is kept. Raises StoreError."""
-
-
-async def _unnoted(meter: str, state: Reach, *, answered: bool) -> None:
-    """Nobody keeps a history."""
 
 
 @dataclass(slots=True)
@@ -104,7 +96,7 @@ class Poll:
     clocks: Clocks
     pushes: "Pushes | None" = None
     discovery: "Discovery | None" = None
-    reached: Reached = _unnoted
+    reached: Reached = unnoted
     #: What each meter's visits cost since the start.
     airtimes: Airtimes = field(default_factory=Airtimes)
     _open: bool = False
@@ -308,14 +300,16 @@ class Poll:
                 self.held.forget()
             self._dirty = False
 
-    async def _visit(self, visit: Visit) -> tuple[Outcome, dict[str, Any] | None, str | None]:
+    async def _visit(self, visit: Visit) -> Answered:
         """One conversation; return how it ended, and what a command is answered or why it is not.
 
         After a failure nobody says goodbye: the meter may be silent, and SNRM starts afresh.
         """
         meter = self.archive.meter(visit.meter)
-        if visit.command is not None and visit.command.name in SECRET_COMMANDS:
-            return await self._rekey(meter, visit)
+        if visit.command is not None:
+            opened = self.archive.opened_for(meter.id, visit.command.name)
+            if opened is not meter or visit.command.name in SECRET_COMMANDS:
+                return await self._apart(opened, visit)
         if visit.command is not None and visit.command.name == SET_CLOCK:
             self.held.forget(meter.id)
             return Outcome.OK, *await self.clocks.command(meter.id, self.port, self._alive)
@@ -327,12 +321,16 @@ class Poll:
                 await self._renew(visit, stale)
         return await self._converse(await self.sessions.open(self.port, meter, self._alive), visit)
 
-    async def _rekey(self, meter: Meter, visit: Visit) -> tuple[Outcome, dict[str, Any] | None, str | None]:
-        """Carry out a command about the meter's secrets, which opens as often as it needs to."""
-        from dcu import rekey  # noqa: PLC0415 - most boxes are never asked for it
-
+    async def _apart(self, meter: Meter, visit: Visit) -> Answered:
+        """Carry out a command that opens the meter otherwise than readings do."""
+        assert visit.command is not None
         self.held.forget(meter.id)
         try:
+            if visit.command.name not in SECRET_COMMANDS:
+                answer = await by_client(self.sessions, self.port, meter, visit, self.archive, self.clock)
+                return Outcome.OK, answer, None
+            from dcu import rekey  # noqa: PLC0415 - most boxes are never asked for it
+
             return Outcome.OK, await rekey.carry_out(self.sessions, self.port, meter, visit, self._alive), None
         except NotGivenError as error:
             return Outcome.OK, None, str(error)
@@ -347,7 +345,7 @@ class Poll:
         self._dirty = isinstance(stale.__cause__, MeterTimeoutError)
         await self._ready_line()
 
-    async def _converse(self, session: Session, visit: Visit) -> tuple[Outcome, dict[str, Any] | None, str | None]:
+    async def _converse(self, session: Session, visit: Visit) -> Answered:
         outcome, answer, reason = Outcome.OK, None, None
         left: Session | None = session
         if visit.command is None:

@@ -11,7 +11,7 @@ import structlog
 
 from dcu.clock import Clock
 from dcu.messages.events import OWN_EVENTS, own_values
-from dcu.model import DCU_EVENTS, NO_STATUS, Capture
+from dcu.model import DCU_EVENTS, NO_STATUS, Capture, Reach
 
 log = structlog.get_logger()
 
@@ -31,6 +31,17 @@ class Report(Protocol):
 
     async def __call__(self, name: str, *, meter: str = "", **detail: object) -> None:
         """Return when it is kept. Raises StoreError."""
+
+
+class Reached(Protocol):
+    """Takes note of a visit: the state it left its meter in, and whether the meter answered."""
+
+    async def __call__(self, meter: str, state: Reach, *, answered: bool) -> None:
+        """Return when what changed is kept. Raises StoreError."""
+
+
+async def unnoted(meter: str, state: Reach, *, answered: bool) -> None:
+    """Nobody keeps a history."""
 
 
 class Keeping(Protocol):

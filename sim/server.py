@@ -48,6 +48,8 @@ READER: Final = Access("reader", 2, Authentication.LLS)
 #: The same client of a meter whose attributes have short names.
 OLD_READER: Final = replace(READER, name="old-reader", referencing=Referencing.SN)
 MANAGEMENT: Final = Access("management", 1, Authentication.HLS_GMAC, ciphered=True)
+#: Who may set an Indian meter (IS 15959).
+SETTING: Final = Access("setting", 48, Authentication.HLS_GMAC, ciphered=True)
 #: One more client for each mechanism there is.
 OTHERS: Final = (
     Access("md5", 3, Authentication.HLS_MD5),
@@ -56,6 +58,7 @@ OTHERS: Final = (
     Access("sha256", 6, Authentication.HLS_SHA256),
     Access("ecdsa", 7, Authentication.HLS_ECDSA, ciphered=True),
     Access("sealed", 8, Authentication.LLS, ciphered=True),
+    SETTING,
 )
 ACCESS: Final = {access.client: access for access in (PUBLIC, READER, MANAGEMENT, *OTHERS)}
 
@@ -224,14 +227,14 @@ class ServerAssociation:
         if secrets.concerns(item):
             return secrets.take(self._meter, self._access, item)
         # an old meter has no better secret than its password
-        if self._access is not (READER if self._short else MANAGEMENT):
+        if self._access not in ((READER,) if self._short else (MANAGEMENT, SETTING)):
             return objects.READ_WRITE_DENIED
         return objects.write(self._meter, item.attribute, item.value, at)
 
     def _invoke(self, action: Action, at: int) -> AccessError | None:
         if secrets.concerns(action):
             return secrets.take(self._meter, self._access, action)
-        if self._access is not MANAGEMENT:
+        if self._access not in (MANAGEMENT, SETTING):
             return objects.READ_WRITE_DENIED
         return objects.invoke(self._meter, action.name, action.method, at, action.argument)
 

@@ -45,7 +45,7 @@ class CompanionProfile:
     `registers` are the instantaneous values of the stream `INSTANT`; a meter that lacks one of them (the phases L2 and
     L3 of a single-phase meter) answers with an access error for that one. Where `streams` has INSTANT too, the meter
     keeps them in a profile. `streams` are the profile objects by stream name, `event_codes` the codes of each event
-    stream. `identity` tells one meter from another: "serial" and "firmware" among others. `tasks` names, by stream or
+    stream. `identity` tells one meter from another: "serial" and "firmware" among others. `tasks` names, by
     command, the client that does it where that is not the meter's own access: an exact name, or the beginning of names
     and `*`. A profile that `discovers` says only where to begin: the meter itself tells the rest.
     """

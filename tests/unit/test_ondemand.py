@@ -9,14 +9,15 @@ import pytest
 from dcu.clock import iso
 from dcu.dlms.cosem import UNITS
 from dcu.errors import MeterError, NotGivenError
-from dcu.model import Column, Command, Visit
+from dcu.model import Column, Command, Priority, Visit
 from dcu.obis import parse_obis
 from dcu.ondemand import on_demand
 from dcu.plan.backfill import SLICE_ROWS
 from dcu.profiles import load_profile, parse_profile
+from sim.fleet import FleetPlan
 from sim.truth import expected_values
 from sim.virtual import VirtualClock
-from tests.lines import COMPANION, WIDER, Box, read_command, virtually
+from tests.lines import COMPANION, INDIANS, WIDER, Box, read_command, virtually
 
 
 async def ask(box: Box, number: int = 0, **args: object) -> dict[str, Any]:
@@ -145,5 +146,29 @@ def test_a_stream_of_a_meter_of_which_nothing_is_known_is_read_after_it_was_expl
         assert len(answer["captures"]) == 8
         with pytest.raises(NotGivenError, match="has no load7"):
             await ask(box, profile="load7", **{"from": start, "to": end})
+
+    virtually(work)
+
+
+def test_a_command_is_carried_out_by_the_client_that_the_profile_names_for_it() -> None:
+    async def work(clock: VirtualClock) -> None:
+        box = Box(clock, FleetPlan(meters=1, buses=1, hls=0, seed=4, indian=256))
+        profile = INDIANS[f"is15959-{box.meters[0].plate.phases}p"]
+        poll = box.poll()
+        assert poll.archive.opened_for("M0001", "meter.get") is poll.archive.meter("M0001")
+        assert poll.archive.opened_for("M0001", "meter.set").access == f"{profile.name}:setting"
+        poll.sessions._access = {**box.fleet.access, **profile.access}
+        args = {"object": "0-0:13.0.0.255", "class": 20, "attribute": 6, "value": "WINTER"}
+        visit = Visit("M0001", command=Command("c1", "meter.set", ("M0001",), args), priority=Priority.COMMAND)
+        poll.submit(visit)
+        await poll.step()
+        poll.sessions._keys = {"M0001": box.meters[0].plate.keys}
+        poll.submit(visit)
+        await poll.step()
+        (_, nothing, reason), (_, answer, error) = box.answers
+        assert (nothing, reason) == (None, f"no keys for the access {profile.name}:setting")
+        assert (error, answer is not None) == (None, True)
+        assert box.meters[0].heard > 0, "ciphered, as only the setting client is"
+        assert (poll.health.ok, poll.health.refused) == (2, 0)
 
     virtually(work)
