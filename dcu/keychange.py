@@ -3,7 +3,8 @@
 How they are given to a meter is in `dcu.rekey`, how they are sealed and kept in `dcu.store`.
 
     CURRENT ──stage──► PENDING ──yes──► WRITTEN ──opens under the old──► WAITING
-                          └─────no────► REFUSED
+                          │ └───no────► REFUSED                             ▲
+                          └────────────no word, opens under the old─────────┘
     Opening under the new secrets makes them CURRENT from each of the four; RULES has the rest.
     Each step is committed before the next octet leaves, so after a crash the meter has one of two sets of secrets, and
     both are known. An association that opens decides, never what the meter was heard or not heard to say.
@@ -49,11 +50,12 @@ class Rule(NamedTuple):
 
 #: Each set of secrets is tried once in a visit: a meter that counts failed log-ins must not shut us out.
 RULES: Final[Mapping[State, Rule]] = {
-    # kept and perhaps sent, not answered: it goes on only after a failure, and then the meter most likely has it
-    State.PENDING: Rule(first=True, under_old=None),
+    # kept and perhaps sent, not answered: it goes on only after a failure, and then the meter most likely has it. What
+    # was never answered may have been taken all the same, to be used later
+    State.PENDING: Rule(first=True, under_old=State.WAITING),
     State.WRITTEN: Rule(first=True, under_old=State.WAITING),
     State.REFUSED: Rule(first=False, under_old=None),
-    # it said yes and goes on with the old: it may turn later, so the new must not be forgotten
+    # it said yes, or may have, and goes on with the old: it may turn later, so the new must not be forgotten
     State.WAITING: Rule(first=False, under_old=State.WAITING),
 }
 
@@ -152,7 +154,8 @@ class KeyChanges:
     async def stage(self, meter: str, secrets: Mapping[str, bytes]) -> None:
         """Keep `secrets`, by kind, before the meter is told. StoreError; ConfigError when they cannot be sealed.
 
-        MeterError while others are on their way: which of three sets the meter has could not be found out.
+        MeterError while others are on their way: which of three sets the meter has could not be found out. The same may
+        be sent again.
         """
         if self._sealed:  # under a key made now, the store would be under two
             raise ConfigError(next(iter(self._sealed.values())))
@@ -161,7 +164,8 @@ class KeyChanges:
         if coming is not None:
             if coming.secrets != secrets:
                 raise MeterError(f"generation {coming.number} of its secrets is still on its way to {meter}")
-            await self._move(meter, coming, State.PENDING)
+            if coming.state is not State.WAITING:
+                await self._move(meter, coming, State.PENDING)
             return
         new = Generation(current.number + 1 if current else 1, State.PENDING, self._clock.now(), secrets)
         sealed = {kind: self._vault.seal(_label(meter, new.number, kind), secret) for kind, secret in secrets.items()}
@@ -169,8 +173,15 @@ class KeyChanges:
         self._next[meter] = new
 
     async def answered(self, meter: str, *, taken: bool) -> None:
-        """The meter has said whether it takes what is on its way. Raises StoreError."""
-        await self._move(meter, self._next[meter], State.WRITTEN if taken else State.REFUSED)
+        """The meter has said whether it takes what is on its way. Raises StoreError.
+
+        A no to what is waited for says nothing of the time before: it may be a no because the meter has it already.
+        """
+        coming = self._next[meter]
+        if taken:
+            await self._move(meter, coming, State.WRITTEN)
+        elif coming.state is not State.WAITING:
+            await self._move(meter, coming, State.REFUSED)
 
     async def opened(self, meter: str, keys: Keys) -> None:
         """The meter has opened under `keys`, one of its candidates: which decides. Raises StoreError."""

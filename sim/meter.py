@@ -7,7 +7,7 @@ of (seed, meter, object, time). How attributes look on the wire is in `sim.objec
 
 from collections import Counter, deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from dcu.dlms.axdr import Typed
@@ -126,8 +126,11 @@ class SimMeter:
         self.owed = b""
         #: What was written to the rare objects, by class and attribute.
         self.shelf: dict[tuple[int, int], Any] = {}
-        #: The secrets in force: those of the plate, until others were given.
+        #: The secrets in force: those of the plate, until others were given. A meter that is not `prompt` takes others
+        #: and goes on with these until it is told to `turn`, as some do until midnight or the next start.
         self.keys = plate.keys
+        self.prompt = True
+        self._taken: Keys | None = None
         #: Attributes read with success, by logical name.
         self.served: Counter[bytes] = Counter()
         #: Values handed out, by logical name: the rows of profiles, and one for each other value (attribute 2).
@@ -136,6 +139,16 @@ class SimMeter:
     @property
     def id(self) -> str:
         return self.plate.id
+
+    def renew(self, **secrets: bytes) -> None:
+        """Take other `secrets`, by the name of their field."""
+        self._taken = replace(self._taken or self.keys, **secrets)
+        if self.prompt:
+            self.turn()
+
+    def turn(self) -> None:
+        """Use the secrets that were taken, if any were."""
+        self.keys, self._taken = self._taken or self.keys, None
 
     def take_counter(self) -> int:
         """Return an invocation counter that no answer had before."""

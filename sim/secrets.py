@@ -1,9 +1,9 @@
 """How a simulated meter takes new secrets: keys under its master key, the password of whoever has proved to know it.
 
-The answer still goes under the old keys, and so does the rest of the association; the next one has to use the new.
+The answer still goes under the old keys, and so does the rest of the association; the next one has to use the new, or,
+where the meter is not prompt, one after its turn.
 """
 
-from dataclasses import replace
 from typing import Any, Final
 
 from cryptography.hazmat.primitives.keywrap import InvalidUnwrap, aes_key_unwrap
@@ -47,7 +47,7 @@ def take(meter: SimMeter, access: Access, request: Set | Action) -> AccessError 
 def _password(meter: SimMeter, value: Any) -> AccessError | None:
     if not isinstance(value, bytes) or len(value) not in _PASSWORD_SIZES:
         return _UNMATCHED
-    meter.keys = replace(meter.keys, password=value)
+    meter.renew(password=value)
     return None
 
 
@@ -63,5 +63,5 @@ def _keys(meter: SimMeter, access: Access, value: Any) -> AccessError | None:
         return _UNMATCHED
     if any(len(key) != KEY_OCTETS[meter.plate.suite] for key in found.values()):
         return _UNMATCHED
-    meter.keys = replace(meter.keys, **found)
+    meter.renew(**found)
     return None

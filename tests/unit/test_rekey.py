@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,11 +14,14 @@ from dcu.model import Access, Authentication, Keys, Referencing
 from dcu.rekey import carry_out
 from sim import secrets, server
 from sim.fleet import FleetPlan
+from sim.objects import READ_WRITE_DENIED
 from sim.virtual import VirtualClock
 from tests.lines import CIPHERED, PAIR, REGISTERS, settle, virtually
 from tests.rekeying import NEW, Rekeying, visit
 
 ONE_READER = FleetPlan(meters=1, buses=1, hls=0)
+#: How often the link sends what is not answered.
+TRIES = 4
 Work = Callable[[Rekeying], Awaitable[None]]
 
 
@@ -114,6 +118,61 @@ def test_a_meter_that_says_yes_and_does_not_is_waited_for(tmp_path: Path, monkey
     rekeyed(tmp_path, work)
 
 
+def losing(rekeying: Rekeying, patch: pytest.MonkeyPatch) -> None:
+    """The meter takes keys from now on, and nobody hears what it says to that."""
+    take = secrets._keys
+
+    def taken(*request: Any) -> Any:
+        rekeying.port.eaten = range(rekeying.port.writes, rekeying.port.writes + TRIES)
+        return take(*request)
+
+    patch.setattr(secrets, "_keys", taken)
+
+
+def test_a_meter_whose_answer_was_lost_may_turn_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It opens under the old as long as it likes: whether it took the new, nobody can know."""
+
+    async def work(rekeying: Rekeying) -> None:
+        rekeying.meter.prompt = False
+        with monkeypatch.context() as patch:
+            losing(rekeying, patch)
+            with pytest.raises(NotGivenError, match="M0001 keeps its old encryption, authentication: silent"):
+                await rekeying.change()
+        for _ in range(2):
+            await rekeying.start()
+            await rekeying.read()
+            assert rekeying.changes.coming("M0001") is State.WAITING
+        rekeying.meter.turn()
+        assert rekeying.meter.keys == rekeying.given
+        await rekeying.start()
+        await rekeying.read()
+        assert rekeying.settled()
+
+    rekeyed(tmp_path, work)
+
+
+def test_what_may_have_been_taken_is_not_forgotten_because_it_is_refused_when_sent_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def work(rekeying: Rekeying) -> None:
+        rekeying.meter.prompt = False
+        with monkeypatch.context() as patch:
+            losing(rekeying, patch)
+            with pytest.raises(NotGivenError, match="silent"):
+                await rekeying.change()
+        with monkeypatch.context() as patch:
+            patch.setattr(secrets, "_keys", lambda *_: READ_WRITE_DENIED)
+            with pytest.raises(NotGivenError, match="read-write denied"):
+                await rekeying.change()
+        rekeying.meter.turn()
+        await rekeying.start()
+        await rekeying.read()
+        assert rekeying.settled()
+        assert rekeying.meter.keys == rekeying.given
+
+    rekeyed(tmp_path, work)
+
+
 def test_the_same_secrets_may_be_sent_again_to_a_meter_that_is_waited_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -142,7 +201,8 @@ def test_a_meter_that_opens_under_neither_is_a_security_event_and_both_are_kept(
         assert rekeying.changes.coming("M0001") is State.PENDING
         rekeying.meter.keys = rekeying.old
         await rekeying.read()
-        assert rekeying.settled()
+        assert rekeying.changes.in_force("M0001") == rekeying.old
+        assert rekeying.changes.coming("M0001") is State.WAITING
 
     rekeyed(tmp_path, work)
 
