@@ -115,6 +115,7 @@ class Deliver:
             link=link,
             envelopes=self.envelopes,
             topics=self.uplink.topics,
+            settings=self.uplink.settings.stream,
             figures=self.figures,
             strikes=self._strikes,
             proven=self.backoff.reset,

@@ -8,12 +8,14 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Protocol
 
 import structlog
 
+from dcu.config import StreamSettings
 from dcu.errors import UplinkError
-from dcu.messages.envelope import RESULT, Envelopes, is_event, urgent
+from dcu.messages.envelope import RESULT, Envelopes, content_type, is_event, urgent
 from dcu.model import Capture, CommandRecord
 from dcu.uplink import Link, Outgoing, RefusedError, Topics
 
@@ -27,9 +29,12 @@ Key = tuple[str, int]
 WINDOW_OCTETS = 32_768
 
 #: Octets a data block aims at, so that several fit into the window; rows per block follow from what rows came to.
-BLOCK_OCTETS = 8_192
-MAX_BLOCK_ROWS = 100
+BLOCK_OCTETS = 10_240
+
+#: Rows of the first block of a stream as JSON, whose size nobody knows yet; of a compact one all that are allowed. What
+#: its rows come to is learned from blocks of some rows only: a short one is mostly head.
 FIRST_BLOCK_ROWS = 16
+TELLING_ROWS = 100
 
 #: Places in the window that data leaves to results and events.
 URGENT_PLACES = 2
@@ -77,6 +82,9 @@ class Outbox(Protocol):
 
     async def pending(self) -> Mapping[str, int]:
         """Rows per stream not yet acknowledged."""
+
+    async def waiting(self) -> Mapping[str, int]:
+        """Rows of every stream that no block was allotted to yet."""
 
 
 @dataclass(slots=True)
@@ -130,12 +138,16 @@ class Strikes:
 
 @dataclass(slots=True, kw_only=True)
 class Sending:
-    """Sends blocks over one `link`. `proven` hears of each acknowledgement, `alive` of each look for more to send."""
+    """Sends blocks over one `link`. `proven` hears of each acknowledgement, `alive` of each look for more to send.
+
+    `settings` says how each stream is sent.
+    """
 
     store: Outbox
     link: Link
     envelopes: Envelopes
     topics: Topics
+    settings: Callable[[str], StreamSettings]
     figures: Delivery
     strikes: Strikes
     proven: Callable[[], None]
@@ -144,6 +156,8 @@ class Sending:
     _aside: deque[tuple[float, Block]] = field(default_factory=deque)
     _turn: deque[str] = field(default_factory=deque)
     _dry: set[str] = field(default_factory=set)
+    _waiting: dict[str, int] = field(default_factory=dict)
+    _due: dict[str, float] = field(default_factory=dict)
     _commits: int = 0
     _looked: int = -1
     _under_way: dict[Key, int] = field(default_factory=dict)
@@ -182,9 +196,10 @@ class Sending:
         block = await self._next()
         if block is None:
             return False
-        payloads = self.envelopes.block(block.stream, block.seq, block.items, self.link.max_payload)
+        payloads = await self._written(block)
         octets = sum(map(len, payloads))
-        self._row_octets[block.stream] = octets / max(1, len(block.items))
+        if len(block.items) >= TELLING_ROWS or not self.settings(block.stream).compact:
+            self._row_octets[block.stream] = octets / max(1, len(block.items))
         self._under_way[block.stream, block.seq] = octets
         self.figures.in_flight = len(self._under_way)
         sent = group.create_task(self._send(block, payloads))
@@ -193,12 +208,22 @@ class Sending:
             await asyncio.wait([sent])
         return True
 
+    async def _written(self, block: Block) -> list[bytes]:
+        compact = self.settings(block.stream).compact
+        write = partial(
+            self.envelopes.block, block.stream, block.seq, block.items, self.link.max_payload, compact=compact
+        )
+        # a block of hundreds of rows is tens of milliseconds of work: beside the loop, which has lines to listen to
+        return await asyncio.to_thread(write) if compact and block.stream != RESULT else write()
+
     async def _send(self, block: Block, payloads: Sequence[bytes]) -> None:
         key = block.stream, block.seq
         try:
             for payload in payloads:
                 self.figures.published += 1
-                await self.link.publish(Outgoing(self.topics.of_stream(block.stream), payload))
+                await self.link.publish(
+                    Outgoing(self.topics.of_stream(block.stream), payload, content_type=content_type(payload))
+                )
         except RefusedError as error:
             self._refused(block, error)
         else:
@@ -243,16 +268,36 @@ class Sending:
         block = await self._first(sorted(filter(urgent, self._turn), key=is_event))
         if block is None and self._room_for_data(places):
             self._turn.rotate(-1)
-            block = await self._first([stream for stream in self._turn if not urgent(stream)])
+            block = await self._first([stream for stream in self._turn if not urgent(stream) and self._ripe(stream)])
         return block or self._due_aside()
 
     async def _look_around(self) -> None:
-        """Learn of streams that appeared since; asked only when a commit may have brought one."""
+        """Learn of streams and rows that appeared since; asked only when a commit may have brought some."""
         if self._looked == self._commits:
             return
         self._looked = self._commits
         known = set(self._turn)
-        self._turn.extend(stream for stream in await self.store.streams() if stream not in known)
+        self._waiting = dict(await self.store.waiting())
+        self._turn.extend(stream for stream in self._waiting if stream not in known)
+
+    def _ripe(self, stream: str) -> bool:
+        """Whether a block of `stream` may leave: it is full, or its first row has waited for as long as it may."""
+        rows = self._waiting.get(stream, 0)
+        if self._again.get(stream) or rows >= self._rows(stream):
+            return True
+        if not rows:
+            return False
+        loop = asyncio.get_running_loop()
+        if stream not in self._due:
+            self._due[stream] = loop.time() + self.settings(stream).delay
+            loop.call_at(self._due[stream], self._wake.set)
+        return loop.time() >= self._due[stream]
+
+    def _taken(self, stream: str, rows: int) -> None:
+        """Count what was allotted; what is left keeps its time, so that none waits longer than it may."""
+        self._waiting[stream] = max(0, self._waiting.get(stream, 0) - rows)
+        if not self._waiting[stream]:
+            self._due.pop(stream, None)
 
     async def _first(self, streams: Sequence[str]) -> Block | None:
         for stream in streams:
@@ -268,6 +313,7 @@ class Sending:
             return None
         commits = self._commits
         block = await self.store.next_block(stream, self._rows(stream))
+        self._taken(stream, len(block.items) if block else 0)
         if block is None and commits == self._commits:
             self._dry.add(stream)
         return block
@@ -275,10 +321,11 @@ class Sending:
     def _rows(self, stream: str) -> int:
         if stream == RESULT:
             return 1
+        kept = self.settings(stream)
         if stream not in self._row_octets:
-            return FIRST_BLOCK_ROWS
+            return kept.rows if kept.compact else min(kept.rows, FIRST_BLOCK_ROWS)
         aim = min(BLOCK_OCTETS, self.link.max_payload // 2)
-        return max(1, min(MAX_BLOCK_ROWS, int(aim / self._row_octets[stream])))
+        return max(1, min(kept.rows, int(aim / self._row_octets[stream])))
 
     def _room_for_data(self, places: int) -> bool:
         if not self._under_way:

@@ -1,6 +1,8 @@
 """A head-end that subscribes to one DCU: decodes, removes duplicates, counts what is wrong, and sends commands.
 
-It reads the messages by `docs/reference/mqtt.md` alone and shares no code with the writer, so that it can judge it.
+It reads JSON by `docs/reference/mqtt.md` alone, and compact blocks by the head-end's library, which was written from
+`docs/block-format.md` and shares no code with the writer: so it can judge both. The library in turn is judged by a
+second reader (`tests/unit/messages/reference_block.py`), and by what the same captures come to as JSON.
 """
 
 import asyncio
@@ -16,12 +18,17 @@ from typing import Any, Self
 
 import aiomqtt
 
+from dcu_headend.block import read_block
+
 #: Seconds between two tries to connect, and for a condition to come true.
 RETRY = 0.2
 PATIENCE = 30.0
 
 #: Seconds for the broker's answers; one that is being stopped hangs up, which aiomqtt takes for silence.
 ANSWER_TIMEOUT = 2.0
+
+#: What a compact block begins with.
+COMPACT = b"\xdc"
 
 _FINAL = frozenset({"done", "failed", "expired", "rejected"})
 
@@ -79,7 +86,7 @@ class Tally:
             return
         self.messages += 1
         self.octets += len(payload)
-        message = json.loads(payload)
+        message = in_words(payload) if payload.startswith(COMPACT) else json.loads(payload)
         if leaf == "state":
             self.states.append(message)
         elif leaf == "health":
@@ -125,6 +132,16 @@ class Tally:
                 self.conflicts += not same
 
 
+def in_words(payload: bytes) -> Message:
+    """Return a compact block as its JSON message would be, but that times are numbers and octets are octets."""
+    head, rows = read_block(payload)
+    keys = ("meter", "columns", "at", "status", "read", "offset", "trusted")
+    captures = [
+        dict(zip(keys, row, strict=False)) | {"values": row[8]} | (json.loads(row[7]) if row[7] else {}) for row in rows
+    ]
+    return {**head, "captures": captures}
+
+
 def decode(message: Message) -> Iterator[Received]:
     """The captures of one block."""
     sets = [tuple(columns) for columns in message["columns"]]
@@ -132,7 +149,7 @@ def decode(message: Message) -> Iterator[Received]:
         yield Received(
             meter=row["meter"],
             stream=message["stream"],
-            at=round(datetime.fromisoformat(row["at"]).timestamp()),
+            at=row["at"] if isinstance(row["at"], int) else round(datetime.fromisoformat(row["at"]).timestamp()),
             status=row["status"],
             values=tuple(bytes.fromhex(value["hex"]) if isinstance(value, dict) else value for value in row["values"]),
             columns=sets[row["columns"]],

@@ -115,7 +115,9 @@ async def set_stage(setting: Setting, directory: Path) -> AsyncIterator[Stage]:
         HeadEnd(broker.host, broker.port, DCU) as head,
     ):
         # amqtt says nothing to a CONNECT of MQTT 5, which would cost the daemon ten seconds to find out
-        uplink = {"mqtt_version": "3", **setting.uplink} if broker.kind == "amqtt" else setting.uplink
+        version = {"mqtt_version": "3"} if broker.kind == "amqtt" else {}
+        # nobody waits half a minute for the last rows of a show
+        uplink = {"streams": {"default": {"delay": "1s"}}, **version, **setting.uplink}
         site = Site(DCU, broker.host, broker.port, uplink, setting.bus, in_words(setting.timetable))
         config = write_site(fleet, site, directory)
         daemon = DaemonProcess(

@@ -9,13 +9,16 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
 from dcu.clock import SystemClock
-from dcu.config import UplinkSettings
+from dcu.config import StreamSettings, UplinkSettings
 from dcu.deliver import Deliver
 from dcu.messages.envelope import Envelopes
 from dcu.uplink import Backoff, Uplink
 from tests.outbox import NOON, MemoryOutbox, capture
 
 DCU = "DCU-0001"
+
+#: As blocks, but without a wait for more.
+AT_ONCE = {"default": StreamSettings(delay=0.0)}
 
 
 def make_flow(port: int, store: MemoryOutbox, commands: list[bytes] | None = None, **settings: object) -> Deliver:
@@ -26,7 +29,7 @@ def make_flow(port: int, store: MemoryOutbox, commands: list[bytes] | None = Non
 
     return Deliver(
         store=store,
-        uplink=Uplink(UplinkSettings("127.0.0.1", DCU, port, **settings), DCU),  # type: ignore[arg-type]
+        uplink=Uplink(UplinkSettings("127.0.0.1", DCU, port, **{"streams": AT_ONCE, **settings}), DCU),  # type: ignore[arg-type]
         envelopes=Envelopes(DCU, "b"),
         clock=SystemClock(),
         on_command=on_command,

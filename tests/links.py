@@ -10,7 +10,7 @@ from typing import Any, cast
 import pytest
 
 from dcu.clock import ClockState
-from dcu.config import UplinkSettings
+from dcu.config import StreamSettings, UplinkSettings
 from dcu.deliver import Deliver
 from dcu.errors import UplinkError
 from dcu.messages.envelope import Envelopes
@@ -18,6 +18,8 @@ from dcu.model import Capture
 from dcu.uplink import Backoff, Link, Outgoing, RefusedError, Topics
 from tests.outbox import NOON, MemoryOutbox, capture
 
+#: Readable, and sent at once.
+PLAIN = {"default": StreamSettings(compact=False, delay=0.0, rows=100)}
 TOPICS = Topics("ami/v1", "DCU-1")
 
 
@@ -122,7 +124,7 @@ class MemoryUplink:
     """Hands out the links it was given, then none."""
 
     links: list[MemoryLink]
-    settings: UplinkSettings = field(default_factory=lambda: UplinkSettings("broker", "DCU-1"))
+    settings: UplinkSettings = field(default_factory=lambda: UplinkSettings("broker", "DCU-1", streams=PLAIN))
     topics: Topics = TOPICS
     wills: list[Outgoing] = field(default_factory=list)
 
@@ -165,9 +167,9 @@ def bench(*links: MemoryLink, store: MemoryOutbox | None = None) -> Bench:
     return Bench(store, flow, uplink, commands)
 
 
-async def until(condition: Callable[[], bool]) -> None:
+async def until(condition: Callable[[], bool], turns: int = 10_000) -> None:
     """Let the tasks run; everything here is in memory, so turns of the loop are enough."""
-    for _ in range(10_000):
+    for _ in range(turns):
         if condition():
             return
         await asyncio.sleep(0)

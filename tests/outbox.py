@@ -71,6 +71,9 @@ class MemoryOutbox:
             for stream, rows in self.rows.items()
         }
 
+    async def waiting(self) -> Mapping[str, int]:
+        return {stream: len(rows) for stream, rows in self.rows.items()}
+
     @property
     def empty(self) -> bool:
         return not any(self.rows.values()) and not any(self.allotted.values())

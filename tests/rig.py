@@ -27,6 +27,7 @@ from sim.truth import expected_times
 from sim.virtual import VirtualClock
 from tests.journal import MemoryJournal
 from tests.lines import BAUD, COMPANION, ORIGIN, TITLE, MemoryStore, PortAround
+from tests.links import PLAIN
 from tests.outbox import MemoryOutbox
 
 PLAN = FleetPlan(meters=4, buses=2, baud=BAUD)
@@ -166,7 +167,7 @@ class Rig:
         self.stop = asyncio.Event()
         self.config = Config(
             dcu=DcuSettings("DCU-1", TITLE, data=str(directory), socket=str(directory / "s"), allow=frozenset(Role)),
-            uplink=UplinkSettings("h", "DCU-1"),
+            uplink=UplinkSettings("h", "DCU-1", streams=PLAIN),
             buses=tuple(BusConfig(name, "memory", BAUD) for name in self.lines),
             access=self.fleet.access,
             keys=self.fleet.keys,

@@ -5,6 +5,24 @@ What the settings mean is in docs/reference/configuration.md. Nothing here runs 
 
 from dcu.config.apart import apart
 from dcu.config.load import load
-from dcu.config.settings import BusConfig, ClockSettings, Config, DcuSettings, TlsSettings, UplinkSettings
+from dcu.config.settings import (
+    BusConfig,
+    ClockSettings,
+    Config,
+    DcuSettings,
+    StreamSettings,
+    TlsSettings,
+    UplinkSettings,
+)
 
-__all__ = ["BusConfig", "ClockSettings", "Config", "DcuSettings", "TlsSettings", "UplinkSettings", "apart", "load"]
+__all__ = [
+    "BusConfig",
+    "ClockSettings",
+    "Config",
+    "DcuSettings",
+    "StreamSettings",
+    "TlsSettings",
+    "UplinkSettings",
+    "apart",
+    "load",
+]

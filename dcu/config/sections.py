@@ -10,7 +10,17 @@ from hashlib import sha256
 from typing import Any
 
 from dcu.config.keys import keys_file
-from dcu.config.settings import BusConfig, ClockSettings, DcuSettings, DiscoverSettings, TlsSettings
+from dcu.config.settings import (
+    DATA_STREAM,
+    EVENT_STREAM,
+    BusConfig,
+    ClockSettings,
+    DcuSettings,
+    DiscoverSettings,
+    StreamSettings,
+    TlsSettings,
+    of_events,
+)
 from dcu.config.timetable import group, timetable
 from dcu.forms import words
 from dcu.forms.access import access
@@ -105,6 +115,41 @@ def _uplink(place: Place) -> dict[str, Any]:
     return values
 
 
+#: Streams that may be sent otherwise than the others.
+MAX_STREAMS = 64
+
+STREAM: Shape[dict[str, Any]] = Shape(
+    dict,
+    {},
+    {
+        "encoding": words.choice({"block": True, "json": False}),
+        "delay": words.duration("0s", "1d"),
+        # what the store hands out at once
+        "rows": words.number(1, 1000),
+    },
+)
+
+
+def _stream(name: str, place: Place) -> tuple[str, StreamSettings]:
+    """Return how a stream is sent; what is not said is as for the others of its kind."""
+    values = STREAM.read(place)
+    event = of_events(name)
+    if name == "result":
+        place.report("expected a stream of captures: results are JSON and wait for nothing")
+    if event and values.get("delay"):
+        place.key("delay").report("expected 0s: events wait for nothing")
+    if "encoding" in values:
+        values["compact"] = values.pop("encoding")
+    return words.named(name, place), replace(EVENT_STREAM if event else DATA_STREAM, **values)
+
+
+_STREAMS = named(_stream, MAX_STREAMS)
+
+
+def _streams(place: Place) -> dict[str, StreamSettings]:
+    return dict(entry for entry, _ in _STREAMS(place))
+
+
 UPLINK: Shape[dict[str, Any]] = Shape(
     dict,
     {"host": words.host},
@@ -123,6 +168,7 @@ UPLINK: Shape[dict[str, Any]] = Shape(
         "max_qos": words.number(1, 2),
         "max_payload": words.number(1_000, 1_000_000),
         "connect_spread": words.duration("0s", "1h"),
+        "streams": _streams,
     },
 )
 

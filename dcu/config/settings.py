@@ -62,8 +62,35 @@ class TlsSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class StreamSettings:
+    """An entry of `uplink.streams`: as `compact` block or as JSON; when a block leaves: at `rows`, or after `delay`."""
+
+    compact: bool = True
+    delay: float = 30.0
+    rows: int = 500
+
+
+#: How streams are sent that the configuration does not speak of. Captures come in over minutes, a row or two a second;
+#: a message of one row costs twenty times the octets that its row does in a block, and nobody bills within the minute.
+#: Events are few, are read by people too, and wait for nothing.
+DATA_STREAM = StreamSettings()
+EVENT_STREAM = StreamSettings(compact=False, delay=0.0, rows=100)
+
+#: The name of the entry for all streams of data that have none of their own.
+DEFAULT_STREAM = "default"
+
+
+def of_events(stream: str) -> bool:
+    """Whether `stream` is one of events; they wait for nothing."""
+    return stream.partition(".")[0] == "event"
+
+
+@dataclass(frozen=True, slots=True)
 class UplinkSettings:
-    """Section `uplink`. `mqtt_version` is "auto", "5" or "3"; `window` counts unacknowledged messages."""
+    """Section `uplink`. `mqtt_version` is "auto", "5" or "3"; `window` counts unacknowledged messages.
+
+    `streams` says by name how a stream is sent; `stream` is who asks.
+    """
 
     host: str
     client_id: str
@@ -79,6 +106,13 @@ class UplinkSettings:
     max_qos: int = 1
     max_payload: int = 100_000
     connect_spread: float = 0.0
+    streams: Mapping[str, StreamSettings] = field(default_factory=dict)
+
+    def stream(self, name: str) -> StreamSettings:
+        """Return how the stream `name` is sent."""
+        if name in self.streams:
+            return self.streams[name]
+        return EVENT_STREAM if of_events(name) else self.streams.get(DEFAULT_STREAM, DATA_STREAM)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,8 +14,6 @@ from typing import Final
 from dcu.messages.encoding import encode
 from dcu.model import Capture, Value
 
-CONTENT_TYPE: Final = "application/vnd.dcu.block"
-
 #: The first octet, which begins no JSON text, and the version of the format.
 MARK: Final = 0xDC
 VERSION: Final = 1
@@ -59,7 +57,7 @@ def encode_block(
 
     `sets` says by position which set of columns each capture has, `more` what is told of it besides, as JSON text.
     The same arguments give the same bytes. Raises TypeError for what is no value of a capture, ValueError for a body
-    beyond MAX_BODY.
+    beyond MAX_BODY and for values that are not as many as their columns.
     """
     body = _body(head, captures, sets, more)
     if len(body) > MAX_BODY:
@@ -72,6 +70,8 @@ def encode_block(
 def _body(
     head: Mapping[str, object], captures: Sequence[Capture], sets: Sequence[int], more: Sequence[str | None]
 ) -> bytes:
+    if any(len(capture.values) != len(capture.columns) for capture in captures):
+        raise ValueError("values without columns")
     meters = [capture.meter for capture in captures]
     parts = [_sized(encode(head)), varint(len(captures)), column(meters, ())]
     fixed: tuple[Sequence[Value], ...] = (

@@ -17,6 +17,9 @@ from dcu.obis import format_obis
 #: Stream of command results in the store; one record is one message.
 RESULT = "result"
 
+#: Content types of the two encodings.
+JSON, BLOCK = "application/json", "application/vnd.dcu.block"
+
 #: Streams of events, the meters' and our own, begin so; they leave before data and bear name and severity.
 EVENT = "event"
 
@@ -32,6 +35,11 @@ Write = Callable[[Mapping[str, Any], Sequence[Capture]], bytes | None]
 
 def _nameless(_: Capture) -> Mapping[str, object]:
     return {"event": None, "severity": None}
+
+
+def content_type(payload: bytes) -> str:
+    """Return what a payload made here is, as MQTT 5 tells it; over MQTT 3.1.1 the first octet does."""
+    return JSON if payload.startswith(b"{") else BLOCK
 
 
 def urgent(stream: str) -> bool:

@@ -33,6 +33,8 @@ ORDER BY outbox.seq
 
 _RELEASE = "DELETE FROM outbox WHERE stream = (SELECT stream FROM streams WHERE name = ?) AND seq = ?"
 
+_WAITING = "SELECT name, tail - sent FROM tails ORDER BY stream"
+
 _PENDING = """
 SELECT name, tail - sent + coalesce((SELECT sum(last - first + 1) FROM outbox WHERE outbox.stream = tails.stream), 0)
 FROM tails
@@ -96,6 +98,10 @@ class Outbox(Readings, Commands):
     async def pending(self) -> dict[str, int]:
         """Return how many rows of each stream are stored and not acknowledged."""
         return dict(await self._read(_PENDING))
+
+    async def waiting(self) -> dict[str, int]:
+        """Return how many rows of each stream are stored and not handed out."""
+        return dict(await self._read(_WAITING))
 
     async def shipped(self, stream: str, since: int, meter: str | None = None) -> Shipped:
         """Return how far the captures of `stream` with a time of `since` or later got, of all meters or of one."""

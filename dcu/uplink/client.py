@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 import aiomqtt
 import paho.mqtt.client as paho
+from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
@@ -84,9 +85,11 @@ class Client(aiomqtt.Client):
         self._client.loop_write()
         self._client._sock_close()  # noqa: SLF001 - paho has no public way to drop a socket that takes no more
 
-    def send(self, topic: str, payload: bytes, *, qos: int, retain: bool) -> asyncio.Future[None]:
+    def send(
+        self, topic: str, payload: bytes, *, qos: int, retain: bool, content_type: str | None = None
+    ) -> asyncio.Future[None]:
         """Queue one PUBLISH; the future ends with its PUBACK (QoS 0: when written), or with MqttError."""
-        sent = self._client.publish(topic, payload, qos, retain)
+        sent = self._client.publish(topic, payload, qos, retain, _described(content_type))
         if sent.rc != paho.MQTT_ERR_SUCCESS:
             raise aiomqtt.MqttCodeError(sent.rc, "could not publish")
         acknowledgement: asyncio.Future[None] = self._loop.create_future()
@@ -196,6 +199,14 @@ class Client(aiomqtt.Client):
                 if not ending.done():
                     ending.set_exception(aiomqtt.MqttError(str(error)))
                     break
+
+
+def _described(content_type: str | None) -> Properties | None:
+    if content_type is None:
+        return None
+    properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]  # paho leaves it untyped
+    properties.ContentType = content_type
+    return properties
 
 
 def _granted(properties: Properties) -> Granted:

@@ -48,12 +48,13 @@ class RefusedError(UplinkError):
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
-    """A message on its way up."""
+    """A message on its way up; `content_type` is told where the protocol has a place for it (MQTT 5)."""
 
     topic: str
     payload: bytes
     qos: int = 1
     retain: bool = False
+    content_type: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +96,7 @@ class Link:
                     message.payload,
                     qos=min(message.qos, self._max_qos),
                     retain=message.retain and self._retain,
+                    content_type=message.content_type if self.version == "5" else None,
                 )
                 async with asyncio.timeout(self._patience + self._under_way / FLOOR_RATE):
                     await acknowledgement

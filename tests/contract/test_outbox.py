@@ -63,6 +63,9 @@ async def test_what_is_not_acknowledged_stays_as_it_was(subject: Subject) -> Non
         (each.stream, each.seq, tuple(each.items)) for each in (blocks[0], blocks[2])
     ]
     assert await subject.outbox.pending() == {"load0": 4}
+    assert await subject.outbox.waiting() == {"load0": 0}
+    await subject.add(rows(3, "load1"))
+    assert await subject.outbox.waiting() == {"load0": 0, "load1": 3}
 
 
 async def test_every_commit_is_told(subject: Subject) -> None:

@@ -1,12 +1,15 @@
 """The order of sending and the isolation of suspects, one step at a time; whole connections are in test_deliver."""
 
 import asyncio
+from collections.abc import Mapping
 from typing import cast
 
+from dcu.config import StreamSettings, UplinkSettings
 from dcu.messages.envelope import Envelopes
 from dcu.sending import BLOCK_OCTETS, MAX_ASIDE, SUSPECT_AFTER, Delivery, Sending, Strikes
 from dcu.uplink import Link, Outgoing, Topics
-from tests.outbox import FIRST_SEQ, Block, MemoryOutbox, capture, record
+from tests.links import PLAIN, until
+from tests.outbox import FIRST_SEQ, MemoryOutbox, capture, record
 
 
 class TakingLink:
@@ -18,18 +21,26 @@ class TakingLink:
     def __init__(self) -> None:
         self.topics: list[str] = []
         self.sizes: list[int] = []
+        self.types: list[str | None] = []
 
     async def publish(self, message: Outgoing) -> None:
         self.topics.append(message.topic)
         self.sizes.append(len(message.payload))
+        self.types.append(message.content_type)
 
 
-def make(store: MemoryOutbox, link: TakingLink, strikes: Strikes | None = None) -> Sending:
+def make(
+    store: MemoryOutbox,
+    link: TakingLink,
+    strikes: Strikes | None = None,
+    streams: Mapping[str, StreamSettings] | None = None,
+) -> Sending:
     return Sending(
         store=store,
         link=cast("Link", link),
         envelopes=Envelopes("D", "b"),
         topics=Topics("p", "D"),
+        settings=UplinkSettings("broker", "D", streams=PLAIN if streams is None else streams).stream,
         figures=Delivery(),
         strikes=strikes or Strikes(),
         proven=lambda: None,
@@ -63,8 +74,37 @@ async def test_blocks_come_to_the_size_they_aim_at() -> None:
     assert all(BLOCK_OCTETS * 0.7 < size <= BLOCK_OCTETS * 1.1 for size in middle), link.sizes
 
 
+async def test_data_waits_for_a_full_block_or_for_its_time_and_events_for_nothing() -> None:
+    store, link = MemoryOutbox(), TakingLink()
+    sending = make(store, link, streams={"load0": StreamSettings(compact=False, delay=0.05, rows=3)})
+    store.add(capture(), capture(), capture(stream="event.fraud"))
+    assert await all_steps(sending) == 1
+    assert link.topics == ["p/D/event"]
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(sending.follow()), group.create_task(sending.run(group))]
+        began = asyncio.get_running_loop().time()
+        await until(lambda: bool(store.acknowledged[1:]), turns=100_000)
+        assert asyncio.get_running_loop().time() - began >= 0.04
+        store.add(capture(), capture(), capture(), capture())
+        await until(lambda: bool(store.acknowledged[2:]), turns=100)
+        for task in tasks:
+            task.cancel()
+    assert [len(rows) for rows in store.rows.values()] == [1, 0]
+
+
+async def test_a_stream_is_sent_as_it_is_set() -> None:
+    store, link = MemoryOutbox(), TakingLink()
+    store.add(*[capture(f"M{n}", values=(n,)) for n in range(1000)])
+    store.add(*[capture(f"M{n}", "load1", values=(n,)) for n in range(20)])
+    sending = make(store, link, streams={"load0": StreamSettings(delay=0.0), "load1": StreamSettings(False, 0.0, 10)})
+    assert await all_steps(sending) == 4
+    sent = dict(zip(link.topics, link.types, strict=True))
+    assert sent == {"p/D/data/load0": "application/vnd.dcu.block", "p/D/data/load1": "application/json"}
+    assert [len(rows) for rows in store.rows.values()] == [0, 0]
+
+
 class BusyOutbox(MemoryOutbox):
-    """Commits a row in the instant after it looked for one in vain."""
+    """Commits a row in the instant after it counted none."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -75,9 +115,9 @@ class BusyOutbox(MemoryOutbox):
         await super().acknowledge(stream, seq)
         self.released.set()
 
-    async def next_block(self, stream: str, limit: int) -> Block | None:
-        found = await super().next_block(stream, limit)
-        if found is None and self.late:
+    async def waiting(self) -> Mapping[str, int]:
+        found = await super().waiting()
+        if self.late:
             self.add(self.late.pop())
             for _ in range(3):
                 await asyncio.sleep(0)

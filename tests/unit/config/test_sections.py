@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from dcu.config import keys, sections, timetable
+from dcu.config import StreamSettings, keys, sections, timetable
 from dcu.forms.access import ACCESS
 from dcu.forms.shape import Reader, Shape
 from dcu.model import Access, Authentication, Ciphering, Role
@@ -33,6 +33,21 @@ REFERENCE = Path(__file__).parents[3] / "docs/reference/configuration.md"
         ("host: localhost", "host: h\n  tls: {cert: keys.yaml}", "uplink.tls: expected cert and key together"),
         ("host: localhost", "host: h\n  tls: {ca: none.pem}", "uplink.tls.ca: /etc/dcu/none.pem: cannot be read"),
         ("host: localhost", "host: h\n  password_file: keys.yaml", "uplink.password_file: expected a username"),
+        (
+            "host: localhost",
+            "host: h\n  streams: {event.fraud: {delay: 1s}}",
+            "uplink.streams.event.fraud.delay: expected 0s: events wait for nothing",
+        ),
+        (
+            "host: localhost",
+            "host: h\n  streams: {result: {rows: 1}}",
+            "uplink.streams.result: expected a stream of captures",
+        ),
+        (
+            "host: localhost",
+            "host: h\n  streams: {load0: {encoding: cbor}}",
+            "uplink.streams.load0.encoding: expected one of block, json, got 'cbor'",
+        ),
         ("port: /dev/ttyS1", "port: ttyS1", "buses[0].port: expected a device"),
         ("port: /dev/ttyS1", "port: tcp://host:70000", "buses[0].port: expected a device"),
         ("port: /dev/ttyS1", "port: /dev/ttyS1, baud: 9601", "buses[0].baud: expected one of 300, 600"),
@@ -138,6 +153,21 @@ def test_every_key_is_described(title: str, shape: Reader) -> None:
     assert texts.keys() == keys_of(sections.TOP)
     described = set(re.findall(r"`(\w+)`", " ".join(re.findall(r"^\|([^|]*)\|", texts[title], re.MULTILINE))))
     assert keys_of(shape) <= described <= keys_of(shape) | {"default", "meters"}
+
+
+def test_every_key_of_a_stream_is_described() -> None:
+    described = set(re.findall(r"^\| `streams\.NAME\.(\w+)`", REFERENCE.read_text(), re.MULTILINE))
+    assert described == keys_of(sections.STREAM)
+
+
+def test_how_streams_are_sent() -> None:
+    words = "{default: {delay: 5m}, load1: {encoding: json, rows: 10}, event.fraud: {encoding: block}}"
+    uplink = parsed(good("host: localhost", f"host: h\n  streams: {words}")).uplink
+    assert uplink.stream("load0") == StreamSettings(delay=300.0)
+    assert uplink.stream("load1") == StreamSettings(compact=False, delay=30.0, rows=10)
+    assert uplink.stream("event.fraud") == StreamSettings(delay=0.0, rows=100)
+    assert uplink.stream("event.standard") == StreamSettings(compact=False, delay=0.0, rows=100)
+    assert parsed(good()).uplink.stream("load0") == StreamSettings(compact=True, delay=30.0, rows=500)
 
 
 def test_everything_an_access_can_say() -> None:

@@ -39,6 +39,11 @@ def test_a_body_too_long_is_refused() -> None:
         encode_block({"columns": [[{}]]}, [capture(values=("x" * MAX_BODY,))], [0], [None])
 
 
+def test_values_that_no_column_describes_are_refused() -> None:
+    with pytest.raises(ValueError, match="columns"):
+        encode_block({"columns": [[{}]]}, [capture(values=(1, 2))], [0], [None])
+
+
 def test_registers_that_grow_are_told_by_their_growth() -> None:
     meters = [f"M{number % 4}" for number in range(64)]
     values = [number % 4 * 10**7 + number // 4 * (50 + number % 4) for number in range(64)]

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from dcu.messages import block
+from dcu.messages.envelope import BLOCK
 from dcu_headend import block as library
 from dcu_headend import decode
 from tests.unit.messages.block_vectors import VECTORS, body, payload
@@ -82,4 +83,4 @@ def test_the_numbers_are_the_code_s() -> None:
     assert [getattr(block, name) for name in shared] == [getattr(library, name) for name in shared]
     kinds = [getattr(library, kind.name) for kind in block.Kind]
     assert kinds == list(block.Kind)
-    assert block.CONTENT_TYPE in PAGE
+    assert BLOCK in PAGE

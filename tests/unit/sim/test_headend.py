@@ -114,3 +114,18 @@ async def test_a_command_and_its_final_result(tmp_path: Path) -> None:
         await broker.stop()
         with pytest.raises((aiomqtt.MqttError, TimeoutError)):
             await head.command("dcu.ping", patience=0.5)
+
+
+def test_both_encodings_come_to_the_same() -> None:
+    values: tuple[tuple[object, ...], ...] = ((17,), (b"\x01",), ("x",), (None,))
+    captures = [capture(f"M{n % 7}", at=NOON + 900 * (n // 7), values=values[n % 4]) for n in range(50)]
+    tallies = []
+    for compact in (False, True):
+        tally = Tally()
+        for payload in Envelopes("D", "b").block("load0", 1, captures, 10**6, compact=compact):
+            tally.take("data/load0", payload)
+            tally.take("data/load0", payload)
+        tallies.append(tally)
+    assert tallies[0].captures == tallies[1].captures
+    assert [(tally.duplicates, tally.conflicts) for tally in tallies] == [(1, 0), (1, 0)]
+    assert len(tallies[1].captures) == 50

@@ -1,4 +1,5 @@
 import asyncio
+import dataclasses
 
 import pytest
 
@@ -59,6 +60,15 @@ async def test_mqtt_5_with_a_session_that_lasts() -> None:
         assert connect[7] & 0b0010_1100 == 0b0010_1100, "will, QoS 1, retained"
         assert bytes.fromhex("1100015180") in connect, "session expiry 86400 s"
         assert link.version == "5"
+
+
+@pytest.mark.parametrize(("settings", "told"), [({}, True), ({"mqtt_version": "3"}, False)])
+async def test_the_content_type_is_told_where_there_is_a_place_for_it(settings: dict[str, object], told: bool) -> None:
+    accepted = ACCEPTED_5 if told else ACCEPTED_3
+    async with scripted(acknowledging(accepted)) as broker, uplink(broker.port, **settings).connect(WILL) as link:
+        await link.publish(dataclasses.replace(DATA, content_type="application/json"))
+        # MQTT 5, 3.3.2.3.9: property 3, a text with its length
+        assert (b"\x13\x03\x00\x10application/json" in broker.packets[-1][1]) is told
 
 
 async def test_a_broker_that_refuses_mqtt_5_is_remembered() -> None:
