@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from json import dumps
 from pathlib import Path
+from typing import Any
 
 from dcu.model import Access, Authentication, Keys, Referencing
 from sim.fleet import Fleet
@@ -46,7 +47,7 @@ class Site:
     dcu: str = "DCU-0001"
     host: str = "127.0.0.1"
     port: int = 1883
-    uplink: Mapping[str, Word] = field(default_factory=dict)
+    uplink: Mapping[str, Any] = field(default_factory=dict)
     bus: Mapping[str, Word] = field(default_factory=dict)
     timetable: Mapping[str, Task] = field(default_factory=lambda: TIMETABLE)
 
@@ -113,13 +114,16 @@ def _secrets(keys: Keys) -> dict[str, Word]:
     return {name: getattr(keys, name).hex() for name in ("encryption_key", "authentication_key", "master_key")}
 
 
-def _flow(words: Mapping[str, Word | Sequence[str]]) -> str:
+def _flow(words: Mapping[str, Any]) -> str:
+    """Return a section of words, of lists of them, and of sections."""
     return "{" + ", ".join(f"{key}: {_value(value)}" for key, value in words.items()) + "}"
 
 
-def _value(value: Word | Sequence[str]) -> str:
+def _value(value: Any) -> str:
     if isinstance(value, str | int):
         return _word(value)
+    if isinstance(value, Mapping):
+        return _flow(value)
     return "[" + ", ".join(_word(each) for each in value) + "]"
 
 
