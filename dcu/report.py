@@ -102,7 +102,7 @@ class Reporter:
             status=NO_STATUS,
             values=own_values(name, words),
             columns=(),
-            read_at=now,
+            read_at=round(now, 3),
             offset=None,
             trusted=self._clock.trusted(),
         )
