@@ -15,6 +15,7 @@ BENCHMARKS = {
     "start": "time from exec to the first visit with 1024 meters configured",
     "latency": "how late the daemon's event loop is while it polls ciphered meters on three lines",
     "command": "from a command's publication to its question at the meter, on a line full of profile reads",
+    "uplink": "octets on the air for a row of eight values, both ways, through TLS to a real broker",
     "success": "share of captures stored within their period, with lost frames and dead meters on the lines",
 }
 
