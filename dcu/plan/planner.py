@@ -157,6 +157,8 @@ class BusPlan:
 
     def again(self, meter: str, streams: Sequence[str], now: float) -> None:
         """Make `streams` of a meter due once more, behind what is scheduled: more rows are waiting there."""
+        if meter not in self._group:  # removed since they were found
+            return
         failing = self._failing.get(meter)
         if failing is not None:
             failing.more = failing.more.plus(streams, now)

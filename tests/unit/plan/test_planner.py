@@ -247,6 +247,7 @@ def test_a_meter_that_is_added_is_due_at_once_and_one_that_is_removed_no_more() 
     plan.remove("C")
     plan.finished(chosen, Outcome.SILENT, 11.0)
     plan.remove("A")
+    plan.again("A", ["load0"], 12.0)
     assert "C" not in plan
     assert [visit(plan, 900.0), visit(plan, 900.0)] == ["B", None]
     plan.add("D", "nobody", 901.0)
