@@ -3,7 +3,9 @@
 Where they outlive a restart is the store's business; what they protect is `dcu.dlms.security`'s.
 """
 
+import asyncio
 import hashlib
+from collections import deque
 from collections.abc import Mapping
 from typing import Protocol
 
@@ -14,22 +16,30 @@ from dcu.model import Keys
 COUNTER_BLOCK = 1024
 COUNTER_RESERVE = 256
 
-#: How far ours follows a meter that says it heard a higher one. Nobody has proved that number: a forged one must not
-#: use up the 2^32 counters that a key has.
+#: How far ours follows meters that say they heard a higher one, in all the time of a key. Nobody has proved those
+#: numbers, and whoever can make a meter's refusal can make one again and again: forged ones must not use up the 2^32
+#: counters that a key has.
 MAX_JUMP = 1 << 28
+
+#: How often it follows them under one key within so many seconds: each time is a commit. Meters that share a key after
+#: a re-installation need a few in a row, for the one whose counter is highest is seldom the first.
+MAX_JUMPS, JUMPS_IN = 16, 86_400.0
 
 
 class CounterStore(Protocol):
     """Where counters outlive a restart."""
 
     async def reserve_counters(self, key: str, count: int, above: int = -1) -> range:
-        """Return `count` counters of `key` above `above`, never given before, committed as given. Raises StoreError."""
+        """Return `count` counters of `key` above `above`, never given before, committed as given.
+
+        MeterError when there are none left. Raises StoreError.
+        """
 
     async def counters(self) -> Mapping[str, int]:
         """Return the highest counter of each key that is known to have been used."""
 
     async def believe_counter(self, key: str, counter: int) -> None:
-        """Keep `counter` as the last one that somebody else used, though a higher one is known. Raises StoreError."""
+        """Keep `counter` as the last one of `key`, though a higher one may be known. Raises StoreError."""
 
 
 def counter_name(keys: Keys, title: bytes) -> str:
@@ -39,6 +49,11 @@ def counter_name(keys: Keys, title: bytes) -> str:
     give the key's ciphering away.
     """
     return hashlib.sha256(keys.encryption_key + title).hexdigest()[:32]
+
+
+def _moved_name(keys: Keys, title: bytes) -> str:
+    """Return the name under which it is kept by how much meters have moved ours: a number that only grows, as those."""
+    return counter_name(keys, title + b" moved")  # nobody has so long a title
 
 
 class Invocations:
@@ -54,11 +69,13 @@ class Invocations:
         self._heard: dict[str, int] = {}
         self._loaded = False
         self._jumped: set[str] = set()
+        #: When (s of the loop's clock) the latest jumps were.
+        self._jumps: dict[str, deque[float]] = {}
 
     async def prepare(self, keys: Keys, title: bytes, news: dict[str, int]) -> "Ledger":
         """Return the ledger of a visit under `keys` by us, who are `title`; what it hears is noted in `news` too.
 
-        Raises StoreError.
+        MeterError when the key has none left for us. Raises StoreError.
         """
         if not self._loaded:
             # another line may have loaded them meanwhile, and heard higher ones
@@ -73,17 +90,30 @@ class Invocations:
     async def jump(self, keys: Keys, title: bytes, heard: int) -> bool:
         """Go above `heard`, the counter that a meter says was used last; False when ours is above it already.
 
-        SecurityError when that is too far, or when the last jump has not led to an association: believing any number
-        again and again would use up the key. Raises StoreError.
+        SecurityError when that is too far with all that went before, or too often, or when the last jump has not led to
+        an association. MeterError when the key has none left above it. Raises StoreError.
         """
-        name = counter_name(keys, title)
+        name, total = counter_name(keys, title), _moved_name(keys, title)
         ours = self._ranges[name].start
         if heard < ours:
             return False
-        if heard - ours > MAX_JUMP or name in self._jumped:
+        moved = self._heard.get(total, 0) + heard + 1 - ours
+        if moved > MAX_JUMP or name in self._jumped or not self._rested(name):
             raise SecurityError(Breach.COUNTER, f"invocation counter {heard} is not believed, ours is {ours}")
         self._jumped.add(name)
+        # kept first: a jump that is not counted could be made again after each restart
+        await self._store.believe_counter(total, moved)
+        self._heard[total] = moved
         self._ranges[name] = await self._store.reserve_counters(name, COUNTER_BLOCK, above=heard)
+        return True
+
+    def _rested(self, name: str) -> bool:
+        """Whether ours may jump again, which counts as a jump."""
+        now = asyncio.get_running_loop().time()
+        jumps = self._jumps.setdefault(name, deque(maxlen=MAX_JUMPS))
+        if len(jumps) == MAX_JUMPS and now - jumps[0] < JUMPS_IN:
+            return False
+        jumps.append(now)
         return True
 
     async def believe(self, keys: Keys, title: bytes, counter: int, news: dict[str, int]) -> int:

@@ -9,7 +9,7 @@ from functools import partial
 
 from aiosqlite import Connection
 
-from dcu.errors import DcuError, StoreError
+from dcu.errors import DcuError, MeterError
 from dcu.store.database import Database
 from dcu.store.spare import BELIEVED, OURS
 
@@ -39,13 +39,14 @@ class Counters(Database):
         """Return `count` counters of `key`, above `above`, that were never given before and never will be again.
 
         Those of a new key begin at Unix seconds, so that a re-installation that lost all files does not repeat them.
-        Raises StoreError when the key has no such range left: it has to be replaced in the meter.
+        MeterError when the key has no such range left: it has to be replaced in the meter, and others have theirs.
+        Raises StoreError.
         """
         reserved: range | None = await self._write(partial(self._reserve, key=key, count=count, above=above))
         if reserved is None:
             raise DcuError("the clock was never set: it cannot say where the counters of a new key may begin")
         if not reserved:
-            raise StoreError(f"key {key!r} has no {count} invocation counters left; replace it in the meter")
+            raise MeterError(f"key {key!r} has no {count} invocation counters left; replace it in the meter")
         return reserved
 
     async def believe_counter(self, key: str, counter: int) -> None:

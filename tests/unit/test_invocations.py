@@ -1,11 +1,22 @@
 """Counters of both sides: ours jump above a meter's and never below, the meters' are never forgotten."""
 
+import asyncio
+
 import pytest
 
 from dcu.errors import MeterError, SecurityError, StoreError
-from dcu.invocations import COUNTER_BLOCK, COUNTER_RESERVE, MAX_JUMP, Invocations, counter_name
+from dcu.invocations import (
+    COUNTER_BLOCK,
+    COUNTER_RESERVE,
+    JUMPS_IN,
+    MAX_JUMP,
+    MAX_JUMPS,
+    Invocations,
+    counter_name,
+)
 from dcu.model import Keys
-from tests.lines import TITLE, MemoryStore
+from sim.virtual import VirtualClock
+from tests.lines import TITLE, MemoryStore, virtually
 
 KEYS = Keys(encryption_key=b"k" * 16)
 METER = b"MTR00001"
@@ -83,8 +94,59 @@ async def test_no_forged_number_uses_up_the_key() -> None:
     assert await counters.jump(KEYS, TITLE, MAX_JUMP)
     with pytest.raises(SecurityError, match="not believed"):
         await counters.jump(KEYS, TITLE, MAX_JUMP + 5000)
-    counters.agreed(KEYS, TITLE)
-    assert await counters.jump(KEYS, TITLE, MAX_JUMP + 5000)
+
+
+async def jumps(counters: Invocations, store: MemoryStore, distance: int) -> int:
+    """Return how often ours follows a meter that always says so many more, and opens each time."""
+    for done in range(1000):
+        ours = (await counters.prepare(KEYS, TITLE, {})).take()
+        try:
+            assert await counters.jump(KEYS, TITLE, ours + distance)
+        except SecurityError:
+            assert store.reserved[-1].start <= ours
+            return done
+        counters.agreed(KEYS, TITLE)
+    raise AssertionError("it is followed for ever")
+
+
+async def test_no_number_of_forged_numbers_uses_up_the_key_over_restarts() -> None:
+    store = MemoryStore()
+    done = [await jumps(Invocations(store), store, MAX_JUMP // 4 + 1) for _ in range(4)]
+    assert done == [3, 0, 0, 0]
+    assert store.reserved[-1].start < MAX_JUMP
+    # what is left is still followed
+    assert await jumps(Invocations(store), store, 5000) == MAX_JUMPS
+
+
+def test_a_meter_whose_counter_is_ahead_again_and_again_is_followed_so_often_a_day() -> None:
+    async def work(clock: VirtualClock) -> None:
+        store = MemoryStore()
+        counters = Invocations(store)
+        assert await jumps(counters, store, 5000) == MAX_JUMPS
+        await asyncio.sleep(JUMPS_IN - 1.0)
+        assert await jumps(counters, store, 5000) == 0
+        await asyncio.sleep(2.0)
+        assert await jumps(counters, store, 5000) == MAX_JUMPS
+
+    virtually(work)
+
+
+async def test_what_ours_was_moved_by_is_kept_before_it_moves() -> None:
+    class Full(MemoryStore):
+        full = True
+
+        async def reserve_counters(self, key: str, count: int, above: int = -1) -> range:
+            if self.full and above >= 0:
+                raise StoreError("disk full")
+            return await super().reserve_counters(key, count, above)
+
+    store = Full()
+    counters = Invocations(store)
+    await counters.prepare(KEYS, TITLE, {})
+    with pytest.raises(StoreError):
+        await counters.jump(KEYS, TITLE, MAX_JUMP)
+    store.full = False
+    assert await jumps(Invocations(store), store, 5000) == 0
 
 
 async def test_a_lower_counter_is_believed_for_one_meter_and_kept_before_it_counts() -> None:

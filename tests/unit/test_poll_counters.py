@@ -1,8 +1,10 @@
 """What the flow of a bus hears of the meters' invocation counters is kept, and costs no commit for each visit."""
 
+from dcu.errors import MeterError
 from dcu.poll import HEARD_BOUND
+from sim.fleet import FleetPlan
 from sim.virtual import VirtualClock
-from tests.lines import CIPHERED, Box, read_command, run_for, virtually
+from tests.lines import BAUD, CIPHERED, REGISTERS, Box, MemoryStore, read_command, run_for, virtually
 
 
 def test_what_was_heard_in_a_visit_that_keeps_no_reading_is_kept_when_the_line_is_idle() -> None:
@@ -44,5 +46,30 @@ def test_an_ordered_end_keeps_what_was_heard_last() -> None:
         await run_for(poll, HEARD_BOUND / 2)
         assert box.store.heard
         assert box.store.heard == poll.sessions._invocations._heard
+
+    virtually(work)
+
+
+class UsedUp(MemoryStore):
+    """Has no counters left for the meter that is met first."""
+
+    first: str | None = None
+
+    async def reserve_counters(self, key: str, count: int, above: int = -1) -> range:
+        self.first = self.first or key
+        if key == self.first:
+            raise MeterError(f"key {key!r} has no {count} invocation counters left")
+        return await super().reserve_counters(key, count, above)
+
+
+def test_a_key_whose_counters_are_used_up_costs_its_own_meter_and_no_other() -> None:
+    async def work(clock: VirtualClock) -> None:
+        box = Box(clock, FleetPlan(meters=3, buses=1, baud=BAUD, hls=256), store=UsedUp())
+        poll = box.poll(REGISTERS)
+        for _ in range(6):
+            await poll.step()
+        assert len({capture.meter for capture in box.store.captures}) == 2
+        assert poll.health.error is not None
+        assert "invocation counters left" in poll.health.error
 
     virtually(work)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from dcu.errors import DcuError, StoreError
+from dcu.errors import DcuError, MeterError
 from dcu.store import Store
 from dcu.store.counters import COUNTER_BOUND
 from tests.captures import SetClock
@@ -28,10 +28,10 @@ async def test_keys_count_apart_and_over_a_restart(path: Path, clock: SetClock) 
 
 async def test_the_last_counter_is_given_and_none_after_it(store: Store, clock: SetClock) -> None:
     clock.time = COUNTER_BOUND - 4
-    with pytest.raises(StoreError, match="no 5 invocation counters left"):
+    with pytest.raises(MeterError, match="no 5 invocation counters left"):
         await store.reserve_counters("M1", 5)
     assert (await store.reserve_counters("M1", 4))[-1] == COUNTER_BOUND - 1
-    with pytest.raises(StoreError, match="replace it"):
+    with pytest.raises(MeterError, match="replace it"):
         await store.reserve_counters("M1", 1)
 
 
