@@ -41,6 +41,7 @@ GOALS: dict[tuple[str, str], Goal] = {
     ("latency", "p99_ms"): Goal(10.0, 5.0, "ms"),
     ("command", "p99_s"): Goal(5.0, 1.5, "s"),
     ("uplink", "bytes_ratio"): Goal(0.059, 0.025, "ratio"),
+    ("faults", "lost"): Goal(0, 0, "faults"),
     ("success", "share"): Goal(0.995, 1.0, "share", least=True),
 }
 

@@ -122,7 +122,7 @@ async def _run(config: Config, profiles: Mapping[str, CompanionProfile], clock: 
     while not stop.is_set():
         store = None
         try:
-            async with Store.open(path, clock, found) as store:
+            async with Store.open(path, clock, found=found) as store:
                 kept = Kept(await store.watermarks(), await store.unread())
                 await Daemon(config, profiles, store, kept, clock).run(stop)
         except DamagedError as error:

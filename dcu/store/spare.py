@@ -183,22 +183,23 @@ def _line(raw: bytes) -> Sequence[Any] | None:
 def _append(path: Path, lines: Iterable[bytes]) -> None:
     # a line that was torn by a full disk must not take the next one with it
     text = b"\n" + b"\n".join(lines) + b"\n"
-    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
-    try:
-        written = os.write(descriptor, text)
-        if written != len(text):
-            raise OSError(0, f"{written} of {len(text)} octets written")
-        os.fdatasync(descriptor)
-    finally:
-        os.close(descriptor)
+    _put(path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC, text)
 
 
 def _write(path: Path, kept: Kept) -> None:
     part = path.with_name(path.name + ".part")
-    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o640)
-    with os.fdopen(descriptor, "wb") as file:
-        file.writelines(_text(*note) + b"\n" for note in kept.notes())
-        file.flush()
-        os.fsync(file.fileno())
-    part.rename(path)
+    text = b"".join(_text(*note) + b"\n" for note in kept.notes())
+    _put(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, text)
+    part.replace(path)
     sync_directory(path.parent)
+
+
+def _put(path: Path, flags: int, text: bytes) -> None:
+    """Write `text`, whole and on the disk, or raise OSError."""
+    descriptor = os.open(path, flags, 0o640)
+    try:
+        while text:
+            text = text[os.write(descriptor, text) :]
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -187,7 +187,7 @@ async def test_damage_that_is_met_while_it_is_open_asks_for_a_new_one(tmp_path: 
         assert store.broken.is_set()
         with pytest.raises(StoreError, match="has to be opened anew"):
             await store.record([capture(1)], {})
-    async with Store.open(path, SetClock(), store.found) as store:
+    async with Store.open(path, SetClock(), found=store.found) as store:
         assert store.mishap is not None
         assert store.mishap.event == DAMAGED
         await assert_nothing_went_back(store, seq)
@@ -220,7 +220,7 @@ async def test_a_file_deleted_while_it_is_open_is_written_out_again(tmp_path: Pa
         with pytest.raises(StoreError, match="deleted or replaced"):
             await store.record([capture(8000)], {("M1", "load0"): 8000})
         assert store.broken.is_set()
-    async with Store.open(path, SetClock(), store.found) as store:
+    async with Store.open(path, SetClock(), found=store.found) as store:
         assert store.mishap is not None
         assert store.mishap.event == LOST
         assert await store.watermarks() == {("M1", "load0"): 7000}

@@ -1,0 +1,104 @@
+"""What is lost when the store's process is killed at any moment, and when the power goes: nothing may be.
+
+A process uses every part of the store and says what it was promised; it is killed, and what it left is held against all
+promises of all rounds (`bench.promises`). For power cuts its disk is recorded, and what may be left of it at random
+moments is made (`bench.power`); what is found there is held against what had been promised by then.
+"""
+
+import asyncio
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from bench.figures import Figure
+from bench.power import cuts
+from bench.promises import Witness, reports
+
+ROOT = Path(__file__).parents[1]
+
+#: Rounds of kills and of cuts; several cuts are made of one recorded run.
+KILLS, CUTS, CUTS_OF_RUN = 100, 120, 10
+QUICK_KILLS, QUICK_CUTS = 15, 40
+
+#: Reports after which a process is killed, and the milliseconds that may pass besides.
+REPORTS, MOMENT = 400, 5.0
+
+
+def killed(path: Path, dice: random.Random, log: Path | None = None) -> list[list[Any]]:
+    """Run a process at work on `path`, kill it at a random moment, and return what it said."""
+    command = [sys.executable, "-m", "bench.promises", str(path), *([str(log)] if log else [])]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, cwd=ROOT) as child:
+        assert child.stdout is not None
+        lines = []
+        if log is None:
+            lines = [child.stdout.readline() for _ in range(dice.randrange(1, REPORTS))]
+        else:
+            _await_size(child, log, dice.randrange(50_000, 1_500_000))
+        time.sleep(dice.uniform(0, MOMENT) / 1000)
+        child.send_signal(signal.SIGKILL)
+        lines += child.stdout.readlines()
+    if child.returncode != -signal.SIGKILL:
+        raise RuntimeError(f"the process at work ended by itself, with {child.returncode}")
+    return list(reports(lines))
+
+
+def _await_size(child: subprocess.Popen[bytes], log: Path, octets: int) -> None:
+    while child.poll() is None and (not log.exists() or log.stat().st_size < octets):
+        time.sleep(0.01)
+
+
+def kill_rounds(rounds: int, dice: random.Random) -> list[str]:
+    """Return what was broken in `rounds` kills of processes that work on one store after the other."""
+    witness = Witness()
+    with tempfile.TemporaryDirectory() as directory:
+        path = Path(directory) / "store.db"
+        for _ in range(rounds):
+            for report in killed(path, dice):
+                witness.take(*report)
+            asyncio.run(witness.question(path))
+    return witness.faults
+
+
+def cut_rounds(rounds: int, dice: random.Random) -> list[str]:
+    """Return what was broken in `rounds` power cuts."""
+    return [fault for faults in _cut_rounds(rounds, dice) for fault in faults]
+
+
+def _cut_rounds(rounds: int, dice: random.Random) -> Iterator[list[str]]:
+    while rounds > 0:
+        with tempfile.TemporaryDirectory() as directory:
+            log = Path(directory) / "log"
+            data = Path(directory) / "data"
+            data.mkdir()
+            killed(data / "store.db", dice, log)
+            for number, (disk, promised) in enumerate(cuts(log, min(rounds, CUTS_OF_RUN), dice)):
+                left = Path(directory) / f"cut-{number}"
+                left.mkdir()
+                disk.cut(left, dice)
+                witness = Witness()
+                for promise in promised:
+                    witness.take(*promise)
+                asyncio.run(witness.question(left / "store.db"))
+                yield witness.faults
+        rounds -= CUTS_OF_RUN
+
+
+def run(quick: bool) -> Sequence[Figure]:  # noqa: FBT001 - the shape of every benchmark
+    """Kill and cut; print what was broken."""
+    dice = random.Random(2026)
+    kills, power = (QUICK_KILLS, QUICK_CUTS) if quick else (KILLS, CUTS)
+    print(
+        f"method: {kills} kills of a process that works on one store, {power} power cuts of recorded disks: of what was"
+    )
+    print(
+        "        not synchronised any set of sectors of 512 octets is left, of names any beginning; see bench/power.py"
+    )
+    faults = kill_rounds(kills, dice) + cut_rounds(power, dice)
+    print(*faults, sep="\n")
+    return [Figure("faults", "lost", len(faults))]
