@@ -76,6 +76,20 @@ class Collecting:
         """Return why what lies ahead of a meter that can be reached is not there."""
         return Reason.CLOCK if meter in self._stray or meter in self._back else Reason.PENDING
 
+    async def collect(self, session: Session, meter: str, streams: Sequence[str]) -> tuple[Findings, list[str]]:
+        """Read `streams`, and the logs of a meter whose alarms have changed: what raised one stands there.
+
+        Returns what was found of `streams`, and which streams are to be asked for again; `stopped` tells of both.
+        """
+        gathered = await self.gather(session, meter, streams)
+        found = gathered.found
+        again = [*streams] if found.changed else gathered.more + found.recast
+        if gathered.alarmed and found.stopped is None:
+            logs = await self.gather(session, meter, self.events.logs(meter))
+            again += [*logs.more, *logs.found.missed]
+            found.stopped = logs.found.stopped
+        return found, again
+
     async def gather(self, session: Session, meter: str, streams: Sequence[str]) -> Gathered:
         """Read `streams` and keep what came; raises what `Session.get` raises, and StoreError.
 

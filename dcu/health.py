@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from heapq import nlargest
 from operator import itemgetter
 
+from dcu.model import Outcome
+
 #: A flow that has not finished a step for this long is stuck: longer than any bounded wait inside a step.
 STEP_BOUND = 90.0
 
@@ -65,6 +67,13 @@ class BusHealth:
     security: dict[str, int] = field(default_factory=dict)
     last_success: float | None = None
     error: str | None = None
+
+    def count(self, outcome: Outcome, busy: float, *, good: bool) -> None:
+        """Count a visit that took `busy` seconds; one that was no `good` wasted them."""
+        self.visits += 1
+        self.busy += busy
+        self.wasted += 0.0 if good else busy
+        setattr(self, outcome.value, getattr(self, outcome.value) + 1)
 
 
 @dataclass(frozen=True, slots=True)

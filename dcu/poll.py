@@ -323,15 +323,14 @@ class Poll:
 
     async def _apart(self, meter: Meter, visit: Visit) -> Answered:
         """Carry out a command that opens the meter otherwise than readings do."""
-        assert visit.command is not None
         self.held.forget(meter.id)
         try:
-            if visit.command.name not in SECRET_COMMANDS:
-                answer = await by_client(self.sessions, self.port, meter, visit, self.archive, self.clock)
-                return Outcome.OK, answer, None
-            from dcu import rekey  # noqa: PLC0415 - most boxes are never asked for it
+            if visit.command is not None and visit.command.name in SECRET_COMMANDS:
+                from dcu import rekey  # noqa: PLC0415 - most boxes are never asked for it
 
-            return Outcome.OK, await rekey.carry_out(self.sessions, self.port, meter, visit, self._alive), None
+                return Outcome.OK, await rekey.carry_out(self.sessions, self.port, meter, visit, self._alive), None
+            answer = await by_client(self.sessions, self.port, meter, visit, self.archive, self.clock)
+            return Outcome.OK, answer, None
         except NotGivenError as error:
             return Outcome.OK, None, str(error)
 
@@ -381,34 +380,19 @@ class Poll:
 
     async def _collect(self, session: Session, visit: Visit) -> tuple[Outcome, bool]:
         """Read what is due and keep it; return how that went, and whether the meter's clock is to be moved now."""
-        gathered = await self._collecting.gather(session, visit.meter, visit.streams)
-        found = gathered.found
+        found, again = await self._collecting.collect(session, visit.meter, visit.streams)
         self._got = [stream for stream in visit.streams if stream not in found.missed]
-        if again := [*visit.streams] if found.changed else gathered.more + found.recast:
+        if again:
             self.plan.again(visit.meter, again, self.clock.monotonic())
         if found.stopped is not None:
             raise found.stopped
-        if gathered.alarmed:  # what raised an alarm stands in the logs: asked for now, not when due
-            await self._look_up(session, visit.meter)
         moves = found.clock is not None and await self.clocks.note(visit.meter, found.clock)
         return Outcome.PARTLY if found.refused or found.bad_rows else Outcome.OK, moves
 
-    async def _look_up(self, session: Session, meter: str) -> None:
-        """Read the event logs of a meter that has an alarm."""
-        gathered = await self._collecting.gather(session, meter, self.events.logs(meter))
-        if waiting := [*gathered.more, *gathered.found.missed]:
-            self.plan.again(meter, waiting, self.clock.monotonic())
-        if gathered.found.stopped is not None:
-            raise gathered.found.stopped
-
     def _count(self, meter: str, outcome: Outcome, busy: float) -> None:
-        health, good = self.health, outcome in ANSWERED
-        self.airtimes.count(meter, busy, good=good)
-        health.visits += 1
-        health.busy += busy
-        health.wasted += 0.0 if good else busy
-        health.octets_sent, health.octets_received = self.port.octets_sent, self.port.octets_received
-        setattr(health, outcome.value, getattr(health, outcome.value) + 1)
+        self.airtimes.count(meter, busy, good=outcome in ANSWERED)
+        self.health.count(outcome, busy, good=outcome in ANSWERED)
+        self.health.octets_sent, self.health.octets_received = self.port.octets_sent, self.port.octets_received
 
 
 def _tries(visit: Visit) -> int:
