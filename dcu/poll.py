@@ -329,8 +329,7 @@ class Poll:
                 from dcu import rekey  # noqa: PLC0415 - most boxes are never asked for it
 
                 return Outcome.OK, await rekey.carry_out(self.sessions, self.port, meter, visit, self._alive), None
-            answer = await by_client(self.sessions, self.port, meter, visit, self.archive, self.clock)
-            return Outcome.OK, answer, None
+            return Outcome.OK, await by_client(self.sessions, self.port, meter, visit, self.archive, self.clock), None
         except NotGivenError as error:
             return Outcome.OK, None, str(error)
 
