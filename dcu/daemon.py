@@ -30,6 +30,7 @@ from dcu.config.apart import apart
 from dcu.deliver import Deliver
 from dcu.discipline import discipline_of, system_clock
 from dcu.dlms.cosem import UNITS
+from dcu.drifts import Drifts
 from dcu.enrol import Enrolment
 from dcu.errors import DamagedError, DcuError, StoreError
 from dcu.events import EventSieve
@@ -215,8 +216,10 @@ class Daemon:
         )
 
     async def _own(self, command: Command) -> Mapping[str, Any]:
-        known = {**self._enrolment.commands, **self._completeness.commands, **self._reachability.commands}
-        return await known.get(command.name, self._status.answer)(command)
+        drifts = Drifts(self._store, self._archive)
+        rooms = (self._enrolment, self._completeness, self._reachability, drifts)
+        known = (room.commands[command.name] for room in rooms if command.name in room.commands)
+        return await next(known, self._status.answer)(command)
 
     def _why(self, meter: str) -> Reason:
         return self.polls[self._archive.meter(meter).bus].why(meter)

@@ -8,13 +8,10 @@ from typing import Any, Final
 
 import click
 
-from dcu.cli.talk import Daemon, as_json, fail
+from dcu.cli.talk import Daemon, as_json, ask_all, fail
 from dcu.errors import ConfigError
 
 _CONTEXT: Final = {"help_option_names": ["-h", "--help"]}
-
-#: Lines asked for at once: an answer that fits the door.
-_PART: Final = 256
 
 #: Characters of a file's name that the faults are told with.
 _MAX_NAME: Final = 64
@@ -81,23 +78,12 @@ Examples:
 _LOOK: Final = 2.0
 
 
-def _all(daemon: Daemon, name: str, key: str) -> list[Any]:
-    """Return all lines of an answer that comes in parts."""
-    found: list[Any] = []
-    while True:
-        part: dict[str, Any] = {"from": len(found), "count": _PART}
-        result = daemon.ask(name, **part)["result"]
-        found += result[key]
-        if len(found) >= result["total"] or not result[key]:
-            return found
-
-
 @archive.command("list", epilog=_EXAMPLES_OF_LIST)
 @as_json
 @click.pass_obj
 def show(daemon: Daemon, *, raw: bool) -> None:
     """List the meters and where each line stands."""
-    meters = _all(daemon, "archive.list", "meters")
+    meters = ask_all(daemon, "archive.list", "meters")
     if raw:
         click.echo(json.dumps(meters, indent=2))
         return
@@ -201,7 +187,10 @@ def export(daemon: Daemon, path: str | None, form: str | None) -> None:
         form = form or (format_of(path) if path else "csv")
     except ConfigError as error:
         fail(str(error), 2)
-    columns, rows = daemon.ask("archive.export", count=1)["result"]["columns"], _all(daemon, "archive.export", "rows")
+    columns, rows = (
+        daemon.ask("archive.export", count=1)["result"]["columns"],
+        ask_all(daemon, "archive.export", "rows"),
+    )
     text = write_lines(columns, rows, form)
     if path is None:
         click.echo(text, nl=False)
@@ -215,7 +204,7 @@ def export(daemon: Daemon, path: str | None, form: str | None) -> None:
 @click.pass_obj
 def found(daemon: Daemon, *, raw: bool) -> None:
     """List the stations that discovery met and nobody has named."""
-    stations = _all(daemon, "archive.found", "found")
+    stations = ask_all(daemon, "archive.found", "found")
     if raw:
         click.echo(json.dumps(stations, indent=2))
         return

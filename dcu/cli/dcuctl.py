@@ -8,8 +8,8 @@ import click
 
 from dcu.cli.archive import archive
 from dcu.cli.completeness import gaps, ledger
-from dcu.cli.show import show_meters, show_plan, show_reading, show_status
-from dcu.cli.talk import Daemon, as_json, fail
+from dcu.cli.show import show_clocks, show_meters, show_plan, show_reading, show_status
+from dcu.cli.talk import Daemon, as_json, ask_all, fail
 
 DEFAULT_SOCKET = "/run/dcu/dcu.sock"
 
@@ -56,6 +56,11 @@ Examples:
   dcuctl set M0001 0-0:13.0.0.255 20 6 '"WINTER"'
   dcuctl set M0001 0-0:11.0.0.255 11 2 '[{"index": 1, "date": "*-12-25", "day": 2}]'
   dcuctl set M0001 0-0:96.3.1.255 1 2 5 --type unsigned
+"""
+EXAMPLES_OF_CLOCKS = """\b
+Examples:
+  dcuctl clocks
+  dcuctl clocks --json
 """
 EXAMPLES_OF_SET_CLOCK = """\b
 Examples:
@@ -227,6 +232,15 @@ def execute(daemon: Daemon, /, meter: str, kind: str | None, **args: Any) -> Non
     """Invoke the METHOD of the OBJECT of METER, with VALUE as JSON; the role operator must be allowed."""
     answer = daemon.ask("meter.execute", meters=(meter,), **args, type=kind)["result"][meter]
     click.echo(json.dumps(answer, indent=2))
+
+
+@cli.command(epilog=EXAMPLES_OF_CLOCKS)
+@as_json
+@click.pass_obj
+def clocks(daemon: Daemon, *, raw: bool) -> None:
+    """Show how far the meters' clocks are off, and what they gain a day."""
+    found = ask_all(daemon, "dcu.clocks", "clocks")
+    click.echo(json.dumps(found, indent=2)) if raw else show_clocks(found)
 
 
 @cli.command("set-clock", epilog=EXAMPLES_OF_SET_CLOCK)

@@ -199,3 +199,12 @@ def show_ledger(result: dict[str, Any]) -> None:
         missing = ", ".join(f"{reason} {count}" for reason, count in counts["missing"].items())
         table.add_row(stream, *("-" if counts[each] is None else str(counts[each]) for each in columns), missing)
     _console().print(table)
+
+
+def show_clocks(clocks: list[dict[str, Any]]) -> None:
+    """Print the meters' clocks: how many seconds each was off, and what it gains a day."""
+    table = Table("meter", "noted", "off by s", "gains s/day", "moved", box=SIMPLE, pad_edge=False)
+    for clock in clocks:
+        gains = "-" if clock["drift"] is None else f"{clock['drift']:+.2f}"
+        table.add_row(clock["meter"], clock["at"], f"{clock['offset']:+.1f}", gains, clock["moved"] or "-")
+    _console().print(table if clocks else "no clock has been measured yet")

@@ -11,6 +11,9 @@ import click
 #: How long the daemon may stay silent: an on-demand read on a slow, busy bus takes seconds, not minutes.
 SILENCE = 120.0
 
+#: Lines asked for at once: an answer that fits the door.
+PART = 256
+
 as_json = click.option("--json", "raw", is_flag=True, help="Print the daemon's answer as JSON.")
 
 
@@ -49,3 +52,14 @@ def fail(message: str, code: int) -> NoReturn:
     """End the program with `message` and the exit status `code`."""
     click.echo(f"dcuctl: {message}", err=True)
     raise SystemExit(code)
+
+
+def ask_all(daemon: Daemon, name: str, key: str) -> list[Any]:
+    """Return all lines of an answer that comes in parts."""
+    found: list[Any] = []
+    while True:
+        part: dict[str, Any] = {"from": len(found), "count": PART}
+        result = daemon.ask(name, **part)["result"]
+        found += result[key]
+        if len(found) >= result["total"] or not result[key]:
+            return found

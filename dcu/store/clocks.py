@@ -19,6 +19,8 @@ _PRUNE = """
 DELETE FROM clocks WHERE meter = ?1 AND at < (SELECT at FROM clocks WHERE meter = ?1 ORDER BY at DESC LIMIT 1 OFFSET ?2)
 """
 
+_ALL_POINTS = "SELECT name, at, offset FROM clocks JOIN meters USING (meter) ORDER BY name, at"
+
 _POINTS = "SELECT at, offset FROM clocks JOIN meters USING (meter) WHERE name = ? ORDER BY at"
 
 _NEWEST = """
@@ -66,6 +68,13 @@ class Clocks(Database):
     async def clock_points(self, meter: str) -> list[tuple[int, float]]:
         """Return (UTC seconds, offset) of the points kept, oldest first, as if the clock had never been moved by us."""
         return [(at, offset) for at, offset in await self._read(_POINTS, (meter,))]
+
+    async def clock_histories(self) -> dict[str, list[tuple[int, float]]]:
+        """Return the points kept of every clock, as `clock_points` does, by the names of the meters in order."""
+        found: dict[str, list[tuple[int, float]]] = {}
+        for meter, at, offset in await self._read(_ALL_POINTS):
+            found.setdefault(meter, []).append((at, offset))
+        return found
 
     async def clock_newest(self) -> dict[str, tuple[int, float]]:
         """Return the newest point of each meter that has any."""

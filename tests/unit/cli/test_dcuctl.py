@@ -371,3 +371,17 @@ def test_a_clock_is_set_and_what_it_crossed_is_said(door: Door, ctl: Callable[..
     assert "rows every 900 s" in found.output
     assert (door.requests[0]["name"], door.requests[0]["targets"]) == ("meter.set-clock", {"meters": ["M0001"]})
     assert json.loads(ctl("set-clock", "M0001", "--json").output) == answer
+
+
+def test_clocks_are_shown_with_their_drift(door: Door, ctl: Callable[..., Result]) -> None:
+    clocks = [
+        {"meter": "M0001", "at": "2026-11-21T00:00:00Z", "offset": -12.5, "drift": 0.25, "moved": None},
+        {"meter": "M0002", "at": "2026-11-21T00:00:00Z", "offset": 1.0, "drift": None, "moved": "2026-11-20T00:00:00Z"},
+    ]
+    door.lines = [{"state": "done", "result": {"clocks": clocks, "total": 2}}]
+    found = ctl("clocks")
+    for word in ("M0001", "-12.5", "+0.25", "M0002", "+1.0", "2026-11-20T00:00:00Z"):
+        assert word in found.output
+    assert json.loads(ctl("clocks", "--json").output) == clocks
+    door.lines = [{"state": "done", "result": {"clocks": [], "total": 0}}]
+    assert "no clock has been measured yet" in ctl("clocks").output
