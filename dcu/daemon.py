@@ -216,7 +216,7 @@ class Daemon:
         )
 
     async def _own(self, command: Command) -> Mapping[str, Any]:
-        drifts = Drifts(self._store, self._archive)
+        drifts = Drifts(self._store, self._archive.names)
         rooms = (self._enrolment, self._completeness, self._reachability, drifts)
         known = (room.commands[command.name] for room in rooms if command.name in room.commands)
         return await next(known, self._status.answer)(command)
