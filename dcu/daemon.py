@@ -6,12 +6,9 @@ anew; any other error is our bug: all ends, systemd restarts.
 """
 
 import asyncio
-import fcntl
-import os
 import signal
 import uuid
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -31,8 +28,9 @@ from dcu.deliver import Deliver
 from dcu.discipline import discipline_of, system_clock
 from dcu.dlms.cosem import UNITS
 from dcu.drifts import Drifts
+from dcu.ending import END_UPLINK, END_WORKERS, STOP_BOUND, alone, finish, give_up
 from dcu.enrol import Enrolment
-from dcu.errors import DamagedError, DcuError, StoreError
+from dcu.errors import DamagedError, StoreError
 from dcu.events import EventSieve
 from dcu.forecasts import forecasts
 from dcu.health import Health
@@ -65,10 +63,6 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-#: What an ordered end may take, in seconds: buses and doors, then the uplink; then nobody is waited for any more.
-END_WORKERS, END_UPLINK = 1.5, 2.0
-STOP_BOUND = 4.8
-
 #: A flow that lost the store tries again after this many seconds; the disk may have room again.
 STORE_RETRY = 15.0
 
@@ -94,19 +88,8 @@ def serve(config: Config, base: TimeBase = REAL_TIME) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise StoreError(f"{path.parent}: cannot be made: {error.strerror}") from error
-    with _alone(path.with_suffix(".lock")), asyncio.Runner(loop_factory=base.loop_factory) as runner:
+    with alone(path.with_suffix(".lock")), asyncio.Runner(loop_factory=base.loop_factory) as runner:
         runner.run(_run(config, profiles, base.clock or system_clock(config), path))
-
-
-@contextmanager
-def _alone(lock: Path) -> Iterator[None]:
-    """Hold `lock`, which a process that ends in whatever way lets go. Raises DcuError when another daemon holds it."""
-    with lock.open("ab") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise DcuError(f"{lock.parent} is in use by another dcu run") from error
-        yield
 
 
 async def _run(config: Config, profiles: Mapping[str, CompanionProfile], clock: Clock, path: Path) -> None:
@@ -115,7 +98,7 @@ async def _run(config: Config, profiles: Mapping[str, CompanionProfile], clock: 
 
     def end() -> None:
         stop.set()
-        loop.call_later(STOP_BOUND, _give_up)
+        loop.call_later(STOP_BOUND, give_up)
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, end)
@@ -173,7 +156,16 @@ class Daemon:
             "meters": len(config.meters),
             "buses": len(config.buses),
         }
-        self._roll = Roll(self._archive, self.polls, self._keys, self._access, self._names, self._about, self._gone)
+        self._roll = Roll(
+            archive=self._archive,
+            polls=self.polls,
+            keys=self._keys,
+            access=self._access,
+            names=self._names,
+            about=self._about,
+            end=self._gone,
+            forget=self._changes.forget,
+        )
         self._enrolment = Enrolment(config, store, self._roll, self._reporter.report, clock, self._health)
         self._completeness = Completeness(
             store, self._archive, timetables, self._why, clock, self._health, self._reporter.report
@@ -331,9 +323,9 @@ class Daemon:
             log.info("ready", meters=len(self._archive), buses=len(self.polls))
             await self._over(stop)
             log.info("stopping", store=self._store.found and self._store.found.reason)
-            await _end(workers, END_WORKERS)
+            await finish(workers, END_WORKERS)
             # upward goes last: it tells the head-end that we stop
-            await _end([deliver, watchdog], END_UPLINK)
+            await finish([deliver, watchdog], END_UPLINK)
 
     async def _over(self, stop: asyncio.Event) -> None:
         """Wait for `stop`, or until the store has to be opened anew."""
@@ -388,18 +380,3 @@ def _base_names(config: Config, store: Store) -> "BaseNames | None":
     from dcu.naming import BaseNames  # noqa: PLC0415 - for old meters only
 
     return BaseNames(store)
-
-
-def _give_up() -> None:
-    """End at once. What was reported stored is on the disk; a task that does not end must not hold up the box."""
-    log.critical("not everything ended in time")
-    os._exit(1)
-
-
-async def _end(tasks: Sequence[asyncio.Task[None]], bound: float) -> None:
-    """Cancel `tasks` and wait for them, no longer than `bound` seconds."""
-    for task in tasks:
-        task.cancel()
-    _, late = await asyncio.wait(tasks, timeout=bound)
-    if late:
-        log.error("did not end in time", tasks=[task.get_name() for task in late])

@@ -121,6 +121,11 @@ class KeyChanges:
             known = self._current if sealed.state == State.CURRENT else self._next
             known[meter] = Generation(number, State(sealed.state), sealed.changed, secrets)
 
+    def forget(self, meter: str) -> None:
+        """Forget what was changed in a device that is not there any more: the keys file says what the new one takes."""
+        for known in (self._current, self._next, self._sealed):
+            known.pop(meter, None)
+
     def in_force(self, meter: str) -> Keys:
         """Return what the meter was last seen to take. ConfigError when it cannot be unsealed."""
         return self._with(meter, self._current.get(meter))

@@ -307,12 +307,12 @@ class Poll:
         """
         meter = self.archive.meter(visit.meter)
         if visit.command is not None:
+            if visit.command.name == SET_CLOCK:
+                self.held.forget(meter.id)
+                return Outcome.OK, *await self.clocks.command(meter.id, self.port, self._alive)
             opened = self.archive.opened_for(meter.id, visit.command.name)
             if opened is not meter or visit.command.name in SECRET_COMMANDS:
                 return await self._apart(opened, visit)
-        if visit.command is not None and visit.command.name == SET_CLOCK:
-            self.held.forget(meter.id)
-            return Outcome.OK, *await self.clocks.command(meter.id, self.port, self._alive)
         if (held := await self.held.take(meter)) is not None:
             self.health.resumed += 1
             try:

@@ -4,6 +4,7 @@ Who comes and goes is decided in `dcu.enrol`.
 """
 
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from dataclasses import dataclass
 
 from dcu.archive import Archive
 from dcu.events import describe
@@ -30,53 +31,47 @@ class EventNames:
         return {"event": None, "severity": None} if profile is None else describe(profile, capture)
 
 
+@dataclass(slots=True, kw_only=True)
 class Roll:
     """The meters of one box in all its rooms.
 
-    `about` is what every birth repeats; `end` ends the commands for a meter that goes, with the reason.
+    `about` is what every birth repeats; `end` ends the commands for a meter that goes, with the reason; `forget` drops
+    the secrets that were changed in a device which is not there any more.
     """
 
-    def __init__(
-        self,
-        archive: Archive,
-        polls: Mapping[str, Poll],
-        keys: MutableMapping[str, Keys],
-        access: MutableMapping[str, Access],
-        names: EventNames,
-        about: MutableMapping[str, object],
-        end: Callable[[str, str], Awaitable[None]],
-    ) -> None:
-        self._about = about
-        self._archive = archive
-        self._polls = polls
-        self._keys = keys
-        self._access = access
-        self._names = names
-        self._end = end
+    archive: Archive
+    polls: Mapping[str, Poll]
+    keys: MutableMapping[str, Keys]
+    access: MutableMapping[str, Access]
+    names: EventNames
+    about: MutableMapping[str, object]
+    end: Callable[[str, str], Awaitable[None]]
+    forget: Callable[[str], None]
 
     def knows_profile(self, name: str) -> bool:
-        return self._archive.knows_profile(name)
+        return self.archive.knows_profile(name)
 
     def take_in(self, meter: Meter, keys: Keys, profile: CompanionProfile | None) -> None:
         """Let a meter take part from now on; everything of it is due at once."""
-        self._archive.add(meter, profile)
-        self._keys[meter.id] = keys
-        self._access.update(self._archive.profile(meter.id).access)
-        self._names.learn(meter.id, self._archive.profile(meter.id))
-        self._polls[meter.bus].take_in(meter)
-        self._about["meters"] = len(self._archive)
+        self.archive.add(meter, profile)
+        self.keys[meter.id] = keys
+        self.access.update(self.archive.profile(meter.id).access)
+        self.names.learn(meter.id, self.archive.profile(meter.id))
+        self.polls[meter.bus].take_in(meter)
+        self.about["meters"] = len(self.archive)
 
     async def let_go(self, meter: str, reason: str) -> None:
         """Let a meter take part no more, after a visit to it that is under way; its commands end with `reason`."""
-        await self._polls[self._archive.meter(meter).bus].let_go(meter)
-        self._archive.remove(meter)
-        self._keys.pop(meter, None)
-        self._about["meters"] = len(self._archive)
-        await self._end(meter, reason)
+        await self.polls[self.archive.meter(meter).bus].let_go(meter)
+        self.archive.remove(meter)
+        self.keys.pop(meter, None)
+        self.about["meters"] = len(self.archive)
+        await self.end(meter, reason)
 
     def begin_anew(self, meter: str, since: int) -> None:
-        self._archive.begin_anew(meter, since)
+        self.archive.begin_anew(meter, since)
+        self.forget(meter)
 
     def submit(self, visit: Visit) -> None:
         """Queue a visit for a command on its meter's bus; raises CommandRejected."""
-        self._polls[self._archive.meter(visit.meter).bus].submit(visit)
+        self.polls[self.archive.meter(visit.meter).bus].submit(visit)

@@ -14,7 +14,7 @@ from aiosqlite import Connection
 from dcu.model import Meter
 from dcu.store.cells import to_json
 from dcu.store.database import Database
-from dcu.store.spare import LINE
+from dcu.store.spare import LINE, SECRETS
 
 #: Stations kept; a bus of dead addresses that echo must not fill the store. The one met longest ago goes first.
 FOUND_BOUND = 1024
@@ -34,6 +34,8 @@ _FORGET = (
     "DELETE FROM gaps WHERE meter = ?",
     "DELETE FROM clocks WHERE meter = ?",
     "DELETE FROM adjustments WHERE meter = ?",
+    "DELETE FROM generations WHERE meter = ?",
+    "DELETE FROM secrets WHERE meter = ?",
 )
 
 # the chain of captures goes on behind `newest`, the reading begins after the exchange
@@ -127,6 +129,7 @@ class Lines(Database):
         number = await self._meters.number(database, meter.id)
         for statement in _FORGET:
             await database.execute(statement, (number,))
+        self._spare.note(SECRETS, meter.id, None)
         await database.execute(_CLOSE, (number, since, names))
 
 

@@ -191,6 +191,19 @@ def test_a_clock_that_is_right_is_left_alone_by_a_command_too() -> None:
     in_the_field(work)
 
 
+def test_the_client_for_other_commands_does_not_take_this_one() -> None:
+    async def work(field: Field) -> None:
+        field.wrong(0, 100.0)
+        field.box.companion = replace(COMPANION, clients={"other": READER}, tasks={"meter.*": "other"})
+        poll = field.box.poll()
+        poll.submit(set_clock("M0001"))
+        await poll.step()
+        ((_, found, error),) = field.box.answers
+        assert (error, found and abs(found["after"]) <= 1.5) == (None, True)
+
+    in_the_field(work)
+
+
 def readers(field: Field) -> Poll:
     """Return the flow of meters that let us in as readers, and as management with other keys."""
     poll = field.box.poll(LOAD)

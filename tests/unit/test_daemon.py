@@ -10,8 +10,8 @@ from typing import Any, Protocol, cast
 
 import pytest
 
-from dcu import daemon
-from dcu.daemon import END_UPLINK, STOP_BOUND, STORE_RETRY, serve
+from dcu.daemon import STORE_RETRY, serve
+from dcu.ending import STOP_BOUND
 from dcu.errors import DcuError, StoreError
 from dcu.health import STEP_BOUND
 from dcu.model import INSTANT, Column
@@ -295,21 +295,6 @@ def test_a_store_that_can_never_write_again_ends_everything(tmp_path: Path, monk
     virtually(work)
 
 
-def test_a_data_directory_has_one_daemon(tmp_path: Path) -> None:
-    lock = tmp_path / "store.lock"
-    with daemon._alone(lock), pytest.raises(DcuError, match="in use"), daemon._alone(lock):
-        pass
-    with daemon._alone(lock):  # free again
-        pass
-
-
-def test_an_end_that_does_not_come_is_cut_short(monkeypatch: pytest.MonkeyPatch) -> None:
-    ended: list[int] = []
-    monkeypatch.setattr("os._exit", ended.append)
-    daemon._give_up()
-    assert ended == [1]
-
-
 def test_a_socket_that_cannot_be_opened_is_said_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async def work(clock: VirtualClock) -> None:
         rig = Rig(clock, tmp_path, monkeypatch)
@@ -321,26 +306,6 @@ def test_a_socket_that_cannot_be_opened_is_said_by_name(tmp_path: Path, monkeypa
         assert "cannot open the local socket" in str(error)
 
     virtually(work)
-
-
-def test_a_flow_that_does_not_end_is_named(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    async def work(clock: VirtualClock) -> None:
-        async def stubborn() -> None:
-            try:
-                await asyncio.Event().wait()
-            finally:
-                await asyncio.sleep(60)
-
-        task = asyncio.create_task(stubborn(), name="stubborn")
-        await asyncio.sleep(0)
-        await daemon._end([task], END_UPLINK)
-        assert clock.monotonic() == END_UPLINK
-        await asyncio.wait([task])
-
-    virtually(work)
-    assert "stubborn" in capsys.readouterr().out
 
 
 def test_a_data_directory_that_cannot_be_made_is_said_before_anything_starts(tmp_path: Path) -> None:

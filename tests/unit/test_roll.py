@@ -22,7 +22,17 @@ class Rooms:
         self.names = EventNames({})
         self.about: dict[str, object] = {}
         self.ended: list[tuple[str, str]] = []
-        self.roll = Roll(self.poll.archive, {"line": self.poll}, self.keys, {}, self.names, self.about, self._end)
+        self.forgotten: list[str] = []
+        self.roll = Roll(
+            archive=self.poll.archive,
+            polls={"line": self.poll},
+            keys=self.keys,
+            access={},
+            names=self.names,
+            about=self.about,
+            end=self._end,
+            forget=self.forgotten.append,
+        )
         for number in (0, 1):
             self.poll.archive._meters[self.box.meters[number].id] = replace(self.box.entry(number), bus="line")
 
@@ -92,6 +102,7 @@ def test_another_device_under_the_same_name_is_read_from_then_on() -> None:
         rooms.box.store.watermarks["M0001", "load0"] = since
         rooms.roll.take_in(meter, keys, replace(COMPANION, name="other"))
         assert rooms.roll.knows_profile("other")
+        assert rooms.forgotten == ["M0001"]
         await run_for(rooms.poll, 1800.0)
         fresh = [each.at for each in rooms.box.store.captures[before:]]
         assert fresh

@@ -8,6 +8,7 @@ import pytest
 from dcu.model import Meter
 from dcu.store import Store
 from dcu.store import lines as room
+from dcu.store.generations import Sealed
 from dcu.store.lines import Line, Station, line_of
 from tests.captures import SetClock, capture
 
@@ -51,9 +52,12 @@ async def test_another_device_under_the_same_name_begins_anew(store: Store) -> N
     for meter in ("M1", "M2"):
         await store.put_descriptor(meter, "load0", {"period": 900})
         await store.clock_shows(meter, 100, 1.5)
+        await store.add_generation(Sealed(meter, 1, "current", 1.0, {"password": b"x"}))
     other = replace(FIRST, serial="4712", address=40)
     await store.replace_line(other, "command", ["load0", "daily"], 5000)
     assert [line.meter for line in await store.lines()] == [other]
+    # secrets that were changed in the old device are not the new one's
+    assert [sealed.meter for sealed in await store.generations()] == ["M2"]
     assert await store.watermarks() == {("M1", "load0"): 5000, ("M2", "load0"): 900}
     assert (await store.descriptors("M1"), await store.clock_points("M1")) == ({}, [])
     assert (await store.descriptors("M2"), await store.clock_points("M2")) == ({"load0": {"period": 900}}, [(100, 1.5)])
