@@ -18,6 +18,7 @@ from dcu.recognition import RECOGNISE_EVERY, SERIAL
 from dcu.session import Session
 from dcu.shapes import Shape, learn
 from dcu.store import Recorded
+from dcu.store.ledger import Expected
 from dcu.visit import Findings
 
 #: Streams of what a meter holds at the moment it is asked.
@@ -219,12 +220,14 @@ class Archive:
         """Whether the meter is to be recognised at `now` (monotonic s): once a day, after a start and after a doubt."""
         return meter not in self._recognised or now - self._recognised[meter] >= RECOGNISE_EVERY
 
-    def expect(self, wanted: Mapping[str, Mapping[str, int]]) -> None:
-        """Begin at these times (UTC seconds, by stream and meter) with what was never asked for."""
-        for stream, meters in wanted.items():
+    def expect(self, wanted: Expected) -> None:
+        """Begin at these times with what was never asked for."""
+        for stream, sinces in wanted.items():
             marks = self._marks.setdefault(intern(stream), {})
-            for meter, since in meters.items():
-                marks.setdefault(intern(meter), since - 1)
+            for since, meters in sinces.items():
+                mark = since - 1
+                for meter in meters:
+                    marks.setdefault(intern(meter), mark)
 
     def lacks(self, meter: str, stream: str) -> bool:
         """Whether a meter was asked for `stream` and does not have it."""

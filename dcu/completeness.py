@@ -77,16 +77,16 @@ class Completeness:
             self._expected = meters
         await self._count(now)
 
-    def _wanted(self, now: int) -> dict[str, dict[str, int]]:
-        """Return from when on each stream is expected, by stream and meter: a multiple of its usual period."""
-        wanted: dict[str, dict[str, int]] = {}
+    def _wanted(self, now: int) -> dict[str, dict[int, list[str]]]:
+        """Return from when on each stream is expected, of which meters: from a multiple of its usual period."""
+        wanted: dict[str, dict[int, list[str]]] = {}
         periods = self._periods()
         for meter in self._archive.names:
             held = self._archive.profile(meter).streams
             for task in self._tasks_of(meter):
                 if task.stream in held and task.stream not in MOMENTARY and not self._archive.lacks(meter, task.stream):
                     since, period = now - int(task.backfill), periods[task.stream] or 1
-                    wanted.setdefault(task.stream, {})[meter] = since + -since % period
+                    wanted.setdefault(task.stream, {}).setdefault(since + -since % period, []).append(meter)
         return wanted
 
     def _tasks_of(self, meter: str) -> Sequence[Task]:

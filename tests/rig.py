@@ -17,7 +17,7 @@ from dcu.errors import UplinkError
 from dcu.model import INSTANT, CommandRecord, Reach, Role, Task
 from dcu.plan.ledger import Asked
 from dcu.store import Line, Mishap, Recorded, Store
-from dcu.store.ledger import Span
+from dcu.store.ledger import Expected, Span
 from dcu.store.ledger import Tally as Account
 from dcu.uplink import Outgoing, Topics
 from sim.bus import MemoryBus
@@ -91,7 +91,7 @@ class WholeStore(MemoryStore, MemoryOutbox, MemoryJournal):
     async def size(self) -> int:
         return 4096
 
-    async def expect(self, wanted: Mapping[str, Mapping[str, int]]) -> None:
+    async def expect(self, wanted: Expected) -> None:
         await self._commit()
 
     async def tallies(self, spans: Sequence[Span], meter: str | None = None) -> list[Account]:

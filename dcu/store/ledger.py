@@ -3,7 +3,7 @@
 The accounts behind it are kept by `readings`, answer by answer; what an answer does to one is in `dcu.plan.ledger`.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -18,8 +18,10 @@ from dcu.store.database import Database
 #: Gaps of one answer, and one more that tells whether there are others.
 GAPS_BOUND = MAX_GAPS + 1
 
+_MEET = "INSERT INTO meters (name) SELECT value FROM json_each(?) WHERE true ON CONFLICT DO NOTHING"
+
 _EXPECT = """
-INSERT INTO marks (meter, stream, since) VALUES (?, ?, ?)
+INSERT INTO marks (meter, stream, since) SELECT meter, ?, ? FROM json_each(?) JOIN meters ON name = value WHERE true
 ON CONFLICT DO UPDATE SET since = coalesce(watermark + 1, excluded.since) WHERE since IS NULL
 """
 
@@ -27,7 +29,8 @@ _RENOUNCE = "UPDATE marks SET since = NULL WHERE meter = ? AND stream = ? AND si
 
 _NO_METER = """
 UPDATE marks SET since = NULL
-WHERE stream = ? AND since IS NOT NULL AND meter NOT IN (SELECT value FROM json_each(?))
+WHERE stream = ? AND since IS NOT NULL
+    AND meter NOT IN (SELECT meter FROM json_each(?) JOIN meters ON name = value)
 """
 
 _NO_STREAM = """
@@ -55,13 +58,19 @@ accounts AS (
     WHERE since IS NOT NULL AND step > 0 AND (?2 IS NULL OR meter = (SELECT meter FROM meters WHERE name = ?2)))
 """
 
-_TALLIES = (
+# asked of one span at a time: to group sixteen of them, SQLite would sort megabytes
+_TALLY = (
+    _ACCOUNTS
+    + """
+SELECT sum(due - before), sum(min(due, asked) - min(before, asked)) FROM accounts
+"""
+)
+
+_MISSING = (
     _ACCOUNTS  # noqa: S608 - constants of this file
     + """
-SELECT span, NULL, sum(due - before), sum(min(due, asked) - min(before, asked)) FROM accounts GROUP BY span
-UNION ALL
 SELECT span, reason, sum(min(due, max(0, last - since + step) / step)
-    - max(before, max(0, start - 1 - since + step) / step)) AS points, 0
+    - max(before, max(0, start - 1 - since + step) / step)) AS points
 FROM gaps CROSS JOIN accounts USING (meter, stream)
 WHERE last > (SELECT min(after) FROM spans) AND last > after AND start <= until
 GROUP BY span, reason HAVING points > 0
@@ -83,6 +92,10 @@ WHERE last >= ?3 AND (?2 IS NULL OR meter_name = ?2) AND (?4 IS NULL OR stream_n
 ORDER BY meter_name, stream_name, start LIMIT ?8
 """
 )
+
+
+#: What is expected: by stream, from when on (UTC seconds), of which meters.
+Expected = Mapping[str, Mapping[int, Collection[str]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,12 +154,13 @@ FIRST = ("", "", 0)
 class Ledger(Database):
     """What is expected, here and missing."""
 
-    async def expect(self, wanted: Mapping[str, Mapping[str, int]]) -> None:
-        """Expect of each stream, of each of its meters, captures from a time on (UTC seconds), and of no others.
+    async def expect(self, wanted: Expected) -> None:
+        """Expect of each stream captures from these times on, of these meters and of no others.
 
         What is expected already keeps its beginning.
         """
-        await self._write(partial(self._expect, wanted=wanted), rows=sum(map(len, wanted.values())))
+        rows = sum(len(meters) for sinces in wanted.values() for meters in sinces.values())
+        await self._write(partial(self._expect, wanted=wanted), rows=rows)
 
     async def renounce(self, meter: str, streams: Iterable[str]) -> None:
         """Expect nothing more of these streams of a meter: it does not have them."""
@@ -165,15 +179,14 @@ class Ledger(Database):
 
     async def tallies(self, spans: Sequence[Span], meter: str | None = None) -> list[Tally]:
         """Return the tally of each span, over all meters or of one."""
-        expected, asked = [0] * len(spans), [0] * len(spans)
         missing: list[dict[Reason, int]] = [{} for _ in spans]
-        for span, reason, points, of_them in await self._read(_TALLIES, (_json(spans), meter)):
-            if reason is None:
-                expected[span], asked[span] = points, of_them
-            else:
-                missing[span][Reason(reason)] = points
-        read = (points - sum(gaps.values()) for points, gaps in zip(asked, missing, strict=True))
-        return [Tally(*each) for each in zip(expected, read, missing, strict=True)]
+        for span, reason, points in await self._read(_MISSING, (_json(spans), meter)):
+            missing[span][Reason(reason)] = points
+        tallies = []
+        for span, gaps in zip(spans, missing, strict=True):
+            [(expected, asked)] = await self._read(_TALLY, (_json([span]), meter))
+            tallies.append(Tally(expected or 0, (asked or 0) - sum(gaps.values()), gaps))
+        return tallies
 
     async def gaps(
         self,
@@ -195,13 +208,16 @@ class Ledger(Database):
             for name, of, start, end, reason, intervals in rows
         ]
 
-    async def _expect(self, database: Connection, *, wanted: Mapping[str, Mapping[str, int]]) -> None:
+    async def _expect(self, database: Connection, *, wanted: Expected) -> None:
         streams = []
-        for name, meters in wanted.items():
+        for name, sinces in wanted.items():
             stream = await self._stream(database, name)
-            numbers = {await self._meters.number(database, meter): since for meter, since in meters.items()}
-            await database.executemany(_EXPECT, [(meter, stream, since) for meter, since in numbers.items()])
-            await database.execute(_NO_METER, (stream, to_json(list(numbers))))
+            for since, meters in sinces.items():
+                names = to_json(list(meters))
+                await database.execute(_MEET, (names,))
+                await database.execute(_EXPECT, (stream, since, names))
+            every = [meter for meters in sinces.values() for meter in meters]
+            await database.execute(_NO_METER, (stream, to_json(every)))
             streams.append(stream)
         await database.execute(_NO_STREAM, (to_json(streams),))
 

@@ -46,7 +46,7 @@ class LedgerMachine(RuleBasedStateMachine):
         self.path = self.directory / f"{next(self.files)}.db"
         self._open()
         if expected:
-            self.runner.run(self.store.expect({STREAM: dict.fromkeys(METERS, 35)}))
+            self.runner.run(self.store.expect({STREAM: {35: METERS}}))
             self.accounts = dict.fromkeys(METERS, Account(35, 0))
 
     def _open(self) -> None:

@@ -55,7 +55,7 @@ async def test_a_record_tells_how_its_streams_stand(store: Store) -> None:
 
 
 async def test_what_was_never_reached_is_open_from_when_it_was_expected(store: Store) -> None:
-    await store.expect({"load0": {"M1": 900, "M2": 900}})
+    await store.expect({"load0": {900: ["M1", "M2"]}})
     await ask(store, [900, 1800], Asked(1, 1800, 900), "M2")
     assert await store.tallies([Span("load0", 0, 1800, 900)]) == [Tally(4, 2, {})]
     assert await store.gaps([Span("load0", 0, 1800, 900)]) == [GapLine("M1", "load0", 900, 1800, None, 2)]
@@ -66,8 +66,8 @@ async def test_what_was_never_reached_is_open_from_when_it_was_expected(store: S
 
 
 async def test_expecting_again_keeps_the_beginning_and_others_are_expected_no_more(store: Store) -> None:
-    await store.expect({"load0": {"M1": 900, "M2": 900}, "daily": {"M1": 900}})
-    await store.expect({"load0": {"M1": 1800, "M3": 1800}})
+    await store.expect({"load0": {900: ["M1", "M2"]}, "daily": {900: ["M1"]}})
+    await store.expect({"load0": {1800: ["M1", "M3"]}})
     found = await store._read(
         "SELECT meters.name, streams.name, since FROM marks JOIN meters USING (meter) "
         "JOIN streams USING (stream) ORDER BY 1, 2"
@@ -75,12 +75,12 @@ async def test_expecting_again_keeps_the_beginning_and_others_are_expected_no_mo
     assert found == [("M1", "daily", None), ("M1", "load0", 900), ("M2", "load0", None), ("M3", "load0", 1800)]
     # what was asked while nothing was expected is where it goes on
     await store.record([], {("M2", "load0"): 5000})
-    await store.expect({"load0": {"M2": 100}})
+    await store.expect({"load0": {100: ["M2"]}})
     assert (await store._read("SELECT since FROM marks WHERE since IS NOT NULL")) == [(5001,)]
 
 
 async def test_a_meter_is_not_asked_for_what_it_does_not_have(store: Store) -> None:
-    await store.expect({"load0": {"M1": 900, "M2": 900}})
+    await store.expect({"load0": {900: ["M1", "M2"]}})
     await store.renounce("M1", ["load0"])
     assert await store.tallies([Span("load0", 0, 1800, 900)]) == [Tally(2, 0, {})]
 
