@@ -275,16 +275,8 @@ class Daemon:
     def _pushes(self, bus: BusConfig, events: EventSieve) -> "Pushes":
         from dcu.pushes import Pushes  # noqa: PLC0415 - for buses whose meters may speak
 
-        return Pushes(
-            bus=bus.name,
-            framing=bus.framing,
-            archive=self._archive,
-            access=self._config.access,
-            events=events,
-            store=self._store,
-            clock=self._clock,
-            health=self._health.bus(bus.name),
-        )
+        known = self._archive, self._config.access, events, self._store, self._clock
+        return Pushes(bus.name, bus.framing, *known, self._health.bus(bus.name))
 
     def _timekeeping(self) -> Timekeeping:
         clock = self._clock
