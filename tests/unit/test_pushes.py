@@ -1,7 +1,11 @@
 """Meters that speak unasked: heard while the bus is idle, kept, confirmed, and read for it; strangers are not."""
 
 import asyncio
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
+
+import pytest
 
 from dcu.dlms import axdr
 from dcu.dlms.axdr import Typed
@@ -27,6 +31,7 @@ from tests.lines import (
     settle,
     virtually,
 )
+from tests.rig import Rig
 
 FRAUD = "event.fraud"
 SETUP = parse_obis("0-4:25.9.0.255")
@@ -232,5 +237,26 @@ def test_a_line_that_is_lost_is_opened_again() -> None:
         port.lost = False
         await hear(street, push(axdr.u8(1)))
         assert len(street.kept) == 1
+
+    virtually(work)
+
+
+def test_a_push_leaves_the_box_at_once_where_the_bus_allows_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def work(clock: VirtualClock) -> None:
+        rig = Rig(clock, tmp_path, monkeypatch)
+        first, second = rig.config.buses
+        rig.config = replace(rig.config, buses=(replace(first, push=True), second))
+        async with asyncio.TaskGroup() as group:
+            running = group.create_task(rig.daemon().run(rig.stop))
+            await asyncio.sleep(70.0)
+            for bus in rig.lines.values():
+                plain = [each.id for each in rig.fleet.archive if each.bus == bus.name and each.access == "reader"]
+                bus.push(plain[0], 64, push(axdr.u8(1)))
+            await asyncio.sleep(3.0)
+            told = [each for each in rig.broker.tally.events if each.event == "push"]
+            assert [next(e.bus for e in rig.fleet.archive if e.id == each.meter) for each in told] == [first.name]
+            assert told[0].severity == "info"
+            rig.stop.set()
+            await running
 
     virtually(work)
