@@ -11,6 +11,7 @@ from bench.figures import Benchmark, Figure, machine_noise, table
 BENCHMARKS = {
     "wire": "how close a sweep comes to what the line allows, and what a visit costs in line time",
     "cpu": "processor time of the client for a visit and for decoding a day's profile",
+    "store": "octets written to flash and held per capture, and what questions to the store cost",
     "memory": "resident memory of the daemon while it polls 1024 meters",
     "start": "time from exec to the first visit with 1024 meters configured",
     "latency": "how late the daemon's event loop is while it polls ciphered meters on three lines",

@@ -36,12 +36,15 @@ GOALS: dict[tuple[str, str], Goal] = {
     ("wire", "rows_open"): Goal(0.60, 0.52, "ratio"),
     ("cpu", "visit_ms"): Goal(0.5, 0.15, "ms"),
     ("cpu", "decode_ms"): Goal(0.4, 0.25, "ms"),
+    ("store", "write_bytes"): Goal(110, 40, "octets"),
+    ("store", "days_per_gb"): Goal(200, 580, "days", least=True),
     ("memory", "rss_mb"): Goal(48, 38, "MB"),
     ("start", "seconds"): Goal(2.0, 1.0, "s"),
     ("latency", "p99_ms"): Goal(10.0, 5.0, "ms"),
     ("command", "p99_s"): Goal(5.0, 1.5, "s"),
     ("uplink", "bytes_ratio"): Goal(0.059, 0.025, "ratio"),
     ("faults", "lost"): Goal(0, 0, "faults"),
+    ("recovery", "seconds"): Goal(10.0, 3.0, "s"),
     ("success", "share"): Goal(0.995, 1.0, "share", least=True),
 }
 

@@ -6,6 +6,7 @@ flows into a real store; then every capture is compared with the meter's truth.
 
 import sqlite3
 import tempfile
+import zlib
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
@@ -55,6 +56,9 @@ def _in_time(site: Collecting, dead: set[str]) -> tuple[int, int]:
     first = -(-int(site.began) // PERIOD) * PERIOD
     last = (int(site.clock.now()) // PERIOD - 1) * PERIOD
     with closing(sqlite3.connect(site.path)) as database:
+        database.create_function(
+            "sqlar_uncompress", 2, lambda text, n: text if len(text) == n else zlib.decompress(text)
+        )
         query = "SELECT count(*) FROM readings WHERE stream = 'load0' AND at BETWEEN ? AND ? AND read_at <= at + ?"
         [(in_time,)] = database.execute(query, (first, last, PERIOD)).fetchall()
     return in_time, (len(site.fleet.meters) - len(dead)) * ((last - first) // PERIOD + 1)

@@ -51,7 +51,7 @@ from dcu.report import Reporter
 from dcu.roll import EventNames, Roll
 from dcu.sending import Delivery
 from dcu.status import Status
-from dcu.store import Mishap, Store, vault_for
+from dcu.store import PATIENCE, Mishap, Store, vault_for
 from dcu.timekeeping import Timekeeping
 from dcu.upkeep import Upkeep
 from dcu.uplink import Uplink
@@ -106,7 +106,7 @@ async def _run(config: Config, profiles: Mapping[str, CompanionProfile], clock: 
     while not stop.is_set():
         store = None
         try:
-            async with Store.open(path, clock, found=found) as store:
+            async with Store.open(path, clock, found=found, patience=PATIENCE) as store:
                 kept = Kept(await store.watermarks(), await store.unread())
                 await Daemon(config, profiles, store, kept, clock).run(stop)
         except DamagedError as error:

@@ -1,6 +1,6 @@
 """The flow of one bus: plan picks a visit → session → store. It alone touches the port; commands come through the plan.
 
-CLOSED ──open──► IDLE ──plan.next_visit──► VISITING ──stored──► IDLE
+CLOSED ──open──► IDLE ──plan.next_visit──► VISITING ──handed over to be stored──► IDLE
   ▲ BusError (port lost), retried every REOPEN_DELAY s    │
   └───────────────────────────────────────────────────────┘
 A meter's failure ends its visit, drains the line and tells the plan. A store error ends the flow: readings that
@@ -34,6 +34,7 @@ from dcu.errors import (
     UnsureError,
 )
 from dcu.events import EventSieve
+from dcu.handover import Handover
 from dcu.health import Airtimes, BusHealth, Progress
 from dcu.held import Held
 from dcu.messages.catalogue import SECRET_COMMANDS
@@ -97,6 +98,8 @@ class Poll:
     pushes: "Pushes | None" = None
     discovery: "Discovery | None" = None
     reached: Reached = unnoted
+    #: What visits found, on its way into the store.
+    handover: Handover = field(init=False)
     #: What each meter's visits cost since the start.
     airtimes: Airtimes = field(default_factory=Airtimes)
     _open: bool = False
@@ -109,13 +112,16 @@ class Poll:
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
 
     def __post_init__(self) -> None:
+        self.handover = Handover(
+            self.store, self.archive, self.events, self.clock, self.health, self.report, self._again
+        )
         self._collecting = Collecting(
             archive=self.archive,
             events=self.events,
             sessions=self.sessions,
             store=self.store,
             clock=self.clock,
-            health=self.health,
+            handover=self.handover,
             report=self.report,
             urged=self._urged,
         )
@@ -130,6 +136,7 @@ class Poll:
                 await self._collecting.keep_heard()
             raise
         finally:
+            await self.handover.end()
             await self.held.release()
             self._open = False
             await self.port.close()
@@ -164,6 +171,7 @@ class Poll:
     async def step(self) -> None:
         """Make the next visit, or wait until one is due."""
         self._alive()
+        await self.handover.check()
         now = self.clock.monotonic()
         self.plan.align(now, self.clock.now())
         for meter in self.clocks.due(now):
@@ -245,7 +253,13 @@ class Poll:
     def _look_after(self, meter: str) -> None:
         """Read what may say why a meter spoke."""
         if streams := self.events.telling(meter):
+            self._again(meter, streams)
+
+    def _again(self, meter: str, streams: Sequence[str]) -> None:
+        """Read streams of a meter again, unless it is read no more."""
+        if meter in self.plan:
             self.plan.again(meter, streams, self.clock.monotonic())
+            self._wake.set()
 
     async def _attempt(self, visit: Visit) -> Outcome:
         """Visit the meter and say how it ended; a command hears of it whatever happens."""
@@ -379,10 +393,10 @@ class Poll:
 
     async def _collect(self, session: Session, visit: Visit) -> tuple[Outcome, bool]:
         """Read what is due and keep it; return how that went, and whether the meter's clock is to be moved now."""
-        found, again = await self._collecting.collect(session, visit.meter, visit.streams)
+        found, missed = await self._collecting.collect(session, visit.meter, visit.streams)
         self._got = [stream for stream in visit.streams if stream not in found.missed]
-        if again:
-            self.plan.again(visit.meter, again, self.clock.monotonic())
+        if missed:
+            self._again(visit.meter, missed)
         if found.stopped is not None:
             raise found.stopped
         moves = found.clock is not None and await self.clocks.note(visit.meter, found.clock)

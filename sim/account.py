@@ -137,4 +137,4 @@ def _rounds(_: SimMeter, due: Due, captures: _Captures) -> tuple[int, int]:
 def _stored(store: Path) -> dict[str, int]:
     """Count the captures of each stream in the daemon's database, opened read-only as a stranger would."""
     with closing(sqlite3.connect(f"file:{store}?mode=ro", uri=True)) as database:
-        return dict(database.execute("SELECT stream, count(*) FROM readings GROUP BY stream"))
+        return dict(database.execute("SELECT stream, captures FROM holdings"))

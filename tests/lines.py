@@ -95,6 +95,8 @@ class MemoryStore(MemoryClocks):
         watermarks: Mapping[tuple[str, str], int],
         heard: Mapping[str, int] | None = None,
         asked: Mapping[tuple[str, str], Sequence[Asked]] | None = None,
+        *,
+        patient: bool = False,
     ) -> Recorded:
         await self._commit()
         self.commits += 1
@@ -356,6 +358,7 @@ async def settle(poll: Poll) -> None:
     """Step until nothing is due."""
     while not poll.health.visits or poll.plan.counts().due or poll.plan.counts().urgent:
         await poll.step()
+        await poll.handover.settled()
 
 
 async def run_for(poll: Poll, seconds: float) -> None:

@@ -54,9 +54,11 @@ class WholeStore(MemoryStore, MemoryOutbox, MemoryJournal):
         watermarks: Mapping[tuple[str, str], int],
         heard: Mapping[str, int] | None = None,
         asked: Mapping[tuple[str, str], Sequence[Asked]] | None = None,
+        *,
+        patient: bool = False,
     ) -> Recorded:
         known = len(self.captures)
-        recorded = await super().record(captures, watermarks, heard, asked)
+        recorded = await super().record(captures, watermarks, heard, asked, patient=patient)
         if news := self.captures[known:]:
             self.add(*news)
         return recorded

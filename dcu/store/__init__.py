@@ -8,9 +8,11 @@ from dcu.store.outbox import BLOCK_ROWS, Block, Shipped
 from dcu.store.readings import Recorded
 from dcu.store.store import Store
 from dcu.store.vault import Vault, vault_for
+from dcu.store.writer import PATIENCE
 
 __all__ = [
     "BLOCK_ROWS",
+    "PATIENCE",
     "Adjustment",
     "Block",
     "Line",

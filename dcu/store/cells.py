@@ -22,8 +22,8 @@ def _octets(found: dict[str, str]) -> bytes:
 #: Compact JSON, pure ASCII: whatever text a meter or a head-end sends can be bound to a statement.
 to_json = json.JSONEncoder(separators=(",", ":"), default=_plain).encode
 
-# only for values and columns, where an object can be nothing else than octets
-_decode = json.JSONDecoder(object_hook=_octets).decode
+#: Only for values and columns, where an object can be nothing else than octets.
+from_json = json.JSONDecoder(object_hook=_octets).decode
 
 
 def columns_text(columns: Iterable[Column]) -> str:
@@ -32,8 +32,8 @@ def columns_text(columns: Iterable[Column]) -> str:
 
 
 def columns_from(text: str) -> tuple[Column, ...]:
-    return tuple(Column(*fields) for fields in _decode(text))
+    return tuple(Column(*fields) for fields in from_json(text))
 
 
 def values_from(text: str) -> tuple[Value, ...]:
-    return tuple(_decode(text))
+    return tuple(from_json(text))

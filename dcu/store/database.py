@@ -18,6 +18,7 @@ from dcu.errors import DamagedError, StoreError
 from dcu.model import Column
 from dcu.store.integrity import DAMAGED, LOST, TORN, Mishap, admit, inspected, put_back, seen
 from dcu.store.numbers import Numbers, Tails, layouts, meters, streams
+from dcu.store.pages import Pages
 from dcu.store.restore import kept_by, restore
 from dcu.store.schema import BUSY_SECONDS, prepare, prepare_reader, translated
 from dcu.store.spare import Kept, Spare
@@ -32,14 +33,21 @@ class Database:
     """
 
     def __init__(
-        self, writing: aiosqlite.Connection, reading: aiosqlite.Connection, clock: Clock, path: Path, spare: Spare
+        self,
+        writing: aiosqlite.Connection,
+        reading: aiosqlite.Connection,
+        clock: Clock,
+        path: Path,
+        spare: Spare,
+        patience: float,
     ) -> None:
         self._clock = clock
         self._reading = reading
         self._path = path
         self._spare = spare
         self._file = seen(path)
-        self._writer = Writer(writing, self._seal, self._forget, self._be_there)
+        self._pages = Pages()
+        self._writer = Writer(writing, self._seal, self._forget, self._be_there, patience)
         self.mishap: Mishap | None = None
         self.found: Mishap | None = None
         self.broken = asyncio.Event()
@@ -48,23 +56,27 @@ class Database:
         self._streams: Numbers = streams()
         self._tails = Tails()
         self._columns: dict[int, tuple[Column, ...]] = {}
+        self._names: dict[int, str] = {}
         self.fresh = self._writer.fresh
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, path: Path | str, clock: Clock, found: Mishap | None = None) -> AsyncIterator[Self]:
+    async def open(
+        cls, path: Path | str, clock: Clock, found: Mishap | None = None, patience: float = 0.0
+    ) -> AsyncIterator[Self]:
         """Open or create the store at `path`, bring it to the newest schema, and close it after the last write.
 
         A file that is damaged is set aside, and a new one begun with what the spare has; `found` is what was wrong
-        with the file when it was open before. Raises StoreError when the directory or the file cannot be used, when
-        the file is another program's or has a newer schema; the file is then left as it is.
+        with the file when it was open before. What can wait for company waits up to `patience` seconds for its commit.
+        Raises StoreError when the directory or the file cannot be used, when the file is another program's or has a
+        newer schema; the file is then left as it is.
         """
         path = Path(path)
         spare = Spare(path.with_suffix(".spare"))
         suspect = found.reason if found and found.event == DAMAGED else None
         mishap = await asyncio.to_thread(admit, path, spare.path, clock.now(), suspect)
         async with _connections(str(path)) as (writing, reading):
-            store = cls(writing, reading, clock, path, spare)
+            store = cls(writing, reading, clock, path, spare, patience)
             store.mishap = await store._reconcile(writing, mishap) or found
             task = asyncio.create_task(store._writer.run(), name="store writer")
             try:
@@ -111,9 +123,9 @@ class Database:
             mishap = Mishap(TORN, "the database is older than what was kept beside it")
         return mishap and replace(mishap, leapt=tuple(leapt))
 
-    async def _write(self, apply: Apply, *, rows: int = 1, deliverable: bool = False) -> Any:
+    async def _write(self, apply: Apply, *, rows: int = 1, deliverable: bool = False, patient: bool = False) -> Any:
         try:
-            return await self._writer.write(apply, rows=rows, deliverable=deliverable)
+            return await self._writer.write(apply, rows=rows, deliverable=deliverable, patient=patient)
         except DamagedError as error:
             self._break(Mishap(DAMAGED, str(error)))
             raise
@@ -130,7 +142,8 @@ class Database:
             raise
 
     async def _seal(self, database: aiosqlite.Connection) -> None:
-        """Put on the disk what the spare has to have before the commit."""
+        """Write the segments of the transaction, and put on the disk what the spare has to have before the commit."""
+        await self._pages.seal(database)
         if not await self._spare.flush():
             await self._renew_spare(database)
 
@@ -145,7 +158,7 @@ class Database:
         return await self._streams.number(database, name, int(self._clock.now() * 1000))
 
     def _forget(self) -> None:
-        for cache in (self._meters, self._layouts, self._streams, self._tails, self._spare):
+        for cache in (self._meters, self._layouts, self._streams, self._tails, self._pages, self._spare):
             cache.forget()
 
     def _break(self, found: Mishap) -> None:

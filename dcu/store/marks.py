@@ -1,4 +1,4 @@
-"""Where each stream of each meter stands in the tables: its newest capture, and its account in the ledger.
+"""Where each stream of each meter stands in the tables: its newest run, and its account in the ledger.
 
 A mark is read, follows what is recorded, and is written, all in one transaction. What an answer does to an account is
 in `dcu.plan.ledger`.
@@ -13,14 +13,15 @@ from dcu.model import Reason
 from dcu.plan.ledger import GAP_BOUND, Account, Asked, Gap, bounded, entered
 
 _MARK_OF = """
-SELECT newest, watermark, since, period, start, last, reason FROM marks LEFT JOIN gaps USING (meter, stream)
+SELECT day, newest, watermark, since, period, start, last, reason FROM marks LEFT JOIN gaps USING (meter, stream)
 WHERE meter = ? AND stream = ? ORDER BY start
 """
 
 _MARK = """
-INSERT INTO marks (meter, stream, newest, watermark, since, period) VALUES (?, ?, ?, ?, ?, ?)
+INSERT INTO marks (meter, stream, day, newest, watermark, since, period) VALUES (?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT DO UPDATE SET
-    newest = excluded.newest, watermark = excluded.watermark, since = excluded.since, period = excluded.period
+    day = excluded.day, newest = excluded.newest, watermark = excluded.watermark, since = excluded.since,
+    period = excluded.period
 """
 
 _PUT_GAP = """
@@ -33,10 +34,14 @@ _DROP_GAP = "DELETE FROM gaps WHERE meter = ? AND stream = ? AND start = ?"
 
 @dataclass(slots=True)
 class Mark:
-    """One stream of one meter, by their numbers. `account` is None while nothing was ever asked or expected of it."""
+    """One stream of one meter, by their numbers. `account` is None while nothing was ever asked or expected of it.
+
+    `newest` is the position of the run of captures that was recorded last of the newest `day` (since 1970).
+    """
 
     meter: int
     stream: int
+    day: int | None = None
     newest: int | None = None
     watermark: int | None = None
     account: Account | None = None
@@ -49,12 +54,12 @@ class Mark:
         rows = list(await database.execute_fetchall(_MARK_OF, (meter, stream)))
         if not rows:
             return cls(meter, stream)
-        newest, watermark, since, period = rows[0][:4]
+        day, newest, watermark, since, period = rows[0][:5]
         gaps = tuple(Gap(start, end, Reason(reason)) for *_, start, end, reason in rows if start is not None)
         if since is None and watermark is not None:
             since = watermark + 1
         account = None if since is None else Account(since, period or 0, watermark, gaps)
-        return cls(meter, stream, newest, watermark, account, _before=gaps)
+        return cls(meter, stream, day, newest, watermark, account, _before=gaps)
 
     def enter(self, asked: Sequence[Asked], times: Sequence[int]) -> frozenset[int]:
         """Enter an answer with rows of `times`; return which of them, by number, are news."""
@@ -70,17 +75,11 @@ class Mark:
         """Move the watermark of a stream that is not accounted for; it only moves forward."""
         self.watermark = watermark if self.watermark is None else max(self.watermark, watermark)
 
-    def follow(self, position: int) -> int | None:
-        """Make `position` the newest capture; return how far back the one before it is."""
-        back = None if self.newest is None else position - self.newest
-        self.newest = position
-        return back
-
     @property
     def row(self) -> tuple[int | None, ...]:
         """What the table of marks holds of it."""
         since, period = (None, None) if self.account is None else (self.account.since, self.account.period)
-        return self.meter, self.stream, self.newest, self.watermark, since, period
+        return self.meter, self.stream, self.day, self.newest, self.watermark, since, period
 
     @property
     def gone(self) -> list[tuple[int, int, int]]:

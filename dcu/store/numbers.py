@@ -17,6 +17,11 @@ def place_of(stream: int, position: int) -> int:
     return stream << POSITION_BITS | position
 
 
+def position_of(place: int) -> int:
+    """Return the position that was made into `place`."""
+    return place & ((1 << POSITION_BITS) - 1)
+
+
 class Numbers:
     """Numbers of the texts of one table; `insert` takes the text, then whatever else a new row needs."""
 
@@ -75,10 +80,10 @@ class Tails:
             self._last[stream] = int(tail)
         return self._last[stream]
 
-    async def append(self, database: Connection, stream: int) -> int:
-        """Return the next position of `stream`, taken."""
+    async def append(self, database: Connection, stream: int, rows: int = 1) -> int:
+        """Return the first of the next `rows` positions of `stream`, taken."""
         position = await self.last(database, stream) + 1
-        self._last[stream] = position
+        self._last[stream] = position + rows - 1
         return position
 
     def forget(self) -> None:

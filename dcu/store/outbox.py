@@ -4,19 +4,25 @@ A block's number and extent are committed before it is handed out, so that whate
 never published with other content. Publishing is the business of `dcu.deliver`.
 """
 
+import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
 from aiosqlite import Connection
 
-from dcu.messages.envelope import RESULT
+from dcu.messages.envelope import RESULT, urgent
 from dcu.model import Capture, CommandRecord
 from dcu.store.commands import Commands
-from dcu.store.numbers import place_of
-from dcu.store.readings import Readings
+from dcu.store.numbers import POSITION_BITS, place_of, position_of
+from dcu.store.readings import Readings, segment_of
+from dcu.store.segments import Segment
 
 #: The most rows of one block.
 BLOCK_ROWS = 1000
+
+#: Blocks that wait when a stream is behind: then each is committed at once.
+DRAIN_BLOCKS = 4
 
 _STREAMS = "SELECT name, seq FROM streams ORDER BY stream"
 
@@ -27,7 +33,7 @@ _ALLOT = "UPDATE streams SET seq = ?, sent = ? WHERE stream = ?"
 _PUT = "INSERT INTO outbox (stream, seq, first, last) VALUES (?, ?, ?, ?)"
 
 _OUT = """
-SELECT outbox.stream, outbox.seq, first, last FROM outbox JOIN streams USING (stream) WHERE name = ?
+SELECT outbox.stream, outbox.seq, first, last, dropped FROM outbox JOIN streams USING (stream) WHERE name = ?
 ORDER BY outbox.seq
 """
 
@@ -36,25 +42,21 @@ _RELEASE = "DELETE FROM outbox WHERE stream = (SELECT stream FROM streams WHERE 
 _WAITING = "SELECT name, tail - sent FROM tails ORDER BY stream"
 
 _PENDING = """
-SELECT name, tail - sent + coalesce((SELECT sum(last - first + 1) FROM outbox WHERE outbox.stream = tails.stream), 0)
+SELECT name, tail - sent + coalesce((
+    SELECT sum(last - first + 1) FROM outbox WHERE outbox.stream = tails.stream AND dropped IS NULL), 0)
 FROM tails
 """
 
 
-# where a stream's rows recorded since a time begin; they were recorded in the order of their places
-_READ_AT = "SELECT read_at FROM captures WHERE place = ?"
+# where a stream's segments read since a time begin; they were recorded in the order of their places
+_READ_AT = "SELECT place, rows, read FROM segments WHERE place <= ? ORDER BY place DESC LIMIT 1"
 
 _EXTENT = "SELECT stream, sent, tail FROM tails WHERE name = ?"
 
-_SHIPPED = """
-SELECT count(*), coalesce(sum(place <= ?3), 0), coalesce(sum(place <= ?3 AND NOT EXISTS (
-    SELECT 1 FROM outbox WHERE stream = place >> 40 AND place & 0xFFFFFFFFFF BETWEEN first AND last)), 0)
-FROM captures JOIN meters USING (meter)
-WHERE place BETWEEN ?1 AND ?2 AND at >= ?4 AND (?5 IS NULL OR meters.name = ?5)
-"""
+#: Segments looked into in one go: others may read from the store in between.
+COUNTED = 64
 
-#: Rows counted in one go: others may read from the store in between.
-COUNTED = 20_000
+_READ_PIECE = "SELECT place, octets, content FROM segments WHERE place BETWEEN ? AND ? ORDER BY place LIMIT ?"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +66,11 @@ class Shipped:
     stored: int = 0
     delivered: int = 0
     acknowledged: int = 0
+
+    def __add__(self, more: "Shipped") -> "Shipped":
+        return Shipped(
+            self.stored + more.stored, self.delivered + more.delivered, self.acknowledged + more.acknowledged
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,22 +85,32 @@ class Block:
 class Outbox(Readings, Commands):
     """The streams and what of them is on its way."""
 
+    _draining = False
+
     async def streams(self) -> dict[str, int]:
         """Return the streams there are, each with the sequence number its next block will have."""
         return dict(await self._read(_STREAMS))
 
     async def next_block(self, stream: str, limit: int) -> Block | None:
-        """Return the next rows of `stream`, at most `limit` (≤ BLOCK_ROWS), or None when all are on their way."""
-        extent = await self._write(partial(self._allot, name=stream, limit=min(limit, BLOCK_ROWS)))
+        """Return the next rows of `stream`, at most `limit` (≤ BLOCK_ROWS), or None when all are on their way.
+
+        While little of it waits, the commit of data's number waits for company: then sending keeps up anyway.
+        """
+        waiting = sum([tail - sent for _, sent, tail in await self._read(_EXTENT, (stream,))])
+        if not waiting:
+            return None
+        self._draining = waiting > DRAIN_BLOCKS * limit
+        patient = not (urgent(stream) or self._draining)
+        extent = await self._write(partial(self._allot, name=stream, limit=min(limit, BLOCK_ROWS)), patient=patient)
         return await self._block(stream, *extent) if extent else None
 
     async def unacknowledged(self, stream: str) -> list[Block]:
         """Return the blocks of `stream` on their way, oldest first, as they were when they were first handed out."""
-        return [await self._block(stream, *extent) for extent in await self._read(_OUT, (stream,))]
+        return [await self._block(stream, *extent[:4]) for extent in await self._read(_OUT, (stream,))]
 
     async def acknowledge(self, stream: str, seq: int) -> None:
         """Release a block; its rows stay in the store. One that was released before is no news."""
-        await self._write(partial(_release, name=stream, seq=seq))
+        await self._write(partial(_release, name=stream, seq=seq), patient=not self._draining)
 
     async def pending(self) -> dict[str, int]:
         """Return how many rows of each stream are stored and not acknowledged."""
@@ -105,22 +122,47 @@ class Outbox(Readings, Commands):
 
     async def shipped(self, stream: str, since: int, meter: str | None = None) -> Shipped:
         """Return how far the captures of `stream` with a time of `since` or later got, of all meters or of one."""
-        counts = [0, 0, 0]
+        shipped = Shipped()
         for number, sent, tail in await self._read(_EXTENT, (stream,)):
+            out = [(first, last) for _, _, first, last, _ in await self._read(_OUT, (stream,))]
             first = await self._recorded_since(number, tail, since)
-            for start in range(first, tail + 1, COUNTED):
-                span = (place_of(number, start), place_of(number, min(start + COUNTED - 1, tail)))
-                [more] = await self._read(_SHIPPED, (*span, place_of(number, sent), since, meter))
-                counts = list(map(sum, zip(counts, more, strict=True)))
-        return Shipped(*counts)
+            while first <= tail:
+                piece = await self._read(_READ_PIECE, (place_of(number, first), place_of(number, tail), COUNTED))
+                if not piece:
+                    break
+                for segment in map(segment_of, piece):
+                    shipped += await self._counted(segment, since, meter, sent, out)
+                    await asyncio.sleep(0)
+                first = position_of(piece[-1][0]) + 1
+        return shipped
+
+    async def _counted(
+        self, segment: Segment, since: int, meter: str | None, sent: int, out: Sequence[tuple[int, int]]
+    ) -> Shipped:
+        of = None if meter is None else await self._read("SELECT meter FROM meters WHERE name = ?", (meter,))
+        stored = delivered = under_way = 0
+        for first, run in segment.placed():
+            if of is not None and (run.meter,) not in of:
+                continue
+            held = [first + row for row, at in enumerate(run.times) if at >= since]
+            stored += len(held)
+            gone = [position for position in held if position <= sent]
+            delivered += len(gone)
+            under_way += sum(begin <= position <= end for position in gone for begin, end in out)
+        return Shipped(stored, delivered, delivered - under_way)
 
     async def _recorded_since(self, stream: int, tail: int, since: int) -> int:
         """Return the first position recorded at `since` or later: nothing that happened since can be before it."""
         low, high = 1, tail + 1
         while low < high:
             middle = (low + high) // 2
-            found = await self._read(_READ_AT, (place_of(stream, middle),))
-            low, high = (low, middle) if not found or found[0][0] >= since else (middle + 1, high)
+            found = [
+                (position_of(place) + rows, read)
+                for place, rows, read in await self._read(_READ_AT, (place_of(stream, middle),))
+                if place >> POSITION_BITS == stream
+            ]
+            after, read = found[0] if found else (1, since - 1)
+            low, high = (low, middle) if middle < after and read >= since else (max(middle + 1, after), high)
         return low
 
     async def _allot(self, database: Connection, *, name: str, limit: int) -> tuple[int, int, int, int] | None:
@@ -137,7 +179,7 @@ class Outbox(Readings, Commands):
     async def _block(self, name: str, stream: int, seq: int, first: int, last: int) -> Block:
         if name == RESULT:
             return Block(name, seq, tuple(await self._results(stream, first, last)))
-        return Block(name, seq, tuple(await self._run(stream, first, last)))
+        return Block(name, seq, tuple(await self._run(stream, name, first, last)))
 
 
 async def _release(database: Connection, *, name: str, seq: int) -> None:

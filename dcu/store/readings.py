@@ -7,20 +7,21 @@ import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from itertools import groupby
+from sys import intern
 
 from aiosqlite import Connection
 
+from dcu.errors import StoreError
 from dcu.model import Capture, Column
 from dcu.plan.ledger import Account, Asked
-from dcu.store.cells import columns_from, columns_text, to_json, values_from
+from dcu.store.cells import columns_from, columns_text
+from dcu.store.chains import HEADS, link
 from dcu.store.counters import remember
 from dcu.store.database import Database
 from dcu.store.marks import Mark, keep
-from dcu.store.numbers import CACHE_BOUND, place_of
-
-#: Captures turned from or into JSON before the event loop gets its turn: about a millisecond.
-SLICE = 100
+from dcu.store.numbers import CACHE_BOUND, POSITION_BITS, place_of, position_of
+from dcu.store.segments import DAY, Run, Segment, alike
 
 #: The most captures one question gets for an answer.
 ANSWER_BOUND = 1000
@@ -28,31 +29,20 @@ ANSWER_BOUND = 1000
 #: Times SQLite can compare; what is asked beyond them is asked up to them.
 TIME_BOUND = 1 << 62
 
-_INSERT = """
-INSERT INTO captures (place, back, meter, layout, at, status, read_at, offset, trusted, cells)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-"""
-
 _WATERMARKS = """
 SELECT meters.name, streams.name, coalesce(watermark, since - 1) AS asked
 FROM marks JOIN meters USING (meter) JOIN streams USING (stream)
 WHERE asked IS NOT NULL
 """
 
-_RUN = "SELECT * FROM readings WHERE place BETWEEN ? AND ? ORDER BY place"
-
-# one meter's captures from the newest back, as far as it takes to find enough
-_CHAIN = """
-WITH RECURSIVE chain (place, back, at) AS (
-    SELECT place, back, at FROM captures WHERE place = (
-        SELECT stream << 40 | newest FROM marks JOIN meters USING (meter) JOIN streams USING (stream)
-        WHERE meters.name = ? AND streams.name = ?)
-    UNION ALL
-    SELECT older.place, older.back, older.at
-    FROM chain JOIN captures AS older ON older.place = chain.place - chain.back)
-SELECT readings.* FROM (SELECT place FROM chain WHERE at BETWEEN ? AND ? LIMIT ?) JOIN readings USING (place)
+# the segments that hold the positions between two places, the first of which may be inside one
+_SEGMENTS = """
+SELECT place, octets, content FROM segments
+WHERE place >= coalesce((SELECT place FROM segments WHERE place <= ?1 ORDER BY place DESC LIMIT 1), ?1) AND place <= ?2
 ORDER BY place
 """
+
+_NUMBERS = "SELECT stream, meter FROM streams, meters WHERE streams.name = ? AND meters.name = ?"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,23 +66,23 @@ class Readings(Database):
         watermarks: Mapping[tuple[str, str], int],
         heard: Mapping[str, int] | None = None,
         asked: Mapping[tuple[str, str], Sequence[Asked]] | None = None,
+        *,
+        patient: bool = False,
     ) -> Recorded:
         """Keep `captures` and what they change in the ledger in one transaction; return after it.
 
         `asked` says by (meter, stream) which ranges a meter has answered: captures that are known already are left
         out, and what is missing becomes a gap. `watermarks` (UTC seconds) are of streams that are not accounted for:
         captures that are not newer than the stored one are left out, and it never moves back. Captures of other
-        streams are all kept. `heard` are the invocation counters that were heard with them.
+        streams are all kept. `heard` are the invocation counters that were heard with them. What is `patient` waits
+        up to 2 s for others to share its commit.
 
         Raises StoreError, and then nothing was kept.
         """
-        cells = [text async for text in _encoded(captures)]
         answers = asked or {}
-        apply = partial(
-            self._record, captures=captures, cells=cells, watermarks=watermarks, heard=heard or {}, asked=answers
-        )
+        apply = partial(self._record, captures=captures, watermarks=watermarks, heard=heard or {}, asked=answers)
         rows = len(captures) + len(watermarks) + len(answers)
-        recorded: Recorded = await self._write(apply, rows=rows, deliverable=bool(captures))
+        recorded: Recorded = await self._write(apply, rows=rows, deliverable=bool(captures), patient=patient)
         return recorded
 
     async def watermarks(self) -> dict[tuple[str, str], int]:
@@ -100,29 +90,75 @@ class Readings(Database):
         return {(meter, stream): at for meter, stream, at in await self._read(_WATERMARKS)}
 
     async def latest(self, meter: str, stream: str) -> Capture | None:
-        """Return the capture of this stream that was recorded last for `meter`, if there is one."""
+        """Return the capture of this stream, of its newest day, that was recorded last for `meter`, if there is one."""
         found = await self.captures(meter, stream, -TIME_BOUND, TIME_BOUND, 1)
         return found[0] if found else None
 
     async def captures(self, meter: str, stream: str, start: int, end: int, limit: int) -> list[Capture]:
-        """Return the last `limit` (≤ ANSWER_BOUND) captures with start ≤ at ≤ end, in the order of recording."""
-        span = (max(start, -TIME_BOUND), min(end, TIME_BOUND), min(limit, ANSWER_BOUND))
-        return await self._decoded(await self._read(_CHAIN, (meter, stream, *span)))
+        """Return the last `limit` (≤ ANSWER_BOUND) captures with start ≤ at ≤ end: by day, then as recorded."""
+        start, end, limit = max(start, -TIME_BOUND), min(end, TIME_BOUND), min(limit, ANSWER_BOUND)
+        found: list[Capture] = []
+        for head in await self._heads(meter, stream, start // DAY, end // DAY, limit + 2):
+            if len(found) >= limit:
+                break
+            runs = [run async for run in self._chain(*head)]
+            captures = await self._named(stream, reversed(runs))
+            found[:0] = [capture for capture in captures if start <= capture.at <= end]
+        return found[-limit:] if limit > 0 else []
+
+    async def _heads(self, meter: str, stream: str, first: int, last: int, limit: int) -> list[tuple[int, int]]:
+        """Return stream and position of the newest run of each day that a meter has captures of, newest day first."""
+        heads: list[tuple[int, int]] = []
+        for number, of in await self._read(_NUMBERS, (stream, meter)):
+            heads += [(number, newest) for _, newest in await self._read(HEADS, (number, of, first, last, limit))]
+        return heads
 
     async def before(self, meter: str, stream: str, end: int, limit: int) -> list[Capture]:
-        """Return the last `limit` (≤ ANSWER_BOUND) captures with at ≤ end, in the order of recording."""
+        """Return the last `limit` (≤ ANSWER_BOUND) captures with at ≤ end: by day, then as recorded."""
         return await self.captures(meter, stream, -TIME_BOUND, end, limit)
 
-    async def _run(self, stream: int, first: int, last: int) -> list[Capture]:
+    async def _chain(self, stream: int, newest: int) -> AsyncIterator[Run]:
+        """Yield the runs of one meter and day from the newest back, as far as they are still held."""
+        position = newest
+        while position > 0:
+            run = None
+            for segment in await self._segments(stream, position, position):
+                run = next((each for at, each in segment.placed() if at == position), None)
+            if run is None:
+                return
+            yield run
+            position = position - run.back if run.back else 0
+
+    async def _run(self, stream: int, name: str, first: int, last: int) -> list[Capture]:
         """Return the captures at these positions of a stream."""
-        return await self._decoded(await self._read(_RUN, (place_of(stream, first), place_of(stream, last))))
+        runs: list[Run] = []
+        skipped = 0
+        for segment in await self._segments(stream, first, last):
+            for position, run in segment.placed():
+                if position + len(run.at) > first and position <= last:
+                    skipped = max(0, first - position) if not runs else skipped
+                    runs.append(run)
+        return (await self._named(name, runs))[skipped : skipped + last - first + 1]
+
+    async def _segments(self, stream: int, first: int, last: int) -> list[Segment]:
+        """Return the segments of a stream that hold these positions."""
+        rows = await self._read(_SEGMENTS, (place_of(stream, first), place_of(stream, last)))
+        return [segment_of(row) for row in rows if row[0] >> POSITION_BITS == stream]
+
+    async def _named(self, stream: str, runs: Iterable[Run]) -> list[Capture]:
+        captures: list[Capture] = []
+        for run in runs:
+            columns = self._columns.get(run.layout) or await self._load_columns(run.layout)
+            meter = self._names.get(run.meter) or await self._load_name(run.meter)
+            captures += run.captures(meter, stream, columns)
+            await asyncio.sleep(0)
+        return captures
 
     async def _record(
         self,
         database: Connection,
         *,
         captures: Sequence[Capture],
-        cells: Sequence[str],
         watermarks: Mapping[_Key, int],
         heard: Mapping[str, int],
         asked: Mapping[_Key, Sequence[Asked]],
@@ -131,16 +167,19 @@ class Readings(Database):
         marks = await self._marks(database, {_key(c) for c in captures} | watermarks.keys() | asked.keys())
         news = _news(marks, captures, watermarks, asked)
         layouts = await self._layout_numbers(database, captures)
-        rows: list[tuple[object, ...]] = []
-        for number in sorted(news):
-            capture, mark = captures[number], marks[_key(captures[number])]
-            position = await self._tails.append(database, mark.stream)
-            place, back = place_of(mark.stream, position), mark.follow(position)
-            rows.append((place, back, mark.meter, layouts[id(capture.columns)], *_provenance(capture), cells[number]))
-        await database.executemany(_INSERT, rows)
+        for key, group in groupby((captures[number] for number in sorted(news)), key=_key):
+            for piece in alike(group):
+                await self._append(database, marks[key], layouts[id(piece[0].columns)], piece)
         await keep(database, marks.values())
         accounts = {key: account for key in asked if (account := marks[key].account) is not None}
         return Recorded(accounts, tuple(key for key in asked if marks[key].overflow))
+
+    async def _append(self, database: Connection, mark: Mark, layout: int, captures: Sequence[Capture]) -> None:
+        """Leave captures that can be a run to the end of the transaction, at the next positions of their stream."""
+        position = await self._tails.append(database, mark.stream, len(captures))
+        back = await link(database, mark, captures[0].at // DAY, position)
+        self._pages.add(mark.stream, position, Run.of(mark.meter, layout, back, captures))
+        await asyncio.sleep(0)
 
     async def _marks(self, database: Connection, keys: Iterable[_Key]) -> dict[_Key, Mark]:
         """Return the mark of each (meter, stream); numbers are given to those not met before."""
@@ -156,21 +195,26 @@ class Readings(Database):
         shared = {id(capture.columns): capture.columns for capture in captures}
         return {key: await self._layouts.number(database, columns_text(columns)) for key, columns in shared.items()}
 
-    async def _decoded(self, rows: Iterable[Any]) -> list[Capture]:
-        captures: list[Capture] = []
-        for _, stream, meter, layout, at, status, read_at, offset, trusted, cells in rows:
-            if len(captures) % SLICE == SLICE - 1:
-                await asyncio.sleep(0)
-            columns = self._columns.get(layout) or await self._load_columns(layout)
-            values = values_from(cells)
-            captures.append(Capture(meter, stream, at, status, values, columns, read_at, offset, bool(trusted)))
-        return captures
-
     async def _load_columns(self, layout: int) -> tuple[Column, ...]:
         [(text,)] = await self._read("SELECT content FROM layouts WHERE layout = ?", (layout,))
         if len(self._columns) >= CACHE_BOUND:
             self._columns.clear()
         return self._columns.setdefault(layout, columns_from(text))
+
+    async def _load_name(self, meter: int) -> str:
+        [(name,)] = await self._read("SELECT name FROM meters WHERE meter = ?", (meter,))
+        if len(self._names) >= CACHE_BOUND:
+            self._names.clear()
+        return self._names.setdefault(meter, intern(name))
+
+
+def segment_of(row: tuple[int, int, bytes]) -> Segment:
+    """Return the segment of a row (place, octets, content). Raises StoreError."""
+    place, octets, content = row
+    try:
+        return Segment.unpacked(position_of(place), octets, content)
+    except ValueError as error:
+        raise StoreError(f"cannot read from the store: {error}") from error
 
 
 def _key(capture: Capture) -> _Key:
@@ -198,14 +242,3 @@ def _news(
         if key in watermarks:
             mark.move(watermarks[key])
     return news
-
-
-async def _encoded(captures: Iterable[Capture]) -> AsyncIterator[str]:
-    for index, capture in enumerate(captures):
-        if index % SLICE == SLICE - 1:
-            await asyncio.sleep(0)
-        yield to_json(capture.values)
-
-
-def _provenance(capture: Capture) -> tuple[int, int, float, float | None, bool]:
-    return capture.at, capture.status, capture.read_at, capture.offset, capture.trusted

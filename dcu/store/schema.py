@@ -3,14 +3,19 @@
 What is kept in the tables is the business of the other files; the tables themselves are in schema/NNN.sql.
 """
 
+import asyncio
+import os
+import shutil
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.resources import files
+from pathlib import Path
 
 from aiosqlite import Connection
 
 from dcu.errors import DamagedError, StoreError
+from dcu.store.forward import into_segments
 from dcu.store.integrity import is_damage
 
 #: "DCUS" in the header of the file (PRAGMA application_id): anything else is not ours to touch.
@@ -27,6 +32,9 @@ READER_CACHE_KIB = 128
 
 #: Seconds to wait for another process (a backup, a person with a shell) that holds the lock.
 BUSY_SECONDS = 5.0
+
+#: Schema versions whose script alone does not bring over what is in the tables.
+CONVERSIONS = {5: into_segments}
 
 
 @contextmanager
@@ -51,8 +59,28 @@ async def prepare(database: Connection, path: str) -> None:
     await database.execute("PRAGMA synchronous = FULL")
     await database.execute("PRAGMA wal_autocheckpoint = 0")
     await database.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
+    if 0 < version < len(schemas):
+        await _keep_copy(database, path, version)
     for number, script in enumerate(schemas[version:], start=version + 1):
-        await database.executescript(f"BEGIN IMMEDIATE;\n{script}\nPRAGMA user_version = {number};\nCOMMIT;")
+        await database.executescript(f"BEGIN IMMEDIATE;\n{script}")
+        if number in CONVERSIONS:
+            await CONVERSIONS[number](database)
+        await database.execute(f"PRAGMA user_version = {number}")
+        await database.execute("COMMIT")
+
+
+async def _keep_copy(database: Connection, path: str, version: int) -> None:
+    """Keep the file as it is beside itself, under the name of its schema, before it is brought forward."""
+    await database.execute_fetchall("PRAGMA wal_checkpoint(TRUNCATE)")
+    await asyncio.to_thread(_copy, path, f"{path}.schema{version}")
+
+
+def _copy(path: str, copy: str) -> None:
+    part = Path(f"{copy}.part")
+    shutil.copy(path, part)
+    with part.open("rb") as file:
+        os.fsync(file.fileno())
+    part.replace(copy)
 
 
 async def prepare_reader(database: Connection) -> None:

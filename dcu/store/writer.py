@@ -1,7 +1,7 @@
 """The one writer: what waits goes into one transaction, and every caller hears of its own part after the commit.
 
-Group commit: while a commit runs the next batch gathers, and an idle store commits at once. What is written is the
-business of the files that call `write`.
+Group commit: while a commit runs the next batch gathers, and what is patient waits for company. What is written is
+the business of the files that call `write`.
 """
 
 import asyncio
@@ -22,6 +22,13 @@ Apply = Callable[[Connection], Awaitable[Any]]
 #: a batch and the one before it stay far below the 2 s that a reading may wait for its commit.
 BATCH_ROWS = 2000
 
+#: How long, in seconds, a patient part waits for others to share its commit: each costs the flash a page or two,
+#: whatever is in it. With the commit itself a reading is on the disk within 2 s.
+PATIENCE = 1.75
+
+#: Rows that are enough company.
+COMPANY_ROWS = 500
+
 #: Parts waiting at a time; the next caller waits until one of them is done.
 WAITING_BOUND = 256
 
@@ -38,6 +45,7 @@ class _Part:
     apply: Apply
     rows: int
     deliverable: bool
+    due: float
     done: asyncio.Future[Any]
 
 
@@ -45,14 +53,23 @@ class Writer:
     """Owns the writing connection. `seal` does what the parts of a transaction have left to its end.
 
     `forget` is called when a transaction was undone: what was cached from it is void. `begin` comes before each one.
-    `fresh` is set after each commit that held a deliverable part, and at the start: a backlog may wait already.
+    A patient part waits up to `patience` seconds. `fresh` is set after each commit that held a deliverable part, and
+    at the start: a backlog may wait already.
     """
 
-    def __init__(self, database: Connection, seal: Apply, forget: Callable[[], None], begin: Apply) -> None:
+    def __init__(
+        self,
+        database: Connection,
+        seal: Apply,
+        forget: Callable[[], None],
+        begin: Apply,
+        patience: float = 0.0,
+    ) -> None:
         self._database = database
         self._begin = begin
         self._seal = seal
         self._forget = forget
+        self._patience = patience
         self._waiting: deque[_Part] = deque()
         self._room = asyncio.Semaphore(WAITING_BOUND)
         self._wake = asyncio.Event()
@@ -61,8 +78,8 @@ class Writer:
         self.fresh = asyncio.Event()
         self.fresh.set()
 
-    async def write(self, apply: Apply, *, rows: int = 1, deliverable: bool = False) -> Any:
-        """Return what `apply` returns, after the commit that holds it.
+    async def write(self, apply: Apply, *, rows: int = 1, deliverable: bool = False, patient: bool = False) -> Any:
+        """Return what `apply` returns, after the commit that holds it; a `patient` part waits for company.
 
         Raises StoreError when that transaction could not be kept; then nothing of it was. A caller that is cancelled
         while it waits withdraws its part, unless the transaction has begun.
@@ -70,7 +87,9 @@ class Writer:
         async with self._room:
             if self.closed:
                 raise StoreError("the store is closed")
-            part = _Part(apply, rows, deliverable, asyncio.get_running_loop().create_future())
+            loop = asyncio.get_running_loop()
+            due = loop.time() + self._patience if patient else 0.0
+            part = _Part(apply, rows, deliverable, due, loop.create_future())
             self._waiting.append(part)
             self._wake.set()
             return await part.done
@@ -80,6 +99,7 @@ class Writer:
         try:
             while self._waiting or not self.closed:
                 await self._wake.wait()
+                await self._gather()
                 await self.step()
         finally:
             self.close()
@@ -89,6 +109,21 @@ class Writer:
         """Accept nothing more; `run` ends when what waits is written."""
         self.closed = True
         self._wake.set()
+
+    async def _gather(self) -> None:
+        """Wait as long as nothing waits but what is patient, and is not much."""
+        loop = asyncio.get_running_loop()
+        while (due := self._due()) > loop.time():
+            self._wake.clear()
+            timer = loop.call_at(due, self._wake.set)
+            await self._wake.wait()
+            timer.cancel()
+
+    def _due(self) -> float:
+        """Return when (time of the loop) what waits is to be committed."""
+        if self.closed or not self._waiting or sum(part.rows for part in self._waiting) >= COMPANY_ROWS:
+            return 0.0
+        return min(part.due for part in self._waiting)
 
     async def step(self) -> None:
         """Commit one batch of what waits."""

@@ -35,7 +35,7 @@ DAEMON = textwrap.dedent("""
     async def scenario(site):
         async def report():
             while True:
-                [(stored,)] = await site.store._read("SELECT count(*) FROM captures")
+                [(stored,)] = await site.store._read("SELECT coalesce(sum(rows), 0) FROM segments")
                 os.write(1, f"{stored}\\n".encode())
                 await asyncio.sleep(0.1)
 

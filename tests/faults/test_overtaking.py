@@ -144,6 +144,7 @@ def test_what_a_visit_had_before_its_meter_fell_silent_is_kept(monkeypatch: pyte
         poll = box.poll(REGISTERS, LOAD)
         await poll.step()
         assert (poll.health.silent, poll.health.ok) == (1, 0)
+        await poll.handover.settled()
         kept = box.store.captures[before:]
         assert [(each.meter, each.stream) for each in kept] == [("M0001", INSTANT)]
         # the rest is due again, and only that

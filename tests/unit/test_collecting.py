@@ -21,6 +21,7 @@ def test_rows_that_follow_cost_no_question() -> None:
         collecting = box.poll(LOAD)._collecting
         session = await box.session()
         await collecting.gather(session, "M0001", ["load0"])
+        await collecting.handover.settled()
         asked = box.meters[0].served[parse_obis("0-0:96.1.0.255")]
         box.store.captures[-1:] = [replace(box.store.captures[-1], at=box.store.captures[-1].at - 900)]
         await collecting.gather(session, "M0001", ["load0"])

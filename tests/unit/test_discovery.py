@@ -140,6 +140,7 @@ def test_what_is_due_goes_first_and_a_short_pause_is_left_alone() -> None:
     async def work(each: Search) -> None:
         each.search.start()
         await each.poll.step()
+        await each.poll.handover.settled()
         assert [capture.meter for capture in each.box.store.captures] == ["M0001"] * len(each.box.store.captures)
         assert each.poll.health.probes == 0
         now = each.clock.monotonic()

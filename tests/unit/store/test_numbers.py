@@ -32,8 +32,8 @@ async def test_places_of_an_undone_transaction_are_taken_again(store: Store, mon
     await store.record([capture(1)], {})
     append = store._tails.append
 
-    async def failing(database: Connection, stream: int) -> int:
-        await append(database, stream)
+    async def failing(database: Connection, stream: int, rows: int = 1) -> int:
+        await append(database, stream, rows)
         raise StoreError("in the middle")
 
     with monkeypatch.context() as patched:

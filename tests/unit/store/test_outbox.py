@@ -1,6 +1,7 @@
 """Delivery: dense sequence numbers, blocks that never change, and an exact count of what is left."""
 
 import asyncio
+from functools import partial
 from pathlib import Path
 
 from dcu.errors import StoreError
@@ -105,9 +106,37 @@ async def test_a_number_that_was_not_committed_is_given_again(store: Store) -> N
     async def broken(_: object) -> None:
         raise StoreError("the disk is gone")
 
-    refused = await asyncio.gather(store.next_block("load0", 1), store._write(broken), return_exceptions=True)
+    allotting = store._write(partial(store._allot, name="load0", limit=1))
+    refused = await asyncio.gather(allotting, store._write(broken), return_exceptions=True)
     assert [str(error) for error in refused] == ["the disk is gone"] * 2
     assert (await store.streams(), await store.unacknowledged("load0")) == (numbers, [])
     block = await store.next_block("load0", 1)
     assert block
     assert (block.seq, block.items) == (numbers["load0"], (capture(1),))
+
+
+async def test_while_little_waits_a_block_of_data_waits_for_company(path: Path, clock: SetClock) -> None:
+    async with Store.open(path, clock, patience=60.0) as store:
+        await store.record([capture(at) for at in range(8)], {})
+        behind = await store.next_block("load0", 1)  # so far behind is committed at once
+        assert behind
+        waiting = asyncio.create_task(store.next_block("load0", 4))
+        done, _ = await asyncio.wait([waiting], timeout=0.05)
+        assert not done
+        acknowledging = asyncio.create_task(store.acknowledge("load0", behind.seq))
+        done, _ = await asyncio.wait([acknowledging], timeout=0.05)
+        assert not done
+        await store.record([capture(1, stream="event.dcu")], {})
+        assert await store.next_block("event.dcu", 4)  # nor does what is urgent
+        block = await waiting
+        await acknowledging
+        assert block
+        assert await store.unacknowledged("load0") == [block]
+
+
+async def test_where_nothing_waits_nothing_is_written(store: Store) -> None:
+    await store.record([capture(1)], {})
+    assert await store.next_block("load0", 1)
+    before = store._writer._logged
+    assert await store.next_block("load0", 1) is None
+    assert store._writer._logged == before

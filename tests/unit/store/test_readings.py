@@ -6,7 +6,7 @@ from pathlib import Path
 
 from dcu.model import Column
 from dcu.store import Store
-from dcu.store import readings as room
+from dcu.store.segments import SEGMENT_ROWS
 from tests.captures import COLUMNS, SetClock, capture
 
 
@@ -94,6 +94,6 @@ async def test_a_long_backfill_lets_the_loop_turn(store: Store) -> None:
             await asyncio.sleep(0)
 
     counting = asyncio.create_task(count())
-    await store.record([capture(at) for at in range(10 * room.SLICE)], {})
+    await store.record([capture(at) for at in range(10 * SEGMENT_ROWS)], {})
     assert turns >= 10
     counting.cancel()

@@ -1,8 +1,10 @@
 """The form of the file: how it is set up, and which files are refused and left alone."""
 
+import json
 import sqlite3
 from contextlib import closing
 from pathlib import Path
+from zlib import decompress
 
 import pytest
 from aiosqlite import Connection
@@ -11,6 +13,7 @@ from dcu.errors import StoreError
 from dcu.model import Meter, Reach, Reason
 from dcu.plan.ledger import Asked, Gap
 from dcu.store import Store
+from dcu.store.cells import to_json
 from dcu.store.generations import Sealed
 from dcu.store.ledger import Span, Tally
 from dcu.store.schema import APPLICATION_ID, PAGE_SIZE, _schemas, translated
@@ -106,6 +109,56 @@ async def test_a_ledger_of_schema_3_goes_on(tmp_path: Path) -> None:
         assert await store.reaches(0) == [("M2", 1000.5, Reach.UNREACHABLE)]
         recorded = await store.record([capture(1800)], {}, asked={("M1", "load0"): [Asked(1351, 2249, 900)]})
         assert recorded.accounts["M1", "load0"].gaps == (Gap(2700, 2700, Reason.NO_RECORD),)
+
+
+async def test_a_store_of_schema_4_opens_and_leaves_a_copy(tmp_path: Path) -> None:
+    """A day that was read behind a newer one, a block on its way, texts and octets, a line of the archive, a clock."""
+    path, day = tmp_path / "store.db", 86_400
+    path.touch(0o640)
+    path.write_bytes((SAVED / "schema4.db").read_bytes())
+    load = [capture(start + at) for start in (3 * day, 2 * day) for at in range(0, 3600, 900)]
+    second = [capture(3 * day + at, "M2") for at in (0, 900)]
+    async with Store.open(path, SetClock()) as store:
+        assert await store.captures("M1", "load0", 0, 9 * day, 10) == load[4:] + load[:4]
+        assert await store.captures("M2", "load0", 0, 9 * day, 10) == second
+        instants = await store.captures("M1", "instant", 0, 10, 10)
+        assert [each.values for each in instants] == [VALUES, (2, None, b"\x02", "y", False, -6)]
+        [block] = await store.unacknowledged("load0")
+        assert block.items == tuple(load[:3])
+        last = await store.next_block("load0", 10)
+        assert last is not None
+        assert (last.seq, last.items) == (block.seq + 2, tuple(second))
+        await store.record([capture(3 * day + 3600)], {})
+        assert len(await store.captures("M1", "load0", 3 * day, 4 * day, 10)) == 5
+        assert [line.meter.id for line in await store.lines()] == ["M3"]
+    copy = tmp_path / "store.db.schema4"
+    assert copy.read_bytes() == (SAVED / "schema4.db").read_bytes()
+    assert copy.stat().st_mode & 0o007 == 0
+
+
+async def test_a_new_store_leaves_no_copy(path: Path) -> None:
+    for _ in range(2):
+        async with Store.open(path, SetClock()):
+            pass
+    assert not list(path.parent.glob("*.schema*"))
+
+
+async def test_people_can_read_every_capture(path: Path) -> None:
+    """As the sqlite3 shell does; it brings sqlar_uncompress along."""
+    odd = capture(7, values=VALUES)
+    plain = [capture(86_400 * day + at) for day in (1, 2) for at in range(3)]
+    async with Store.open(path, SetClock()) as store:
+        await store.record([*plain, odd], {})
+    with closing(sqlite3.connect(path)) as database:
+        database.create_function("sqlar_uncompress", 2, lambda text, n: text if len(text) == n else decompress(text))
+        rows = database.execute("SELECT stream, meter, at, status, read_at, offset, trusted, cells FROM readings")
+        found = {at: (stream, meter, *rest[:-1], json.loads(rest[-1])) for stream, meter, at, *rest in rows}
+        assert list(database.execute("SELECT stream, captures, oldest, newest FROM holdings")) == [
+            ("load0", 7, 7, 2 * 86_400 + 2)
+        ]
+    assert found == {
+        each.at: ("load0", "M1", 0, each.read_at, -0.375, 1, json.loads(to_json(each.values))) for each in [*plain, odd]
+    }
 
 
 async def test_a_newer_schema_is_refused_and_left_alone(path: Path) -> None:

@@ -1,6 +1,7 @@
 """Group commit: who waits together is committed together, fails together, and nobody else suffers."""
 
 import asyncio
+import random
 from pathlib import Path
 from typing import Any
 
@@ -141,9 +142,39 @@ async def test_a_mistake_of_our_own_ends_the_writer_and_is_heard(path: Path, clo
 async def test_the_log_is_copied_when_it_is_long_and_then_used_again(
     store: Store, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(room, "CHECKPOINT_OCTETS", 200_000)
-    log = path.with_name(path.name + "-wal")
+    monkeypatch.setattr(room, "CHECKPOINT_OCTETS", 100_000)
+    many, log = random.Random(1), path.with_name(path.name + "-wal")
     for at in range(300):
-        await store.record([capture(at)] * 10, {})
-    assert path.stat().st_size > 200_000
-    assert log.stat().st_size < 400_000
+        await store.record([capture(at, values=tuple(many.randbytes(40)))], {})
+    assert path.stat().st_size > 50_000
+    assert log.stat().st_size < 200_000
+
+
+async def test_what_is_patient_is_committed_in_company(path: Path, clock: SetClock) -> None:
+    async with Store.open(path, clock, patience=60.0) as store:
+        patient = [asyncio.create_task(store.record([capture(at)], {}, patient=True)) for at in range(3)]
+        done, _ = await asyncio.wait(patient, timeout=0.05)
+        assert not done
+        await store.record([capture(9)], {})
+        await asyncio.gather(*patient)
+        assert [each.at for each in await store.captures("M1", "load0", 0, 9, 9)] == [0, 1, 2, 9]
+        assert await store._read("SELECT count(*) FROM segments") == [(1,)]
+
+
+async def test_patience_ends(path: Path, clock: SetClock) -> None:
+    async with Store.open(path, clock, patience=0.05) as store:
+        await store.record([capture(1)], {}, patient=True)
+        assert await store.pending() == {"load0": 1}
+
+
+async def test_enough_company_is_not_waited_for(path: Path, clock: SetClock, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(room, "COMPANY_ROWS", 10)
+    async with Store.open(path, clock, patience=60.0) as store:
+        await asyncio.gather(*(store.record([capture(at)] * 5, {}, patient=True) for at in range(2)))
+
+
+async def test_at_the_end_nobody_is_patient(path: Path, clock: SetClock) -> None:
+    async with Store.open(path, clock, patience=60.0) as store:
+        waiting = asyncio.create_task(store.record([capture(1)], {}, patient=True))
+        await turn()
+    await waiting
