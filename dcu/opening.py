@@ -16,7 +16,7 @@ from dcu.dlms.link import Link
 from dcu.dlms.security import Heard
 from dcu.dlms.services import Get
 from dcu.dlms.wrapper import WrapperLink
-from dcu.errors import Breach, MeterError, MeterTimeoutError, RefusedError, SecurityError
+from dcu.errors import Breach, MeterError, RefusedError, SecurityError
 from dcu.invocations import Invocations
 from dcu.keychange import KeyChanges
 from dcu.model import Access, Attribute, Authentication, Framing, Keys, Meter, Referencing
@@ -49,6 +49,11 @@ NO_KEYS = Keys()
 PUBLIC = {each: Access("public", referencing=each) for each in Referencing}
 DATA = 1
 
+#: A meter may say nothing to a counter that it does not accept, as one does that is not there. After so many visits in
+#: a row that it let fail without a word of refusal, and whenever they are twice as many, the public client asks. A
+#: power of two.
+SILENT = 4
+
 
 class SessionMaker:
     """Makes the conversations of one bus: knows who we are there, each meter's keys and counters.
@@ -78,6 +83,8 @@ class SessionMaker:
         self._news: dict[str, int] = {}
         # the number of the last request to each meter, which an answer that comes one question late would have
         self._invokes: dict[str, int] = {}
+        # how often in a row a meter that counts has neither let us in nor refused us
+        self._silences: dict[str, int] = {}
 
     async def make(self, port: Port, meter: Meter, alive: Callable[[], None] = unwatched) -> Session:
         """Return a Session for `meter`, not yet opened; raises StoreError when no counters can be reserved."""
@@ -123,7 +130,7 @@ class SessionMaker:
                 await self._changes.opened(meter.id, keys)
                 return done
         for failure in failures:
-            if isinstance(failure, MeterTimeoutError):  # the line's fault, perhaps
+            if not isinstance(failure, RefusedError | SecurityError):  # the line's fault, or another has the meter
                 raise failure
         raise SecurityError(Breach.KEY, f"opens under neither set of secrets: {failures[0]}; {failures[1]}")
 
@@ -134,14 +141,25 @@ class SessionMaker:
         session = await self._make(port, meter, keys, alive, heard)
         try:
             await session.open()
-        except RefusedError:
-            if not _counts(access) or not await self._recover(port, meter, keys, alive):
+        except MeterError as error:
+            if not (_counts(access) and self._may_count_higher(meter.id, error)):
+                raise
+            await session.close()  # a meter may have room for one connection, whoever has it
+            if not await self._recover(port, meter, keys, alive):
                 raise
             session = await self._make(port, meter, keys, alive, heard)
             await session.open()
         if _counts(access):
+            self._silences.pop(meter.id, None)
             self._invocations.agreed(keys, self._title)
         return session
+
+    def _may_count_higher(self, meter: str, error: MeterError) -> bool:
+        """Whether to ask `meter`, which did not let us in for `error`, if it is for a counter too low."""
+        if isinstance(error, RefusedError | SecurityError):
+            return isinstance(error, RefusedError)
+        self._silences[meter] = times = self._silences.get(meter, 0) + 1
+        return times >= SILENT and times.bit_count() == 1
 
     async def prepare(self, meter: Meter) -> None:
         """See to it that a session held with `meter` finds counters enough for a visit; raises StoreError."""
@@ -178,7 +196,7 @@ class SessionMaker:
             await session.open()
             (counter,) = await session.get([Get(Attribute(DATA, self._access[meter.access].invocation_counter))])
         except MeterError:
-            return False  # the refusal itself is what the caller reports
+            counter = None  # the refusal itself is what the caller reports
         await session.close()
         return type(counter) is int and await self._invocations.jump(keys, self._title, counter)
 

@@ -77,6 +77,7 @@ def make_meter(plan: FleetPlan, index: int) -> SimMeter:
             compressed=dice // 20 % 2 == 0,
             clock_offset=plan.clock_spread * spread,
             referencing=plan.access_of(identity).referencing,
+            single=dice // 40 % 2 == 0,
             kind=INDIAN if noise(plan.seed, identity, "country") % 256 < plan.indian else IDIS,
         )
     )

@@ -43,8 +43,9 @@ class Nameplate:
     shift_time where it `shifts`.
     `compressed` meters send null-data for what repeats or counts on in a profile. `max_info` octets and `window` frames
     are what its HDLC layer grants at most; `inactivity` is how many seconds without a word end a connection. `suite` is
-    its security suite, and its keys have that suite's sizes. An old meter's attributes have short names, others know
-    logical names only (`referencing`).
+    its security suite, and its keys have that suite's sizes. A `single` one has room for one HDLC connection, whoever
+    has it; a `mute` one says nothing to who comes with a counter that it will not take. An old meter's attributes have
+    short names, others know logical names only (`referencing`).
     """
 
     seed: int
@@ -63,6 +64,8 @@ class Nameplate:
     referencing: Referencing = Referencing.LN
     kind: str = IDIS
     shifts: bool = True
+    single: bool = False
+    mute: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -99,7 +99,7 @@ _COUNTER_ERROR: Final = 6
 
 
 class ServerAssociation:
-    """What one client has with one meter. `answer` never raises: a meter on a line says no, or nothing."""
+    """What one client has with one meter. `answer` never raises: a meter on a line says no, or nothing (b"")."""
 
     def __init__(self, meter: SimMeter, access: Access) -> None:
         self._meter = meter
@@ -144,6 +144,8 @@ class ServerAssociation:
             # malformed, or not under our keys: who cannot be deciphered is not told which it was
             self._forget()
             if isinstance(error, SecurityError) and error.breach is Breach.COUNTER:
+                if self._meter.plate.mute:
+                    return b""
                 return encode_response(self._refused(error), 0)
             return self._guard.rejected(AUTHENTICATION_FAILURE)
         self._conformance = initiate.conformance & (SHORT_CONFORMANCE if self._short else CONFORMANCE)

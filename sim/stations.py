@@ -37,7 +37,7 @@ _TOO_LONG: Final = 0x04
 
 
 class HdlcServer:
-    """One meter on an HDLC line: one connection per client, each with its association.
+    """One meter on an HDLC line: one connection per client, each with its association, or one for all.
 
     Frames for other stations must not be given to it.
     """
@@ -80,6 +80,9 @@ class HdlcServer:
         except MeterError:
             return []
         plate = self.meter.plate
+        others = [each for other, each in self._connections.items() if other != client]
+        if plate.single and any(now - each.heard_at <= plate.inactivity for each in others):
+            return [_unnumbered(frame, DM)]
         granted = Parameters(
             min(asked.receive, plate.max_info),
             min(asked.transmit, plate.max_info),
@@ -137,7 +140,10 @@ class _Connection:
         # without the LLC header it is no APDU of ours, and RR is all it gets
         if not request.startswith(LLC_COMMAND):
             return
-        answer = LLC_RESPONSE + self._association.answer(request[len(LLC_COMMAND) :], now)
+        said = self._association.answer(request[len(LLC_COMMAND) :], now)
+        if not said:
+            return
+        answer = LLC_RESPONSE + said
         size = self.granted.transmit
         self._out = 0
         self._segments = [answer[start : start + size] for start in range(0, len(answer), size)]

@@ -1,5 +1,6 @@
 """A meter whose secrets are changed, in virtual time: the rooms of the daemon that know keys, and a store that dies."""
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -107,6 +108,7 @@ class Rekeying:
         """Start the daemon anew: it knows what the store holds, and listens before it speaks as its flow does."""
         self.store.steps = None
         await self.port.drain(QUIET)
+        await asyncio.sleep(self.meter.plate.inactivity)  # until then the meter is busy with the one that died
         file, new = {self.entry.id: self.old}, {self.entry.id: self.new}
         self.changes = KeyChanges(file, new, self.store, Vault(self.vault), self.clock)
         await self.changes.load()

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,10 +13,11 @@ from dcu.dlms.hdlc import FrameReader, ServerAddress
 from dcu.dlms.hdlc_link import HdlcLink
 from dcu.dlms.services import Get
 from dcu.dlms.wrapper import WrapperLink
-from dcu.errors import Breach, MeterError, RefusedError, SecurityError, StoreError
+from dcu.errors import Breach, MeterError, MeterTimeoutError, RefusedError, SecurityError, StoreError
 from dcu.invocations import COUNTER_BLOCK, Invocations, counter_name
 from dcu.model import Access, Attribute, Authentication, Framing, Keys, Meter
-from dcu.opening import SessionMaker, make_link
+from dcu.opening import SILENT, SessionMaker, make_link
+from dcu.session import QUIET
 from dcu.store import Store
 from sim import server
 from sim.bus import MemoryBus
@@ -23,7 +25,7 @@ from sim.fleet import Fleet, FleetPlan, make_line
 from sim.profiles import CLOCK_TIME
 from sim.virtual import VirtualClock
 from tests.captures import SetClock
-from tests.lines import CIPHERED, TITLE, Box, PortAround, virtually
+from tests.lines import CIPHERED, TITLE, Box, MemoryStore, PortAround, virtually
 
 ENERGY = Get(Attribute(3, bytes((1, 0, 1, 8, 0, 255))))
 
@@ -122,6 +124,74 @@ def test_a_meter_that_heard_a_higher_counter_is_asked_for_it() -> None:
         await session.get([ENERGY])
         assert [given.start for given in box.store.reserved] == [1, 5001]
         assert box.meters[0].heard == 5004
+
+    virtually(work)
+
+
+def with_plate(box: Box, **changes: Any) -> None:
+    meter = box.meters[0]
+    meter.plate = replace(meter.plate, **changes)
+
+
+@pytest.mark.parametrize("single", [True, False])
+def test_a_meter_with_one_connection_is_asked_over_it(*, single: bool) -> None:
+    """It is hung up before the public client calls, and before we call again, whatever that one is told."""
+
+    async def work(clock: VirtualClock) -> None:
+        box = Box(clock, CIPHERED)
+        with_plate(box, single=single)
+        box.meters[0].heard = 5000
+        access = {"management": replace(server.MANAGEMENT, invocation_counter=bytes(6))}
+        untold = SessionMaker(box.settings, access, box.fleet.keys, TITLE, Invocations(MemoryStore()))
+        for _ in range(2):
+            with pytest.raises(RefusedError, match="invocation counter error"):
+                await untold.open(box.port, box.entry())
+        session = await box.maker().open(box.port, box.entry())
+        await session.get([ENERGY])
+        assert [given.start for given in box.store.reserved] == [1, 5001]
+
+    virtually(work)
+
+
+def test_a_meter_that_says_nothing_to_a_low_counter_is_asked_for_it_after_a_while() -> None:
+    async def work(clock: VirtualClock) -> None:
+        box = Box(clock, CIPHERED)
+        with_plate(box, single=True, mute=True)
+        box.meters[0].heard = 5000
+        maker = box.maker()
+        for _ in range(SILENT - 1):
+            with pytest.raises(MeterError, match="put off its answer"):
+                await maker.open(box.port, box.entry())
+            await box.port.drain(QUIET)
+        session = await maker.open(box.port, box.entry())
+        await session.get([ENERGY])
+        assert [given.start for given in box.store.reserved] == [1, 5001]
+
+    virtually(work)
+
+
+def test_who_is_not_there_is_seldom_asked_for_a_counter() -> None:
+    """The public client is one more station that does not answer: ever more seldom, and no counter moves."""
+
+    async def work(clock: VirtualClock) -> None:
+        box = Box(clock, CIPHERED)
+        maker = box.maker()
+        box.bus.silence("M0001")
+        asked = []
+        for _ in range(4 * SILENT):
+            before = clock.monotonic()
+            with pytest.raises(MeterTimeoutError):
+                await maker.open(box.port, box.entry())
+            asked.append(clock.monotonic() - before)
+        usual = min(asked)
+        assert [number for number, took in enumerate(asked, 1) if took > 1.5 * usual] == [
+            SILENT,
+            2 * SILENT,
+            4 * SILENT,
+        ]
+        assert len(box.store.reserved) == 1
+        box.bus.silence()
+        await (await maker.open(box.port, box.entry())).close()
 
     virtually(work)
 

@@ -7,16 +7,18 @@ from typing import Any
 
 import pytest
 
-from dcu.errors import Breach, NotGivenError, RefusedError, SecurityError, UnsureError
+from dcu.errors import Breach, MeterError, NotGivenError, RefusedError, SecurityError, UnsureError
+from dcu.invocations import Invocations
 from dcu.keychange import State
 from dcu.messages.catalogue import FORGET_COUNTER
 from dcu.model import Access, Authentication, Keys, Referencing
+from dcu.opening import SessionMaker
 from dcu.rekey import carry_out
 from sim import secrets, server
 from sim.fleet import FleetPlan
 from sim.objects import READ_WRITE_DENIED
 from sim.virtual import VirtualClock
-from tests.lines import CIPHERED, PAIR, REGISTERS, settle, virtually
+from tests.lines import CIPHERED, PAIR, REGISTERS, TITLE, settle, virtually
 from tests.rekeying import NEW, Rekeying, visit
 
 ONE_READER = FleetPlan(meters=1, buses=1, hls=0)
@@ -196,13 +198,31 @@ def test_a_meter_that_opens_under_neither_is_a_security_event_and_both_are_kept(
         with pytest.raises(SecurityError, match="opens under neither set of secrets") as caught:
             await rekeying.read()
         assert caught.value.breach is Breach.KEY
-        # SNRM and AARQ under each, and after each refusal the meter's counter (SNRM, AARQ, GET, DISC): no more tries
-        assert rekeying.box.bus.counters.requests - answered == 2 * (2 + 4)
+        # SNRM, AARQ and DISC under each, and after each refusal the meter's counter (SNRM, AARQ, GET, DISC): no more
+        assert rekeying.box.bus.counters.requests - answered == 2 * (3 + 4)
         assert rekeying.changes.coming("M0001") is State.PENDING
         rekeying.meter.keys = rekeying.old
         await rekeying.read()
         assert rekeying.changes.in_force("M0001") == rekeying.old
         assert rekeying.changes.coming("M0001") is State.WAITING
+
+    rekeyed(tmp_path, work)
+
+
+def test_a_meter_that_another_has_keeps_both_and_is_no_security_event(tmp_path: Path) -> None:
+    async def work(rekeying: Rekeying) -> None:
+        await rekeying.changes.stage("M0001", {"encryption": b"E" * 16})
+        rekeying.meter.plate = replace(rekeying.meter.plate, single=True)
+        box, public = rekeying.box, {rekeying.entry.access: server.PUBLIC}
+        other = SessionMaker(box.settings, public, {}, TITLE, Invocations(rekeying.store))
+        session = await other.open(rekeying.port, rekeying.entry)
+        with pytest.raises(MeterError, match="disconnected") as caught:
+            await rekeying.read()
+        assert not isinstance(caught.value, SecurityError)
+        assert rekeying.changes.coming("M0001") is State.PENDING
+        await session.close()
+        await rekeying.read()
+        assert rekeying.changes.in_force("M0001") == rekeying.old
 
     rekeyed(tmp_path, work)
 
