@@ -10,9 +10,10 @@ import pytest
 from dcu.config.settings import GENERIC, DiscoverSettings
 from dcu.discovery import DISCOVERY, SHARE, Discovery
 from dcu.errors import CommandRejected
-from dcu.model import Keys, Meter, Task
+from dcu.model import Framing, Keys, Meter, Task
 from dcu.poll import Poll
 from dcu.store import Station
+from sim.bus import MemoryGateway
 from sim.fleet import FleetPlan
 from sim.server import READER
 from sim.virtual import VirtualClock
@@ -246,3 +247,18 @@ def test_a_station_whose_words_are_no_names_is_named_by_its_place(name: str) -> 
         assert [added.id for added in each.added] == ["line-18"]
 
     searching(work, replace(SEARCH, add=True))
+
+
+def test_behind_a_gateway_the_server_ports_of_the_range_are_asked() -> None:
+    async def work(each: Search) -> None:
+        gateway = MemoryGateway("line", each.box.meters, each.clock)
+        each.poll.port = gateway.port
+        wrapped = replace(each.box.settings, framing=Framing.WRAPPER)
+        each.search.bus = each.poll.sessions._bus = wrapped
+        each.search.start()
+        await run_for(each.poll, 120.0)
+        assert sorted(each.stations.met) == [18, 19]
+        assert each.stations.met[18].facts["profile"] == "idis"
+        assert each.poll.health.probes == 7
+
+    searching(work)
