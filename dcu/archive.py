@@ -14,7 +14,7 @@ from dcu.obis import format_obis, parse_obis
 from dcu.plan.backfill import Range, newer, older
 from dcu.plan.ledger import Asked, Gap
 from dcu.profiles import CompanionProfile
-from dcu.recognition import RECOGNISE_EVERY, SERIAL
+from dcu.recognition import RECOGNISE_EVERY, SERIAL, TITLE
 from dcu.session import Session
 from dcu.shapes import Shape, learn
 from dcu.store import Recorded
@@ -77,6 +77,8 @@ class Archive:
         self._doubted: dict[tuple[str, str], Shape] = {}
         # monotonic time when each meter was recognised last, since the start
         self._recognised: dict[str, float] = {}
+        # the system title it bore then, of those that have one
+        self._titles: dict[str, bytes] = {}
         # what meters that are explored were found to have; alike ones share one object
         self._explored: dict[str, CompanionProfile] = {}
         self._alikes: dict[str, CompanionProfile] = {}
@@ -126,6 +128,7 @@ class Archive:
         self._shapes.pop(meter, None)
         self._explored.pop(meter, None)
         self._recognised.pop(meter, None)
+        self._titles.pop(meter, None)
 
     def meter(self, meter: str) -> Meter:
         return self._meters[meter]
@@ -216,9 +219,21 @@ class Archive:
         """Whether the meter's clock, which shows `now`, went back behind rows that it gave before."""
         return went_back([marks[meter] for marks in self._marks.values() if meter in marks], now)
 
-    def unsure(self, meter: str, now: float) -> bool:
-        """Whether the meter is to be recognised at `now` (monotonic s): once a day, after a start and after a doubt."""
-        return meter not in self._recognised or now - self._recognised[meter] >= RECOGNISE_EVERY
+    def unsure(self, meter: str, now: float, title: bytes = b"") -> bool:
+        """Whether the meter is to be recognised at `now` (monotonic s): once a day, after a start and after a doubt.
+
+        Also when its system title, which is `title` now (b"": not told), was another the last time.
+        """
+        if meter not in self._recognised or now - self._recognised[meter] >= RECOGNISE_EVERY:
+            return True
+        return bool(title) and self._titles.get(meter, title) != title
+
+    async def bears(self, meter: str, title: bytes) -> bool:
+        """Whether the meter may bear the system `title` (b"": not told): the one that it was recognised by, if it was."""
+        if title and meter not in self._titles:
+            told = (await self._store.descriptors(meter)).get(IDENTITY, {}).get(TITLE)
+            return told in {None, title.hex()}
+        return not title or self._titles[meter] == title
 
     def expect(self, wanted: Expected) -> None:
         """Begin at these times with what was never asked for."""
@@ -271,6 +286,8 @@ class Archive:
         """
         if found.identity is not None:
             self._recognised[meter] = now
+            if TITLE in found.identity:
+                self._titles[meter] = bytes.fromhex(found.identity[TITLE])
             await self._compare(meter, found)
         for stream in found.recast:
             self._shapes[meter].pop(stream)

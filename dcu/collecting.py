@@ -18,6 +18,7 @@ from dcu.model import IDENTITY, Capture, Reason
 from dcu.opening import SessionMaker
 from dcu.plan.backfill import lost
 from dcu.report import Report
+from dcu.recognition import TITLE
 from dcu.session import Session
 from dcu.visit import Findings, Reading
 
@@ -80,7 +81,7 @@ class Collecting:
         Rows that cannot follow those that are known are asked for once more, with the question who the meter is.
         """
         await self.handover.settle(meter)
-        recognising = IDENTITY in streams or self.archive.unsure(meter, self.clock.monotonic())
+        recognising = IDENTITY in streams or self.archive.unsure(meter, self.clock.monotonic(), session.title)
         found = await self._read(session, meter, streams, recognising=recognising)
         if not recognising and found.stopped is None and (register := await self._fallen(meter, found)) is not None:
             log.info("rows that cannot follow", meter=meter, register=register)
@@ -107,7 +108,10 @@ class Collecting:
             self.archive.past(meter, shapes),
             recognising=recognising,
         )
-        return await reading.take(session, self.clock, self.urged)
+        found = await reading.take(session, self.clock, self.urged)
+        if found.identity is not None and session.title:
+            found.identity[TITLE] = session.title.hex()
+        return found
 
     async def _fallen(self, meter: str, found: Findings) -> str | None:
         """Return a register that counts up and fell, None when none did."""

@@ -14,12 +14,13 @@ import structlog
 
 from dcu.archive import Archive
 from dcu.clock import Clock
-from dcu.errors import StoreError
+from dcu.errors import Breach, StoreError
 from dcu.events import EventSieve
 from dcu.health import BusHealth
 from dcu.messages.envelope import is_event
 from dcu.model import Capture
 from dcu.plan.ledger import Asked
+from dcu.recognition import TITLE
 from dcu.report import Report
 from dcu.store import Recorded
 from dcu.visit import Findings
@@ -123,8 +124,18 @@ class Handover:
     async def _tell(self, meter: str, found: Findings, recorded: Recorded) -> None:
         for word, (before, now) in found.changed.items():
             self.health.changed += 1
-            await self.report(CHANGES[word], meter=meter, before=before, now=now)
+            if word == TITLE:
+                await self._retitled(meter, before, now)
+            else:
+                await self.report(CHANGES[word], meter=meter, before=before, now=now)
         for _, stream in recorded.overflow:
             await self.report("ledger overflow", meter=meter, stream=stream)
         for stream in (*found.outgrown, *found.recast):
             await self.report("profile changed", meter=meter, stream=stream)
+
+    async def _retitled(self, meter: str, before: str, now: str) -> None:
+        """Tell that another has the meter's keys and answers in its place: it was exchanged, or it is another's voice."""
+        reason = f"system title {now}, it was {before}"
+        log.warning("security event", meter=meter, breach=Breach.TITLE.value, reason=reason)
+        self.health.security[Breach.TITLE] = self.health.security.get(Breach.TITLE, 0) + 1
+        await self.report("security breach", meter=meter, breach=Breach.TITLE.value, reason=reason)

@@ -10,7 +10,7 @@ from dcu.archive import Archive
 from dcu.bus import Port
 from dcu.clock import Clock, iso
 from dcu.dlms.cosem import UNITS
-from dcu.errors import NotGivenError
+from dcu.errors import Breach, NotGivenError, SecurityError
 from dcu.messages.catalogue import GET, LEARN, OBJECT_COMMANDS
 from dcu.messages.envelope import describe_column
 from dcu.model import INSTANT, Capture, Command, Meter, Visit
@@ -24,10 +24,13 @@ from dcu.visit import Reading
 async def on_demand(session: Session, archive: Archive, visit: Visit, clock: Clock) -> dict[str, Any]:
     """Carry out the command of `visit` in an open session, or look at what became of it when that is doubtful.
 
-    Raises NotGivenError, UnsureError (then it must not be sent again), and what `Session.get` raises.
+    Raises NotGivenError, UnsureError (then it must not be sent again), SecurityError before anything is said to a meter
+    that bears another's system title, and what `Session.get` raises.
     """
     command = visit.command
     assert command is not None
+    if not await archive.bears(visit.meter, session.title):
+        raise SecurityError(Breach.TITLE, f"system title {session.title.hex()} is not that of {visit.meter}")
     if command.name == LEARN:
         return await _learn(session, archive, visit.meter)
     if command.name not in OBJECT_COMMANDS:

@@ -119,6 +119,8 @@ class Session:
         #: The meter's clock minus monotonic time, and the monotonic time when that was measured: `dcu.visit` knows what
         #: it is good for. Whoever sets the clock makes it None.
         self.meter_clock: tuple[float, float] | None = None
+        #: The system title that the meter bears in this conversation, b"" where none is told or proved.
+        self.title = b""
         self._heard_at: float | None = None
         #: Monotonic time that the first value of the latest `get` describes: half way between the last octet of its
         #: request and the first of its answer, whatever of that is the meter's time and whatever the line's.
@@ -127,6 +129,7 @@ class Session:
     async def open(self) -> None:
         """Associate; raises MeterTimeoutError, MeterError, SecurityError or BusError."""
         event = await self._exchange(self._association.connect(), dlms.Associated)
+        self.title = event.server_title
         self._selects = bool(SELECTING & event.conformance)
         if Conformance.MULTIPLE_REFERENCES in event.conformance:
             self._list_room = (event.max_pdu or MAX_PDU) - REQUEST_OCTETS

@@ -8,7 +8,8 @@ from itertools import count
 import pytest
 
 from dcu.archive import IDENTITY
-from dcu.model import INSTANT, Attribute, Column, Task
+from dcu.errors import Breach
+from dcu.model import INSTANT, Attribute, Column, Command, Priority, Task, Visit
 from dcu.obis import parse_obis
 from dcu.poll import Poll
 from dcu.recognition import RECOGNISE_EVERY
@@ -16,7 +17,7 @@ from sim.fleet import FleetPlan
 from sim.meter import FIRMWARE, SERIAL_NUMBER, SimMeter
 from sim.profiles import PROFILES
 from sim.virtual import VirtualClock
-from tests.lines import COMPANION, Box, assert_true, settle, virtually
+from tests.lines import CIPHERED, COMPANION, Box, assert_true, settle, virtually
 
 Columns = tuple[Attribute, ...]
 
@@ -223,5 +224,59 @@ def test_a_clock_that_went_back_is_told_once_and_doubles_no_row() -> None:
         await settle(poll)
         assert [name for name, _, _ in box.reports].count("meter clock jumped") == 1
         assert max(each.at for each in box.store.captures if each.stream == "load0") > clock.now() - 900
+
+    virtually(work)
+
+
+CIPHERED_TASKS = Task(INSTANT, every=900.0), TASKS[1]
+
+
+def test_another_meter_that_has_the_same_keys_is_a_security_event_and_none_of_its_rows_are_taken() -> None:
+    """Where keys are shared, its title alone tells who answers: whoever leads our questions to it changes nothing else."""
+
+    async def work(clock: VirtualClock) -> None:
+        box = Box(clock, CIPHERED)
+        poll = box.poll(*CIPHERED_TASKS)
+        await settle(poll)
+        true = box.meters[0]
+        kept = len(box.store.captures)
+        assert box.store.shapes["M0001"][IDENTITY]["title"] == true.title.hex()
+        other = SimMeter(replace(true.plate, id="N1"))
+        other.identity = true.identity  # the one that also says the same of itself
+        box.bus.line.exchange("M0001", other)
+        await asyncio.sleep(900.0)
+        await poll.step()
+        assert other.spoken
+        assert len(box.store.captures) == kept
+        assert poll.health.security == {Breach.TITLE: 1}
+        reason = f"system title {other.title.hex()}, it was {true.title.hex()}"
+        assert box.reports == [("security breach", "M0001", {"breach": "title", "reason": reason})]
+        # it is there to stay: it was exchanged, and is read as what it is
+        await settle(poll)
+        assert len(box.store.captures) > kept
+        assert len(box.reports) == 1
+
+    virtually(work)
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+def test_no_command_is_carried_out_by_another_meter_that_has_the_same_keys(*, restarted: bool) -> None:
+    async def work(clock: VirtualClock) -> None:
+        box = Box(clock, CIPHERED)
+        poll = box.poll(*CIPHERED_TASKS)
+        await settle(poll)
+        other = SimMeter(replace(box.meters[0].plate, id="N1"))
+        box.bus.line.exchange("M0001", other)
+        if restarted:
+            poll = box.poll()
+        shift = {"object": "0-0:1.0.0.255", "class": 8, "attribute": 3, "value": 60, "type": "long"}
+        command = Command("c1", "meter.set", ("M0001",), shift)
+        poll.held.forget()
+        poll.submit(Visit("M0001", command=command, priority=Priority.COMMAND))
+        await poll.step()
+        ((_, answer, reason),) = box.answers
+        assert answer is None
+        assert reason == f"system title {other.title.hex()} is not that of M0001"
+        assert poll.health.security == {Breach.TITLE: 2}  # a command is tried twice
 
     virtually(work)
