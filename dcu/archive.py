@@ -229,7 +229,7 @@ class Archive:
         return bool(title) and self._titles.get(meter, title) != title
 
     async def bears(self, meter: str, title: bytes) -> bool:
-        """Whether the meter may bear the system `title` (b"": not told): the one that it was recognised by, if it was."""
+        """Whether the meter may bear the system `title` (b"": not told): that which it was recognised by, if it was."""
         if title and meter not in self._titles:
             told = (await self._store.descriptors(meter)).get(IDENTITY, {}).get(TITLE)
             return told in {None, title.hex()}

@@ -17,8 +17,8 @@ from dcu.handover import Handover, Keeping
 from dcu.model import IDENTITY, Capture, Reason
 from dcu.opening import SessionMaker
 from dcu.plan.backfill import lost
-from dcu.report import Report
 from dcu.recognition import TITLE
+from dcu.report import Report
 from dcu.session import Session
 from dcu.visit import Findings, Reading
 

@@ -134,7 +134,7 @@ class Handover:
             await self.report("profile changed", meter=meter, stream=stream)
 
     async def _retitled(self, meter: str, before: str, now: str) -> None:
-        """Tell that another has the meter's keys and answers in its place: it was exchanged, or it is another's voice."""
+        """Tell that another has the meter's keys and answers in its place: it was exchanged, or somebody is between."""
         reason = f"system title {now}, it was {before}"
         log.warning("security event", meter=meter, breach=Breach.TITLE.value, reason=reason)
         self.health.security[Breach.TITLE] = self.health.security.get(Breach.TITLE, 0) + 1

@@ -20,8 +20,8 @@ RECOGNISE_EVERY: Final = 86_400.0
 #: What a companion profile's `identity` names for this: another meter, or another program in it.
 SERIAL: Final = "serial"
 WORDS: Final = (SERIAL, "firmware")
-#: What an association tells besides where it is protected: the meter's system title, in hexadecimal digits. Where meters
-#: share keys, nothing else in it says which of them is there.
+#: What an association tells besides where it is protected: the meter's system title, in hexadecimal digits. Where
+#: meters share keys, nothing else in it says which of them is there.
 TITLE: Final = "title"
 
 #: Characters of a word that are remembered: a meter may put much of its own into one.

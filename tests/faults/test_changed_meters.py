@@ -232,7 +232,7 @@ CIPHERED_TASKS = Task(INSTANT, every=900.0), TASKS[1]
 
 
 def test_another_meter_that_has_the_same_keys_is_a_security_event_and_none_of_its_rows_are_taken() -> None:
-    """Where keys are shared, its title alone tells who answers: whoever leads our questions to it changes nothing else."""
+    """Where keys are shared, its title alone tells who answers: who leads our questions to it changes nothing else."""
 
     async def work(clock: VirtualClock) -> None:
         box = Box(clock, CIPHERED)
