@@ -8,6 +8,7 @@ from dataclasses import asdict
 from typing import Any
 
 from dcu import __version__
+from dcu.auditing import head, shown, verified
 from dcu.clock import Clock
 from dcu.config import Config
 from dcu.health import Health
@@ -55,6 +56,7 @@ class Status:
             "uplink": asdict(self._delivery) | {"broker": f"{self._config.uplink.host}:{self._config.uplink.port}"},
             "success": {stream: asdict(success) for stream, success in self._health.success.items()},
             "keys": self._changes.counts(),
+            "audit": head(self._store),
             "commands": {"latency": [round(latency, 3) for latency in self._health.command_latency]},
         }
 
@@ -65,6 +67,10 @@ class Status:
                 return await self.snapshot()
             case "dcu.keys":
                 return self._changes.describe(str(command.args["meter"]))
+            case "dcu.audit":
+                return await shown(self._store, command)
+            case "dcu.verify-audit":
+                return await verified(self._store)
             case "dcu.plan":
                 return {"buses": self._workload.describe()}
             case _:

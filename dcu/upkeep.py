@@ -30,6 +30,9 @@ class Kept(Protocol):
     async def streams(self) -> dict[str, int]:
         """Return the streams, each with its next sequence number. Raises StoreError."""
 
+    async def newest_audited(self) -> tuple[int, bytes]:
+        """Return the head of the audit, and know it from then on. Raises StoreError."""
+
     async def inspect(self) -> None:
         """Check the whole file. Raises DamagedError, StoreError."""
 
@@ -49,6 +52,7 @@ class Upkeep:
     async def run(self) -> None:
         """Tell, then check and renew for ever. Raises StoreError."""
         await self.tell()
+        await self.store.newest_audited()  # for the health: it names the head from the start
         await asyncio.sleep(FIRST_CHECK)
         while True:
             await self.step()

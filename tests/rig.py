@@ -41,6 +41,7 @@ class WholeStore(MemoryStore, MemoryOutbox, MemoryJournal):
     closed = False
     mishap: Mishap | None = None
     found: Mishap | None = None
+    audit_head: tuple[int, bytes] | None = None
 
     def __init__(self) -> None:
         self.broken = asyncio.Event()
@@ -83,6 +84,10 @@ class WholeStore(MemoryStore, MemoryOutbox, MemoryJournal):
 
     async def away(self) -> list[tuple[str, float, int]]:
         return []
+
+    async def newest_audited(self) -> tuple[int, bytes]:
+        await self._commit()
+        return 0, bytes(32)
 
     async def inspect(self) -> None:
         await self._commit()

@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from dcu.cli.archive import archive
+from dcu.cli.audit import audit
 from dcu.cli.completeness import gaps, ledger
 from dcu.cli.show import show_clocks, show_meters, show_plan, show_reading, show_status
 from dcu.cli.talk import Daemon, as_json, ask_all, fail
@@ -82,6 +83,7 @@ def cli(context: click.Context, path: str) -> None:
 
 
 cli.add_command(archive)
+cli.add_command(audit)
 cli.add_command(gaps)
 cli.add_command(ledger)
 

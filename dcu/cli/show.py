@@ -208,3 +208,11 @@ def show_clocks(clocks: list[dict[str, Any]]) -> None:
         gains = "-" if clock["drift"] is None else f"{clock['drift']:+.2f}"
         table.add_row(clock["meter"], clock["at"], f"{clock['offset']:+.1f}", gains, clock["moved"] or "-")
     _console().print(table if clocks else "no clock has been measured yet")
+
+
+def show_audit(entries: list[dict[str, Any]]) -> None:
+    """Print who commanded what, when, and how it ended."""
+    table = Table("entry", "at", "who", "what", "outcome", box=SIMPLE, pad_edge=False)
+    for entry in entries:
+        table.add_row(*(str(entry[key]) for key in ("entry", "at", "who", "what", "outcome")))
+    _console().print(table if entries else "no command is over yet")

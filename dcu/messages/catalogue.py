@@ -30,6 +30,9 @@ LEARN = "meter.learn"
 #: Attributes that one `meter.get` reads; they go out in one GET-WITH-LIST where the meter knows that.
 MAX_ITEMS = 20
 
+#: Entries that one answer to `dcu.audit` shows at most, as many as fit such a message, too; and their highest number.
+MAX_AUDITED, MAX_ENTRY = 50, 1 << 53
+
 #: Ranges that one answer to `dcu.gaps` shows at most: they fit a message of 100 000 octets.
 MAX_GAPS = 400
 
@@ -108,6 +111,12 @@ def _asking(args: Mapping[str, object]) -> Args:
     if not isinstance(meter, str) or not 1 <= len(meter) <= 64:
         raise CommandRejected("args.meter: expected the name of a meter")
     return {"meter": meter}
+
+
+def _audited(args: Mapping[str, object]) -> Args:
+    only(args, "from", "count")
+    first = number(args.get("from", 1), 1, MAX_ENTRY, "args.from")
+    return {"from": first, "count": number(args.get("count", MAX_AUDITED), 1, MAX_AUDITED, "args.count")}
 
 
 def _counted(args: Mapping[str, object]) -> Args:
@@ -204,6 +213,8 @@ CATALOGUE: Mapping[str, CommandKind] = {
         CommandKind("dcu.plan", Role.VIEWER, range(1), nothing),
         CommandKind("dcu.meters", Role.VIEWER, range(1), meters),
         CommandKind("dcu.keys", Role.VIEWER, range(1), _asking),
+        CommandKind("dcu.audit", Role.VIEWER, range(1), _audited),
+        CommandKind("dcu.verify-audit", Role.VIEWER, range(1), nothing),
         CommandKind(LEARN, Role.VIEWER, range(1, 2), nothing),
         CommandKind("dcu.gaps", Role.VIEWER, range(1), _missing),
         CommandKind("dcu.ledger", Role.VIEWER, range(1), _counted),

@@ -1,5 +1,6 @@
 """Everything that must survive a loss of power, in one SQLite file; no other room touches it."""
 
+from dcu.store.audit import AuditEntry, Verdict
 from dcu.store.clocks import Adjustment
 from dcu.store.generations import Sealed
 from dcu.store.integrity import Mishap
@@ -14,6 +15,7 @@ __all__ = [
     "BLOCK_ROWS",
     "PATIENCE",
     "Adjustment",
+    "AuditEntry",
     "Block",
     "Line",
     "Mishap",
@@ -23,6 +25,7 @@ __all__ = [
     "Station",
     "Store",
     "Vault",
+    "Verdict",
     "line_of",
     "vault_for",
 ]

@@ -12,8 +12,8 @@ from aiosqlite import Connection
 from dcu.errors import DcuError
 from dcu.messages.envelope import RESULT
 from dcu.model import Command, CommandRecord, CommandState
+from dcu.store.audit import Audit
 from dcu.store.cells import to_json
-from dcu.store.database import Database
 from dcu.store.numbers import place_of
 
 #: The door whose commands are answered by publishing.
@@ -40,7 +40,7 @@ WHERE place BETWEEN ? AND ? ORDER BY place
 _Entry = tuple[int, str, str, str, float]
 
 
-class Commands(Database):
+class Commands(Audit):
     """The journal. A command that came through MQTT puts each change of its state into the stream `RESULT`."""
 
     async def accept(self, command: Command, rejected: str | None = None) -> tuple[CommandRecord, bool]:
@@ -85,6 +85,8 @@ class Commands(Database):
             row = await database.execute_insert(_INSERT, (command.id, *fields))
             assert row is not None
             entry = (int(row[0]), *fields)
+            if state.final:
+                await self._audit(database, _record(*fields))
         if command.door == MQTT:
             await self._publish(database, entry)
         return _record(*entry[1:]), new
@@ -100,6 +102,8 @@ class Commands(Database):
         changed = self._clock.now()
         record = _record(body, state, answer, changed)
         await database.execute(_CHANGE, (state, answer, changed, number))
+        if state.final:
+            await self._audit(database, record)
         if record.command.door == MQTT:
             await self._publish(database, (number, body, state, answer, changed))
         return record
