@@ -100,6 +100,10 @@ class DamagedError(StoreError):
     """The file itself is damaged, or is no longer where it was: it has to be opened again."""
 
 
+class ShelteredError(StoreError):
+    """The store could not keep it now; nothing is lost: it is in memory, or the meter still has it."""
+
+
 class UplinkError(DcuError):
     """The broker or the way to it."""
 

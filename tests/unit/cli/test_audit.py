@@ -21,11 +21,10 @@ class Told:
     def __init__(self) -> None:
         self.problem: str | None = None
 
-    def ask(self, _daemon: Daemon, name: str, **args: Any) -> dict[str, Any]:
+    def ask(self, name: str, **args: Any) -> dict[str, Any]:
         if name == "dcu.verify-audit":
-            return {
-                "result": {"first": 1, "last": 3, "head": "3"} | ({"problem": self.problem} if self.problem else {})
-            }
+            problem = {"problem": self.problem} if self.problem else {}
+            return {"result": {"first": 1, "last": 3, "head": "3"} | problem}
         found = [each for each in ENTRIES if isinstance(each["entry"], int) and each["entry"] >= args.get("from", 1)]
         return {"result": {"entries": found[: args.get("count", 2)], "head": {"entry": 3, "hash": "3"}}}
 
