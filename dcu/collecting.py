@@ -4,6 +4,7 @@ Which meter is visited, for what, and what becomes of a visit that fails, is in 
 """
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -12,6 +13,7 @@ import structlog
 from dcu.archive import Archive
 from dcu.clock import Clock
 from dcu.continuity import counts_up, fallen
+from dcu.errors import ShelteredError
 from dcu.events import LATEST, EventSieve
 from dcu.handover import Handover, Keeping
 from dcu.model import IDENTITY, Capture, Reason
@@ -95,7 +97,8 @@ class Collecting:
         """Keep the counters that were heard in visits which kept nothing."""
         self.kept_at = self.clock.monotonic()
         if heard := self.sessions.heard():
-            await self.store.record((), {}, heard)
+            with suppress(ShelteredError):
+                await self.store.record((), {}, heard)
 
     async def _read(self, session: Session, meter: str, streams: Sequence[str], *, recognising: bool) -> Findings:
         shapes = await self.archive.shapes(session, meter, streams)

@@ -50,6 +50,7 @@ from dcu.reachability import Reachability
 from dcu.report import Reporter
 from dcu.roll import EventNames, Roll
 from dcu.sending import Delivery
+from dcu.shelter import Shelter
 from dcu.status import Status
 from dcu.store import PATIENCE, Mishap, Store, vault_for
 from dcu.timekeeping import Timekeeping
@@ -141,7 +142,9 @@ class Daemon:
             self._access |= profile.access
         vault = vault_for(config.dcu.data, config.dcu.store_key)
         self._changes = KeyChanges(self._keys, config.new_keys, store, vault, clock)
-        self._reporter = Reporter(store, clock, config.dcu.id)
+        self._shelter = Shelter(store, clock, self._health)
+        self._reporter = Reporter(self._shelter, clock, config.dcu.id)
+        self._shelter.report = self._reporter.report
         self._upkeep = Upkeep(store, self._reporter.report)
         self._delivery = Delivery()
         #: The flow of each bus, by its name.
@@ -260,7 +263,7 @@ class Daemon:
             events=events,
             sessions=sessions,
             held=Held(sessions, bus.keep_open, clock),
-            store=self._store,
+            store=self._shelter,
             clock=clock,
             health=self._health.bus(bus.name),
             progress=self._health.watch(f"bus {bus.name}", clock.monotonic()),
@@ -275,7 +278,7 @@ class Daemon:
     def _pushes(self, bus: BusConfig, events: EventSieve) -> "Pushes":
         from dcu.pushes import Pushes  # noqa: PLC0415 - for buses whose meters may speak
 
-        known = self._archive, self._config.access, events, self._store, self._clock
+        known = self._archive, self._config.access, events, self._shelter, self._clock
         return Pushes(bus.name, bus.framing, *known, self._health.bus(bus.name))
 
     def _timekeeping(self) -> Timekeeping:

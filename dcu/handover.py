@@ -14,7 +14,7 @@ import structlog
 
 from dcu.archive import Archive
 from dcu.clock import Clock
-from dcu.errors import Breach, StoreError
+from dcu.errors import Breach, ShelteredError, StoreError
 from dcu.events import EventSieve
 from dcu.health import BusHealth
 from dcu.messages.envelope import is_event
@@ -62,6 +62,8 @@ class Handover:
     report: Report
     again: Callable[[str, Sequence[str]], None]
     _under_way: dict[str, asyncio.Task[None]] = field(default_factory=dict)
+    #: By meter, what was read while the store failed.
+    _owed: dict[str, Sequence[str]] = field(default_factory=dict)
 
     async def keep(self, meter: str, found: Findings, heard: Mapping[str, int], streams: Sequence[str]) -> None:
         """Hand over what was `found` in `streams` and is news; events wait for their commit, anything else does not.
@@ -108,9 +110,13 @@ class Handover:
     ) -> None:
         try:
             recorded = await self.store.record(found.captures, found.watermarks, heard, found.asked, patient=patient)
+        except ShelteredError:
+            self._owed[meter] = streams
+            return
         except StoreError:
             self.again(meter, streams)
             raise
+        self._ask_owed()
         more = self.archive.stored(found, recorded)
         await self._tell(meter, found, recorded)
         self.health.captures += len(found.captures)
@@ -120,6 +126,12 @@ class Handover:
             log.warning("not all could be read", meter=meter, refused=found.refused, bad_rows=found.bad_rows)
         if again := [*streams] if found.changed else more + found.recast:
             self.again(meter, again)
+
+    def _ask_owed(self) -> None:
+        """The store keeps: what meters have still of the time when it did not is asked for again."""
+        for meter, streams in self._owed.items():
+            self.again(meter, streams)
+        self._owed.clear()
 
     async def _tell(self, meter: str, found: Findings, recorded: Recorded) -> None:
         for word, (before, now) in found.changed.items():

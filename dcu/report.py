@@ -4,12 +4,14 @@ A storm of one event about one meter is counted rather than kept. What the event
 """
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol
 
 import structlog
 
 from dcu.clock import Clock
+from dcu.errors import ShelteredError
 from dcu.messages.events import OWN_EVENTS, own_values
 from dcu.model import DCU_EVENTS, NO_STATUS, Capture, Reach
 
@@ -106,7 +108,8 @@ class Reporter:
             offset=None,
             trusted=self._clock.trusted(),
         )
-        await self._store.record([capture], {}, {})
+        with suppress(ShelteredError):  # it waits in memory until the store keeps again
+            await self._store.record([capture], {}, {})
         rate.left_out = 0
 
     def _rate(self, name: str, meter: str) -> _Rate:

@@ -42,6 +42,9 @@ class Keeping(Protocol):
     ) -> Recorded:
         """Keep all in one transaction; returns after the commit. Raises StoreError."""
 
+    async def before(self, meter: str, stream: str, end: int, limit: int) -> list[Capture]:
+        """Return the last `limit` captures with at ≤ `end`, in the order of recording. Raises StoreError."""
+
 
 class Report(Protocol):
     """Reports an event of the box."""
@@ -100,6 +103,10 @@ class Shelter:
         for key, counter in heard.items():
             self._heard[key] = max(counter, self._heard.get(key, 0))
         self._health.store_errors[NAME] = f"{error}; {len(self._rows)} rows wait in memory"
+
+    async def before(self, meter: str, stream: str, end: int, limit: int) -> list[Capture]:
+        """As the store's: what waits is not in it."""
+        return await self._store.before(meter, stream, end, limit)
 
     async def _bring(self) -> None:
         """Record what waits."""

@@ -37,6 +37,9 @@ class Disk:
         self.heard |= heard or {}
         return Recorded({})
 
+    async def before(self, meter: str, stream: str, end: int, limit: int) -> list[Capture]:
+        return self.rows[-limit:]
+
 
 class Bench:
     def __init__(self) -> None:
