@@ -9,6 +9,7 @@ from sys import intern
 from typing import Any, Protocol
 
 from dcu.continuity import went_back
+from dcu.errors import Breach, SecurityError
 from dcu.model import ALARM, INSTANT, Attribute, Column, Meter, Order, Reason, Task
 from dcu.obis import format_obis, parse_obis
 from dcu.plan.backfill import Range, newer, older
@@ -228,12 +229,14 @@ class Archive:
             return True
         return bool(title) and self._titles.get(meter, title) != title
 
-    async def bears(self, meter: str, title: bytes) -> bool:
-        """Whether the meter may bear the system `title` (b"": not told): that which it was recognised by, if it was."""
-        if title and meter not in self._titles:
-            told = (await self._store.descriptors(meter)).get(IDENTITY, {}).get(TITLE)
-            return told in {None, title.hex()}
-        return not title or self._titles[meter] == title
+    async def check_title(self, meter: str, title: bytes) -> None:
+        """Raise SecurityError when the system `title` (b"": not told) is not that which the meter was recognised by."""
+        if not title:
+            return
+        known = self._titles.get(meter, b"").hex()
+        known = known or (await self._store.descriptors(meter)).get(IDENTITY, {}).get(TITLE, "")
+        if known not in {"", title.hex()}:
+            raise SecurityError(Breach.TITLE, f"system title {title.hex()} is not that of {meter}")
 
     def expect(self, wanted: Expected) -> None:
         """Begin at these times with what was never asked for."""

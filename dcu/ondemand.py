@@ -10,7 +10,7 @@ from dcu.archive import Archive
 from dcu.bus import Port
 from dcu.clock import Clock, iso
 from dcu.dlms.cosem import UNITS
-from dcu.errors import Breach, NotGivenError, SecurityError
+from dcu.errors import NotGivenError
 from dcu.messages.catalogue import GET, LEARN, OBJECT_COMMANDS
 from dcu.messages.envelope import describe_column
 from dcu.model import INSTANT, Capture, Command, Meter, Visit
@@ -29,8 +29,7 @@ async def on_demand(session: Session, archive: Archive, visit: Visit, clock: Clo
     """
     command = visit.command
     assert command is not None
-    if not await archive.bears(visit.meter, session.title):
-        raise SecurityError(Breach.TITLE, f"system title {session.title.hex()} is not that of {visit.meter}")
+    await archive.check_title(visit.meter, session.title)
     if command.name == LEARN:
         return await _learn(session, archive, visit.meter)
     if command.name not in OBJECT_COMMANDS:

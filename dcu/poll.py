@@ -342,10 +342,12 @@ class Poll:
             if visit.command is not None and visit.command.name in SECRET_COMMANDS:
                 from dcu import rekey  # noqa: PLC0415 - most boxes are never asked for it
 
-                return Outcome.OK, await rekey.carry_out(self.sessions, self.port, meter, visit, self._alive), None
-            return Outcome.OK, await by_client(self.sessions, self.port, meter, visit, self.archive, self.clock), None
+                answer = await rekey.carry_out(self.sessions, self.port, meter, visit, self.archive, self._alive)
+            else:
+                answer = await by_client(self.sessions, self.port, meter, visit, self.archive, self.clock)
         except NotGivenError as error:
             return Outcome.OK, None, str(error)
+        return Outcome.OK, answer, None
 
     async def _renew(self, visit: Visit, stale: StaleError) -> None:
         """Make the line ready for a new association in place of one that its meter knows no more."""

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import structlog
 
+from dcu.archive import Archive
 from dcu.bus import Port
 from dcu.dlms.authentication import HIGH_LEVEL
 from dcu.dlms.renewal import KeyId, change_password, transfer_keys
@@ -28,19 +29,19 @@ _KEY_IDS: Final = {ENCRYPTION: KeyId.UNICAST_ENCRYPTION, AUTHENTICATION: KeyId.A
 
 
 async def carry_out(
-    sessions: SessionMaker, port: Port, meter: Meter, visit: Visit, alive: Callable[[], None]
+    sessions: SessionMaker, port: Port, meter: Meter, visit: Visit, archive: Archive, alive: Callable[[], None]
 ) -> dict[str, Any]:
     """Carry out the command of `visit`; nobody else has a session with `meter`.
 
     NotGivenError when the meter stays as it was, and what for; UnsureError when that is not known; what
-    `SessionMaker.open` raises before anything was done.
+    `SessionMaker.open` and `Archive.check_title` raise before anything was done.
     """
     assert visit.command is not None
     if visit.command.name == FORGET_COUNTER:
         return await _forget_counter(sessions, port, meter, alive)
     asked = visit.command.args["kinds"]
     assert isinstance(asked, list)
-    change = _Change(sessions, port, meter, alive)
+    change = _Change(sessions, port, meter, archive, alive)
     return await change.run(asked, doubtful=visit.doubtful)
 
 
@@ -58,7 +59,9 @@ async def _forget_counter(
 class _Change:
     """One command to change the secrets of one meter."""
 
-    def __init__(self, sessions: SessionMaker, port: Port, meter: Meter, alive: Callable[[], None]) -> None:
+    def __init__(
+        self, sessions: SessionMaker, port: Port, meter: Meter, archive: Archive, alive: Callable[[], None]
+    ) -> None:
         if sessions.changes is None:
             raise NotGivenError("keys never change here")
         self._changes: KeyChanges = sessions.changes
@@ -66,6 +69,7 @@ class _Change:
         self._sessions = sessions
         self._port = port
         self._meter = meter
+        self._archive = archive
         self._alive = alive
 
     async def run(self, asked: list[str], *, doubtful: bool) -> dict[str, Any]:
@@ -75,6 +79,7 @@ class _Change:
         """
         kinds = self._kinds(asked)
         session = await self._open()
+        await self._archive.check_title(self._meter.id, session.title)
         given: list[str] = []
         for together in TOGETHER:
             secrets = self._changes.wanted(self._meter.id, [kind for kind in together if kind in kinds])

@@ -7,12 +7,14 @@ from typing import Any
 
 import pytest
 
+from dcu.archive import IDENTITY
 from dcu.errors import Breach, MeterError, NotGivenError, RefusedError, SecurityError, UnsureError
 from dcu.invocations import Invocations
 from dcu.keychange import State
 from dcu.messages.catalogue import FORGET_COUNTER
 from dcu.model import Access, Authentication, Keys, Referencing
 from dcu.opening import SessionMaker
+from dcu.recognition import TITLE as TITLE_WORD
 from dcu.rekey import carry_out
 from sim import secrets, server
 from sim.fleet import FleetPlan
@@ -249,6 +251,21 @@ def test_a_silent_meter_keeps_both_and_is_no_security_event(tmp_path: Path) -> N
     rekeyed(tmp_path, work)
 
 
+def test_another_meter_that_has_the_same_keys_is_given_none(tmp_path: Path) -> None:
+    async def work(rekeying: Rekeying) -> None:
+        rekeying.store.shapes["M0001"] = {IDENTITY: {TITLE_WORD: b"SIM00000".hex()}}
+        with pytest.raises(SecurityError, match="is not that of M0001") as caught:
+            await rekeying.change()
+        assert caught.value.breach is Breach.TITLE
+        assert rekeying.meter.keys == rekeying.old
+        assert await rekeying.store.generations() == []
+        rekeying.store.shapes["M0001"] = {IDENTITY: {TITLE_WORD: rekeying.meter.title.hex()}}
+        await rekeying.change()
+        assert rekeying.settled()
+
+    rekeyed(tmp_path, work)
+
+
 def test_a_doubtful_command_only_looks(tmp_path: Path) -> None:
     async def work(rekeying: Rekeying) -> None:
         with pytest.raises(NotGivenError, match="M0001 has its old encryption, authentication"):
@@ -315,7 +332,8 @@ def test_short_names_reach_no_secret(tmp_path: Path) -> None:
 
 
 def forget(rekeying: Rekeying) -> Awaitable[dict[str, object]]:
-    return carry_out(rekeying.maker, rekeying.port, rekeying.entry, visit(name=FORGET_COUNTER), lambda: None)
+    archive = rekeying.box.archive()
+    return carry_out(rekeying.maker, rekeying.port, rekeying.entry, visit(name=FORGET_COUNTER), archive, lambda: None)
 
 
 def test_a_meter_whose_counter_went_back_is_believed_anew_by_command(tmp_path: Path) -> None:
