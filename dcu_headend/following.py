@@ -3,9 +3,10 @@
 No connection and no clock; what a message holds is in `decoding`. Everything kept is bounded.
 """
 
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Self
 
 from dcu_headend.decoding import Block, Result
 
@@ -42,6 +43,17 @@ class _Came:
     def has(self, seq: int, part: int) -> bool:
         return part in self.parts.get(seq, ()) or any(first <= seq <= last for first, last in self.spans)
 
+    @classmethod
+    def remembered(cls, memory: str) -> Self:
+        """Return what `memory` wrote down."""
+        kept = json.loads(memory)
+        parts = {int(seq): set(own) for seq, own in kept["parts"].items()}
+        return cls([(first, last) for first, last in kept["spans"]], parts, kept["given_up"])
+
+    def memory(self) -> str:
+        parts = {seq: sorted(own) for seq, own in self.parts.items()}
+        return json.dumps({"spans": self.spans, "parts": parts, "given_up": self.given_up})
+
     def add(self, seq: int, part: int, parts: int) -> None:
         self.parts.setdefault(seq, set()).add(part)
         if len(self.parts[seq]) == parts:
@@ -66,13 +78,13 @@ class _Came:
 
 
 class Follower:
-    """Follows any number of DCUs. `known` are the positions that another follower had: what came up to there is old.
+    """Follows any number of DCUs. `known` has the memory of each stream, as another follower had it.
 
-    Keep `positions` where the readings are kept, in the same transaction, and a restart changes nothing.
+    Keep `memory` where the readings are kept, in the same transaction, and a restart changes nothing.
     """
 
-    def __init__(self, known: Mapping[Stream, int] | None = None) -> None:
-        self._came = {stream: _Came([(0, seq)]) for stream, seq in (known or {}).items()}
+    def __init__(self, known: Mapping[Stream, str] | None = None) -> None:
+        self._came = {stream: _Came.remembered(memory) for stream, memory in (known or {}).items()}
 
     def new(self, message: Block | Result) -> bool:
         """Whether `message` has not come before; it counts as come from now on."""
@@ -81,6 +93,10 @@ class Follower:
             return False
         came.add(message.seq, message.part, message.parts)
         return True
+
+    def memory(self, dcu: str, stream: str) -> str:
+        """Return what has come of a stream, as short text."""
+        return self._came[dcu, stream].memory()
 
     def positions(self) -> dict[Stream, int]:
         """Return up to which number each stream is whole: what may be acknowledged."""

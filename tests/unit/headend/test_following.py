@@ -30,7 +30,8 @@ def test_a_gap_is_there_until_it_is_closed() -> None:
 
 
 def test_a_block_is_whole_when_all_its_parts_are_there() -> None:
-    follower = Follower({("D", "load0"): 999})
+    follower = Follower()
+    assert follower.new(block(999))
     assert follower.new(block(1000, 2, 2))
     assert follower.positions() == {("D", "load0"): 999}
     assert not follower.new(block(1000, 2, 2))
@@ -40,11 +41,15 @@ def test_a_block_is_whole_when_all_its_parts_are_there() -> None:
 
 
 def test_a_follower_that_starts_again_knows_what_it_had() -> None:
-    follower = Follower({("D", "load0"): 1000})
-    assert not follower.new(block(1000))
-    assert not follower.new(block(7))
-    assert follower.new(block(1002))
-    assert list(follower.gaps()) == [Gap("D", "load0", 1001, 1001)]
+    first = Follower()
+    for each in (block(1000), block(1002), block(1003, 1, 2)):
+        assert first.new(each)
+    second = Follower({("D", "load0"): first.memory("D", "load0")})
+    assert not any(map(second.new, (block(1000), block(1002), block(1003, 1, 2))))
+    assert list(second.gaps()) == [Gap("D", "load0", 1001, 1001)]
+    assert second.new(block(1003, 2, 2))
+    assert second.new(block(1001))
+    assert second.positions() == {("D", "load0"): 1003}
 
 
 def test_what_is_kept_is_bounded() -> None:

@@ -1,0 +1,70 @@
+"""The edge to the broker, by paho-mqtt (2.1 or later), which nothing else here needs: hear DCUs, send them commands.
+
+What is heard is acknowledged when it is safe, not before: then nothing is lost, whatever ends when.
+"""
+
+import ssl
+from collections.abc import Callable
+from typing import Any, Final
+
+import paho.mqtt.client as paho
+from paho.mqtt.enums import CallbackAPIVersion
+
+from dcu_headend.block import DecodeError
+from dcu_headend.decoding import Message, decode
+
+#: What DCUs send, under `{prefix}/{dcu}/`.
+LEAVES: Final = ("state", "data/+", "event", "result", "health")
+
+#: Takes a message, which is acknowledged when this returns. What it raises ends the listening; the message comes again.
+Take = Callable[[Message], None]
+
+#: Hears of a message that nobody understands: (topic, payload, what is wrong). It is acknowledged, and not sent again.
+Refuse = Callable[[str, bytes, DecodeError], None]
+
+
+class Listener:
+    """Hears the DCUs under `prefix`, all or one, in a session that outlasts the connection."""
+
+    def __init__(self, take: Take, refuse: Refuse, *, identifier: str, prefix: str = "ami/v1", dcu: str = "+") -> None:
+        self._take, self._refuse = take, refuse
+        self._prefix = prefix
+        self._topics = [(f"{prefix}/{dcu}/{leaf}", 1) for leaf in LEAVES]
+        # 3.1.1, which every broker speaks
+        self.client = paho.Client(
+            CallbackAPIVersion.VERSION2, client_id=identifier, clean_session=False, manual_ack=True
+        )
+        self.client.on_connect = self._connected
+        self.client.on_message = self._heard
+
+    def run(
+        self, host: str, port: int = 8883, *, tls: ssl.SSLContext | None = None, login: tuple[str, str] | None = None
+    ) -> None:
+        """Listen until `stop`, through any outage of the broker. Raises OSError when the first connection fails."""
+        if tls is not None:
+            self.client.tls_set_context(tls)
+        if login is not None:
+            self.client.username_pw_set(*login)
+        self.client.connect(host, port)
+        self.client.loop_forever()
+
+    def stop(self) -> None:
+        """Let `run` return."""
+        self.client.disconnect()
+
+    def send(self, dcu: str, command: bytes) -> None:
+        """Send what `commands.command` made; to every DCU when `dcu` is _all."""
+        self.client.publish(f"{self._prefix}/{dcu}/command", command, qos=1)
+
+    def _connected(self, client: paho.Client, *_: Any) -> None:
+        client.subscribe(self._topics)
+
+    def _heard(self, client: paho.Client, _: Any, message: paho.MQTTMessage) -> None:
+        payload = bytes(message.payload)
+        try:
+            found = decode(payload)
+        except DecodeError as error:
+            self._refuse(message.topic, payload, error)
+        else:
+            self._take(found)
+        client.ack(message.mid, message.qos)

@@ -1,0 +1,89 @@
+"""A head-end in small: hears DCUs and keeps what they say in SQLite, each capture once, whatever comes twice or late.
+
+usage: keep_readings.py DATABASE HOST PORT [DCU]
+
+The same SQL does for PostgreSQL: connect with psycopg, and write %s for each question mark.
+"""
+
+import json
+import math
+import sqlite3
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+from dcu_headend import Block, Capture, Follower, Message, Result
+from dcu_headend.mqtt import Listener
+
+TABLES = (
+    """CREATE TABLE IF NOT EXISTS readings (
+        meter TEXT, stream TEXT, at BIGINT, object TEXT, attribute INTEGER, part INTEGER,
+        number NUMERIC, text TEXT, scaler INTEGER, unit TEXT, status INTEGER, trusted BOOLEAN, dcu TEXT,
+        PRIMARY KEY (meter, stream, at, object, attribute, part))""",
+    """CREATE TABLE IF NOT EXISTS events (
+        meter TEXT, stream TEXT, at BIGINT, content TEXT, event TEXT, severity TEXT, dcu TEXT,
+        PRIMARY KEY (meter, stream, at, content))""",
+    "CREATE TABLE IF NOT EXISTS dropped (dcu TEXT, stream TEXT, meter TEXT, at BIGINT, reason TEXT)",
+    "CREATE TABLE IF NOT EXISTS results (id TEXT, state TEXT, content TEXT, PRIMARY KEY (id, state))",
+    "CREATE TABLE IF NOT EXISTS followed (dcu TEXT, stream TEXT, memory TEXT, PRIMARY KEY (dcu, stream))",
+)
+READING = "INSERT INTO readings VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
+EVENT = "INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
+DROPPED = "INSERT INTO dropped VALUES (?, ?, ?, ?, ?)"
+RESULT = "INSERT INTO results VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
+FOLLOWED = "INSERT INTO followed VALUES (?, ?, ?) ON CONFLICT (dcu, stream) DO UPDATE SET memory = excluded.memory"
+
+
+class Keeper:
+    """Keeps messages; each with the memory of having had it, in one transaction."""
+
+    def __init__(self, database: sqlite3.Connection) -> None:
+        self.database = database
+        for table in TABLES:
+            database.execute(table)
+        known = database.execute("SELECT dcu, stream, memory FROM followed").fetchall()
+        self.follower = Follower({(dcu, stream): memory for dcu, stream, memory in known})
+
+    def take(self, message: Message) -> None:
+        """Keep `message`; it is committed when this returns."""
+        if not isinstance(message, Block | Result) or not self.follower.new(message):
+            return
+        with self.database:
+            if isinstance(message, Result):
+                content = json.dumps({"result": message.result, "error": message.error})
+                self.database.execute(RESULT, (message.id, message.state, content))
+            else:
+                self._keep(message)
+            memory = self.follower.memory(message.dcu, message.stream)
+            self.database.execute(FOLLOWED, (message.dcu, message.stream, memory))
+
+    def _keep(self, block: Block) -> None:
+        if block.stream.startswith("event"):
+            self.database.executemany(EVENT, (event(block, capture) for capture in block.captures))
+        else:
+            self.database.executemany(READING, (row for each in block.captures for row in readings(block, each)))
+        if (lost := block.dropped) is not None:
+            self.database.execute(DROPPED, (block.dcu, block.stream, lost.meter, lost.at, lost.reason))
+
+
+def readings(block: Block, capture: Capture) -> Iterator[tuple[Any, ...]]:
+    """Yield a row for each value: a number as the meter has it (its scaler beside it), or text, octets as such."""
+    for column, value in zip(capture.columns, capture.values, strict=True):
+        held = isinstance(value, int | float) and math.isfinite(value) and abs(value) < 2**63
+        text = value.hex() if isinstance(value, bytes) else None if held or value is None else str(value)
+        yield (capture.meter, block.stream, capture.at, column.object, column.attribute, column.index,
+               value if held else None, text, column.scaler, column.symbol, capture.status, capture.trusted,
+               block.dcu)  # fmt: skip
+
+
+def event(block: Block, capture: Capture) -> tuple[Any, ...]:
+    """Return the row of an event; what tells it from another of the same second is its content."""
+    content = json.dumps([repr(capture.values), dict(capture.more)], sort_keys=True)
+    return capture.meter, block.stream, capture.at, content, capture.event, capture.severity, block.dcu
+
+
+if __name__ == "__main__":
+    path, host, port, *dcus = sys.argv[1:]
+    keeper = Keeper(sqlite3.connect(path, check_same_thread=False))
+    print("listening", flush=True)
+    Listener(keeper.take, print, identifier="keep-readings", dcu=dcus[0] if dcus else "+").run(host, int(port))

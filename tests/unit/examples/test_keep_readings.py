@@ -1,0 +1,98 @@
+"""The example: what it keeps, and that nothing is kept twice or forgotten."""
+
+import math
+import sqlite3
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from dcu.messages.envelope import Envelopes
+from dcu.messages.events import own_values
+from dcu.model import DCU_EVENTS, Capture
+from dcu_headend import decode
+from examples.keep_readings import Keeper
+from tests.outbox import NOON, capture, record
+
+ENVELOPES = Envelopes("D", "b")
+
+
+def keep(keeper: Keeper, seq: int, captures: Sequence[Capture], limit: int = 100_000) -> list[bytes]:
+    stream = captures[0].stream
+    payloads = ENVELOPES.block(stream, seq, captures, limit, compact=True)
+    for payload in payloads:
+        keeper.take(decode(payload))
+    return payloads
+
+
+def count(keeper: Keeper, table: str) -> int:
+    (found,) = keeper.database.execute(f"SELECT count(*) FROM {table}").fetchone()
+    return int(found)
+
+
+def test_the_example_is_short() -> None:
+    text = (Path(__file__).parents[3] / "examples" / "keep_readings.py").read_text(encoding="utf-8")
+    assert len(text.splitlines()) < 100
+
+
+@pytest.mark.parametrize(
+    ("value", "number", "text"),
+    [
+        (17, 17, None),
+        (0.5, 0.5, None),
+        (2**64, None, str(2**64)),
+        (math.nan, None, "nan"),
+        (b"\x01", None, "01"),
+        ("x", None, "x"),
+        (None, None, None),
+        (True, 1, None),
+    ],
+)
+def test_values(value: object, number: object, text: object) -> None:
+    keeper = Keeper(sqlite3.connect(":memory:"))
+    keep(keeper, 1, [capture(values=(value,))])
+    assert keeper.database.execute("SELECT number, text FROM readings").fetchall() == [(number, text)]
+
+
+def test_repeats_and_a_restart_change_nothing(tmp_path: Path) -> None:
+    keeper = Keeper(sqlite3.connect(tmp_path / "r.db"))
+    rows = [capture(f"M{n}", values=(n * n * 7919 % 100_003,)) for n in range(100)]
+    parts = keep(keeper, 1000, rows, 400)
+    assert len(parts) > 1
+    keep(keeper, 1000, rows, 400)
+    keep(keeper, 1002, rows[:1])
+    keeper.database.close()
+    keeper = Keeper(sqlite3.connect(tmp_path / "r.db"))
+    for part in parts:
+        keeper.take(decode(part))
+    assert count(keeper, "readings") == 100
+    assert [(gap.first, gap.last) for gap in keeper.follower.gaps()] == [(1001, 1001)]
+
+
+def test_events_results_and_what_was_dropped() -> None:
+    keeper = Keeper(sqlite3.connect(":memory:"))
+    events = [
+        Capture("D", DCU_EVENTS, NOON, 255, own_values("meter found", {"n": n}), (), NOON + 1.0, None, trusted=True)
+        for n in (1, 2, 2)
+    ]
+    keep(keeper, 1, events)
+    assert count(keeper, "events") == 2
+    (payload,) = ENVELOPES.block("load0", 1, [capture(values=("x" * 500,))], 400)
+    keeper.take(decode(payload))
+    assert keeper.database.execute("SELECT meter, reason FROM dropped").fetchall() == [("M0001", "oversized")]
+    (payload,) = ENVELOPES.block("result", 1, [record(result={"now": 1})], 1000)
+    keeper.take(decode(payload))
+    keeper.take(decode(payload))
+    assert keeper.database.execute("SELECT id, state FROM results").fetchall() == [("c1", "done")]
+    keeper.take(decode(ENVELOPES.health(NOON, {})))
+
+
+def test_what_could_not_be_committed_is_not_taken_for_kept(tmp_path: Path) -> None:
+    keeper = Keeper(sqlite3.connect(tmp_path / "r.db"))
+    keeper.database.execute("DROP TABLE readings")
+    with pytest.raises(sqlite3.OperationalError):
+        keep(keeper, 1, [capture()])
+    keeper.database.close()
+    keeper = Keeper(sqlite3.connect(tmp_path / "r.db"))
+    keep(keeper, 1, [capture()])
+    assert count(keeper, "readings") == 1

@@ -1,0 +1,91 @@
+"""The listener at a real broker: what is taken is acknowledged, what is not comes again, nonsense does no harm."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import aiomqtt
+import pytest
+
+from dcu_headend import Health, Message, State
+from dcu_headend.mqtt import Listener
+from sim.broker import Broker
+
+PATIENCE = 20.0
+HEALTH = b'{"dcu":"D1","boot":"b","at":"2026-01-31T12:00:00Z","n":%d}'
+
+
+class Heard:
+    """Takes messages; while `failing` it does not."""
+
+    def __init__(self) -> None:
+        self.messages: list[Message] = []
+        self.refused: list[tuple[str, bytes]] = []
+        self.failing = False
+        self._loop = asyncio.get_running_loop()
+        self._changed = asyncio.Event()
+
+    def take(self, message: Message) -> None:
+        if self.failing:
+            raise RuntimeError("the database is away")
+        self.messages.append(message)
+        self._loop.call_soon_threadsafe(self._changed.set)
+
+    def refuse(self, topic: str, payload: bytes, _: Exception) -> None:
+        self.refused.append((topic, payload))
+        self._loop.call_soon_threadsafe(self._changed.set)
+
+    async def until(self, count: int) -> None:
+        async with asyncio.timeout(PATIENCE):
+            while len(self.messages) + len(self.refused) < count:
+                await self._changed.wait()
+                self._changed.clear()
+
+
+@pytest.fixture
+async def broker(tmp_path: Path) -> AsyncIterator[Broker]:
+    async with Broker(tmp_path) as broker:
+        yield broker
+
+
+async def publish(broker: Broker, leaf: str, *payloads: bytes) -> None:
+    async with aiomqtt.Client(broker.host, broker.port) as client:
+        for payload in payloads:
+            await client.publish(f"ami/v1/D1/{leaf}", payload, qos=1)
+
+
+async def test_what_is_not_taken_comes_again_and_nonsense_is_put_aside(broker: Broker) -> None:
+    heard = Heard()
+    listener = Listener(heard.take, heard.refuse, identifier="h")
+    listening = asyncio.create_task(asyncio.to_thread(listener.run, broker.host, broker.port))
+    await asyncio.sleep(0.5)  # the session has to be there before anything is sent to it
+    await publish(broker, "health", HEALTH % 1, b"\xdc\x01")
+    await heard.until(2)
+    assert heard.refused == [("ami/v1/D1/health", b"\xdc\x01")]
+    heard.failing = True
+    await publish(broker, "health", HEALTH % 2)
+    with pytest.raises(RuntimeError, match="away"):
+        await asyncio.wait_for(listening, PATIENCE)
+    heard.failing = False
+    again = Listener(heard.take, heard.refuse, identifier="h")
+    listening = asyncio.create_task(asyncio.to_thread(again.run, broker.host, broker.port))
+    await heard.until(3)
+    again.stop()
+    await asyncio.wait_for(listening, PATIENCE)
+    assert [each.figures["n"] for each in heard.messages if isinstance(each, Health)] == [1, 2]
+
+
+async def test_commands_reach_the_dcu(broker: Broker) -> None:
+    heard = Heard()
+    listener = Listener(heard.take, heard.refuse, identifier="h", dcu="D1")
+    async with aiomqtt.Client(broker.host, broker.port) as dcu:
+        await dcu.subscribe("ami/v1/+/command", qos=1)
+        listening = asyncio.create_task(asyncio.to_thread(listener.run, broker.host, broker.port))
+        await publish(broker, "state", b'{"dcu":"D1","boot":"b","state":"online"}')
+        listener.send("_all", b"{}")
+        async with asyncio.timeout(PATIENCE):
+            message = await anext(aiter(dcu.messages))
+        assert (str(message.topic), message.payload) == ("ami/v1/_all/command", b"{}")
+        listener.stop()
+        await asyncio.wait_for(listening, PATIENCE)
+    assert all(isinstance(each, State) for each in heard.messages)
