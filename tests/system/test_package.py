@@ -51,7 +51,7 @@ def packages(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     async def build() -> Path:
         output = tmp_path_factory.mktemp("build")
         await run(ROOT / "scripts" / "build-deb", "--output", output)
-        (package,) = output.glob("*.deb")
+        (package,) = output.glob("dcu_*.deb")
         return package
 
     return asyncio.run(build()), asyncio.run(build())
