@@ -196,13 +196,14 @@ class Archive:
             lists = self._lists(meter)
             for stream, shape in (await learn(session, self.profile(meter), missing, lists)).items():
                 known[stream] = self._share(shape)
-                if stream in lists:  # learned after each start: the operator may have changed it
+                # the operator may have changed a list since the start, and a register may be told tomorrow
+                if stream in lists or shape.partial:
                     continue
                 if shape.columns:
                     await self._store.put_descriptor(meter, stream, _data(shape))
                 else:  # it is asked for again after a restart
                     await self._store.renounce(meter, [stream])
-        return {stream: known[stream] for stream in streams if known[stream].columns}
+        return {stream: known[stream] for stream in streams if stream in known and known[stream].columns}
 
     def ranges(self, meter: str, shapes: Mapping[str, Shape], now: int) -> dict[str, Range | None]:
         """Return what to ask of each stream: None for what is of this moment, else what is new since the last time."""
@@ -291,6 +292,8 @@ class Archive:
             self._recognised[meter] = now
             if TITLE in found.identity:
                 self._titles[meter] = bytes.fromhex(found.identity[TITLE])
+            shapes = self._shapes.get(meter, {})
+            self._shapes[meter] = {stream: shape for stream, shape in shapes.items() if not shape.partial}
             await self._compare(meter, found)
         for stream in found.recast:
             self._shapes[meter].pop(stream)

@@ -114,6 +114,8 @@ class Collecting:
         found = await reading.take(session, self.clock, self.urged)
         if found.identity is not None and session.title:
             found.identity[TITLE] = session.title.hex()
+        open_ = [stream for stream in streams if stream not in shapes and not self.archive.lacks(meter, stream)]
+        found.refused |= dict.fromkeys(open_, "the meter does not tell its shape now")
         return found
 
     async def _fallen(self, meter: str, found: Findings) -> str | None:

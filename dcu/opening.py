@@ -21,6 +21,7 @@ from dcu.invocations import Invocations
 from dcu.keychange import KeyChanges
 from dcu.model import Access, Attribute, Authentication, Framing, Keys, Meter, Referencing
 from dcu.session import Session, unwatched
+from dcu.singles import Singles
 
 if TYPE_CHECKING:
     from dcu.naming import BaseNames  # loaded for old meters only
@@ -85,6 +86,7 @@ class SessionMaker:
         self._invokes: dict[str, int] = {}
         # how often in a row a meter that counts has neither let us in nor refused us
         self._silences: dict[str, int] = {}
+        self._singles = Singles()
 
     async def make(self, port: Port, meter: Meter, alive: Callable[[], None] = unwatched) -> Session:
         """Return a Session for `meter`, not yet opened; raises StoreError when no counters can be reserved."""
@@ -233,12 +235,12 @@ class SessionMaker:
         association = Association(link, access, keys, client_title=self._title, take_counter=take_counter, heard=heard)
         association.take_invoke = partial(self._take_invoke, meter.id)
         if access.referencing is Referencing.LN:
-            return Session(port, self._bus, association, alive)
+            return Session(port, self._bus, association, alive, singles=(self._singles, meter.id))
         from dcu.naming import Naming  # noqa: PLC0415 - for old meters only
 
         # what the public client is told may not be all there is: never kept
         known = None if access is PUBLIC[Referencing.SN] else self._names
-        return Session(port, self._bus, association, alive, Naming(meter.id, known))
+        return Session(port, self._bus, association, alive, Naming(meter.id, known), (self._singles, meter.id))
 
 
 def _counts(access: Access) -> bool:

@@ -21,7 +21,18 @@ from dcu.dlms.acse import Conformance
 from dcu.dlms.association import MAX_PDU
 from dcu.dlms.link import NEED_DATA, Transmit
 from dcu.dlms.notifications import Notification
-from dcu.dlms.services import AccessError, Action, Get, GetList, Read, Request, Set, Variable
+from dcu.dlms.services import (
+    OTHER_REASON,
+    AccessError,
+    Action,
+    Get,
+    GetList,
+    Read,
+    Request,
+    Set,
+    UnservedError,
+    Variable,
+)
 from dcu.errors import (
     BusError,
     DcuError,
@@ -32,6 +43,7 @@ from dcu.errors import (
     StaleError,
 )
 from dcu.model import Attribute
+from dcu.singles import Singles
 
 if TYPE_CHECKING:
     from dcu.naming import Naming  # loaded for old meters only
@@ -90,7 +102,7 @@ class Session:
     """A conversation over `port`; nobody else uses the port while it lasts. `alive` is told that it goes on.
 
     `notified` holds what the meter said unasked, oldest first, for whoever takes it out. `naming` knows the short names
-    of a meter that has no logical ones.
+    of a meter that has no logical ones, `singles` what it does not treat within a list.
     """
 
     def __init__(
@@ -100,12 +112,14 @@ class Session:
         association: dlms.Association,
         alive: Callable[[], None] = unwatched,
         naming: "Naming | None" = None,
+        singles: tuple[Singles, str] | None = None,
     ) -> None:
         self._port = port
         self._line = line
         self._association = association
         self._alive = alive
         self._naming = naming
+        self._singles, self._meter = singles or (Singles(), "")
         #: Octets of items that one GET-WITH-LIST to this meter may hold; 0: it knows no lists.
         self._list_room = 0
         #: Whether the meter takes selections; one that does not gives whole buffers, within the bounds of `axdr`.
@@ -148,10 +162,10 @@ class Session:
     async def get(self, items: Sequence[Get], urgent: Callable[[], bool] = never) -> list[Any]:
         """Return one value (or AccessError) per item, in as few requests as the meter allows.
 
-        A meter without selective access gives the whole of what a part was asked of. NotServedError when the meter
-        cannot treat one of the requests at all; the conversation goes on. Before each request, block and segment
-        `urgent` is asked whether something else goes first: then Yielded is raised. What was answered so far is in the
-        `results` of whatever is raised.
+        A meter without selective access gives the whole of what a part was asked of. UnservedError stands for what it
+        cannot treat even when that is asked alone. Before each request, block and segment `urgent` is asked whether
+        something else goes first: then Yielded is raised. What was answered so far is in the `results` of whatever is
+        raised.
         """
         if self._naming is None:
             return await self._get(items, urgent)
@@ -195,26 +209,39 @@ class Session:
         return answer
 
     async def _ask(self, some: Sequence[Get | Variable], results: list[Any]) -> None:
-        """Ask for `some` at once, or one by one: now and from here on, when the meter treats no list after all."""
-        if len(some) > 1:
-            with suppress(NotServedError):
-                results += await self._request(_question(some))
-                return
-            self._list_room = 0
-        for item in some:
-            results += await self._request(_question([item]))
+        """Ask for `some` at once, or one by one when the meter does not treat them so."""
+        if len(some) == 1:
+            results.append(await self._alone(some[0]))
+            return
+        try:
+            results += await self._request(_question(some))
+        except NotServedError:
+            first = len(results)
+            for item in some:
+                results.append(await self._alone(item))
+            self._singles.learned(self._meter, some, results[first:], asyncio.get_running_loop().time())
+
+    async def _alone(self, item: Get | Variable) -> Any:
+        try:
+            (answer,) = await self._request(_question([item]))
+        except NotServedError as error:
+            return UnservedError(OTHER_REASON, str(error))
+        return answer
 
     def _lists(self, items: Sequence[Get | Variable]) -> Iterator[list[Get | Variable]]:
         """Cut `items` into what one request may hold; a meter without lists is asked one by one."""
+        now = asyncio.get_running_loop().time()
         some: list[Get | Variable] = []
         room = 0
         for item in items:
             size = ITEM_OCTETS + (SELECTION_OCTETS if item.selection else 0)
-            if some and (room < size or len(some) == LIST_BOUND):
+            # looked up for each anew: the list before may have taught it
+            alone = self._singles.alone(self._meter, item, now)
+            if some and (alone or room < size or len(some) == LIST_BOUND):
                 yield some
                 some = []
             if not some:
-                room = self._list_room
+                room = 0 if alone else self._list_room
             some.append(item)
             room -= size
         if some:

@@ -28,7 +28,7 @@ SCALED = {(3, 2), (4, 2), (5, 2), (5, 3)}
 #: unavailable (IEC 62056-5-3, Data-Access-Result).
 LASTING = {3, 4, 9, 11}
 
-#: Scaler and unit by class and logical name; None: the meter will not tell.
+#: Scaler and unit by class and logical name; None: the meter will not tell, an AccessError: it does not now.
 Scalers = Mapping[tuple[int, bytes], Any]
 
 
@@ -36,11 +36,13 @@ Scalers = Mapping[tuple[int, bytes], Any]
 class Shape:
     """What one stream of a meter holds: its columns (the clock column included) and its capture period in s, or 0.
 
-    Without columns, the meter or its companion profile has no such stream.
+    Without columns, the meter or its companion profile has no such stream. `partial`: a register is left out that may
+    come back, so this is not worth keeping.
     """
 
     columns: tuple[Column, ...]
     period: int
+    partial: bool = False
 
 
 NOTHING = Shape((), 0)
@@ -54,31 +56,51 @@ async def learn(
 ) -> dict[str, Shape]:
     """Ask the meter for the shapes of `streams`; NOTHING where the meter does not have it.
 
-    All profiles are asked at once, then all scalers: each request costs a turn of the line. `lists` has the attributes
-    of those streams that are lists of the operator's own.
+    A stream of which it tells something not now is left out: what is learned is kept for long, and rows by a wrong
+    scaler cannot be mended. All profiles are asked at once, then all scalers: each request costs a turn of the line.
+    `lists` has the attributes of those streams that are lists of the operator's own.
     """
     held = [stream for stream in streams if stream in profile.streams]
-    found = dict.fromkeys(streams, NOTHING) | await _profile_shapes(session, profile, held)
+    found: dict[str, Shape | None] = dict.fromkeys(streams, NOTHING)
+    found |= await _profile_shapes(session, profile, held)
     if ALARM in streams and profile.alarms:
         found[ALARM] = await _alarm_shape(session, profile.alarms.register)
     registers = [stream for stream in streams if stream in lists or (stream == INSTANT and INSTANT not in held)]
     for stream in registers:
         listed = lists.get(stream, profile.registers)
         found[stream] = Shape(tuple(Column(each.class_id, each.name, each.index) for each in listed), 0)
-    columns = [column for shape in found.values() for column in shape.columns]
-    scalers = await _scaler_profiles(session, [name for stream in held if (name := profile.streams[stream].scalers)])
+    named = {stream: name for stream in held if (name := profile.streams[stream].scalers)}
+    scalers, silent = await _scaler_profiles(session, list(dict.fromkeys(named.values())))
+    known = {stream: shape for stream, shape in found.items() if shape is not None and named.get(stream) not in silent}
+    columns = [column for shape in known.values() for column in shape.columns]
     scalers |= await _scalers(session, [column for column in columns if _key(column) not in scalers])
-    for stream in registers:  # a register the meter lacks falls out; a profile's column keeps its place in the rows
-        found[stream] = Shape(tuple(c for c in found[stream].columns if scalers.get(_key(c), c) is not None), 0)
-    return {stream: Shape(_scaled(shape.columns, scalers), shape.period) for stream, shape in found.items()}
+    for stream in registers:
+        known[stream] = _without_denied(known[stream], scalers)
+    return {
+        stream: replace(shape, columns=_scaled(shape.columns, scalers))
+        for stream, shape in known.items()
+        if not any(isinstance(scalers.get(_key(column)), AccessError) for column in shape.columns)
+    }
+
+
+def _without_denied(shape: Shape, scalers: Scalers) -> Shape:
+    """Return the shape of a list of registers without those the meter lacks, or does not tell the scaler of now.
+
+    A profile's column keeps its place in the rows instead.
+    """
+    told = [(column, scalers.get(_key(column), column)) for column in shape.columns]
+    columns = tuple(column for column, scaler in told if scaler is not None and not isinstance(scaler, AccessError))
+    return Shape(columns, 0, partial=any(isinstance(scaler, AccessError) for _, scaler in told))
 
 
 def _key(column: Column) -> tuple[int, bytes]:
     return column.class_id, column.name
 
 
-async def _profile_shapes(session: Session, profile: CompanionProfile, streams: Sequence[str]) -> dict[str, Shape]:
-    """Return the shapes of profiles by stream, scalers and units not yet known."""
+async def _profile_shapes(
+    session: Session, profile: CompanionProfile, streams: Sequence[str]
+) -> dict[str, Shape | None]:
+    """Return the shapes of profiles by stream, scalers and units not yet known; None where one is not told now."""
     asked = [
         Get(Attribute(PROFILE_GENERIC, profile.streams[stream].name, index))
         for stream in streams
@@ -91,27 +113,36 @@ async def _profile_shapes(session: Session, profile: CompanionProfile, streams: 
     }
 
 
-def _profile_shape(objects: Any, period: Any) -> Shape:
+def _profile_shape(objects: Any, period: Any) -> Shape | None:
     if _denied(objects) or _denied(period):
         return NOTHING
+    if isinstance(objects, AccessError) or isinstance(period, AccessError):
+        return None
     if type(period) is not int or period < 0:
         raise MeterError(f"not a capture period: {str(period)[:60]}")
     return Shape(cosem.decode_capture_objects(objects), period)
 
 
-async def _alarm_shape(session: Session, register: Attribute) -> Shape:
+async def _alarm_shape(session: Session, register: Attribute) -> Shape | None:
     (answer,) = await session.get([Get(register)])
-    return NOTHING if _denied(answer) else Shape((Column(register.class_id, register.name, register.index),), 0)
+    if isinstance(answer, AccessError):
+        return NOTHING if _denied(answer) else None
+    return Shape((Column(register.class_id, register.name, register.index),), 0)
 
 
-async def _scaler_profiles(session: Session, names: Sequence[bytes]) -> dict[tuple[int, bytes], Any]:
-    """Return scaler and unit of what profiles with one row of them speak of (IS 15959); none where there are none."""
-    profiles = list(dict.fromkeys(names))
-    asked = [Get(Attribute(PROFILE_GENERIC, name, index)) for name in profiles for index in (CAPTURE_OBJECTS, BUFFER)]
+async def _scaler_profiles(
+    session: Session, names: Sequence[bytes]
+) -> tuple[dict[tuple[int, bytes], Any], set[bytes | None]]:
+    """Return scaler and unit of what profiles with one row of them speak of (IS 15959), and which tell none now."""
+    asked = [Get(Attribute(PROFILE_GENERIC, name, index)) for name in names for index in (CAPTURE_OBJECTS, BUFFER)]
     answers = iter(await session.get(asked) if asked else ())
     found: dict[tuple[int, bytes], Any] = {}
-    for objects, buffer in zip(answers, answers, strict=True):
+    silent: set[bytes | None] = set()
+    for name, objects, buffer in zip(names, answers, answers, strict=True):
         if _denied(objects) or _denied(buffer):
+            continue
+        if isinstance(objects, AccessError) or isinstance(buffer, AccessError):
+            silent.add(name)
             continue
         columns = cosem.decode_capture_objects(objects)
         row = buffer[0] if isinstance(buffer, list) and len(buffer) == 1 else buffer
@@ -119,11 +150,11 @@ async def _scaler_profiles(session: Session, names: Sequence[bytes]) -> dict[tup
             raise MeterError(f"no row of {len(columns)} scalers and units: {str(buffer)[:60]}")
         pairs = zip(columns, row, strict=True)
         found |= {_key(column): value for column, value in pairs if SCALER_UNIT.get(column.class_id) == column.index}
-    return found
+    return found, silent
 
 
 async def _scalers(session: Session, columns: Sequence[Column]) -> dict[tuple[int, bytes], Any]:
-    """Return what the meter's objects say of scaler and unit."""
+    """Return what the meter's objects say of scaler and unit; an AccessError where one is not told now."""
     objects = list(dict.fromkeys(_key(c) for c in columns if (c.class_id, c.index) in SCALED))
     if not objects:
         return {}
@@ -132,12 +163,8 @@ async def _scalers(session: Session, columns: Sequence[Column]) -> dict[tuple[in
 
 
 def _denied(answer: Any) -> bool:
-    """Whether `answer` is a lasting no; a passing one raises MeterError: what is learned is kept for long."""
-    if not isinstance(answer, AccessError):
-        return False
-    if answer.code not in LASTING:
-        raise MeterError(f"the shape of a stream cannot be learned now: {answer}")
-    return True
+    """Whether `answer` is a lasting no."""
+    return isinstance(answer, AccessError) and answer.code in LASTING
 
 
 def _scaled(columns: Sequence[Column], scalers: Scalers) -> tuple[Column, ...]:

@@ -17,7 +17,7 @@ from dcu.clock import Clock
 from dcu.dlms import cosem
 from dcu.dlms.axdr import Typed, octets
 from dcu.dlms.moment import DateTime
-from dcu.dlms.services import AccessError, Get, by_range
+from dcu.dlms.services import AccessError, Get, UnservedError, by_range
 from dcu.errors import DcuError, MeterError
 from dcu.model import NO_STATUS, Attribute, Capture, Column, Meter, Reason
 from dcu.plan import calibration
@@ -161,6 +161,10 @@ class Reading:
             told = [next(answers) for _ in columns]
             if NOT_TOLD in told:
                 found.missed.add(stream)
+            elif told and all(
+                isinstance(answer, UnservedError) for answer in told
+            ):  # a row of nothing, as anybody can say
+                found.refused[stream] = str(told[0])
             else:
                 found.captures.append(stamp.capture(stream, moment, status, tuple(map(_value, told)), columns))
 

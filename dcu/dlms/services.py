@@ -33,6 +33,7 @@ ACCESS_RESULTS: Final = {
     19: "data block number invalid",
     250: "other reason",
 }
+OTHER_REASON: Final = 250
 _SERVICE_ERRORS: Final = {
     1: "operation not possible",
     2: "service not supported",
@@ -53,6 +54,19 @@ class AccessError:
 
     def __str__(self) -> str:
         return ACCESS_RESULTS.get(self.code, f"access result {self.code}")
+
+
+@dataclass(frozen=True, slots=True)
+class UnservedError(AccessError):
+    """In place of a result: the meter refused the request for it as a whole, with an APDU of its own for that.
+
+    Said without protection, and in passing for all we know; `reason` is ours. The code is that of "other reason".
+    """
+
+    reason: str
+
+    def __str__(self) -> str:
+        return self.reason
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,17 +1,19 @@
 """One conversation over a simulated line, in virtual time: what it says, how long it waits, and what it believes."""
 
+import asyncio
+from collections.abc import Callable
 from dataclasses import replace
-from typing import cast
+from typing import Any, cast
 
 import pytest
 
 from dcu.dlms.acse import Conformance
 from dcu.dlms.hdlc import Parameters
 from dcu.dlms.hdlc_link import HdlcLink
-from dcu.dlms.services import AccessError, ExceptionResponse, Get, GetList, by_entry
-from dcu.errors import NotServedError
+from dcu.dlms.services import AccessError, ExceptionResponse, Get, GetList, UnservedError, by_entry
 from dcu.model import Attribute
 from dcu.session import LIST_BOUND
+from dcu.singles import BELIEVED
 from sim import server
 from sim.virtual import VirtualClock
 from tests.items import ENERGY, REGISTERS, UNKNOWN, moment
@@ -103,20 +105,79 @@ def test_a_meter_that_treats_no_list_after_all_is_asked_one_by_one(monkeypatch: 
     virtually(work)
 
 
-def test_what_a_meter_cannot_treat_at_all_leaves_the_conversation_open(monkeypatch: pytest.MonkeyPatch) -> None:
+def refusing(monkeypatch: pytest.MonkeyPatch, refused: Callable[[Any], bool]) -> None:
+    """Let simulated meters treat none of the requests that are `refused`."""
     respond = server.ServerAssociation._respond
     monkeypatch.setattr(
         server.ServerAssociation,
         "_respond",
-        lambda self, request, at: ExceptionResponse(2, 1) if request == UNKNOWN else respond(self, request, at),
+        lambda self, request, at: ExceptionResponse(2, 1) if refused(request) else respond(self, request, at),
     )
+
+
+def asks(request: Any, item: Get) -> bool:
+    return item in (request.items if isinstance(request, GetList) else (request,))
+
+
+def test_what_a_meter_cannot_treat_at_all_leaves_the_others_and_is_asked_alone_from_then_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    refusing(monkeypatch, lambda request: asks(request, UNKNOWN))
+
+    async def work(clock: VirtualClock) -> None:
+        box = Box(clock)
+        maker = box.maker()
+        asked = [*REGISTERS[:2], UNKNOWN, *REGISTERS[2:]]
+        counts = []
+        for _ in range(3):
+            session = await maker.open(box.port, box.entry())
+            before = box.requests
+            answers = await session.get(asked)
+            counts.append(box.requests - before)
+            assert isinstance(answers.pop(2), UnservedError)
+            assert all(isinstance(answer, int) for answer in answers)
+            await session.close()
+        # the list and each of the five alone; then what is before it, it, and what is behind it
+        assert counts == [6, 3, 3]
+
+    virtually(work)
+
+
+def test_a_single_question_that_is_not_served_says_why_and_the_conversation_goes_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    refusing(monkeypatch, lambda request: asks(request, UNKNOWN))
 
     async def work(clock: VirtualClock) -> None:
         session = await Box(clock).session()
-        with pytest.raises(NotServedError, match="not possible"):
-            await session.get([UNKNOWN])
+        (answer,) = await session.get([UNKNOWN])
+        assert str(answer) == "the meter refused: exception: operation not possible (state error 2)"
         assert isinstance((await session.get([ENERGY]))[0], int)
         await session.close()
+
+    virtually(work)
+
+
+def test_a_meter_that_treats_no_list_is_not_asked_for_one_again_that_day(monkeypatch: pytest.MonkeyPatch) -> None:
+    refusing(monkeypatch, lambda request: isinstance(request, GetList))
+
+    async def work(clock: VirtualClock) -> None:
+        box = Box(clock)
+        maker = box.maker()
+        counts = []
+        for pause in (0.0, BELIEVED, 0.0):
+            session = await maker.open(box.port, box.entry())
+            before = box.requests
+            await session.get(REGISTERS)
+            counts.append(box.requests - before)
+            await session.close()
+            await asyncio.sleep(pause)
+        assert counts == [5, 4, 5]
+        # another meter of the line may know lists
+        session = await maker.open(box.port, box.entry(1))
+        before = box.requests
+        await session.get(REGISTERS)
+        assert box.requests - before == 5
 
     virtually(work)
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from dcu.dlms.services import AccessError, Get
+from dcu.dlms.services import AccessError, Get, UnservedError
 from dcu.errors import MeterError
 from dcu.model import ALARM, INSTANT, Column
 from dcu.obis import parse_obis
@@ -86,8 +86,37 @@ async def test_a_scaler_that_is_none_is_the_meters_fault() -> None:
 
 @pytest.mark.parametrize("passing", [{"scaler": AccessError(2)}, {"period": AccessError(2)}])
 async def test_a_passing_refusal_is_never_learned(passing: Any) -> None:
-    with pytest.raises(MeterError, match="temporary"):
-        await learn(scripted(_load_with(**passing)), COMPANION, ["load0"])
+    """It costs its own stream, not the others."""
+
+    def answer(item: Get) -> Any:
+        return (_load_with() if item.attribute.name == COMPANION.streams["daily"].name else _load_with(**passing))(item)
+
+    shapes = await learn(scripted(answer), COMPANION, ["load0", "daily"])
+    assert "load0" not in shapes
+    if "period" in passing:  # a scaler that is not told is missing in both
+        assert shapes["daily"].columns
+
+
+async def test_a_register_whose_scaler_is_not_told_now_is_left_out_and_that_is_not_for_good() -> None:
+    exported = COMPANION.registers[1]
+
+    def answer(item: Get) -> Any:
+        return UnservedError(250, "refused") if item.attribute.name == exported.name else [-1, 30]
+
+    shape = (await learn(scripted(answer), COMPANION, [INSTANT]))[INSTANT]
+    assert shape.partial
+    assert [column.name for column in shape.columns] == [
+        each.name for each in COMPANION.registers if each.name != exported.name
+    ]
+
+
+async def test_a_profile_of_scalers_that_is_not_told_now_lets_its_stream_wait() -> None:
+    good = _indian()
+
+    def answer(item: Get) -> Any:
+        return AccessError(2) if item.attribute.name == INDIAN.streams["load0"].scalers else good(item)
+
+    assert await learn(scripted(answer), INDIAN, ["load0"]) == {}
 
 
 INDIAN = load_profile("is15959-1p")
