@@ -2,7 +2,17 @@
 
 from collections.abc import Sequence
 from enum import StrEnum
-from typing import Any
+from reprlib import Repr
+from typing import Any, Final
+
+_EXCERPTS: Final = Repr()
+#: Characters of a foreign value that an error quotes.
+EXCERPT: Final = 60
+
+
+def excerpt(value: object) -> str:
+    """Return the beginning of a value as a person may read it, however long or nested that is."""
+    return _EXCERPTS.repr(value)[:EXCERPT]
 
 
 class DcuError(Exception):

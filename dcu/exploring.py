@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from dcu.dlms import cosem
 from dcu.dlms.services import AccessError, Get
-from dcu.errors import MeterError, NotGivenError
+from dcu.errors import MeterError, NotGivenError, excerpt
 from dcu.model import INSTANT, Attribute
 from dcu.obis import format_obis, parse_obis
 from dcu.profiles import Alarms, CompanionProfile, ProfileStream
@@ -85,7 +85,7 @@ def _objects(answer: Any) -> _Objects:
             case [int(kind), _, bytes(name), *_] if len(name) == 6:
                 found.append((kind, name))
             case _:
-                raise MeterError(f"not an object: {str(element)[:60]}")
+                raise MeterError(f"not an object: {excerpt(element)}")
     return found
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from dcu.dlms import cosem
 from dcu.dlms.services import AccessError, Get
-from dcu.errors import MeterError
+from dcu.errors import MeterError, excerpt
 from dcu.model import ALARM, INSTANT, Attribute, Column
 from dcu.profiles import CompanionProfile
 from dcu.session import Session
@@ -119,7 +119,7 @@ def _profile_shape(objects: Any, period: Any) -> Shape | None:
     if isinstance(objects, AccessError) or isinstance(period, AccessError):
         return None
     if type(period) is not int or period < 0:
-        raise MeterError(f"not a capture period: {str(period)[:60]}")
+        raise MeterError(f"not a capture period: {excerpt(period)}")
     return Shape(cosem.decode_capture_objects(objects), period)
 
 
@@ -147,7 +147,7 @@ async def _scaler_profiles(
         columns = cosem.decode_capture_objects(objects)
         row = buffer[0] if isinstance(buffer, list) and len(buffer) == 1 else buffer
         if not isinstance(row, list) or len(row) != len(columns):
-            raise MeterError(f"no row of {len(columns)} scalers and units: {str(buffer)[:60]}")
+            raise MeterError(f"no row of {len(columns)} scalers and units: {excerpt(buffer)}")
         pairs = zip(columns, row, strict=True)
         found |= {_key(column): value for column, value in pairs if SCALER_UNIT.get(column.class_id) == column.index}
     return found, silent

@@ -18,7 +18,7 @@ from dcu.dlms import cosem
 from dcu.dlms.axdr import Typed, octets
 from dcu.dlms.moment import DateTime
 from dcu.dlms.services import AccessError, Get, UnservedError, by_range
-from dcu.errors import DcuError, MeterError
+from dcu.errors import DcuError, MeterError, excerpt
 from dcu.model import NO_STATUS, Attribute, Capture, Column, Meter, Reason
 from dcu.plan import calibration
 from dcu.plan.backfill import Range, lost, settles, until
@@ -266,7 +266,7 @@ def measured(session: Session, answer: Any, clock: Clock) -> tuple[calibration.R
     if isinstance(answer, bytes):
         answer = DateTime.from_bytes(answer)
     if not isinstance(answer, DateTime):
-        raise MeterError(f"the clock is no date-time: {str(answer)[:60]}")
+        raise MeterError(f"the clock is no date-time: {excerpt(answer)}")
     at = answer.utc()
     if at is None:
         return None, answer.status

@@ -78,6 +78,10 @@ _TEXTS: Final[dict[int, Callable[[bytes], bytes | str]]] = {
 }
 
 
+#: Bits of a long bit-string that its representation shows.
+_SHOWN: Final = 32
+
+
 class BitString(NamedTuple):
     """A bit-string: `value` holds the bits with the first one highest, `length` counts them."""
 
@@ -86,6 +90,10 @@ class BitString(NamedTuple):
 
     def __str__(self) -> str:
         return format(self.value, f"0{self.length}b") if self.length else ""
+
+    def __repr__(self) -> str:
+        # not by its value: Python refuses to write thousands of digits, with an error of its own
+        return f"<{self.length} bits {str(self)[:_SHOWN]}>"
 
 
 class Typed(NamedTuple):

@@ -10,7 +10,7 @@ from typing import Any, Final, cast
 from dcu.dlms import axdr
 from dcu.dlms.axdr import BitString
 from dcu.dlms.moment import DATE_TIME_SIZE, DateTime, instant
-from dcu.errors import MeterError
+from dcu.errors import MeterError, excerpt
 from dcu.model import Column, Value
 
 CLOCK_CLASS: Final = 8
@@ -106,7 +106,7 @@ def decode_scaler_unit(value: Any) -> tuple[int, int]:
         case [int(scaler), int(unit)] if -128 <= scaler <= 127 and 0 <= unit <= 255:
             return scaler, unit
         case _:
-            raise MeterError(f"not a scaler and unit: {str(value)[:60]}")
+            raise MeterError(f"not a scaler and unit: {excerpt(value)}")
 
 
 def decode_capture_objects(value: Any) -> tuple[Column, ...]:
@@ -121,7 +121,7 @@ def _column(definition: Any) -> Column:
         case [int(class_id), bytes(name), int(index), int(data_index)] if len(name) == _LOGICAL_NAME_SIZE:
             return Column(class_id, name, index, data_index)
         case _:
-            raise MeterError(f"not a capture object: {str(definition)[:60]}")
+            raise MeterError(f"not a capture object: {excerpt(definition)}")
 
 
 def decode_compact_data(buffer: bytes, template: bytes, template_id: int) -> list[Any]:
@@ -226,4 +226,9 @@ def plain(value: Any) -> Value:
         return str(value)
     if isinstance(value, DateTime):
         return value.to_bytes()
-    return dumps(value, default=bytes.hex, separators=(",", ":"))
+    return dumps(_listed(value), default=bytes.hex, separators=(",", ":"))
+
+
+def _listed(values: list[Any]) -> list[Any]:
+    """Return `values` with each in its own form: JSON would take a bit-string or a date-time for a list."""
+    return [_listed(value) if type(value) is list else plain(value) for value in values]

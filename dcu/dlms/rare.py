@@ -18,7 +18,7 @@ from dcu.dlms.rare_types import METHODS, TYPES, Kind, typed
 from dcu.dlms.rarities import ATTRIBUTES
 from dcu.dlms.services import AccessError
 from dcu.dlms.shapes import ANY, BITS, MISFITS, MOMENT, NOTHING, NUMBER, OCTETS, TEXT, MisfitError, Shape
-from dcu.errors import CommandRejected, MeterError
+from dcu.errors import CommandRejected, MeterError, excerpt
 from dcu.obis import format_obis
 
 #: Octets of one written attribute: the longest day tables and push lists have a tenth of it.
@@ -71,7 +71,7 @@ def plain(class_id: int, attribute: int, value: Any) -> tuple[str, Any]:
     try:
         return word, shape.plain(value)
     except MISFITS:
-        raise MeterError(f"{word} has another shape: {str(value)[:60]}") from None
+        raise MeterError(f"{word} has another shape: {excerpt(value)}") from None
 
 
 def same(class_id: int, attribute: int, value: Any, wanted: Any, type_name: str | None = None) -> bool:
@@ -109,9 +109,9 @@ def _decoded(word: str, shape: Shape, value: Any) -> Any:
     try:
         return shape.decoded(value)
     except MisfitError as misfit:
-        raise CommandRejected(f"{word}{misfit}: not the shape of this attribute: {str(value)[:60]}") from None
+        raise CommandRejected(f"{word}{misfit}: not the shape of this attribute: {excerpt(value)}") from None
     except MISFITS:
-        raise CommandRejected(f"{word}: not the shape of this attribute: {str(value)[:60]}") from None
+        raise CommandRejected(f"{word}: not the shape of this attribute: {excerpt(value)}") from None
 
 
 def _tag(type_name: str | None) -> int:
@@ -156,9 +156,9 @@ def method(class_id: int, number: int, argument: Any = None, type_name: str | No
         ready = build(argument)
         length = len(axdr.encode(ready))
     except MisfitError as misfit:
-        raise CommandRejected(f"{word}{misfit}: not its argument: {str(argument)[:60]}") from None
+        raise CommandRejected(f"{word}{misfit}: not its argument: {excerpt(argument)}") from None
     except MISFITS:
-        raise CommandRejected(f"{word}: not its argument: {str(argument)[:60]}") from None
+        raise CommandRejected(f"{word}: not its argument: {excerpt(argument)}") from None
     if length > MAX_WRITTEN:
         raise CommandRejected(f"{word}: longer than {MAX_WRITTEN} octets")
     return ready

@@ -9,7 +9,7 @@ from itertools import pairwise
 from typing import Any, Final
 
 from dcu.dlms.services import AccessError, Get, Set, Variable, Write
-from dcu.errors import MeterError
+from dcu.errors import MeterError, excerpt
 from dcu.model import Attribute
 
 #: Attribute 2 of the association object, whose base name is the same in every meter: base name, class, version and
@@ -55,7 +55,7 @@ class ShortNames:
     def from_value(cls, value: Any) -> "ShortNames":
         """Return what a decoded object list says; MeterError when it is none or has more than MAX_OBJECTS objects."""
         if not isinstance(value, list) or not 0 < len(value) <= MAX_OBJECTS:
-            raise MeterError(f"object list is no list of 1 to {MAX_OBJECTS}: {str(value)[:60]}")
+            raise MeterError(f"object list is no list of 1 to {MAX_OBJECTS}: {excerpt(value)}")
         return cls(tuple(sorted(map(_object, value))))
 
     @classmethod
@@ -95,4 +95,4 @@ def _object(element: Any) -> ShortObject:
         ):
             return ShortObject(base % _NAMES, class_id, name)
         case _:
-            raise MeterError(f"not an object of an object list: {str(element)[:60]}")
+            raise MeterError(f"not an object of an object list: {excerpt(element)}")

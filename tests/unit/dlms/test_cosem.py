@@ -169,6 +169,7 @@ def test_rows_that_are_no_rows() -> None:
         (BitString(5, 4), "0101"),
         (DateTime.from_utc(NOON), DateTime.from_utc(NOON).to_bytes()),
         ([1, [b"\x0a", None]], '[1,["0a",null]]'),
+        ([BitString(5, 4), [DateTime.from_utc(0), 1.5]], f'["0101",["{DateTime.from_utc(0).to_bytes().hex()}",1.5]]'),
     ],
 )
 def test_what_a_capture_stores(value: Any, stored: Any) -> None:
