@@ -53,6 +53,8 @@ from dcu.sending import Delivery
 from dcu.shelter import Shelter
 from dcu.status import Status
 from dcu.store import PATIENCE, Mishap, Store, vault_for
+from dcu.stored import StoredReadings
+from dcu.storekeeping import Storekeeping
 from dcu.timekeeping import Timekeeping
 from dcu.upkeep import Upkeep
 from dcu.uplink import Uplink
@@ -146,6 +148,13 @@ class Daemon:
         self._reporter = Reporter(self._shelter, clock, config.dcu.id)
         self._shelter.report = self._reporter.report
         self._upkeep = Upkeep(store, self._reporter.report)
+        self._storekeeping = Storekeeping(
+            store,
+            config.store,
+            clock,
+            self._reporter.report,
+            self._health.watch("store room", clock.monotonic()),
+        )
         self._delivery = Delivery()
         #: The flow of each bus, by its name.
         self.polls: dict[str, Poll] = {}
@@ -212,7 +221,8 @@ class Daemon:
 
     async def _own(self, command: Command) -> Mapping[str, Any]:
         drifts = Drifts(self._store, self._archive.names)
-        rooms = (self._enrolment, self._completeness, self._reachability, drifts)
+        stored = StoredReadings(self._store, self._clock)
+        rooms = (self._enrolment, self._completeness, self._reachability, drifts, self._storekeeping, stored)
         known = (room.commands[command.name] for room in rooms if command.name in room.commands)
         return await next(known, self._status.answer)(command)
 
@@ -310,6 +320,7 @@ class Daemon:
             workers += [group.create_task(self._guard("reachability", self._reachability.run))]
             workers += [group.create_task(self._guard("workload", self._workload.run))]
             workers += [group.create_task(self._guard("store", self._upkeep.run))]
+            workers += [group.create_task(self._guard("store room", self._storekeeping.run))]
             workers += [group.create_task(self._guard("obey", self._obey.run)), group.create_task(door.run())]
             workers.append(group.create_task(self._guard("completeness", self._completeness.run)))
             deliver = group.create_task(self._guard("deliver", self._deliver.run))

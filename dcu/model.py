@@ -293,6 +293,16 @@ class Reason(StrEnum):
     PENDING = "not read yet"
 
 
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """Captures that had to go before they were delivered: `count` of them with times from `start` to `end`."""
+
+    reason: str
+    start: int
+    end: int
+    count: int
+
+
 class CommandState(StrEnum):
     """States of the command journal; the last four are final."""
 

@@ -16,7 +16,7 @@ import structlog
 from dcu.config import StreamSettings
 from dcu.errors import UplinkError
 from dcu.messages.envelope import RESULT, Envelopes, content_type, is_event, urgent
-from dcu.model import Capture, CommandRecord
+from dcu.model import Capture, CommandRecord, Dropped
 from dcu.uplink import Link, Outgoing, RefusedError, Topics
 
 log = structlog.get_logger()
@@ -60,6 +60,8 @@ class Block(Protocol):
     def seq(self) -> int: ...
     @property
     def items(self) -> Sequence[Capture] | Sequence[CommandRecord]: ...
+    @property
+    def dropped(self) -> Dropped | None: ...
 
 
 class Outbox(Protocol):
@@ -198,7 +200,7 @@ class Sending:
             return False
         payloads = await self._written(block)
         octets = sum(map(len, payloads))
-        if len(block.items) >= TELLING_ROWS or not self.settings(block.stream).compact:
+        if len(block.items) >= TELLING_ROWS or (block.items and not self.settings(block.stream).compact):
             self._row_octets[block.stream] = octets / max(1, len(block.items))
         self._under_way[block.stream, block.seq] = octets
         self.figures.in_flight = len(self._under_way)
@@ -209,6 +211,8 @@ class Sending:
         return True
 
     async def _written(self, block: Block) -> list[bytes]:
+        if block.dropped is not None:
+            return [self.envelopes.dropped(block.stream, block.seq, block.dropped)]
         compact = self.settings(block.stream).compact
         write = partial(
             self.envelopes.block, block.stream, block.seq, block.items, self.link.max_payload, compact=compact

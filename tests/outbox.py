@@ -5,7 +5,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from dcu.model import Capture, Column, Command, CommandRecord, CommandState
+from dcu.model import Capture, Column, Command, CommandRecord, CommandState, Dropped
 
 COLUMNS = (Column(3, bytes.fromhex("0100010800ff"), scaler=0, unit=30),)
 NOON = 1_769_860_800
@@ -17,6 +17,7 @@ class Block:
     stream: str
     seq: int
     items: tuple[Capture, ...] | tuple[CommandRecord, ...]
+    dropped: Dropped | None = None
 
 
 def capture(meter: str = "M0001", stream: str = "load0", at: int = NOON, values: tuple[object, ...] = (1,)) -> Capture:

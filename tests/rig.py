@@ -19,6 +19,7 @@ from dcu.plan.ledger import Asked
 from dcu.store import Line, Mishap, Recorded, Store
 from dcu.store.ledger import Expected, Span
 from dcu.store.ledger import Tally as Account
+from dcu.store.retention import Shed
 from dcu.uplink import Outgoing, Topics
 from sim.bus import MemoryBus
 from sim.fleet import PROFILE, Fleet, FleetPlan, make_line
@@ -39,6 +40,7 @@ class WholeStore(MemoryStore, MemoryOutbox, MemoryJournal):
     """Everything a daemon keeps, in memory; it fails as a whole while `failure` is set."""
 
     closed = False
+    refuses = False
     mishap: Mishap | None = None
     found: Mishap | None = None
     audit_head: tuple[int, bytes] | None = None
@@ -63,6 +65,18 @@ class WholeStore(MemoryStore, MemoryOutbox, MemoryJournal):
         if news := self.captures[known:]:
             self.add(*news)
         return recorded
+
+    async def used(self) -> int:
+        return 0
+
+    async def free(self) -> int:
+        return 1 << 40
+
+    async def shed(self, stream: str, reason: str, **_: Any) -> Shed:
+        return Shed()
+
+    async def prune(self, before: float, answered: float) -> None:
+        """Nothing is old here."""
 
     async def acknowledge(self, stream: str, seq: int) -> None:
         await self._commit()

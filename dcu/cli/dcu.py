@@ -8,6 +8,7 @@ import click
 from dcu import __version__
 from dcu.cli.dlms import dlms
 from dcu.cli.logs import set_up_logs
+from dcu.cli.stored import export
 from dcu.config import Config, load
 from dcu.errors import ConfigError, DcuError
 from dcu.forecasts import forecasts, warnings
@@ -35,6 +36,7 @@ Examples:
   dcu check -c /etc/dcu/dcu.yaml      is this file right?
   dcu profiles                        which companion profiles are there?
   dcu run -c /etc/dcu/dcu.yaml        read the meters until SIGTERM
+  dcu export /var/lib/dcu/store.db    what is kept, as lines of JSON
   dcu dlms decode 7ea00802230553e2e67e  what does this frame say?
 """
 
@@ -46,6 +48,7 @@ def cli() -> None:
 
 
 cli.add_command(dlms)
+cli.add_command(export)
 
 
 def _load(path: str) -> Config:

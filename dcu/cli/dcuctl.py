@@ -10,6 +10,7 @@ from dcu.cli.archive import archive
 from dcu.cli.audit import audit
 from dcu.cli.completeness import gaps, ledger
 from dcu.cli.show import show_clocks, show_meters, show_plan, show_reading, show_status
+from dcu.cli.stored import readings, storage
 from dcu.cli.talk import Daemon, as_json, ask_all, fail
 
 DEFAULT_SOCKET = "/run/dcu/dcu.sock"
@@ -28,6 +29,8 @@ Examples:
   dcuctl meters --unreachable
   dcuctl plan
   dcuctl gaps --since 2026-11-21T00:00:00Z
+  dcuctl readings M0001 --stream daily --csv
+  dcuctl storage
   dcuctl --socket ./dcu.sock status --json
 """
 EXAMPLES_OF_READ = """\b
@@ -86,6 +89,8 @@ cli.add_command(archive)
 cli.add_command(audit)
 cli.add_command(gaps)
 cli.add_command(ledger)
+cli.add_command(readings)
+cli.add_command(storage)
 
 
 @cli.command()

@@ -216,3 +216,31 @@ def show_audit(entries: list[dict[str, Any]]) -> None:
     for entry in entries:
         table.add_row(*(str(entry[key]) for key in ("entry", "at", "who", "what", "outcome")))
     _console().print(table if entries else "no command is over yet")
+
+
+def show_storage(storage: dict[str, Any]) -> None:
+    """Print how full the store is, when it will be, what it costs the flash, and what is held of each stream."""
+    console = _console()
+    console.print(
+        f"{storage['octets'] / 1e6:.1f} MB of {storage['capacity'] / 1e6:.0f} MB in use ({storage['share']:.1%}), "
+        f"{storage['disk_free'] / 1e6:.0f} MB free on the disk"
+    )
+    if storage["octets_per_day"] is None:
+        console.print("growth and wear: known after an hour")
+    else:
+        days = storage["days_until_full"]
+        full = "never full" if days is None else f"full in {days:.0f} days"
+        console.print(f"grows by {storage['octets_per_day'] / 1e6:.2f} MB a day: {full}")
+    if storage["written_per_day"] is not None:
+        years = storage["wear_years"]
+        console.print(
+            f"{storage['written_per_day'] / 1e6:.1f} MB written a day"
+            + ("" if years is None else f": the flash lasts {years:.0f} years")
+        )
+    table = Table("stream", box=SIMPLE, pad_edge=False)
+    for name in ("captures", "MB", "from", "to", "kept, days", "gone", "of them unsent"):
+        table.add_column(name, justify="right")
+    for name, each in storage["streams"].items():
+        counts = (f"{each['octets'] / 1e6:.2f}", each["oldest"], each["newest"], f"{each['kept_days']:.0f}")
+        table.add_row(name, str(each["captures"]), *counts, str(each["shed"]), str(each["dropped"]))
+    console.print(table)

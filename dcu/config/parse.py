@@ -11,7 +11,7 @@ from typing import Any
 from dcu.config.check import Parts, check
 from dcu.config.meters import one_of
 from dcu.config.sections import TOP
-from dcu.config.settings import BusConfig, ClockSettings, Config, DcuSettings, UplinkSettings
+from dcu.config.settings import BusConfig, ClockSettings, Config, DcuSettings, StoreSettings, UplinkSettings
 from dcu.config.timetable import merged
 from dcu.errors import ConfigError
 from dcu.forms.node import compose
@@ -40,11 +40,13 @@ def parse(text: str, file: str, *, read: ReadFile, profiles: StreamNames) -> Con
         values = TOP.read(root)
     except Faulty:
         values = {}
-    parts = Parts(root, **{key: value for key, value in values.items() if key not in {"dcu", "uplink", "clock"}})
+    ours = {"dcu", "uplink", "clock", "store"}
+    parts = Parts(root, **{key: value for key, value in values.items() if key not in ours})
     check(parts, _streams(values, profiles, problems))
     _clock_access(root, values.get("clock", ClockSettings()), parts)
     problems.end()
-    return _config(values["dcu"], values["uplink"], values.get("clock", ClockSettings()), parts)
+    config = _config(values["dcu"], values["uplink"], values.get("clock", ClockSettings()), parts)
+    return replace(config, store=values.get("store", StoreSettings()))
 
 
 def _clock_access(root: Place, clock: ClockSettings, parts: Parts) -> None:

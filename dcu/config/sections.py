@@ -13,10 +13,13 @@ from dcu.config.keys import keys_file
 from dcu.config.settings import (
     DATA_STREAM,
     EVENT_STREAM,
+    RETENTION,
+    SACRIFICE,
     BusConfig,
     ClockSettings,
     DcuSettings,
     DiscoverSettings,
+    StoreSettings,
     StreamSettings,
     TlsSettings,
     of_events,
@@ -252,6 +255,27 @@ CLOCK = Shape(
     },
 )
 
+
+def _kept(name: str, place: Place) -> tuple[str, float]:
+    return name, words.duration("1d", "3650d")(place)
+
+
+def _store(retention: Any = (), sacrifice: Any = (), **others: Any) -> StoreSettings:
+    order = tuple(name for name, _ in sacrifice) or SACRIFICE
+    return StoreSettings(retention=RETENTION | dict(each for each, _ in retention), sacrifice=order, **others)
+
+
+STORE = Shape(
+    _store,
+    {},
+    {
+        "budget": words.size("16MB", "1TB"),
+        "endurance": words.size("1GB", "9999TB"),
+        "retention": named(_kept, MAX_STREAMS),
+        "sacrifice": items(words.name, MAX_STREAMS),
+    },
+)
+
 TOP: Shape[Mapping[str, Any]] = Shape(
     dict,
     {"dcu": DCU, "uplink": _uplink, "timetable": timetable},
@@ -259,6 +283,7 @@ TOP: Shape[Mapping[str, Any]] = Shape(
         "buses": items(BUS, MAX_BUSES),
         "access": named(access, MAX_ACCESS),
         "clock": CLOCK,
+        "store": STORE,
         "groups": named(group, MAX_GROUPS),
         "keys": keys_file,
         "new_keys": keys_file,

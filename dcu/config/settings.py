@@ -52,6 +52,32 @@ class ClockSettings:
     access: str | None = None
 
 
+#: How long captures are kept, in seconds, by stream or by what its name begins with; `commands` are those that ended.
+RETENTION = {
+    "instant": 31 * 86_400.0,
+    "load0": 180 * 86_400.0,
+    "load1": 90 * 86_400.0,
+    "daily": 400 * 86_400.0,
+    "billing": 1200 * 86_400.0,
+    "event": 400 * 86_400.0,
+    "commands": 400 * 86_400.0,
+    "default": 90 * 86_400.0,
+}
+
+#: Which streams go first when there is no room.
+SACRIFICE = ("instant", "load1", "load0", "daily", "event", "billing")
+
+
+@dataclass(frozen=True, slots=True)
+class StoreSettings:
+    """Section `store`. Octets that the database may have (`budget`), and that the flash can take (`endurance`)."""
+
+    budget: int = 1_000_000_000
+    endurance: int = 10_000_000_000_000
+    retention: Mapping[str, float] = field(default_factory=lambda: dict(RETENTION))
+    sacrifice: tuple[str, ...] = SACRIFICE
+
+
 @dataclass(frozen=True, slots=True)
 class TlsSettings:
     """Section `uplink.tls`: paths of PEM files. Without `ca` the system's authorities are trusted."""
@@ -196,3 +222,4 @@ class Config:
     new_keys: Mapping[str, Keys] = field(default_factory=dict, repr=False)
     groups: Mapping[str, tuple[Task, ...]] = field(default_factory=dict)
     clock: ClockSettings = ClockSettings()
+    store: StoreSettings = field(default_factory=StoreSettings)

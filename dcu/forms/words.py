@@ -38,6 +38,8 @@ _TCP = re.compile(r"tcp://(?:[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\]):([0-
 _NUMBER = re.compile(r"[0-9]{1,12}")
 _DURATION = re.compile(r"(?:[0-9]{1,9}(?:ms|s|m|h|d))+")
 _PART = re.compile(r"([0-9]+)(ms|s|m|h|d)")
+_SIZE = re.compile(r"[0-9]{1,6}[kMGT]B")
+_SIZES = {"kB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _TIME = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])(?::([0-5][0-9]))?")
 _PERCENT = re.compile(r"([0-9]{1,3}(?:\.[0-9]{1,2})?)%")
@@ -166,6 +168,24 @@ def duration(least: str, most: str) -> Callable[[Place], float]:
         return _seconds(word)
 
     return read
+
+
+def size(least: str, most: str) -> Callable[[Place], int]:
+    """Return a reader of sizes in octets, given and bounded as 500MB, 2GB; a kB is 1000 octets."""
+    low, high = _octets(least), _octets(most)
+
+    def read(place: Place) -> int:
+        expected = f"a size from {least} to {most}, such as 500MB, 2GB"
+        word = text(place, expected)
+        if not _SIZE.fullmatch(word) or not low <= _octets(word) <= high:
+            raise Expected(expected)
+        return _octets(word)
+
+    return read
+
+
+def _octets(word: str) -> int:
+    return int(word[:-2]) * _SIZES[word[-2:]]
 
 
 def time_of_day(place: Place) -> float:

@@ -36,6 +36,10 @@ MAX_AUDITED, MAX_ENTRY = 50, 1 << 53
 #: Ranges that one answer to `dcu.gaps` shows at most: they fit a message of 100 000 octets.
 MAX_GAPS = 400
 
+#: Rows that one answer to `dcu.readings` shows at most, of eight values: they fit a message of 100 000 octets.
+MAX_ROWS = 400
+
+_ROWS_CURSOR = re.compile(r"[0-9]{1,15}/[0-9]{1,6}")
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _CURSOR = re.compile(r"[A-Za-z0-9._-]{1,64}/[A-Za-z0-9._-]{1,64}/[0-9]{1,15}")
 _STREAM = re.compile(r"[a-z][a-z0-9_.-]{0,31}")
@@ -136,6 +140,23 @@ def _missing(args: Mapping[str, object]) -> Args:
     return found | ({"limit": number(args["limit"], 1, MAX_GAPS, "args.limit")} if "limit" in args else {})
 
 
+def _stored(args: Mapping[str, object]) -> Args:
+    only(args, "meter", "stream", "from", "to", "after", "limit")
+    found: Args = {key: _word(args.get(key), f"args.{key}") for key in ("meter", "stream")}
+    found |= {key: moment(args[key], f"args.{key}") for key in ("from", "to") if key in args}
+    if "after" in args:
+        after = args["after"]
+        if not isinstance(after, str) or not _ROWS_CURSOR.fullmatch(after):
+            raise CommandRejected("args.after: expected what an answer gave as more")
+        found["after"] = after
+    if "limit" in args:
+        found["limit"] = number(args["limit"], 1, MAX_ROWS, "args.limit")
+    start, end = found.get("from"), found.get("to")
+    if isinstance(start, int) and isinstance(end, int) and not 0 <= end - start <= MAX_RANGE:
+        raise CommandRejected(f"args.to: expected 0 to {MAX_RANGE // 86_400} days after args.from")
+    return found
+
+
 def _word(value: object, where: str) -> str:
     if not isinstance(value, str) or not _NAME.fullmatch(value):
         raise CommandRejected(f"{where}: expected a name")
@@ -216,6 +237,8 @@ CATALOGUE: Mapping[str, CommandKind] = {
         CommandKind("dcu.audit", Role.VIEWER, range(1), _audited),
         CommandKind("dcu.verify-audit", Role.VIEWER, range(1), nothing),
         CommandKind(LEARN, Role.VIEWER, range(1, 2), nothing),
+        CommandKind("dcu.storage", Role.VIEWER, range(1), nothing),
+        CommandKind("dcu.readings", Role.VIEWER, range(1), _stored),
         CommandKind("dcu.gaps", Role.VIEWER, range(1), _missing),
         CommandKind("dcu.ledger", Role.VIEWER, range(1), _counted),
         CommandKind("meter.read", Role.VIEWER, range(1, 2), _reading),

@@ -11,7 +11,7 @@ from typing import Any, cast
 from dcu.clock import iso
 from dcu.messages.encoding import encode, writable
 from dcu.messages.events import own_event
-from dcu.model import DCU_EVENTS, Capture, Column, CommandRecord
+from dcu.model import DCU_EVENTS, Capture, Column, CommandRecord, Dropped
 from dcu.obis import format_obis
 
 #: Stream of command results in the store; one record is one message.
@@ -105,6 +105,11 @@ class Envelopes:
             return [self._result(seq, record, limit) for record in cast("Sequence[CommandRecord]", items)]
         write = self._compact if compact else self._readable
         return _divided(self._head(stream=stream, seq=seq), cast("Sequence[Capture]", items), limit, write)
+
+    def dropped(self, stream: str, seq: int, dropped: Dropped) -> bytes:
+        """The word of captures that had to go before they were delivered, under the number that they would have had."""
+        what = {"reason": dropped.reason, "from": iso(dropped.start), "to": iso(dropped.end), "count": dropped.count}
+        return encode(self._head(stream=stream, seq=seq) | {"columns": [], "captures": [], "dropped": what})
 
     def _result(self, seq: int, record: CommandRecord, limit: int) -> bytes:
         message = self._head(stream=RESULT, seq=seq) | answer(record)

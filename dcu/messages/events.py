@@ -44,6 +44,7 @@ OWN_EVENTS: Final[Mapping[str, OwnEvent]] = {
     "store set back": OwnEvent("warning", "the database may have lost its last commits; sequence numbers leapt"),
     "store salvaged": OwnEvent("info", "what could be read of a damaged database was brought over"),
     "store failing": OwnEvent("alarm", "the store could keep nothing for a time"),
+    "store filling": OwnEvent("warning", "four fifths of the room for readings are taken; when it is full, some go"),
     "ledger overflow": OwnEvent("warning", "gaps of one stream were too many to be kept apart"),
 }
 

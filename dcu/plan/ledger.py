@@ -208,6 +208,17 @@ def entered(
     return account, frozenset(news)
 
 
+def given_up(account: Account, times: Iterable[int]) -> Account:
+    """Return the account when the captures of `times`, which were here, had to go: DROPPED."""
+    if not account.period:
+        return account
+    grid = account.grid
+    points = {point for at in times if account.since <= (point := grid.nearest(at)) <= account.top}
+    held = sorted(point for point in points if not any(gap.start <= point <= gap.end for gap in account.gaps))
+    gaps = sorted((*account.gaps, *(Gap(each, each, Reason.DROPPED) for each in held)), key=lambda gap: gap.start)
+    return replace(account, gaps=tuple(_joined(gaps, account.period)))
+
+
 def bounded(gaps: tuple[Gap, ...], bound: int) -> tuple[Gap, ...]:
     """Return at most `bound` gaps, the oldest joined over what is present between them, which then counts as missing.
 

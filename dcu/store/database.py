@@ -107,6 +107,12 @@ class Database:
         [(octets,)] = await self._read("SELECT page_count * page_size FROM pragma_page_count, pragma_page_size")
         return int(octets)
 
+    async def free(self) -> int:
+        """Return the octets that are free for us on the disk. Raises StoreError."""
+        with translated("cannot look at the disk of the store"):
+            found = await asyncio.to_thread(os.statvfs, self._path.parent)
+        return found.f_bavail * found.f_frsize
+
     async def _reconcile(self, database: aiosqlite.Connection, mishap: Mishap | None) -> Mishap | None:
         """Bring the database and the spare together; return `mishap` with the streams that leapt."""
         with translated("cannot open the store"):

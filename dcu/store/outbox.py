@@ -5,6 +5,7 @@ never published with other content. Publishing is the business of `dcu.deliver`.
 """
 
 import asyncio
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -12,7 +13,8 @@ from functools import partial
 from aiosqlite import Connection
 
 from dcu.messages.envelope import RESULT, urgent
-from dcu.model import Capture, CommandRecord
+from dcu.model import Capture, CommandRecord, Dropped
+from dcu.store.cells import to_json
 from dcu.store.commands import Commands
 from dcu.store.numbers import POSITION_BITS, place_of, position_of
 from dcu.store.readings import Readings, segment_of
@@ -30,7 +32,9 @@ _SENT = "SELECT stream, seq, sent FROM streams WHERE name = ?"
 
 _ALLOT = "UPDATE streams SET seq = ?, sent = ? WHERE stream = ?"
 
-_PUT = "INSERT INTO outbox (stream, seq, first, last) VALUES (?, ?, ?, ?)"
+_PUT = "INSERT INTO outbox (stream, seq, first, last, dropped) VALUES (?, ?, ?, ?, ?)"
+
+_DROPPED = "SELECT last, reason, oldest, newest, count FROM drops WHERE stream = ?"
 
 _OUT = """
 SELECT outbox.stream, outbox.seq, first, last, dropped FROM outbox JOIN streams USING (stream) WHERE name = ?
@@ -42,8 +46,9 @@ _RELEASE = "DELETE FROM outbox WHERE stream = (SELECT stream FROM streams WHERE 
 _WAITING = "SELECT name, tail - sent FROM tails ORDER BY stream"
 
 _PENDING = """
-SELECT name, tail - sent + coalesce((
-    SELECT sum(last - first + 1) FROM outbox WHERE outbox.stream = tails.stream AND dropped IS NULL), 0)
+SELECT name, tail - sent
+    + coalesce((SELECT sum(last - first + 1) FROM outbox WHERE outbox.stream = tails.stream AND dropped IS NULL), 0)
+    - coalesce((SELECT count FROM drops WHERE drops.stream = tails.stream), 0)
 FROM tails
 """
 
@@ -75,11 +80,19 @@ class Shipped:
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """What is published as one message: captures, or changes of commands when the stream is `RESULT`."""
+    """What is published as one message: captures, or changes of commands when the stream is `RESULT`.
+
+    With `dropped` it has no items: it is the word of those that had to go.
+    """
 
     stream: str
     seq: int
     items: tuple[Capture, ...] | tuple[CommandRecord, ...]
+    dropped: Dropped | None = None
+
+
+#: Of a block: stream, sequence number, first and last position, and what of it had to go as JSON.
+_Extent = tuple[int, int, int, int, str | None]
 
 
 class Outbox(Readings, Commands):
@@ -106,7 +119,7 @@ class Outbox(Readings, Commands):
 
     async def unacknowledged(self, stream: str) -> list[Block]:
         """Return the blocks of `stream` on their way, oldest first, as they were when they were first handed out."""
-        return [await self._block(stream, *extent[:4]) for extent in await self._read(_OUT, (stream,))]
+        return [await self._block(stream, *extent) for extent in await self._read(_OUT, (stream,))]
 
     async def acknowledge(self, stream: str, seq: int) -> None:
         """Release a block; its rows stay in the store. One that was released before is no news."""
@@ -165,18 +178,23 @@ class Outbox(Readings, Commands):
             low, high = (low, middle) if middle < after and read >= since else (max(middle + 1, after), high)
         return low
 
-    async def _allot(self, database: Connection, *, name: str, limit: int) -> tuple[int, int, int, int] | None:
-        """Return (stream, seq, first, last) of a new block."""
+    async def _allot(self, database: Connection, *, name: str, limit: int) -> _Extent | None:
+        """Return the extent of a new block."""
         for stream, seq, sent in await database.execute_fetchall(_SENT, (name,)):
-            last = min(await self._tails.last(database, stream), sent + limit)
+            last, dropped = min(await self._tails.last(database, stream), sent + limit), None
+            for last, *fields in await database.execute_fetchall(_DROPPED, (stream,)):  # noqa: B007 - one row or none
+                dropped = to_json(fields)
+                await database.execute("DELETE FROM drops WHERE stream = ?", (stream,))
             if last > sent:
                 self._spare.sequence(name, seq)
                 await database.execute(_ALLOT, (seq + 1, last, stream))
-                await database.execute(_PUT, (stream, seq, sent + 1, last))
-                return stream, seq, sent + 1, last
+                await database.execute(_PUT, (stream, seq, sent + 1, last, dropped))
+                return stream, seq, sent + 1, last, dropped
         return None
 
-    async def _block(self, name: str, stream: int, seq: int, first: int, last: int) -> Block:
+    async def _block(self, name: str, stream: int, seq: int, first: int, last: int, dropped: str | None) -> Block:
+        if dropped is not None:
+            return Block(name, seq, (), Dropped(*json.loads(dropped)))
         if name == RESULT:
             return Block(name, seq, tuple(await self._results(stream, first, last)))
         return Block(name, seq, tuple(await self._run(stream, name, first, last)))

@@ -13,6 +13,7 @@ from sys import intern
 from aiosqlite import Connection
 
 from dcu.errors import StoreError
+from dcu.messages.envelope import is_event
 from dcu.model import Capture, Column
 from dcu.plan.ledger import Account, Asked
 from dcu.store.cells import columns_from, columns_text
@@ -60,6 +61,9 @@ _Key = tuple[str, str]
 class Readings(Database):
     """The captures of the box, by stream in the order in which they were recorded."""
 
+    #: Whether nothing but events is taken any more: there is no room.
+    refuses = False
+
     async def record(
         self,
         captures: Sequence[Capture],
@@ -79,6 +83,8 @@ class Readings(Database):
 
         Raises StoreError, and then nothing was kept.
         """
+        if self.refuses and any(not is_event(capture.stream) for capture in captures):
+            raise StoreError("the store is full: what room is left is for events and commands")
         answers = asked or {}
         apply = partial(self._record, captures=captures, watermarks=watermarks, heard=heard or {}, asked=answers)
         rows = len(captures) + len(watermarks) + len(answers)

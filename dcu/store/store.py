@@ -9,11 +9,11 @@ from dcu.store.descriptors import Descriptors
 from dcu.store.generations import Generations
 from dcu.store.ledger import Ledger
 from dcu.store.lines import Lines
-from dcu.store.outbox import Outbox
 from dcu.store.reach import Reaches
+from dcu.store.retention import Retention
 
 
-class Store(Outbox, Descriptors, Counters, Generations, Reaches, Ledger, Lines, Clocks):
+class Store(Retention, Descriptors, Counters, Generations, Reaches, Ledger, Lines, Clocks):
     """Use as `async with Store.open(path, clock) as store:`. Every method raises StoreError when the disk fails.
 
     What a method that writes returned from is committed (WAL, synchronous=FULL). Any number of tasks may call at

@@ -23,6 +23,7 @@ from tests.property.test_commands import ENVELOPES
 from tests.unit.messages.test_reference import WRITTEN
 
 CHANNELS = {"birth": "state", "will": "state", "stopped": "state", "block": "data", "dropped": "data"} | {
+    "gone": "data",
     "event": "event",
     "alarm": "event",
     "own_event": "event",
@@ -134,6 +135,10 @@ ARGUMENTS: dict[str, tuple[list[Any], list[Any]]] = {
     "dcu.ledger": (
         [{}, {"meter": "M1", "stream": "load0", "since": 0}],
         [{"meter": "a b"}, {"since": -1}, {"after": ""}],
+    ),
+    "dcu.readings": (
+        [{"meter": "M1", "stream": "load0"}, {"meter": "M1", "stream": "load0", "after": "9/1", "limit": 400, **RANGE}],
+        [{}, {"meter": "M1"}, {"meter": "M1", "stream": "load0", "after": "9"}],
     ),
     "dcu.gaps": ([{}, {"after": "M1/load0/17", "limit": 400}], [{"after": "M1"}, {"limit": 0}, {"limit": 401}]),
     "meter.read": (

@@ -145,6 +145,7 @@ def keys_of(reader: Reader) -> set[str]:
         ("timetable", timetable.TASK),
         ("groups", timetable.GROUP),
         ("clock", sections.CLOCK),
+        ("store", sections.STORE),
     ],
 )
 def test_every_key_is_described(title: str, shape: Reader) -> None:

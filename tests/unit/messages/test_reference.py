@@ -17,7 +17,7 @@ from dcu.messages.catalogue import CATALOGUE, MAX_GAPS, MAX_ITEMS, MAX_RANGE
 from dcu.messages.commands import MAX_COMMAND, parse_command
 from dcu.messages.envelope import Envelopes
 from dcu.messages.events import OWN_EVENTS, own_values
-from dcu.model import DCU_EVENTS, NO_STATUS, Capture, Column, Command, CommandRecord, CommandState
+from dcu.model import DCU_EVENTS, NO_STATUS, Capture, Column, Command, CommandRecord, CommandState, Dropped
 from dcu.profiles import load_profile
 from dcu.report import BURST, PERIOD
 from dcu.sending import SUSPECT_AFTER, URGENT_PLACES
@@ -63,6 +63,7 @@ WRITTEN: dict[str, Callable[[], bytes]] = {
     "stopped": lambda: ENVELOPES.stopped(NOON, "stop"),
     "block": lambda: block("load0", SEQ + 1, capture("load0", (18_250_431, b"\x0a\x1b"), COLUMNS)),
     "dropped": lambda: block("load0", SEQ + 2, capture("load0", ("x" * 100_000, 0), COLUMNS)),
+    "gone": lambda: ENVELOPES.dropped("load0", SEQ + 3, Dropped("storage", NOON - 87_300, NOON - 900, 98_304)),
     "event": lambda: block("event.fraud", SEQ + 1, capture("event.fraud", (40,), CODE)),
     "alarm": lambda: block("event.alarm", SEQ + 1, capture("event.alarm", (8192, 16), ALARM_REGISTER * 2)),
     "own_event": lambda: block("event.dcu", SEQ + 1, own("security breach", breach="tag")),

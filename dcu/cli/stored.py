@@ -1,0 +1,139 @@
+"""What is kept, on the terminal: `dcuctl readings`, `dcuctl storage`, and `dcu export` of a file without a daemon."""
+
+import csv
+import json
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+
+from dcu.cli.show import show_reading, show_storage
+from dcu.cli.talk import Daemon, as_json
+from dcu.clock import iso
+from dcu.errors import CommandRejected, StoreError
+from dcu.messages.catalogue import moment
+from dcu.model import Capture
+from dcu.obis import format_obis
+
+#: Times that every capture lies between.
+EVER = (-(1 << 62), 1 << 62)
+
+#: The first character keeps click from filling the lines.
+EXAMPLES_OF_READINGS = """\b
+Examples:
+  dcuctl readings M0001
+  dcuctl readings M0001 --stream billing --from 2026-01-01T00:00:00Z --csv > billing.csv
+"""
+EXAMPLES_OF_EXPORT = """\b
+Examples:
+  dcu export /var/lib/dcu/store.db > readings.jsonl
+  dcu export /var/lib/dcu/store.db --meter M0001 --stream load0 --csv > readings.csv
+"""
+
+_HEAD = ("at", "status", "read", "offset", "trusted")
+
+
+@click.command(epilog=EXAMPLES_OF_READINGS)
+@click.argument("meter")
+@click.option("--stream", default="load0", show_default=True, help="load0, daily, billing, instant …")
+@click.option("--from", "start", help="First capture time, e.g. 2026-11-21T00:00:00Z; a day before the last otherwise.")
+@click.option("--to", "end", help="Last capture time; now otherwise.")
+@click.option("--csv", "table", is_flag=True, help="Print comma-separated values.")
+@as_json
+@click.pass_obj
+def readings(
+    daemon: Daemon, meter: str, stream: str, start: str | None, end: str | None, *, table: bool, raw: bool
+) -> None:
+    """Show what is kept of METER; nothing is asked of the meter."""
+    args = {"meter": meter, "stream": stream} | {key: at for key, at in (("from", start), ("to", end)) if at}
+    pages = _pages(daemon, args)
+    if table:
+        _write_pages(pages)
+        return
+    for page in pages:
+        click.echo(json.dumps(page)) if raw else show_reading(page | {"next": None})
+
+
+@click.command()
+@as_json
+@click.pass_obj
+def storage(daemon: Daemon, *, raw: bool) -> None:
+    """Show how full the store is, when it will be, what it costs the flash, and what is held."""
+    result = daemon.ask("dcu.storage")["result"]
+    click.echo(json.dumps(result, indent=2)) if raw else show_storage(result)
+
+
+@click.command(epilog=EXAMPLES_OF_EXPORT)
+@click.argument("database", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@click.option("--meter", help="Of this meter only.")
+@click.option("--stream", help="Of this stream only.")
+@click.option("--from", "start", help="First capture time, e.g. 2026-11-21T00:00:00Z.")
+@click.option("--to", "end", help="Last capture time.")
+@click.option("--csv", "table", is_flag=True, help="One line of comma-separated values for each value.")
+def export(
+    database: Path, meter: str | None, stream: str | None, start: str | None, end: str | None, *, table: bool
+) -> None:
+    """Write what is kept in DATABASE, a store of this program, as lines of JSON; the file is left as it is."""
+    from dcu.store.export import exported  # noqa: PLC0415 - nothing else here needs the store
+
+    try:
+        first = EVER[0] if start is None else moment(start, "--from")
+        last = EVER[1] if end is None else moment(end, "--to")
+        captures = exported(database, meter=meter, stream=stream, start=first, end=last)
+        _write_values(captures) if table else _write_lines(captures)
+    except (StoreError, CommandRejected) as error:
+        click.echo(f"dcu: {error}", err=True)
+        sys.exit(1)
+
+
+def _pages(daemon: Daemon, args: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    after: str | None = None
+    while True:
+        wanted: dict[str, Any] = args | ({"after": after} if after else {})
+        page = daemon.ask("dcu.readings", **wanted)["result"]
+        after = page["more"]
+        if page["captures"] or after is None:
+            yield page
+        if after is None:
+            return
+
+
+def _write_pages(pages: Iterable[dict[str, Any]]) -> None:
+    """Write a table, with a new head where the columns change."""
+    out, before = csv.writer(sys.stdout), None
+    for page in pages:
+        columns = [f"{column['object']}/{column['attribute']}" for column in page["columns"]]
+        if columns != before:
+            out.writerow([*_HEAD, *columns])
+            before = columns
+        out.writerows([*(row[key] for key in _HEAD), *row["values"]] for row in page["captures"])
+
+
+def _write_lines(captures: Iterable[Capture]) -> None:
+    for capture in captures:
+        columns = [[c.class_id, format_obis(c.name), c.index, c.data_index, c.scaler, c.unit] for c in capture.columns]
+        line = {
+            "stream": capture.stream,
+            "meter": capture.meter,
+            "at": iso(capture.at),
+            "status": capture.status,
+            "read": iso(capture.read_at),
+            "offset": capture.offset,
+            "trusted": capture.trusted,
+            "columns": columns,
+            "values": [value.hex() if isinstance(value, bytes) else value for value in capture.values],
+        }
+        click.echo(json.dumps(line))
+
+
+def _write_values(captures: Iterable[Capture]) -> None:
+    out = csv.writer(sys.stdout)
+    out.writerow(("stream", "meter", "at", "status", "class", "object", "attribute", "scaler", "unit", "value"))
+    for capture in captures:
+        head = (capture.stream, capture.meter, iso(capture.at), capture.status)
+        for column, value in zip(capture.columns, capture.values, strict=True):
+            shown = value.hex() if isinstance(value, bytes) else value
+            place = (column.class_id, format_obis(column.name), column.index, column.scaler, column.unit)
+            out.writerow((*head, *place, shown))

@@ -1,0 +1,236 @@
+"""What has to go so that the rest has room: oldest segments first, in small slices, each a transaction of its own.
+
+What was not delivered goes only when it must; then the head-end is told under a sequence number, and the ledger has a
+gap. When something goes, and what goes first, is decided in `dcu.storekeeping`.
+"""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Final
+
+from aiosqlite import Connection
+
+from dcu.messages.envelope import RESULT
+from dcu.plan.ledger import GAP_BOUND, bounded, given_up
+from dcu.store.marks import Mark, keep
+from dcu.store.numbers import place_of, position_of
+from dcu.store.outbox import Outbox
+from dcu.store.readings import segment_of
+from dcu.store.segments import DAY
+
+#: Segments that go in one slice; of those that were not delivered fewer, for each of their rows is entered as a gap.
+SLICE: Final = 32
+UNSENT_SLICE: Final = 4
+
+#: Rows of other tables that go, or are looked at, in one slice.
+ROWS: Final = 500
+
+#: Final commands that are known at most: a repeat of one of their ids is answered, not carried out again.
+JOURNAL_ROWS: Final = 20_000
+
+_HOLDINGS = "SELECT stream, segments, captures, octets, oldest, newest FROM holdings"
+
+_PAGES = """
+SELECT (page_count - freelist_count) * page_size
+FROM pragma_page_count, pragma_freelist_count, pragma_page_size
+"""
+
+_STREAM = """
+SELECT stream, sent, coalesce((SELECT min(first) FROM outbox AS held WHERE held.stream = streams.stream AND
+    dropped IS NULL), sent + 1), coalesce((SELECT max(last) FROM outbox AS held WHERE held.stream = streams.stream AND
+    dropped IS NULL), 0), coalesce((SELECT last FROM drops WHERE drops.stream = streams.stream), sent)
+FROM streams WHERE name = ?
+"""
+
+_OLDEST = """
+SELECT place, rows, read, oldest, newest, octets, content FROM segments
+WHERE place BETWEEN ? AND ? ORDER BY place LIMIT ?
+"""
+
+_DELETE = "DELETE FROM segments WHERE place BETWEEN ? AND ?"
+
+_DROP = """
+INSERT INTO drops (stream, first, last, reason, oldest, newest, count) VALUES (?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT DO UPDATE SET last = excluded.last, oldest = min(oldest, excluded.oldest),
+    newest = max(newest, excluded.newest), count = count + excluded.count
+"""
+
+# chains that end among what has gone: those of days that nothing is left of
+_UNCHAIN = """
+DELETE FROM days WHERE (stream, day, meter) IN (
+    SELECT stream, day, meter FROM days WHERE stream = ?1 AND day <= ?2 AND newest <= ?3 LIMIT ?4)
+"""
+
+_RESULTS = """
+DELETE FROM results WHERE place IN (
+    SELECT place FROM results WHERE place BETWEEN ?1 AND ?2 AND changed < ?3 ORDER BY place LIMIT ?4)
+"""
+
+_COMMANDS = """
+DELETE FROM commands WHERE command IN (
+    SELECT command FROM (SELECT * FROM commands ORDER BY command LIMIT ?3) AS old
+    WHERE state NOT IN ('accepted', 'running')
+        AND (changed < ?1 OR command <= (SELECT max(command) FROM commands) - ?2)
+        AND NOT EXISTS (SELECT 1 FROM results WHERE results.command = old.command))
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """What is held of one stream: segments, captures and their octets, and the capture times they reach from and to."""
+
+    stream: str
+    segments: int
+    captures: int
+    octets: int
+    oldest: int
+    newest: int
+
+
+@dataclass(frozen=True, slots=True)
+class Shed:
+    """What went in one slice: captures, and how many of them had not been delivered."""
+
+    captures: int = 0
+    unsent: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Extent:
+    """Where a stream stands: `sent` is its last allotted position, blocks under way hold `first` to `last`.
+
+    Up to `gone` everything behind `sent` has gone already.
+    """
+
+    stream: int
+    sent: int
+    first: int
+    last: int
+    gone: int
+
+
+class Retention(Outbox):
+    """Letting go of what was kept."""
+
+    async def used(self) -> int:
+        """Return the octets of the database that are in use: what has gone leaves room in the file."""
+        [(octets,)] = await self._read(_PAGES)
+        return int(octets)
+
+    async def holdings(self) -> list[Holding]:
+        """Return what is held of each stream."""
+        return [Holding(*row) for row in await self._read(_HOLDINGS)]
+
+    async def shed(self, stream: str, reason: str, *, before: float | None = None, unsent: bool = False) -> Shed:
+        """Let go of the oldest captures of `stream`, a slice of them: delivered ones, and if there are none, `unsent`.
+
+        With `before` (UTC seconds) only of those that were read before it. What was not delivered becomes a gap that
+        was DROPPED, and the next block of the stream says so with `reason`.
+        """
+        shed: Shed = await self._write(
+            partial(self._shed, name=stream, reason=reason, before=before, unsent=unsent), deliverable=unsent
+        )
+        return shed
+
+    async def prune(self, before: float, answered: float) -> None:
+        """Let go of what the journal has of commands that ended before `before`, and of changes told before `answered`.
+
+        Whatever their age, the last JOURNAL_ROWS commands at most are known. A slice of each.
+        """
+        await self._write(partial(self._prune, before=before, answered=answered))
+
+    async def _shed(self, database: Connection, *, name: str, reason: str, before: float | None, unsent: bool) -> Shed:
+        for row in await database.execute_fetchall(_STREAM, (name,)):
+            extent = _Extent(*row)
+            delivered = await _slice(database, extent.stream, 1, extent.first - 1, SLICE, before)
+            if delivered := [each for each in delivered if position_of(each[0]) + each[1] <= extent.first]:
+                await self._delete(database, extent.stream, delivered)
+                return Shed(sum(each[1] for each in delivered))
+            if unsent:
+                return await self._give_up(database, extent, reason, before)
+        return Shed()
+
+    async def _give_up(self, database: Connection, extent: _Extent, reason: str, before: float | None) -> Shed:
+        begin = max(extent.sent, extent.gone) + 1
+        rows = await _slice(database, extent.stream, *await self._span(database, extent, begin), UNSENT_SLICE, before)
+        rows = [each for each in rows if position_of(each[0]) + each[1] > begin]
+        if not rows:
+            return Shed()
+        end = position_of(rows[-1][0]) + rows[-1][1] - 1
+        oldest, newest = min(each[3] for each in rows), max(each[4] for each in rows)
+        await database.execute(_DROP, (extent.stream, begin, end, reason, oldest, newest, end - begin + 1))
+        for row in rows:
+            await self._enter_gaps(database, extent.stream, row, begin)
+        # a segment that a block under way holds a part of goes when that is acknowledged
+        if free := [each for each in rows if position_of(each[0]) > extent.last]:
+            await self._delete(database, extent.stream, free)
+        return Shed(end - begin + 1, end - begin + 1)
+
+    async def _span(self, database: Connection, extent: _Extent, begin: int) -> tuple[int, int]:
+        """Return the positions of what may go unsent; a segment that was sent in part begins before `begin`."""
+        found = list(
+            await database.execute_fetchall(
+                "SELECT place FROM segments WHERE place BETWEEN ? AND ? ORDER BY place DESC LIMIT 1",
+                (place_of(extent.stream, 1), place_of(extent.stream, begin)),
+            )
+        )
+        first = position_of(found[0][0]) if found else begin
+        return first, await self._tails.last(database, extent.stream)
+
+    async def _enter_gaps(self, database: Connection, stream: int, row: Sequence[Any], begin: int) -> None:
+        """Enter what is in a segment from position `begin` on as DROPPED."""
+        times: dict[int, list[int]] = {}
+        for position, run in segment_of((row[0], row[5], row[6])).placed():
+            lost = [at for number, at in enumerate(run.times) if position + number >= begin]
+            times.setdefault(run.meter, []).extend(lost)
+        marks = []
+        for meter, lost in times.items():
+            mark = await Mark.find(database, meter, stream)
+            if mark.account is not None and lost:
+                account = given_up(mark.account, lost)
+                mark.account = type(account)(
+                    account.since, account.period, account.watermark, bounded(account.gaps, GAP_BOUND)
+                )
+                marks.append(mark)
+            await asyncio.sleep(0)
+        await keep(database, marks)
+
+    async def _delete(self, database: Connection, stream: int, rows: Sequence[Any]) -> None:
+        await database.execute(_DELETE, (rows[0][0], rows[-1][0]))
+        last = position_of(rows[-1][0]) + rows[-1][1] - 1
+        await database.execute(_UNCHAIN, (stream, max(each[4] for each in rows) // DAY, last, ROWS))
+
+    async def _prune(self, database: Connection, *, before: float, answered: float) -> None:
+        for row in await database.execute_fetchall(_STREAM, (RESULT,)):
+            extent = _Extent(*row)
+            span = place_of(extent.stream, 1), place_of(extent.stream, extent.first - 1)
+            await database.execute(_RESULTS, (*span, answered, ROWS))
+        await database.execute(_COMMANDS, (before, JOURNAL_ROWS, ROWS))
+
+
+async def _slice(
+    database: Connection, stream: int, first: int, last: int, limit: int, before: float | None
+) -> list[Any]:
+    """Return the oldest segments between two positions; with `before` up to the last of them that was read before it.
+
+    One that a clock which ran ahead has stamped is older than its successor all the same.
+    """
+    places = place_of(stream, first), place_of(stream, last)
+    rows = list(await database.execute_fetchall(_OLDEST, (*places, limit))) if last >= first else []
+    if before is None:
+        return rows
+    due = [number for number, each in enumerate(rows) if each[2] < before]
+    return rows[: due[-1] + 1] if due else []
+
+
+def order(stream: str, sacrifice: Sequence[str]) -> int:
+    """Return when `stream` goes: the place of its name, or of what its name begins with, in `sacrifice`; else first."""
+    names = [number for number, name in enumerate(sacrifice) if stream == name or stream.startswith(f"{name}.")]
+    return names[0] if names else -1
+
+
+def kept_for(stream: str, retention: Mapping[str, float], default: float) -> float:
+    """Return the seconds that `stream` is kept: by its name, or by what its name begins with."""
+    return retention.get(stream, retention.get(stream.partition(".")[0], default))

@@ -1,0 +1,194 @@
+"""What goes: the oldest, delivered first; what was not delivered is named under a number, and missing in the ledger."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from dcu.errors import StoreError
+from dcu.model import Capture, Command, CommandState, Dropped, Reason
+from dcu.plan.ledger import Asked, Gap
+from dcu.store import Store
+from dcu.store import retention as room
+from dcu.store.retention import Shed, kept_for, order
+from dcu.store.segments import DAY
+from tests.captures import SetClock, capture
+
+NOW = 1_800_000_000
+
+
+def read(at: float, meter: str = "M1", stream: str = "load0") -> Capture:
+    """Return a capture that was read a second after its time."""
+    return replace(capture(int(at), meter, stream), read_at=at + 1.0)
+
+
+async def deliver(store: Store, stream: str = "load0") -> None:
+    while (block := await store.next_block(stream, 1000)) is not None:
+        await store.acknowledge(stream, block.seq)
+
+
+async def times(store: Store, meter: str = "M1", stream: str = "load0") -> list[int]:
+    return [each.at for each in await store.captures(meter, stream, 0, 1 << 40, 1000)]
+
+
+async def test_a_row_that_is_too_old_goes_and_a_younger_one_stays(store: Store) -> None:
+    for days in (91, 89):
+        await store.record([read(NOW - days * DAY)], {})
+    await deliver(store)
+    assert await store.shed("load0", "retention", before=NOW - 90 * DAY) == Shed(1)
+    assert await times(store) == [NOW - 89 * DAY]
+    assert await store.shed("load0", "retention", before=NOW - 90 * DAY) == Shed()
+
+
+async def test_what_a_clock_stamped_that_ran_ahead_goes_with_its_neighbours(store: Store) -> None:
+    for at in (NOW - 99 * DAY, NOW + 9999 * DAY, NOW - 98 * DAY, NOW):
+        await store.record([read(at)], {})
+    await deliver(store)
+    assert await store.shed("load0", "retention", before=NOW - 90 * DAY) == Shed(3)
+    assert await times(store) == [NOW]
+
+
+async def test_what_is_under_way_stays(store: Store) -> None:
+    for at in range(4):
+        await store.record([read(at)], {})
+    first, second = await store.next_block("load0", 2), await store.next_block("load0", 2)
+    assert first
+    assert second
+    await store.acknowledge("load0", second.seq)
+    assert await store.shed("load0", "storage", unsent=True) == Shed()
+    await store.acknowledge("load0", first.seq)
+    assert await store.shed("load0", "storage") == Shed(4)
+
+
+async def test_what_was_not_delivered_goes_only_when_it_must_and_is_named(store: Store) -> None:
+    for at in range(6):
+        await store.record([read(900 * at), read(900 * at, "M2")], {})
+    sent = await store.next_block("load0", 3)
+    assert sent
+    assert await store.shed("load0", "storage") == Shed()
+    assert await store.shed("load0", "storage", unsent=True) == Shed(7, 7)
+    assert await store.pending() == {"load0": 3 + 2}
+    assert await store.shed("load0", "storage", unsent=True) == Shed(2, 2)
+    assert await store.pending() == {"load0": 3}
+    word = await store.next_block("load0", 1000)
+    assert word
+    assert (word.seq, word.items) == (sent.seq + 1, ())
+    assert word.dropped == Dropped("storage", 900, 4500, 9)
+    assert await store.unacknowledged("load0") == [sent, word]
+    assert await store.next_block("load0", 1000) is None
+    await store.record([read(9000)], {})
+    following = await store.next_block("load0", 1000)
+    assert following
+    assert (following.seq, following.items) == (sent.seq + 2, (read(9000),))
+    for block in (sent, word, following):
+        await store.acknowledge("load0", block.seq)
+    assert await store.shed("load0", "storage") == Shed(5)
+    assert await times(store) == await times(store, "M2") == []
+
+
+async def test_what_went_is_explained_after_a_restart_too(path: Path, clock: SetClock) -> None:
+    async with Store.open(path, clock) as store:
+        for at in range(3):
+            await store.record([read(at)], {})
+        numbers = await store.streams()
+        assert await store.shed("load0", "retention", before=1 << 40, unsent=True) == Shed(3, 3)
+    async with Store.open(path, clock) as store:
+        await store.record([read(7)], {})
+        word, rows = await store.next_block("load0", 10), await store.next_block("load0", 10)
+        assert word
+        assert rows
+        assert (word.seq, word.dropped) == (numbers["load0"], Dropped("retention", 0, 2, 3))
+        assert (rows.seq, rows.items) == (word.seq + 1, (read(7),))
+        assert await times(store) == [7]
+
+
+async def test_the_ledger_has_what_was_not_delivered_as_dropped(store: Store) -> None:
+    asked = {("M1", "load0"): [Asked(900, 3600, 900, since=900)]}
+    await store.record([read(at) for at in range(900, 4500, 900)], {}, asked=asked)
+    await store.shed("load0", "storage", unsent=True)
+    more = {("M1", "load0"): [Asked(4500, 4500, 900)]}
+    recorded = await store.record([read(4500)], {}, asked=more)
+    account = recorded.accounts["M1", "load0"]
+    assert account.gaps == (Gap(900, 3600, Reason.DROPPED),)
+    assert account.watermark == 4500  # what went is not asked for again
+
+
+async def test_delivered_captures_that_go_are_no_gap(store: Store) -> None:
+    asked = {("M1", "load0"): [Asked(900, 900, 900, since=900)]}
+    await store.record([read(900)], {}, asked=asked)
+    await deliver(store)
+    await store.shed("load0", "retention", before=1 << 40)
+    assert await store._read("SELECT * FROM gaps") == []
+
+
+async def test_no_slice_is_long(store: Store) -> None:
+    for at in range(room.SLICE + 3):
+        await store.record([read(at)], {})
+    assert await store.shed("load0", "storage", unsent=True) == Shed(room.UNSENT_SLICE, room.UNSENT_SLICE)
+    await deliver(store)
+    assert await store.shed("load0", "storage") == Shed(room.SLICE - 1)
+
+
+async def test_chains_of_days_that_went_go_too(store: Store) -> None:
+    for day in range(5):
+        await store.record([read(day * DAY)], {})
+    await deliver(store)
+    await store.shed("load0", "retention", before=3 * DAY)
+    assert await store._read("SELECT day FROM days") == [(3,)]
+    assert await times(store) == [3 * DAY, 4 * DAY]
+
+
+async def test_room_that_went_is_used_again(store: Store) -> None:
+    for at in range(50):
+        await store.record([read(at * 900 + row) for row in range(100)], {})
+    await deliver(store)
+    before = await store.used()
+    while (await store.shed("load0", "storage")).captures:
+        pass
+    assert await store.used() < before / 2
+    assert await store.holdings() == []
+
+
+async def test_a_full_store_takes_events_and_nothing_else(store: Store) -> None:
+    store.refuses = True
+    with pytest.raises(StoreError, match="the store is full"):
+        await store.record([read(1)], {})
+    await store.record([read(1, stream="event.fraud")], {})
+    await store.record([], {("M1", "load0"): 1})
+
+
+async def test_the_journal_forgets_what_ended_long_ago(
+    store: Store, clock: SetClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(6):
+        await store.accept(Command(f"c{number}", "dcu.ping"))
+        if number != 1:
+            await store.change(f"c{number}", CommandState.DONE)
+        clock.time += 100.0
+    await store.prune(clock.time - 350.0, clock.time)
+    known = [number for number in range(6) if not (await store.accept(Command(f"c{number}", "dcu.ping"), "no"))[1]]
+    assert known == [*range(6)]  # their results were not told yet
+    await deliver(store, "result")
+    await store.prune(clock.time - 350.0, clock.time + 1)
+    ids = [name for (name,) in await store._read("SELECT id FROM commands ORDER BY command")]
+    assert ids == ["c1", "c3", "c4", "c5"]
+    monkeypatch.setattr(room, "JOURNAL_ROWS", 1)
+    await store.prune(0.0, clock.time + 1)
+    assert await store._read("SELECT id FROM commands ORDER BY command") == [("c1",), ("c5",)]
+
+
+def test_what_goes_first_is_said_by_name_or_by_its_beginning() -> None:
+    sacrifice = ("instant", "load1", "load0", "daily", "event", "billing")
+    streams = ["billing", "event.fraud", "load0", "voltage", "instant"]
+    assert sorted(streams, key=lambda name: order(name, sacrifice)) == [
+        "voltage",
+        "instant",
+        "load0",
+        "event.fraud",
+        "billing",
+    ]
+
+
+def test_how_long_is_said_by_name_or_by_its_beginning() -> None:
+    retention = {"event": 2.0, "event.fraud": 3.0, "load0": 4.0}
+    assert [kept_for(name, retention, 1.0) for name in ("event.dcu", "event.fraud", "load0", "x")] == [2, 3, 4, 1]

@@ -1,0 +1,168 @@
+"""Within its bounds whatever comes: what is old goes, what is worth least goes first, and it is told in time."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dcu.config import StoreSettings
+from dcu.health import Progress
+from dcu.model import Capture, Command
+from dcu.store import Store
+from dcu.storekeeping import DISK_RESERVE, FULL, TELLING, Storekeeping, written_octets
+from tests.captures import SetClock, capture
+
+DAY = 86_400
+
+
+@dataclass
+class Box:
+    """A store, what looks after it, a disk whose room a test sets, and what was told."""
+
+    store: Store
+    clock: SetClock
+    written: int = 0
+    told: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+
+    async def report(self, name: str, *, meter: str = "", **detail: object) -> None:
+        self.told.append((name, detail))
+
+    def keeping(self, **settings: Any) -> Storekeeping:
+        return Storekeeping(
+            self.store,
+            StoreSettings(**settings),
+            self.clock,
+            self.report,
+            Progress(0.0),
+            lambda: self.written,
+        )
+
+    async def fill(self, stream: str, visits: int, *, days_ago: float = 0.0) -> None:
+        """Record captures that do not compress, read some days ago."""
+        for number in range(visits):
+            at = int(self.clock.time - days_ago * DAY) + number
+            rows = [bulky(at, stream, row) for row in range(5)]
+            await self.store.record(rows, {})
+
+    async def deliver(self, stream: str) -> None:
+        while (block := await self.store.next_block(stream, 1000)) is not None:
+            await self.store.acknowledge(stream, block.seq)
+
+    async def held(self) -> dict[str, int]:
+        return {each.stream: each.captures for each in await self.store.holdings()}
+
+
+def bulky(at: int, stream: str, row: int) -> Capture:
+    values = tuple((at * 7919 + row * 104_729 + column) ** 5 % (1 << 60) for column in range(8))
+    return replace(capture(at, stream=stream, values=values), read_at=float(at))
+
+
+@pytest.fixture
+async def box(tmp_path: Path) -> AsyncIterator[Box]:
+    clock = SetClock()
+    async with Store.open(tmp_path / "store.db", clock) as store:
+        yield Box(store, clock)
+
+
+async def test_what_is_older_than_its_stream_is_kept_goes(box: Box) -> None:
+    await box.fill("load0", 1, days_ago=181)
+    await box.fill("load0", 1, days_ago=179)
+    await box.fill("instant", 1, days_ago=32)
+    await box.fill("event.fraud", 1, days_ago=399)
+    await box.keeping().step()
+    assert await box.held() == {"load0": 5, "event.fraud": 5}
+    word = await box.store.next_block("load0", 10)
+    assert word
+    assert word.dropped
+    assert (word.dropped.reason, word.dropped.count) == ("retention", 5)
+
+
+async def test_without_a_clock_nothing_is_old(box: Box, monkeypatch: pytest.MonkeyPatch) -> None:
+    await box.fill("load0", 1, days_ago=999)
+    monkeypatch.setattr(SetClock, "trusted", lambda _: False)
+    await box.keeping().step()
+    assert await box.held() == {"load0": 5}
+
+
+async def test_at_four_fifths_it_is_told_once(box: Box) -> None:
+    await box.fill("load0", 60)
+    used = await box.store.used()
+    keeping = box.keeping(budget=int(used / 0.85))
+    await keeping.step()
+    await keeping.step()
+    [(name, detail)] = box.told
+    assert (name, detail["octets"]) == ("store filling", used)
+    assert await box.held() == {"load0": 300}
+
+
+async def test_delivered_and_least_worth_go_first_then_unsent_and_last_of_all_billing(box: Box) -> None:
+    for stream in ("billing", "event.fraud", "load0", "load1"):
+        await box.fill(stream, 30)
+    await box.deliver("load0")
+    await box.deliver("event.fraud")
+    before = await box.store.used()
+    keeping = box.keeping(budget=int(before / 1.1))
+    await keeping.step()
+    assert await box.held() == {"billing": 150, "event.fraud": 150, "load1": 150}
+    assert (await keeping.room()).share < FULL
+    keeping = box.keeping(budget=int(before / 1.45))
+    await keeping.step()
+    held = await box.held()
+    assert (held["billing"], held.get("event.fraud", 0)) == (150, 0)
+    assert held.get("load1", 0) < 150
+    assert not box.store.refuses
+
+
+async def test_where_nothing_is_left_to_go_data_is_refused_until_there_is_room(box: Box) -> None:
+    await box.fill("load0", 10)
+    assert await box.store.next_block("load0", 1000)  # under way: that stays
+    keeping = box.keeping(budget=16_000)
+    await keeping.step()
+    assert box.store.refuses
+    assert await box.held() == {"load0": 50}
+    keeping.settings = StoreSettings()
+    await keeping.step()
+    assert not box.store.refuses
+
+
+async def test_a_disk_that_others_fill_leaves_less(box: Box, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def little() -> int:
+        return DISK_RESERVE + size
+
+    async def nothing() -> int:
+        return 0
+
+    assert await box.store.free() > 0
+    await box.fill("load0", 60)
+    size = await box.store.size()
+    monkeypatch.setattr(box.store, "free", little)
+    assert (await box.keeping().room()).capacity == 2 * size
+    monkeypatch.setattr(box.store, "free", nothing)
+    keeping = box.keeping()
+    await keeping.step()
+    assert (await box.held()).get("load0", 0) < 300
+
+
+async def test_the_forecast_is_of_what_came_since_the_start(box: Box) -> None:
+    keeping = box.keeping(budget=100_000_000, endurance=10**12)
+    await keeping.step()
+    told = await keeping.answer(Command("c1", "dcu.storage"))
+    assert (told["octets_per_day"], told["days_until_full"], told["wear_years"]) == (None, None, None)
+    box.clock.time += TELLING * 24
+    box.written = 1_000_000_000
+    before = await box.store.used()
+    await box.fill("load0", 60)
+    grown = await box.store.used() - before
+    told = await keeping.answer(Command("c1", "dcu.storage"))
+    assert told["octets_per_day"] == pytest.approx(grown, rel=0.1)
+    assert told["days_until_full"] == pytest.approx((0.95 * 100_000_000 - before - grown) / grown, rel=0.1)
+    assert told["written_per_day"] == 1_000_000_000
+    assert told["wear_years"] == pytest.approx(1000 / 365.25, abs=0.1)
+    assert told["streams"]["load0"]["captures"] == 300
+    assert told["streams"]["load0"]["kept_days"] == 180
+
+
+def test_the_system_says_what_was_written() -> None:
+    assert written_octets() is None or written_octets()  # some systems do not say
