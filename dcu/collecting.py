@@ -101,6 +101,8 @@ class Collecting:
                 await self.store.record((), {}, heard)
 
     async def _read(self, session: Session, meter: str, streams: Sequence[str], *, recognising: bool) -> Findings:
+        if recognising:
+            session.doubt()
         shapes = await self.archive.shapes(session, meter, streams)
         ranges = self.archive.ranges(meter, shapes, int(self.clock.now()))
         reading = Reading(

@@ -1,20 +1,22 @@
-"""Base names of the meters whose attributes have short names: learned once, kept, and doubted in each conversation.
+"""Base names of the meters whose attributes have short names: learned once, kept, and doubted again and again.
 
 What a base name means is known in `dcu.dlms.short_names`; how requests travel is the session's business.
 """
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from typing import Any, Final, Protocol
 
 from dcu.dlms.services import AccessError, Action, Get, Read, Set, Variable, Write
 from dcu.dlms.short_names import OBJECT_LIST, OWN_NAME, UNDEFINED, ShortNames, ShortObject
 from dcu.errors import MeterError, NotServedError
+from dcu.model import Attribute
 from dcu.obis import format_obis, parse_obis
 
 #: The descriptor that holds a meter's base names; no stream can be named so.
 DESCRIPTOR = "@base-names"
 
 _MISSING = object()
+_NOTHING: Final[frozenset[Variable]] = frozenset()
 
 #: Asks a meter for variables; one value or AccessError comes for each.
 Ask = Callable[[Sequence[Variable]], Awaitable[list[Any]]]
@@ -35,6 +37,9 @@ class BaseNames:
         self._store = store
         self._known: dict[str, ShortNames] = {}
         self._shared: dict[ShortNames, ShortNames] = {}
+        # what has been asked for its logical name since the last doubt, by meter; meters asked alike share one set
+        self._shown: dict[str, frozenset[Variable]] = {}
+        self._alike: dict[frozenset[Variable], frozenset[Variable]] = {}
 
     async def of(self, meter: str) -> ShortNames | None:
         """Return the base names of `meter`, None when nobody has learned them. Raises StoreError."""
@@ -50,6 +55,19 @@ class BaseNames:
         await self._store.put_descriptor(meter, DESCRIPTOR, _data(names))
         self._keep(meter, names)
 
+    def shown(self, meter: str) -> frozenset[Variable]:
+        """Return the names that have been shown to be what they are said to be."""
+        return self._shown.get(meter, _NOTHING)
+
+    def believe(self, meter: str, shown: Iterable[Variable]) -> None:
+        """Take more names of `meter` for what they have been shown to be, until the next doubt."""
+        known = self.shown(meter).union(shown)
+        self._shown[meter] = self._alike.setdefault(known, known)
+
+    def doubt(self, meter: str) -> None:
+        """Another meter, or another program in it, may bear these names now."""
+        self._shown.pop(meter, None)
+
     def _keep(self, meter: str, names: ShortNames) -> None:
         self._known[meter] = self._shared.setdefault(names, names)
 
@@ -61,6 +79,13 @@ class Naming:
         self._meter = meter
         self._known = known
         self._names: ShortNames | None = None
+        # the meter's own words of this conversation
+        self._told = False
+
+    def doubt(self) -> None:
+        """See to it that what is asked from now on is asked for its logical name before."""
+        if self._known is not None:
+            self._known.doubt(self._meter)
 
     @property
     def own_name(self) -> Read:
@@ -69,7 +94,7 @@ class Naming:
 
     async def variables(self, items: Sequence[Get], ask: Ask) -> list[Variable | None]:
         """Return how each of `items` is asked for, None for what the meter has not; raises what `names` raises."""
-        names = await self.names(ask)
+        names = await self.names(ask, [item.attribute for item in items])
         return [names.variable(item) for item in items]
 
     @staticmethod
@@ -91,32 +116,42 @@ class Naming:
         """Return how `request` is said, or why it cannot be; raises what `names` raises, NotServedError for methods."""
         if isinstance(request, Action):
             raise NotServedError("no method is invoked by a short name")
-        return (await self.names(ask)).write(request) or UNDEFINED
+        return (await self.names(ask, [request.attribute])).write(request) or UNDEFINED
 
-    async def names(self, ask: Ask) -> ShortNames:
-        """Return the names that hold in this conversation; raises what `ask` raises, MeterError and StoreError.
+    async def names(self, ask: Ask, attributes: Iterable[Attribute] = ()) -> ShortNames:
+        """Return the names that hold for `attributes`; raises what `ask` raises, MeterError and StoreError.
 
-        Those of an earlier conversation are believed when the meter has the object still where they say: else every
-        value would be another's, and nobody would notice.
+        Those of an earlier conversation are believed when the last object is still where they say, and, since the last
+        doubt, each that is asked for: else a value would be another's, and nobody would notice.
         """
-        if self._names is None:
-            kept = await self._known.of(self._meter) if self._known else None
-            self._names = kept if kept and await _hold(kept, ask) else await self._learn(ask)
+        if self._told and self._names is not None:
+            return self._names
+        kept = self._names or (await self._known.of(self._meter) if self._known else None)
+        self._names = kept if kept and await self._holds(kept, attributes, ask) else await self._learn(ask)
         return self._names
+
+    async def _holds(self, names: ShortNames, attributes: Iterable[Attribute], ask: Ask) -> bool:
+        assert self._known is not None
+        shown = self._known.shown(self._meter)
+        doubted = {} if names is self._names else dict((names.witness,))
+        for attribute in attributes:
+            doubted |= {each: name for each, name in names.logical_name(attribute).items() if each not in shown}
+        if not doubted:
+            return True
+        if await ask(list(doubted)) != list(doubted.values()):
+            return False
+        self._known.believe(self._meter, doubted)
+        return True
 
     async def _learn(self, ask: Ask) -> ShortNames:
         (value,) = await ask([OBJECT_LIST])
         if isinstance(value, AccessError):
             raise MeterError(f"the meter does not tell its base names: {value}")
         names = ShortNames.from_value(value)
+        self._told = True
         if self._known is not None:
             await self._known.learned(self._meter, names)
         return names
-
-
-async def _hold(names: ShortNames, ask: Ask) -> bool:
-    witness, expected = names.witness
-    return await ask([witness]) == [expected]
 
 
 def _data(names: ShortNames) -> list[Any]:

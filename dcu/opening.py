@@ -163,6 +163,11 @@ class SessionMaker:
         self._silences[meter] = times = self._silences.get(meter, 0) + 1
         return times >= SILENT and times.bit_count() == 1
 
+    def forget(self, meter: str) -> None:
+        """Another device may come under this name: what was shown of its short names is in doubt."""
+        if self._names is not None:
+            self._names.doubt(meter)
+
     async def prepare(self, meter: Meter) -> None:
         """See to it that a session held with `meter` finds counters enough for a visit; raises StoreError."""
         if _counts(self._access[meter.access]):

@@ -166,6 +166,7 @@ class Poll:
             await self._between.wait()
         self.plan.remove(meter)
         self.held.forget(meter)
+        self.sessions.forget(meter)
         self.clocks.forget(meter)
 
     async def step(self) -> None:

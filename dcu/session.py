@@ -159,6 +159,11 @@ class Session:
         """
         self.resumed = self._doubted = True
 
+    def doubt(self) -> None:
+        """Take what is remembered of this meter's short names for another's until it has been shown to hold."""
+        if self._naming is not None:
+            self._naming.doubt()
+
     async def get(self, items: Sequence[Get], urgent: Callable[[], bool] = never) -> list[Any]:
         """Return one value (or AccessError) per item, in as few requests as the meter allows.
 

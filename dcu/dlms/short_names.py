@@ -72,6 +72,11 @@ class ShortNames:
         last = (movable or self.objects)[-1]
         return Variable(last.base), last.name
 
+    def logical_name(self, attribute: Attribute) -> dict[Variable, bytes]:
+        """Return how to ask the object of `attribute` for its logical name, and what that is; nothing without one."""
+        span = self._spans.get((attribute.class_id, attribute.name))
+        return {} if span is None else {Variable(span.start): attribute.name}
+
     def variable(self, item: Get) -> Variable | None:
         """Return how to ask for `item`, None when the meter has no such object or attribute."""
         name = self._name(item.attribute)

@@ -22,7 +22,7 @@ from sim.fleet import FleetPlan
 from sim.objects import CLASSES
 from sim.profiles import BILLING, DAILY, LOAD_0, LOAD_1
 from sim.virtual import VirtualClock
-from tests.lines import LOAD, PAIR, REGISTERS, Box, MemoryStore, settle, virtually
+from tests.lines import LOAD, PAIR, REGISTERS, Box, MemoryStore, assert_true, run_for, settle, virtually
 
 OLD = replace(PAIR, old=256)
 ENERGY = Get(Attribute(3, parse_obis("1-0:1.8.0.255")))
@@ -167,6 +167,84 @@ def test_names_that_hold_no_longer_are_learned_anew(lists: list[int]) -> None:
         assert energy == box.meters[0].value(ENERGY.attribute, box.meters[0].clock_at(clock.now()))
         assert len(lists) == 2
         assert box.store.shapes["M0001"][DESCRIPTOR] == kept
+
+    virtually(work)
+
+
+def swap(box: Box, *names: str) -> None:
+    """Let the kept names say that two objects were in each other's place when they were learned."""
+    kept = box.store.shapes["M0001"][DESCRIPTOR]
+    one, other = [next(each for each in kept if each[2] == name) for name in names]
+    one[2], other[2] = other[2], one[2]
+
+
+VOLTAGE = Get(Attribute(3, parse_obis("1-0:32.7.0.255")))
+
+
+@pytest.mark.parametrize("restarted", [True, False])
+def test_two_objects_that_changed_places_are_not_taken_for_each_other(restarted: bool, lists: list[int]) -> None:
+    """The last object is where it was, and both have the same class: only they themselves tell."""
+
+    async def work(clock: VirtualClock) -> None:
+        box = Box(clock, OLD)
+        maker = box.maker()
+        session = await maker.open(box.port, box.entry())
+        right = await session.get([ENERGY, VOLTAGE])
+        await session.close()
+        swap(box, "1-0:1.8.0.255", "1-0:32.7.0.255")
+        maker = box.maker()
+        session = await maker.open(box.port, box.entry())
+        if not restarted:  # shown to hold, and exchanged then
+            await session.get([UNKNOWN, Get(CLOCK)])
+            await session.close()
+            maker.forget("M0001")
+            session = await maker.open(box.port, box.entry())
+        energy, voltage = await session.get([ENERGY, VOLTAGE])
+        assert energy == pytest.approx(right[0], rel=0.01)
+        assert voltage == pytest.approx(right[1], rel=0.2)
+        assert len(lists) == 2
+
+    virtually(work)
+
+
+def test_what_has_been_shown_is_not_asked_again_until_it_is_doubted(lists: list[int]) -> None:
+    async def work(clock: VirtualClock) -> None:
+        box = Box(clock, OLD)
+        await read_energy(box)
+        maker = box.maker()
+        octets_sent = []
+        for doubting in (False, False, True):
+            session = await maker.open(box.port, box.entry())
+            if doubting:
+                session.doubt()
+            before, sent = box.requests, box.bus.counters.octets_in
+            await session.get([ENERGY])
+            assert box.requests - before == 2
+            octets_sent.append(box.bus.counters.octets_in - sent)
+            await session.close()
+        assert octets_sent[1] < octets_sent[0] == octets_sent[2]
+        assert len(lists) == 1
+
+    virtually(work)
+
+
+def test_a_meter_is_doubted_when_it_is_recognised() -> None:
+    """Once a day: a new program may have come into it meanwhile."""
+
+    async def work(clock: VirtualClock) -> None:
+        box = Box(clock, OLD)
+        await read_energy(box)
+        poll = box.poll(REGISTERS)
+        await run_for(poll, 1800.0)
+        swap(box, "1-0:1.8.0.255", "1-0:32.7.0.255")
+        names = BaseNames(box.store)
+        poll.sessions._names = names
+        await names.of("M0001")
+        names.believe("M0001", [Variable(each.base) for each in names._known["M0001"].objects])
+        taken = len(box.store.captures)
+        await run_for(poll, 86_400.0 + 3600.0)
+        assert_true(box, [each for each in box.store.captures[taken:] if each.at > clock.now() - 3600])
+        assert DESCRIPTOR in box.store.shapes["M0001"]
 
     virtually(work)
 
