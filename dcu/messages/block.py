@@ -24,8 +24,12 @@ STORED, COMPRESSED = 0, 1
 #: Octets of a body before compression; what comes to more has to be divided.
 MAX_BODY: Final = 1 << 20
 
-#: Fewer literal context bits than usual suit varints. A small dictionary keeps the encoder below 2 MB of memory.
-FILTERS: Final = ({"id": lzma.FILTER_LZMA1, "preset": 6, "dict_size": 1 << 17, "lc": 1, "lp": 0, "pb": 0},)
+#: What a reader has to be set to. Fewer literal context bits than usual suit varints.
+FILTERS: Final = ({"id": lzma.FILTER_LZMA1, "dict_size": 1 << 17, "lc": 1, "lp": 0, "pb": 0},)
+
+#: The writer's dictionary is no larger than what it packs, and its match finder is the one that needs the least memory:
+#: with a fixed one of a reader's size a megabyte would stay with the process.
+SMALLEST_DICTIONARY: Final = 1 << 12
 
 #: Differences of differences of such integers fit 64 bits, zigzag included.
 SMALL: Final = 1 << 61
@@ -62,9 +66,14 @@ def encode_block(
     body = _body(head, captures, sets, more)
     if len(body) > MAX_BODY:
         raise ValueError(f"a body of {len(body)} octets")
-    packed = lzma.compress(body, lzma.FORMAT_RAW, filters=[dict(each) for each in FILTERS])
+    packed = lzma.compress(body, lzma.FORMAT_RAW, filters=_filters(len(body)))
     method, content = (COMPRESSED, packed) if len(packed) < len(body) else (STORED, body)
     return bytes([MARK, VERSION, method]) + varint(len(body)) + content
+
+
+def _filters(size: int) -> list[dict[str, int]]:
+    needed = min(FILTERS[0]["dict_size"], max(SMALLEST_DICTIONARY, 1 << (size - 1).bit_length()))
+    return [{**FILTERS[0], "preset": 6, "dict_size": needed, "mf": lzma.MF_HC3}]
 
 
 def _body(

@@ -1,0 +1,42 @@
+"""Sequences in any order, with repeats and restarts: what is new is so once, and missing is what did not come."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dcu_headend import Block, Follower
+
+STREAM = ("D", "load0")
+
+
+def block(seq: int, part: int, parts: int) -> Block:
+    return Block("D", "b", "load0", seq, (), part, parts)
+
+
+@given(
+    st.lists(st.integers(1, 3), min_size=1, max_size=15),
+    st.randoms(use_true_random=False),
+    st.integers(0, 20),
+    st.integers(0, 20),
+)
+def test_any_order_any_repeats(parts: list[int], dice: object, left_out: int, restart: int) -> None:
+    blocks = [block(1000 + n, part + 1, of) for n, of in enumerate(parts) for part in range(of)]
+    coming = blocks[left_out:] + blocks[::2] if left_out < len(blocks) else blocks * 2
+    dice.shuffle(coming)  # type: ignore[attr-defined]  # random.Random
+    follower = Follower()
+    new: list[Block] = []
+    for number, each in enumerate(coming):
+        if number == restart:
+            memory = {STREAM: follower.memory(*STREAM)} if number else None
+            follower = Follower(memory)
+        if follower.new(each):
+            new.append(each)
+    assert len(new) == len(set(map(str, new)))
+    assert {str(each) for each in new} == {str(each) for each in coming}
+    came = {each.seq for each in blocks if {other for other in blocks if other.seq == each.seq} <= set(new)}
+    missing = {seq for gap in follower.gaps() for seq in range(gap.first, gap.last + 1)}
+    assert missing == (set(range(min(came), max(came))) - came if came else set())
+    if came:
+        position = follower.positions()[STREAM]
+        assert position in came
+        assert position + 1 not in came
+    assert follower.given_up() == 0
