@@ -77,7 +77,10 @@ class Breach(StrEnum):
 
 
 class NotServedError(MeterError):
-    """The meter refused one request as a whole, with an APDU of its own for that; the association is still open."""
+    """The meter refused one request as a whole, with an APDU of its own for that, or could not take it for its length.
+
+    The association is still open.
+    """
 
 
 class NotGivenError(MeterError):

@@ -60,9 +60,9 @@ LIST_BOUND = 20
 #: The name of the association itself, which every client may read: as good as a question whether it still lives.
 _OWN_NAME = Attribute(15, b"\x00\x00\x28\x00\x00\xff", 1)
 
-#: What a GET-WITH-LIST needs on the line: its head and ciphering, an item, the item's range of rows. A meter says how
-#: many octets of one request it takes.
-REQUEST_OCTETS, ITEM_OCTETS, SELECTION_OCTETS = 40, 11, 52
+#: What a GET-WITH-LIST needs on the line: its head, an item, the item's range of rows; protection comes on top. A meter
+#: says how many octets of one request it takes.
+REQUEST_OCTETS, ITEM_OCTETS, SELECTION_OCTETS = 8, 11, 52
 
 #: The part of an attribute may be asked of a meter that agreed to one of these: by logical or by short name.
 SELECTING = Conformance.SELECTIVE_ACCESS | Conformance.PARAMETERIZED_ACCESS
@@ -146,7 +146,7 @@ class Session:
         self.title = event.server_title
         self._selects = bool(SELECTING & event.conformance)
         if Conformance.MULTIPLE_REFERENCES in event.conformance:
-            self._list_room = (event.max_pdu or MAX_PDU) - REQUEST_OCTETS
+            self._list_room = (event.max_pdu or MAX_PDU) - REQUEST_OCTETS - self._association.overhead
 
     def rest(self) -> bool:
         """Whether the conversation may be left open and go on by `resume`; nothing is said."""

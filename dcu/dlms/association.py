@@ -176,6 +176,11 @@ class Association:
         """Whether an answer has begun (see `Link`)."""
         return self._link.hearing
 
+    @property
+    def overhead(self) -> int:
+        """How many octets protection adds to a request at most."""
+        return self._protection.overhead
+
     def retry(self) -> bytes | None:
         """Return what asks again after a silence, None when it was asked often enough (see `Link`)."""
         return self._link.retry()
@@ -207,7 +212,10 @@ class Association:
                         return event
 
     def send(self, request: Request) -> bytes:
-        """Return the first octets of `request` to write; Response or NotServedError follows, perhaps after Notified."""
+        """Return the first octets of `request` to write; Response or NotServedError follows, perhaps after Notified.
+
+        NotServedError at once, with nothing sent, when it is longer than the meter takes.
+        """
         if self._state is not _State.OPEN:
             raise RuntimeError(f"association is {self._state.name}, it cannot send")
         self._invoke = self.take_invoke()
@@ -216,9 +224,12 @@ class Association:
         self._notified = 0
         self._general = GeneralGathering(self._link.run) if general else None
         self._sending = None
-        first = self._transfer.first()
+        try:
+            first = self._ask(self._transfer.first())
+        except MeterError as error:
+            raise NotServedError(str(error)) from error
         self._state = _State.AWAITING
-        return self._ask(first)
+        return first
 
     def release(self) -> bytes:
         """Return what ends the association, b"" when nothing need be said; else Released follows.

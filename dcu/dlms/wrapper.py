@@ -12,8 +12,9 @@ from dcu.errors import MeterError
 
 _HEADER: Final = Struct(">HHHH")
 _VERSION: Final = 1
-#: One header and the longest APDU its length field can state; no more is ever kept.
-MAX_BUFFER: Final = _HEADER.size + 0xFFFF
+#: Twice one header and the longest APDU its length field can state: such a packet that lacks its last octet, and what
+#: one read brings behind it.
+MAX_BUFFER: Final = 2 * (_HEADER.size + 0xFFFF)
 
 
 @dataclass(frozen=True, slots=True)

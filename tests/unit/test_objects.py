@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from dcu.dlms.acse import Conformance
 from dcu.dlms.hdlc import LLC_RESPONSE, FrameReader, encode_frame
 from dcu.dlms.services import Get
 from dcu.errors import Breach, CommandRejected, MeterError, NotGivenError, StaleError, UnsureError
@@ -12,7 +13,9 @@ from dcu.messages.catalogue import CATALOGUE
 from dcu.model import Command, Priority, Visit
 from dcu.objects import carry_out, check, confirm
 from dcu.session import Session
+from sim import server
 from sim.virtual import VirtualClock
+from tests.items import ENERGY
 from tests.lines import CIPHERED, Box, PortAround, virtually
 from tests.unit.dlms.rare_values import WRITABLE
 
@@ -227,5 +230,23 @@ def test_a_refusal_that_anybody_can_make_leaves_it_open_whether_the_meter_did_it
         assert reason.startswith("not known whether it was carried out")
         assert poll.health.security == {Breach.PLAIN: 1}
         assert [(name, detail["breach"]) for name, _, detail in box.reports] == [("security breach", "plain")]
+
+    virtually(work)
+
+
+def test_what_the_meter_cannot_take_is_refused_before_it_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sim.server.MAX_PDU", 64)
+    monkeypatch.setattr("sim.server.CONFORMANCE", server.CONFORMANCE & ~Conformance.BLOCK_TRANSFER_SET)
+
+    async def work(clock: VirtualClock) -> None:
+        box = Box(clock)
+        session = await box.session()
+        before = box.requests
+        value = {"object": "0-0:96.1.9.255", "class": 1, "attribute": 2, "value": {"hex": "00" * 200}}
+        with pytest.raises(NotGivenError, match="the meter takes 64"):
+            await tell(session, "meter.set", **value, type="octet-string")
+        assert box.requests == before
+        assert isinstance((await session.get([ENERGY]))[0], int)
+        await session.close()
 
     virtually(work)

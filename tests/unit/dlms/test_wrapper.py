@@ -64,6 +64,18 @@ def test_a_packet_is_heard_while_it_is_not_whole_and_silence_is_final() -> None:
     assert link.next_event() == NEED_DATA
 
 
+@pytest.mark.parametrize("chunk", [4096, 0xFFFF])
+def test_the_longest_packets_right_behind_each_other(chunk: int) -> None:
+    reader, packets = PacketReader(), 0
+    octets = encode_packet(1, 16, bytes(0xFFFF)) * 3
+    for at in range(0, len(octets), chunk):
+        reader.receive_data(octets[at : at + chunk])
+        while reader.next_packet() is not None:
+            packets += 1
+    assert packets == 3
+    assert not reader.begun
+
+
 def test_the_buffer_is_bounded() -> None:
     with pytest.raises(MeterError, match="without being asked"):
         PacketReader().receive_data(bytes(MAX_BUFFER + 1))
