@@ -6,6 +6,7 @@ anew; any other error is our bug: all ends, systemd restarts.
 """
 
 import asyncio
+import math
 import signal
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
@@ -34,6 +35,7 @@ from dcu.errors import DamagedError, StoreError
 from dcu.events import EventSieve
 from dcu.forecasts import forecasts
 from dcu.health import Health
+from dcu.heap import give_back, one_pool
 from dcu.held import Held
 from dcu.invocations import Invocations
 from dcu.keychange import KeyChanges
@@ -69,6 +71,9 @@ log = structlog.get_logger()
 #: A flow that lost the store tries again after this many seconds; the disk may have room again.
 STORE_RETRY = 15.0
 
+#: Memory that is free goes back to the system so often, in seconds: what the start and bursts took is not needed again.
+GIVE_BACK_EVERY = 30.0
+
 
 @dataclass(frozen=True, slots=True)
 class TimeBase:
@@ -91,6 +96,7 @@ def serve(config: Config, base: TimeBase = REAL_TIME) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise StoreError(f"{path.parent}: cannot be made: {error.strerror}") from error
+    one_pool()
     with alone(path.with_suffix(".lock")), asyncio.Runner(loop_factory=base.loop_factory) as runner:
         runner.run(_run(config, profiles, base.clock or system_clock(config), path))
 
@@ -370,7 +376,11 @@ class Daemon:
     async def _watch(self) -> None:
         """Feed systemd's watchdog only while every flow makes progress."""
         interval = watchdog_interval() or 10.0
+        given_back = -math.inf
         while True:
+            if self._clock.monotonic() - given_back >= GIVE_BACK_EVERY:
+                given_back = self._clock.monotonic()
+                give_back()
             stuck = self._health.stuck(self._clock.monotonic())
             if stuck:
                 log.critical("no progress; the watchdog goes hungry", flows=stuck)

@@ -2,13 +2,13 @@
 
 import sys
 from functools import partial
+from typing import ClassVar
 
 import click
 
 from dcu import __version__
-from dcu.cli.dlms import dlms
+from dcu.cli.late import Late
 from dcu.cli.logs import set_up_logs
-from dcu.cli.stored import export
 from dcu.config import Config, load
 from dcu.errors import ConfigError, DcuError
 from dcu.forecasts import forecasts, warnings
@@ -41,14 +41,14 @@ Examples:
 """
 
 
-@click.group(context_settings=CONTEXT, epilog=EXAMPLES)
+class _Dcu(Late):
+    late: ClassVar = {"dlms": "dcu.cli.dlms", "export": "dcu.cli.stored"}
+
+
+@click.group(cls=_Dcu, context_settings=CONTEXT, epilog=EXAMPLES)
 @click.version_option(__version__, prog_name="dcu")
 def cli() -> None:
     """The data concentrator daemon."""
-
-
-cli.add_command(dlms)
-cli.add_command(export)
 
 
 def _load(path: str) -> Config:

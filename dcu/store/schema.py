@@ -5,11 +5,9 @@ What is kept in the tables is the business of the other files; the tables themse
 
 import asyncio
 import os
-import shutil
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib.resources import files
 from pathlib import Path
 
 from aiosqlite import Connection
@@ -76,6 +74,8 @@ async def _keep_copy(database: Connection, path: str, version: int) -> None:
 
 
 def _copy(path: str, copy: str) -> None:
+    import shutil  # noqa: PLC0415 - it brings packers along, for once in the life of a schema
+
     part = Path(f"{copy}.part")
     shutil.copy(path, part)
     with part.open("rb") as file:
@@ -109,5 +109,4 @@ async def _pragma(database: Connection, pragma: str) -> str | int:
 
 def _schemas() -> list[str]:
     """Return the scripts in order; script number n leads from version n - 1 to n."""
-    found = sorted((file.name, file) for file in files("dcu.store").joinpath("schema").iterdir())
-    return [file.read_text() for name, file in found if name.endswith(".sql")]
+    return [file.read_text() for file in sorted(Path(__file__).with_name("schema").glob("*.sql"))]
