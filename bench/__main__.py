@@ -14,6 +14,7 @@ BENCHMARKS = {
     "store": "octets written to flash and held per capture, and what questions to the store cost",
     "memory": "resident memory of the daemon while it polls 1024 meters",
     "start": "time from exec to the first visit with 1024 meters configured",
+    "recovery": "time from kill -9 to the next stored capture, with a week of 1024 meters unsent",
     "latency": "how late the daemon's event loop is while it polls ciphered meters on three lines",
     "command": "from a command's publication to its question at the meter, on a line full of profile reads",
     "uplink": "octets on the air for a row of eight values, both ways, through TLS to a real broker",

@@ -1,5 +1,6 @@
-"""Whatever is recorded, taken and acknowledged, in any order and with a crash at any moment: nothing is lost, nothing
-doubled, sequence numbers grow by one, and a number that is sent again has the content it had.
+"""Whatever is recorded, taken, acknowledged and let go, in any order and with a crash at any moment: each capture is
+delivered once or named among those that went, sequence numbers grow by one, and a number that is sent again has the
+content it had.
 """
 
 import asyncio
@@ -23,7 +24,11 @@ TIMES = st.lists(st.integers(0, 50), max_size=4)
 
 
 class StoreMachine(RuleBasedStateMachine):
-    """A store beside what it must hold: every row per stream, the blocks not acknowledged, the watermarks."""
+    """A store beside what it must hold: every row per stream, the blocks not acknowledged, the watermarks.
+
+    `named` are the rows behind those taken that went and are to be named next, `gone` the last position that may be
+    missing.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -37,6 +42,8 @@ class StoreMachine(RuleBasedStateMachine):
         self.seqs: dict[str, int] = {}
         self.underway: dict[str, list[Block]] = {}
         self.marks: dict[tuple[str, str], int] = {}
+        self.named: dict[str, int] = {}
+        self.gone: dict[str, int] = {}
 
     @initialize()
     def begin(self) -> None:
@@ -64,12 +71,20 @@ class StoreMachine(RuleBasedStateMachine):
     def take(self, stream: str, limit: int) -> None:
         block = self.runner.run(self.store.next_block(stream, limit))
         start = self.taken.get(stream, 0)
-        expected = self.rows.get(stream, [])[start : start + limit]
+        named = self.named.pop(stream, 0)
+        expected = self.rows.get(stream, [])[start : start + (named or limit)]
         if not expected:
             assert block is None
             return
         assert block is not None
-        assert block.items == tuple(expected)
+        if named:
+            times = [each.at for each in expected]
+            assert block.dropped is not None
+            assert (block.items, block.dropped.count) == ((), named)
+            assert block.dropped.start <= min(times)
+            assert block.dropped.end >= max(times)
+        else:
+            assert (block.items, block.dropped) == (tuple(expected), None)
         assert block.seq == self.seqs.get(stream, block.seq - 1) + 1
         self.seqs[stream] = block.seq
         self.taken[stream] = start + len(expected)
@@ -82,6 +97,18 @@ class StoreMachine(RuleBasedStateMachine):
         block = data.draw(st.sampled_from(self.underway[stream]))
         self.runner.run(self.store.acknowledge(stream, block.seq))
         self.underway[stream].remove(block)
+
+    @rule(stream=STREAMS, unsent=st.booleans(), before=st.none() | st.integers(0, 60))
+    def let_go(self, stream: str, unsent: bool, before: int | None) -> None:
+        shed = self.runner.run(self.store.shed(stream, "storage", unsent=unsent, before=before))
+        taken = self.taken.get(stream, 0)
+        assert unsent or not shed.unsent
+        if shed.unsent:
+            self.named[stream] = self.named.get(stream, 0) + shed.unsent
+            assert taken + self.named[stream] <= len(self.rows[stream])
+            self.gone[stream] = taken + self.named[stream]
+        elif shed.captures:
+            self.gone[stream] = max(self.gone.get(stream, 0), taken)
 
     @rule()
     def restart(self) -> None:
@@ -109,7 +136,8 @@ class StoreMachine(RuleBasedStateMachine):
         pending = self.runner.run(self.store.pending())
         for stream, rows in self.rows.items():
             underway = sum(len(block.items) for block in self.underway.get(stream, []))
-            assert pending.get(stream, 0) == len(rows) - self.taken.get(stream, 0) + underway
+            waiting = len(rows) - self.taken.get(stream, 0) - self.named.get(stream, 0)
+            assert pending.get(stream, 0) == waiting + underway
         assert self.runner.run(self.store.watermarks()) == self.marks
 
     def teardown(self) -> None:
@@ -117,7 +145,12 @@ class StoreMachine(RuleBasedStateMachine):
             for stream, rows in self.rows.items():
                 for meter in ("M1", "M2", "M3"):
                     found = self.runner.run(self.store.captures(meter, stream, 0, 50, 1000))
-                    assert found == [row for row in rows if row.meter == meter]
+                    gone = self.gone.get(stream, 0)
+                    left = [row for row in rows[gone:] if row.meter == meter]
+                    before = [row for row in rows[:gone] if row.meter == meter]
+                    assert found[len(found) - len(left) :] == left
+                    older = found[: len(found) - len(left)]
+                    assert older == before[len(before) - len(older) :]
             self._close()
         self.runner.close()
         shutil.rmtree(self.directory)

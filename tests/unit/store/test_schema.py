@@ -10,7 +10,7 @@ import pytest
 from aiosqlite import Connection
 
 from dcu.errors import StoreError
-from dcu.model import Meter, Reach, Reason
+from dcu.model import Capture, Dropped, Meter, Reach, Reason
 from dcu.plan.ledger import Asked, Gap
 from dcu.store import Store
 from dcu.store.cells import to_json
@@ -134,6 +134,25 @@ async def test_a_store_of_schema_4_opens_and_leaves_a_copy(tmp_path: Path) -> No
     copy = tmp_path / "store.db.schema4"
     assert copy.read_bytes() == (SAVED / "schema4.db").read_bytes()
     assert copy.stat().st_mode & 0o007 == 0
+
+
+async def test_a_store_of_schema_5_opens_and_can_let_go(tmp_path: Path) -> None:
+    """Two days of one meter and a row of another in segments, a block on its way; nothing could be dropped then."""
+    path, day = tmp_path / "store.db", 86_400
+    path.write_bytes((SAVED / "schema5.db").read_bytes())
+    async with Store.open(path, SetClock()) as store:
+        [block] = await store.unacknowledged("load0")
+        assert [item.at for item in block.items if isinstance(item, Capture)] == [
+            3 * day,
+            3 * day + 900,
+            3 * day + 1800,
+        ]
+        shed = await store.shed("load0", "storage", unsent=True)
+        assert shed.unsent == 6
+        word = await store.next_block("load0", 100)
+        assert word is not None
+        assert (word.seq, word.dropped) == (block.seq + 1, Dropped("storage", 2 * day, 3 * day + 2700, 6))
+        assert await store.audited(0, 10) == []
 
 
 async def test_a_new_store_leaves_no_copy(path: Path) -> None:
