@@ -211,14 +211,14 @@ def test_a_meter_with_a_small_request_buffer_is_asked_in_shorter_lists(monkeypat
     virtually(work)
 
 
-@pytest.mark.parametrize("size", [75, 128, 160, 200, 256])
+@pytest.mark.parametrize("size", [90, 128, 160, 200, 256])
 @pytest.mark.parametrize("form", [Ciphering.GLO, Ciphering.GENERAL_GLO, Ciphering.GENERAL, Ciphering.GENERAL_DED])
 def test_a_list_leaves_room_for_its_protection(size: int, form: Ciphering, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sim.server.MAX_PDU", size)
+    monkeypatch.setattr("sim.fleet.MANAGEMENT", replace(server.MANAGEMENT, ciphering=form))
 
     async def work(clock: VirtualClock) -> None:
         box = Box(clock, CIPHERED)
-        box.fleet.access["management"] = replace(server.MANAGEMENT, ciphering=form)
         session = await box.session()
         before = box.requests
         assert all(isinstance(answer, int) for answer in await session.get([ENERGY] * LIST_BOUND))
