@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from dcu.dlms.acse import AARE, Aare
+from dcu.dlms.acse import AARE, AARQ, Aare
 from dcu.dlms.apdu import encode_response
 from dcu.dlms.security import Cipher
 from dcu.dlms.services import SetResponse
@@ -54,7 +54,7 @@ def lying(monkeypatch: pytest.MonkeyPatch) -> Callable[[Lie], None]:
         answer, said = server.ServerAssociation.answer, list[bytes]()
 
         def lied(self: server.ServerAssociation, apdu: bytes, now: float) -> bytes:
-            if apdu[0] == server.AARQ:
+            if apdu[0] == AARQ:
                 said.clear()
             said.append(answer(self, apdu, now))
             return lie(said)
