@@ -10,7 +10,7 @@ from typing import Any, Final, Protocol
 import structlog
 
 from dcu.report import Report
-from dcu.store import Mishap
+from dcu.store import Mishap, Salvaged
 
 log = structlog.get_logger()
 
@@ -29,6 +29,9 @@ class Kept(Protocol):
 
     async def streams(self) -> dict[str, int]:
         """Return the streams, each with its next sequence number. Raises StoreError."""
+
+    async def salvage(self) -> Salvaged | None:
+        """Bring over what is left of a damaged file; None where nothing is. Raises StoreError."""
 
     async def newest_audited(self) -> tuple[int, bytes]:
         """Return the head of the audit, and know it from then on. Raises StoreError."""
@@ -54,6 +57,7 @@ class Upkeep:
         await self.tell()
         await self.store.newest_audited()  # for the health: it names the head from the start
         await asyncio.sleep(FIRST_CHECK)
+        await self.salvage()
         while True:
             await self.step()
             await asyncio.sleep(RENEW_EVERY)
@@ -72,6 +76,11 @@ class Upkeep:
             detail["streams"] = {stream: numbers[stream] for stream in mishap.leapt}
         await self.report(mishap.event, **detail)
         self._told = True
+
+    async def salvage(self) -> None:
+        """Have what is left of a damaged file brought over, and tell what came of it."""
+        if (found := await self.store.salvage()) is not None:
+            await self.report("store salvaged", captures=found.captures, unreadable=found.unreadable)
 
     async def step(self) -> None:
         """Renew the spare; check the file when it is time to."""

@@ -16,7 +16,7 @@ from dcu.daemon import Daemon
 from dcu.errors import UplinkError
 from dcu.model import INSTANT, CommandRecord, Reach, Role, Task
 from dcu.plan.ledger import Asked
-from dcu.store import Line, Mishap, Recorded, Store
+from dcu.store import Line, Mishap, Recorded, Salvaged, Store
 from dcu.store.ledger import Expected, Span
 from dcu.store.ledger import Tally as Account
 from dcu.store.retention import Shed
@@ -98,6 +98,9 @@ class WholeStore(MemoryStore, MemoryOutbox, MemoryJournal):
 
     async def away(self) -> list[tuple[str, float, int]]:
         return []
+
+    async def salvage(self) -> Salvaged | None:
+        return None
 
     async def newest_audited(self) -> tuple[int, bytes]:
         await self._commit()

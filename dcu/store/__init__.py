@@ -9,6 +9,7 @@ from dcu.store.outbox import BLOCK_ROWS, Block, Shipped
 from dcu.store.readings import Recorded
 from dcu.store.store import Store
 from dcu.store.vault import Vault, vault_for
+from dcu.store.wreck import Salvaged
 from dcu.store.writer import PATIENCE
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "Line",
     "Mishap",
     "Recorded",
+    "Salvaged",
     "Sealed",
     "Shipped",
     "Station",

@@ -22,6 +22,7 @@ from dcu.store.pages import Pages
 from dcu.store.restore import kept_by, restore
 from dcu.store.schema import BUSY_SECONDS, prepare, prepare_reader, translated
 from dcu.store.spare import Kept, Spare
+from dcu.store.wreck import Note, Salvaged, begin, fill
 from dcu.store.writer import Apply, Writer
 
 
@@ -51,6 +52,8 @@ class Database:
         self.mishap: Mishap | None = None
         self.found: Mishap | None = None
         self.broken = asyncio.Event()
+        #: What was brought over from a damaged file when this one was opened.
+        self.salvaged = Salvaged()
         self._meters: Numbers = meters()
         self._layouts: Numbers = layouts()
         self._streams: Numbers = streams()
@@ -114,20 +117,34 @@ class Database:
         return found.f_bavail * found.f_frsize
 
     async def _reconcile(self, database: aiosqlite.Connection, mishap: Mishap | None) -> Mishap | None:
-        """Bring the database and the spare together; return `mishap` with the streams that leapt."""
+        """Bring database, spare and a damaged file together; return `mishap` with the streams that leapt."""
+        aside = mishap.aside if mishap else None
         with translated("cannot open the store"):
             kept = await asyncio.to_thread(Kept.read, self._spare.path)
-            await database.execute("BEGIN IMMEDIATE")
-            leapt: list[str] = []
-            if kept is not None:
-                self._spare.ours |= kept.ours.keys()
-                anew = mishap is not None and mishap.event in {DAMAGED, LOST}
-                leapt = await restore(database, kept, anew=anew, torn=mishap is not None, now=self._clock.now())
-            await self._renew_spare(database)
-            await database.execute("COMMIT")
+            if aside is not None:
+                self.salvaged = await asyncio.to_thread(begin, self._path, aside, self._clock.now())
+            leapt = await self._restore(database, mishap, kept)
+            if mishap is not None and aside is not None:
+                spared = kept is not None and not kept.damaged
+                await asyncio.to_thread(fill, self._path, aside, spared=spared)
+                await self._renew_spare(database)
+                await asyncio.to_thread(Note(aside, mishap.reason, begun=True).write, self._path)
         if mishap is None and leapt:
             mishap = Mishap(TORN, "the database is older than what was kept beside it")
         return mishap and replace(mishap, leapt=tuple(leapt))
+
+    async def _restore(self, database: aiosqlite.Connection, mishap: Mishap | None, kept: Kept | None) -> list[str]:
+        await database.execute("BEGIN IMMEDIATE")
+        leapt: list[str] = []
+        if kept is not None:
+            self._spare.ours |= kept.ours.keys()
+            [(streams,)] = await database.execute_fetchall("SELECT count(*) FROM streams")
+            # one that was begun and has nothing yet: the power went before it had
+            anew = not streams or (mishap is not None and mishap.event in {DAMAGED, LOST})
+            leapt = await restore(database, kept, anew=anew, torn=mishap is not None, now=self._clock.now())
+        await self._renew_spare(database)
+        await database.execute("COMMIT")
+        return leapt
 
     async def _write(self, apply: Apply, *, rows: int = 1, deliverable: bool = False, patient: bool = False) -> Any:
         try:

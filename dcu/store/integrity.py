@@ -20,6 +20,7 @@ from typing import BinaryIO, Final
 from dcu.clock import utc
 from dcu.errors import StoreError
 from dcu.store.spare import sync_directory
+from dcu.store.wreck import Note
 
 #: A file up to this long is checked whole before it is opened, half a second's work on an old board; of a longer one
 #: only the small tables are, and the rest while the box is working (`dcu.upkeep`).
@@ -63,13 +64,15 @@ def admit(path: Path, spare: Path, now: float, suspect: str | None = None) -> Mi
     `suspect` is why it is known to be damaged. Raises StoreError when it cannot be read or set aside.
     """
     try:
+        if (note := Note.read(path)) is not None and not note.begun:  # the power went before it was
+            return Mishap(DAMAGED, note.reason, _put_aside(path, note))
         if path.exists() and not path.is_file():
             return None  # opening it will say what it is
         if not path.exists() or not path.stat().st_size:
             return Mishap(LOST, "there was no database, but what was kept beside it") if spare.exists() else None
         damage, torn = (suspect, False) if suspect else _examined(path)
         if damage is not None:
-            return Mishap(DAMAGED, damage, set_aside(path, now))
+            return Mishap(DAMAGED, damage, set_aside(path, now, damage))
     except OSError as error:
         raise StoreError(f"cannot open the store {path}: {error}") from error
     return Mishap(TORN, "the end of its log is torn or damaged") if torn else None
@@ -128,19 +131,31 @@ def _checks(database: sqlite3.Connection, *, whole: bool) -> Iterator[str]:
     yield from (f"PRAGMA quick_check('{name}')" for (name,) in tables if name not in _LONG)
 
 
-def set_aside(path: Path, now: float) -> Path:
-    """Rename the file and its log; return the new name. The oldest of more than KEPT_FILES goes. Raises OSError."""
+def set_aside(path: Path, now: float, damage: str | None = None) -> Path:
+    """Rename the file and its log; return the new name. The oldest of more than KEPT_FILES goes. Raises OSError.
+
+    With `damage` it is noted first, so that what can be read of it is salvaged, whenever that may be.
+    """
     aside = path.with_name(f"{path.name}{ASIDE}{utc(now):%Y%m%dT%H%M%S}Z")
     while aside.exists():  # a clock that stands still or went back
         aside = aside.with_name(aside.name + "+")
-    log = Path(f"{path}-wal")
+    log, aside_log = Path(f"{path}-wal"), Path(f"{aside}-wal")
     if log.exists():
-        log.rename(f"{aside}-wal")
+        log.rename(aside_log)
     path.rename(aside)
+    if damage is not None:
+        Note(aside, damage).write(path)
     Path(f"{path}-shm").unlink(missing_ok=True)
     _drop_oldest(path, aside)
     sync_directory(path.parent)
     return aside
+
+
+def _put_aside(path: Path, note: Note) -> Path:
+    """Take away the new file that was begun beside a damaged one, and has nothing of it yet; return the damaged one."""
+    for name in (path, Path(f"{path}-wal"), Path(f"{path}-shm")):
+        name.unlink(missing_ok=True)
+    return note.aside
 
 
 def _drop_oldest(path: Path, newest: Path) -> None:

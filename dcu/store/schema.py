@@ -40,7 +40,7 @@ def translated(doing: str) -> Iterator[None]:
     """Turn what SQLite and the operating system raise into StoreError(`doing`: reason), DamagedError for a bad file."""
     try:
         yield
-    except (sqlite3.Error, OSError) as error:
+    except (sqlite3.Error, OSError, UnicodeDecodeError) as error:  # a damaged text is named with its octets
         kind = DamagedError if is_damage(error) else StoreError
         raise kind(f"{doing}: {error}") from error
 

@@ -187,8 +187,12 @@ def _append(path: Path, lines: Iterable[bytes]) -> None:
 
 
 def _write(path: Path, kept: Kept) -> None:
+    put_file(path, b"".join(_text(*note) + b"\n" for note in kept.notes()))
+
+
+def put_file(path: Path, text: bytes) -> None:
+    """Put a file that is whole under its name, or leave what was there. Raises OSError."""
     part = path.with_name(path.name + ".part")
-    text = b"".join(_text(*note) + b"\n" for note in kept.notes())
     _put(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, text)
     part.replace(path)
     sync_directory(path.parent)

@@ -5,6 +5,7 @@ A flipped octet is put into each region of the file in turn: the outcome is stat
 
 import shutil
 import sqlite3
+from collections.abc import Iterable
 from contextlib import closing
 from itertools import count
 from pathlib import Path
@@ -12,7 +13,9 @@ from pathlib import Path
 import pytest
 
 from dcu.errors import DamagedError, StoreError
+from dcu.model import Capture, Command, CommandRecord
 from dcu.store import Store
+from dcu.store import database as database_module
 from dcu.store.generations import Sealed
 from dcu.store.integrity import DAMAGED, KEPT_FILES, LOST, TORN
 from dcu.store.schema import PAGE_SIZE
@@ -250,3 +253,81 @@ async def test_a_clock_that_went_back_repeats_no_number(tmp_path: Path) -> None:
     async with Store.open(path, clock) as store:
         assert store.mishap is None
         await assert_nothing_went_back(store, seq)
+
+
+async def damaged_half(path: Path) -> set[int]:
+    """Make a store half of whose rows are acknowledged, damage one leaf of each half, and return the times of all."""
+    async with Store.open(path, SetClock()) as store:
+        for start in range(0, ROWS, 10):
+            rows = [capture(at, values=(f"{at * 7919:x}" * 40,)) for at in range(start, start + 10)]
+            await store.record(rows, {("M1", "load0"): start + 9})
+        for _ in range(ROWS // 200):
+            block = await store.next_block("load0", 100)
+            assert block is not None
+            await store.acknowledge("load0", block.seq)
+        assert await store.next_block("load0", 100) is not None
+        await store.put_descriptor("M1", "load0", {"period": 900})
+        await store.accept(Command("c", "meter.read", ("M1",)), rejected="no")
+    leaves = pages(path, (13,))
+    # the last leaves are of captures: of some that were acknowledged, and of some that were not
+    for page in (leaves[-15], leaves[-4]):
+        flip(path, page)
+    return set(range(ROWS))
+
+
+def times(items: Iterable[Capture | CommandRecord]) -> list[int]:
+    return [item.at for item in items if isinstance(item, Capture)]
+
+
+async def test_what_can_be_read_is_salvaged_and_nothing_comes_twice(tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+    everything = await damaged_half(path)
+    async with Store.open(path, SetClock()) as store:
+        assert store.mishap is not None
+        assert await store.watermarks() == {("M1", "load0"): ROWS - 1}
+        assert await store.descriptors("M1") == {"load0": {"period": 900}}
+        assert (await store.accept(Command("c", "meter.read", ("M1",))))[1] is False
+        assert (await store.verify_audit()).last == 1
+        # what was not acknowledged is there before anything else
+        sent = [row for block in await store.unacknowledged("load0") for row in times(block.items)]
+        while (block := await store.next_block("load0", 100)) is not None:
+            sent += times(block.items)
+        assert len(sent) == len(set(sent))
+        assert set(sent) <= set(range(ROWS // 2, ROWS))
+        assert len(sent) > ROWS // 2 - 80
+        await store.record([capture(ROWS)], {("M1", "load0"): ROWS})
+    async with Store.open(path, SetClock()) as store:  # a restart before the rest came
+        assert store.mishap is None
+        found = await store.salvage()
+        assert found is not None
+        assert found.captures
+        assert found.unreadable
+        held = await store._read("SELECT sum(rows) FROM segments")
+        assert ROWS - 140 < held[0][0] <= ROWS + 1
+        kept = times(await store.captures("M1", "load0", 0, ROWS, 1000))
+        assert len(kept) == len(set(kept))
+        assert set(kept) <= everything | {ROWS}
+        assert await store.next_block("load0", 100) is not None
+        assert await store.next_block("load0", 100) is None
+        assert await store.salvage() is None
+
+
+async def test_a_power_cut_in_a_salvage_begins_it_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "store.db"
+    await damaged_half(path)
+
+    def cut(*_: object, **__: object) -> None:
+        raise OSError("the power goes")
+
+    for name in ("begin", "fill", "restore"):
+        with monkeypatch.context() as patch:
+            patch.setattr(database_module, name, cut)
+            with pytest.raises(StoreError, match="the power goes"):
+                async with Store.open(path, SetClock()):
+                    pass
+    async with Store.open(path, SetClock()) as store:
+        assert store.mishap is not None
+        assert store.mishap.event == DAMAGED
+        assert await store.watermarks() == {("M1", "load0"): ROWS - 1}
+        assert (await store.pending())["load0"] == ROWS // 2
+    assert len(list(tmp_path.glob("*.damaged-*"))) == 1

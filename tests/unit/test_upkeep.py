@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from dcu.errors import DamagedError
-from dcu.store import Mishap
+from dcu.store import Mishap, Salvaged
 from dcu.upkeep import CHECK_EVERY, RENEW_EVERY, Upkeep
 
 
@@ -14,9 +14,13 @@ class File:
         self.mishap = mishap
         self.done: list[str] = []
         self.damaged = False
+        self.salvaged: Salvaged | None = None
 
     async def streams(self) -> dict[str, int]:
         return {"load0": 700, "daily": 5}
+
+    async def salvage(self) -> Salvaged | None:
+        return self.salvaged
 
     async def newest_audited(self) -> tuple[int, bytes]:
         return 0, bytes(32)
@@ -61,6 +65,15 @@ async def test_the_file_is_checked_once_a_week_and_the_spare_renewed_every_day()
     for _ in range(days + 1):
         await upkeep.step()
     assert file.done == ["inspect", *["renew"] * days, "inspect", "renew"]
+
+
+async def test_what_came_of_a_salvage_is_told() -> None:
+    file, events = File(), Events()
+    await Upkeep(file, events).salvage()
+    assert events.told == []
+    file.salvaged = Salvaged(900, 2)
+    await Upkeep(file, events).salvage()
+    assert events.told == [("store salvaged", {"captures": 900, "unreadable": 2})]
 
 
 async def test_damage_ends_the_flow() -> None:

@@ -1,0 +1,252 @@
+"""What can be read of a damaged database is brought over into the new one, to the same places: nothing comes twice.
+
+Before the store is used: what it knows, and the captures that were not acknowledged. In the background, piece by piece:
+the captures that were. Until then the name of the damaged file stands in a note beside the database, so that a restart
+goes on. All of it blocks: call it in a thread.
+"""
+
+import json
+import sqlite3
+import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import closing, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import structlog
+
+from dcu.store.numbers import POSITION_BITS
+from dcu.store.segments import SEGMENT_ROWS
+from dcu.store.spare import put_file, sync_directory
+
+log = structlog.get_logger()
+
+#: Tables that are brought over whole, those that others refer to first. Counters come from the spare, and from here
+#: only where it does not know them: one that is too high would shut a meter out.
+_TABLES: Final = (
+    "meters",
+    "layouts",
+    "streams",
+    "marks",
+    "days",
+    "gaps",
+    "descriptors",
+    "reach",
+    "clocks",
+    "adjustments",
+    "found",
+    "commands",
+    "results",
+    "outbox",
+    "audit",
+)
+
+_KEPT: Final = ("counters", "generations", "secrets", "archive")
+
+#: What is plainly damage in rows that could be read: marks of the future, numbers that nothing has.
+_SOUND: Final = (
+    "DELETE FROM marks WHERE watermark > ?1 OR meter NOT IN (SELECT meter FROM meters)",
+    "DELETE FROM gaps WHERE last > ?1 OR (meter, stream) NOT IN (SELECT meter, stream FROM marks)",
+    "DELETE FROM outbox WHERE ?1 AND stream NOT IN (SELECT stream FROM streams) OR last < first",
+)
+
+_UNACKNOWLEDGED = """
+SELECT stream, min(sent + 1, coalesce((SELECT min(first) FROM outbox WHERE outbox.stream = streams.stream), sent + 1))
+FROM streams
+"""
+
+#: Up to where positions of a stream can be: the newest run of a meter is somewhere behind all but its own rows.
+_NEWEST = "SELECT max(?2, coalesce(max(newest), 0)) FROM marks WHERE stream = ?1"
+
+#: A chain must not begin at a position that was lost, and will be another's.
+_CUT = (
+    """
+    UPDATE marks SET day = NULL, newest = NULL
+    WHERE newest > (SELECT tail FROM tails WHERE tails.stream = marks.stream)
+    """,
+    "DELETE FROM days WHERE newest > (SELECT tail FROM tails WHERE tails.stream = days.stream)",
+)
+
+_SEGMENTS = """
+SELECT place, rows, read, oldest, newest, octets, content FROM segments WHERE place BETWEEN ? AND ? ORDER BY place
+"""
+
+PUT_SALVAGED = """
+INSERT OR IGNORE INTO segments (place, rows, read, oldest, newest, octets, content) VALUES (?, ?, ?, ?, ?, ?, ?)
+"""
+
+#: Questions asked of a damaged tree at most, each of half the range of one that failed.
+TRIES: Final = 20_000
+
+#: Positions that are given up together.
+LEAST: Final = 8
+
+#: Positions looked at in one go in the background: a megabyte at most.
+WINDOW: Final = 4096
+
+#: Memory of a connection to a damaged file, in KiB.
+_CACHE_KIB: Final = 512
+
+#: A clock may be a second ahead; a day is damage.
+_DAY: Final = 86_400
+
+#: What is raised over damage: SQLite's word for it may itself quote what is no text.
+_UNREADABLE: Final = (sqlite3.Error, UnicodeDecodeError)
+
+#: One row of the table of segments.
+Row = tuple[Any, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Salvaged:
+    """What was brought over: captures, and how many positions could not be read, each of one capture at most."""
+
+    captures: int = 0
+    unreadable: int = 0
+
+    def __add__(self, more: "Salvaged") -> "Salvaged":
+        return Salvaged(self.captures + more.captures, self.unreadable + more.unreadable)
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """What is still to be salvaged: the damaged file and why; `begun`: what comes first is there."""
+
+    aside: Path
+    reason: str
+    begun: bool = False
+
+    @classmethod
+    def read(cls, path: Path) -> "Note | None":
+        """Return the note beside the database `path`, None where nothing is left to do. Raises OSError."""
+        try:
+            found = json.loads(_beside(path).read_text())
+            note = cls(path.with_name(found["aside"]), found["reason"], found["begun"])
+        except (FileNotFoundError, ValueError, KeyError, TypeError):
+            return None
+        return note if note.aside.exists() else None
+
+    def write(self, path: Path) -> None:
+        """Put the note beside `path`, on the disk. Raises OSError."""
+        found = {"aside": self.aside.name, "reason": self.reason, "begun": self.begun}
+        put_file(_beside(path), json.dumps(found).encode())
+
+    def remove(self, path: Path) -> None:
+        """Nothing is left to do. Raises OSError."""
+        _beside(path).unlink(missing_ok=True)
+        sync_directory(path.parent)
+
+
+def _beside(path: Path) -> Path:
+    return path.with_suffix(".salvage")
+
+
+def begin(path: Path, aside: Path, now: float) -> Salvaged:
+    """Bring over what is known and what was not acknowledged; the database at `path` is new. Raises sqlite3.Error."""
+    with closing(_wreck(aside)) as wreck, closing(sqlite3.connect(path, isolation_level=None)) as fresh:
+        fresh.execute("PRAGMA synchronous = FULL")
+        fresh.execute("BEGIN IMMEDIATE")
+        for table in _TABLES:
+            _copy(wreck, fresh, table)
+        for statement in _SOUND:
+            fresh.execute(statement, (now + _DAY,))
+        found = Salvaged()
+        for stream, first in fresh.execute(_UNACKNOWLEDGED).fetchall():
+            base = stream << POSITION_BITS
+            # the segment that holds the first of them may begin before it
+            [(newest,)] = fresh.execute(_NEWEST, (stream, first)).fetchall()
+            span = (base + max(1, first - SEGMENT_ROWS), base + newest + SEGMENT_ROWS)
+            for rows, unreadable in _pieces(wreck, *span):
+                found += Salvaged(put(fresh, rows), unreadable)
+        for statement in _CUT:
+            fresh.execute(statement)
+        fresh.execute("COMMIT")
+    return found
+
+
+def fill(path: Path, aside: Path, *, spared: bool) -> None:
+    """Bring over what the spare did not know: counters, and unless it was whole (`spared`) the rest. sqlite3.Error."""
+    with closing(_wreck(aside)) as wreck, closing(sqlite3.connect(path, isolation_level=None)) as fresh:
+        fresh.execute("BEGIN IMMEDIATE")
+        for table in _KEPT[:1] if spared else _KEPT:
+            _copy(wreck, fresh, table)
+        fresh.execute("COMMIT")
+
+
+def window(aside: Path, stream: int, last: int) -> tuple[list[Row], int]:
+    """Return the segments of a stream that begin in the WINDOW positions up to `last`, and what cannot be read."""
+    base = stream << POSITION_BITS
+    with closing(_wreck(aside)) as wreck:
+        pieces = list(_pieces(wreck, base + max(1, last - WINDOW + 1), base + last))
+    return [row for rows, _ in pieces for row in rows if _sound(row)], sum(lost for _, lost in pieces)
+
+
+def _wreck(aside: Path) -> sqlite3.Connection:
+    wreck = sqlite3.connect(aside, isolation_level=None)
+    wreck.text_factory = lambda octets: octets.decode(errors="replace")
+    with suppress(*_UNREADABLE):  # then nothing of it can be read
+        wreck.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
+    return wreck
+
+
+def _copy(wreck: sqlite3.Connection, fresh: sqlite3.Connection, table: str) -> None:
+    """Copy what can be read of a table: from its beginning up to the damage, and from its end back to it."""
+    try:
+        there = {name for _, name, *_ in wreck.execute(f"PRAGMA table_info({table})")}
+        known = [(name, key) for _, name, _, _, _, key in fresh.execute(f"PRAGMA table_info({table})")]
+    except _UNREADABLE:
+        return
+    names = [name for name, _ in known if name in there]
+    order = ", ".join(f"{name} DESC" for name, key in sorted(known, key=lambda column: column[1]) if key)
+    columns = ", ".join(names)
+    put = f"INSERT OR IGNORE INTO {table} ({columns}) VALUES ({', '.join('?' * len(names))})"  # noqa: S608 - our names
+    for backwards in ("", f" ORDER BY {order}"):
+        if not names or _copied(wreck, fresh, f"SELECT {columns} FROM {table}{backwards}", put):  # noqa: S608 - our names
+            return
+
+
+def _copied(wreck: sqlite3.Connection, fresh: sqlite3.Connection, select: str, put: str) -> bool:
+    """Copy rows until the end or the first damage; say which it was."""
+    try:
+        for row in wreck.execute(select):
+            with suppress(sqlite3.IntegrityError):  # a value that is none of its column's was damaged
+                fresh.execute(put, row)
+    except _UNREADABLE as error:
+        log.warning("a table of the damaged database cannot be read whole", question=select, reason=str(error))
+        return False
+    return True
+
+
+def _pieces(wreck: sqlite3.Connection, first: int, last: int) -> Iterator[tuple[list[Row], int]]:
+    """Yield the segments between two places, range by range, and how many positions cannot be read of each."""
+    ranges, tries = [(first, last)], 0
+    while ranges:
+        low, high = ranges.pop()
+        tries += 1
+        try:
+            yield wreck.execute(_SEGMENTS, (low, high)).fetchall(), 0
+        except _UNREADABLE:
+            if high - low < LEAST or tries >= TRIES:
+                yield [], high - low + 1
+                continue
+            middle = (low + high) // 2
+            ranges += [(middle + 1, high), (low, middle)]
+
+
+def put(fresh: sqlite3.Connection, rows: Sequence[Row]) -> int:
+    """Put segments to their places, those that are there already left as they are; return how many captures came."""
+    sound = [row for row in rows if _sound(row)]
+    fresh.executemany(PUT_SALVAGED, sound)
+    return sum(row[1] for row in sound)
+
+
+def _sound(row: Row) -> bool:
+    """Whether a segment is whole: compressed, it has a checksum of its own."""
+    *numbers, octets, content = row
+    if not isinstance(content, bytes) or not all(isinstance(number, int) for number in (*numbers, octets)):
+        return False
+    try:
+        return bool(len(content) == octets or len(zlib.decompress(content)) == octets)
+    except zlib.error:
+        return False

@@ -1,0 +1,58 @@
+"""How a damaged file is read: range by range around what cannot be, and only what is whole."""
+
+import sqlite3
+import zlib
+from contextlib import closing
+from pathlib import Path
+
+from dcu.store import Store
+from dcu.store.wreck import WINDOW, Note, put, window
+from tests.captures import SetClock, capture
+
+
+async def test_a_window_has_the_segments_that_begin_in_it(path: Path, clock: SetClock) -> None:
+    async with Store.open(path, clock) as store:
+        for start in range(0, 2 * WINDOW, 1024):
+            await store.record([capture(at) for at in range(start, start + 1024)], {})
+    found = [row for last in (2 * WINDOW, WINDOW) for row in window(path, 1, last)[0]]
+    assert sum(row[1] for row in found) == 2 * WINDOW
+    assert len({row[0] for row in found}) == len(found)
+    assert window(path, 1, WINDOW)[1] == 0
+    assert window(path, 7, WINDOW) == ([], 0)
+
+
+def test_a_file_that_is_no_database_gives_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "wreck"
+    path.write_bytes(b"nothing at all" * 500)
+    assert window(path, 1, 100) == ([], 100)
+
+
+def test_only_whole_segments_are_put_and_none_twice(tmp_path: Path) -> None:
+    packed, text = zlib.compress(b"x" * 100), b"x" * 100
+    with closing(sqlite3.connect(tmp_path / "fresh")) as fresh:
+        fresh.execute("CREATE TABLE segments (place INTEGER PRIMARY KEY, rows, read, oldest, newest, octets, content)")
+        rows = [
+            (1, 5, 0, 0, 0, 100, packed),
+            (2, 5, 0, 0, 0, 100, text),
+            (3, 5, 0, 0, 0, 100, packed[:-3] + b"???"),
+            (4, 5, 0, 0, 0, 99, packed),
+            (5, 5, 0, 0, 0, 100, "text"),
+            (6, None, 0, 0, 0, 100, packed),
+        ]
+        assert put(fresh, rows) == 10
+        put(fresh, rows)
+        assert fresh.execute("SELECT place FROM segments").fetchall() == [(1,), (2,)]
+
+
+def test_a_note_says_what_is_left_while_the_file_is_there(tmp_path: Path) -> None:
+    path, aside = tmp_path / "store.db", tmp_path / "store.db.damaged-1"
+    assert Note.read(path) is None
+    note = Note(aside, "malformed")
+    note.write(path)
+    assert Note.read(path) is None
+    aside.touch()
+    assert Note.read(path) == note
+    path.with_suffix(".salvage").write_text("{")
+    assert Note.read(path) is None
+    note.remove(path)
+    assert not path.with_suffix(".salvage").exists()
