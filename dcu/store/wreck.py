@@ -39,6 +39,7 @@ _TABLES: Final = (
     "commands",
     "results",
     "outbox",
+    "drops",
     "audit",
 )
 
