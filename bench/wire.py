@@ -37,6 +37,9 @@ REFERENCE = 0.468
 ROWS, REGISTERS = 4, 9
 PERIOD = 900
 
+#: What a visit brought is committed within this many seconds, and only then known as read.
+SETTLED = 5.0
+
 #: How the meters of the reference visits send their rows; the figures are those of the first.
 METERS = {"whole rows": False, "null-data in rows": True}
 
@@ -112,6 +115,7 @@ def _visits(folder: Path, *, compressed: bool) -> dict[str, float]:
 async def _visit(site: Collecting) -> float:
     """Let the next visit be made, wherever in time it is, with ROWS rows waiting; return its line time."""
     (bus,), (poll,) = site.fleet.wires, site.polls.values()
+    await asyncio.sleep(SETTLED)
     _owe(poll.archive, bus.meters[0].id, int(site.clock.now()) - ROWS * PERIOD)
     visits, before = poll.health.visits, line_time(bus.counters)
     while poll.health.visits == visits:
