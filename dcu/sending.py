@@ -36,6 +36,9 @@ BLOCK_OCTETS = 10_240
 FIRST_BLOCK_ROWS = 16
 TELLING_ROWS = 100
 
+#: Rows of a compact block that is written on the spot: two milliseconds on a PC, and no thread for who sends little.
+SHORT_ROWS = 32
+
 #: Places in the window that data leaves to results and events.
 URGENT_PLACES = 2
 
@@ -217,8 +220,8 @@ class Sending:
         write = partial(
             self.envelopes.block, block.stream, block.seq, block.items, self.link.max_payload, compact=compact
         )
-        # a block of hundreds of rows is tens of milliseconds of work: beside the loop, which has lines to listen to
-        return await asyncio.to_thread(write) if compact and block.stream != RESULT else write()
+        # hundreds of rows are tens of milliseconds of work: beside the loop, which has lines to listen to
+        return await asyncio.to_thread(write) if compact and len(block.items) > SHORT_ROWS else write()
 
     async def _send(self, block: Block, payloads: Sequence[bytes]) -> None:
         key = block.stream, block.seq
