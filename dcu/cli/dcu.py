@@ -20,6 +20,10 @@ CONTEXT = {"help_option_names": ["-h", "--help"]}
 #: Exit statuses: the configuration is wrong (systemd must not restart on it), or something else is.
 EXIT_CONFIG, EXIT_FAILED = 78, 1
 
+#: Seconds after which a thread (of the store, of a block that is written) gives way to the event loop; Python's usual
+#: five milliseconds are half of what the loop may be late.
+GIVE_WAY = 0.001
+
 config_option = click.option(
     "-c",
     "--config",
@@ -106,6 +110,7 @@ def run(context: click.Context, path: str) -> None:
     # imported late: `dcu check` needs no broker library, and the child that parses YAML must not carry it
     from dcu.daemon import REAL_TIME, TimeBase, serve  # noqa: PLC0415
 
+    sys.setswitchinterval(GIVE_WAY)
     base = context.obj if isinstance(context.obj, TimeBase) else REAL_TIME
     try:
         serve(config, base)
