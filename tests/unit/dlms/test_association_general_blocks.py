@@ -1,4 +1,4 @@
-"""General blocks around protected APDUs, both ways, with the simulated meter: cut after protection, joined before it."""
+"""General blocks around protected APDUs, both ways, with the simulated meter: cut after it and joined before it."""
 
 from collections.abc import Callable
 from dataclasses import replace
