@@ -3,7 +3,6 @@
 A seeded mutator over tests/corpus/dlms gives the volume, 400 000 inputs; hypothesis, slower, gives the structure.
 """
 
-import resource
 import tracemalloc
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -47,8 +46,12 @@ INPUTS: Final = 16_000
 MAX_INPUT: Final = 4096
 #: A thousand times what the slowest input takes, so that it says hang and not slow machine.
 MAX_SECONDS: Final = 2.0
-#: Kilobytes the process may grow over all inputs of one target.
-MAX_GROWTH: Final = 65_536
+#: Kilobytes by which the process may be larger at any time within one target than it was before it.
+MAX_GROWTH: Final = 32_768
+#: Octets of long inputs: beyond a frame and a packet, within what is reassembled, and beyond that.
+LONG_INPUTS: Final = (70_000, 700_000, axdr.MAX_OCTETS + 4096)
+#: The same growth for those: some hundred thousand values are 8 octets of list each, and more before they are judged.
+MAX_LONG_GROWTH: Final = 131_072
 #: Octets that may be left over of 300 inputs.
 MAX_KEPT: Final = 65_536
 
@@ -143,6 +146,12 @@ def good_frames(octets: bytes) -> None:
 
 
 def packets(octets: bytes) -> None:
+    reader = PacketReader()
+    with suppress(MeterError):
+        for at in range(0, len(octets), 4096):
+            reader.receive_data(octets[at : at + 4096])
+            while reader.next_packet() is not None:
+                pass
     reader = PacketReader()
     reader.receive_data(octets)
     while reader.next_packet() is not None:
@@ -269,10 +278,10 @@ def short_blocks(octets: bytes) -> None:
     talk = associating(Access("old", 16, referencing=Referencing.SN))
     answered(talk, ACCEPTED_SHORT)
     talk.send(Read((OBJECT_LIST,) * (1 + len(octets) % 2)))
-    pieces = [octets[at : at + 20] for at in range(0, len(octets), 20)]
-    for number, piece in enumerate(pieces, 1):
-        last = number == len(pieces) or piece[0] == 0xFF
-        answered(talk, bytes((0x0C, 1, 2, last, 0, number & 0xFF, len(piece))) + piece)
+    parts = pieces(octets)
+    for number, piece in enumerate(parts, 1):
+        last = number == len(parts) or piece[0] == 0xFF
+        answered(talk, bytes((0x0C, 1, 2, last)) + number.to_bytes(2) + axdr.encode_length(len(piece)) + piece)
 
 
 def blocks(octets: bytes) -> None:
@@ -280,10 +289,17 @@ def blocks(octets: bytes) -> None:
     talk = associating()
     answered(talk, Aare(Initiate(Conformance(0xFFFFFF), 1024).response()).to_bytes())
     talk.send(Get(CLOCK))
-    pieces = [octets[at : at + 20] for at in range(0, len(octets), 20)]
-    for number, piece in enumerate(pieces, 1):
-        control = piece[0] & 0x40 if number < len(pieces) else 0x80
-        answered(talk, bytes((0xE0, control | 1, 0, number & 0xFF, 0, 0, len(piece))) + piece)
+    parts = pieces(octets)
+    for number, piece in enumerate(parts, 1):
+        control = piece[0] & 0x40 if number < len(parts) else 0x80
+        head = bytes((0xE0, control | 1)) + number.to_bytes(2) + bytes(2)
+        answered(talk, head + axdr.encode_length(len(piece)) + piece)
+
+
+def pieces(octets: bytes) -> list[bytes]:
+    """Cut `octets` into small blocks, long ones into a thousand: no more of them would say anything new."""
+    size = max(20, len(octets) // 1000)
+    return [octets[at : at + size] for at in range(0, len(octets), size)]
 
 
 def sent_in_blocks(octets: bytes) -> None:
@@ -314,7 +330,7 @@ def associating(access: Access = PUBLIC) -> Association:
 
 
 def answered(talk: Association, answer: bytes) -> None:
-    talk.receive_data(encode_packet(1, 16, answer))
+    talk.receive_data(encode_packet(1, 16, answer[:0xFFFF]))  # as much as one can hold
     drained(talk)
 
 
@@ -362,13 +378,51 @@ by_target = pytest.mark.parametrize(("target", "kinds"), TARGETS, ids=[target.__
 @by_target
 def test_volume(target: Callable[[bytes], None], kinds: str) -> None:
     slowest, worst = 0.0, b""
-    resident = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    resident = least()
     for octets in inputs(kinds, INPUTS):
         spent = timed(target, octets)
         if spent > slowest:
             slowest, worst = spent, octets
     assert slowest < MAX_SECONDS, worst.hex()
-    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - resident < MAX_GROWTH
+    assert largest() - resident < MAX_GROWTH
+
+
+@by_target
+@pytest.mark.parametrize("size", LONG_INPUTS)
+def test_long(target: Callable[[bytes], None], kinds: str, size: int) -> None:
+    """Seeds again and again, and lengths that are true: what has a limit in octets comes to it."""
+    random = Random(f"{kinds}{size}")
+    seeds = [octets for kind in kinds.split() for octets in CORPUS[kind] if octets]
+    resident = least()
+    for _ in range(4):
+        seed = random.choice(seeds)
+        for octets in (
+            seed,
+            seed[:1] + axdr.encode_length(size),
+            b"\x01" + axdr.encode_length(size // len(seed)) + seed,
+        ):
+            assert timed(target, (octets + seed * (size // len(seed) + 1))[:size]) < MAX_SECONDS
+    assert largest() - resident < MAX_LONG_GROWTH
+
+
+def least() -> int:
+    """Forget how large the process has been, and return how large it is (kB): earlier peaks must not hide new ones."""
+    Path("/proc/self/clear_refs").write_text("5")
+    return largest()
+
+
+def largest() -> int:
+    """Return the kilobytes that the process has been resident with at most since `least`."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM:"))
+
+
+def test_a_peak_that_is_over_is_seen() -> None:
+    resident = least()
+    octets = bytearray(b"x") * 50_000_000
+    del octets
+    assert largest() - resident > 40_000
+    assert largest() - least() < 1000 + 50_000
 
 
 def timed(target: Callable[[bytes], None], octets: bytes) -> float:

@@ -134,15 +134,15 @@ class Gurux:
 
 
 def lls(meter: SimMeter, interface: InterfaceType = InterfaceType.HDLC) -> Any:
-    return GXDLMSSecureClient(True, 2, _address(meter, interface), Authentication.LOW, "12345678", interface)
+    return GXDLMSSecureClient(True, 2, address_of(meter, interface), Authentication.LOW, "12345678", interface)
 
 
 def short(meter: SimMeter, interface: InterfaceType = InterfaceType.HDLC) -> Any:
-    return GXDLMSSecureClient(False, 2, _address(meter, interface), Authentication.LOW, "12345678", interface)
+    return GXDLMSSecureClient(False, 2, address_of(meter, interface), Authentication.LOW, "12345678", interface)
 
 
 def hls(meter: SimMeter, interface: InterfaceType = InterfaceType.HDLC) -> Any:
-    client = GXDLMSSecureClient(True, 1, _address(meter, interface), Authentication.HIGH_GMAC, None, interface)
+    client = GXDLMSSecureClient(True, 1, address_of(meter, interface), Authentication.HIGH_GMAC, None, interface)
     client.ciphering.security = Security.AUTHENTICATION_ENCRYPTION
     client.ciphering.systemTitle = b"GURUX001"
     client.ciphering.blockCipherKey = KEYS.encryption_key
@@ -151,7 +151,7 @@ def hls(meter: SimMeter, interface: InterfaceType = InterfaceType.HDLC) -> Any:
     return client
 
 
-def _address(meter: SimMeter, interface: InterfaceType) -> int:
+def address_of(meter: SimMeter, interface: InterfaceType) -> int:
     if interface == InterfaceType.WRAPPER:
         return meter.plate.address
     return int(GXDLMSSecureClient.getServerAddress(1, meter.plate.address, 4))
