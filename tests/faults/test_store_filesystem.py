@@ -1,0 +1,117 @@
+"""A real small file system that is full or read-only: refused with a clear word, nothing half-written, then it goes on.
+
+A file system cannot be made read-only while somebody writes to it, so the moment itself is played by SQLite's own
+switch; what comes before and after is real.
+"""
+
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from dcu.errors import ShelteredError, StoreError
+from dcu.health import Health
+from dcu.shelter import NAME, Shelter
+from dcu.store import Store
+from tests.captures import SetClock, capture
+
+
+def mount(*words: str) -> bool:
+    return subprocess.run(["mount", *words], capture_output=True, check=False).returncode == 0
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Path]:
+    """A megabyte."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    if not mount("-t", "tmpfs", "-o", "size=1m", "none", str(place)):
+        pytest.skip("no right to mount: run as root")
+    yield place
+    subprocess.run(["umount", "-l", str(place)], check=True)
+
+
+async def fill(store: Store) -> int:
+    """Record until it is refused; return how many captures were kept."""
+    for start in range(0, 1_000_000, 50):
+        rows = [capture(at, values=(f"{at * 7919:x}" * 30,)) for at in range(start, start + 50)]
+        try:
+            await store.record(rows, {("M1", "load0"): start + 49})
+        except StoreError:
+            return start
+    raise AssertionError("the disk was never full")
+
+
+async def test_a_full_disk_refuses_and_goes_on_when_there_is_room(disk: Path) -> None:
+    path, ballast, more = disk / "store.db", disk / "ballast", disk / "more"
+    ballast.write_bytes(bytes(100_000))
+    more.write_bytes(bytes(500_000))
+    async with Store.open(path, SetClock()) as store:
+        given = await store.reserve_counters("k", 5)
+        kept = await fill(store)
+        ballast.unlink()
+        await store.record([capture(kept)], {("M1", "load0"): kept})
+        assert (await store.reserve_counters("k", 5)).start >= given.stop
+        assert await store.pending() == {"load0": kept + 1}
+        more.unlink()
+    async with Store.open(path, SetClock()) as store:
+        assert store.mishap is None
+        assert await store.watermarks() == {("M1", "load0"): kept}
+
+
+async def test_on_a_full_disk_no_counter_is_given_that_the_spare_does_not_know(disk: Path) -> None:
+    path, ballast = disk / "store.db", disk / "ballast"
+    async with Store.open(path, SetClock()) as store:
+        given = await store.reserve_counters("k", 5)
+        with ballast.open("wb", buffering=0) as file:
+            while True:
+                try:
+                    file.write(bytes(512))
+                except OSError:
+                    break
+        taken = [given]
+        for _ in range(200):
+            try:
+                taken.append(await store.reserve_counters("k", 5))
+            except StoreError:
+                break
+        ballast.unlink()
+    path.unlink()
+    async with Store.open(path, SetClock()) as store:
+        assert (await store.reserve_counters("k", 5)).start >= taken[-1].stop
+
+
+async def test_a_read_only_file_system_is_said_and_left_alone_until_it_can_be_written(disk: Path) -> None:
+    path = disk / "store.db"
+    async with Store.open(path, SetClock()) as store:
+        await store.record([capture(1)], {})
+    content = path.read_bytes()
+    assert mount("-o", "remount,ro", str(disk))
+    with pytest.raises(StoreError, match="cannot open the store"):
+        async with Store.open(path, SetClock()):
+            pass
+    assert mount("-o", "remount,rw", str(disk))
+    assert path.read_bytes() == content
+    async with Store.open(path, SetClock()) as store:
+        assert store.mishap is None
+        assert await store.pending() == {"load0": 1}
+
+
+async def test_while_it_is_read_only_what_cannot_be_asked_again_waits(tmp_path: Path) -> None:
+    async def query_only(store: Store, switch: str) -> None:
+        await store._writer._database.execute(f"PRAGMA query_only = {switch}")
+
+    async with Store.open(tmp_path / "store.db", SetClock()) as store:
+        health = Health()
+        shelter = Shelter(store, SetClock(), health)
+        await query_only(store, "ON")
+        for at in (1, 2):
+            with pytest.raises(ShelteredError, match="readonly"):
+                await shelter.record([capture(at, stream="instant"), capture(at)], {("M1", "load0"): at})
+        assert "2 rows wait" in health.store_errors[NAME]
+        assert await store.watermarks() == {}
+        await query_only(store, "OFF")
+        await shelter.record([capture(2)], {("M1", "load0"): 2})
+        assert await store.pending() == {"instant": 2, "load0": 1}
+        assert health.store_errors == {}

@@ -1,0 +1,116 @@
+"""A daemon whose database is deleted or damaged under it goes on by itself; its files hold no secret in the clear."""
+
+import asyncio
+import base64
+from pathlib import Path
+
+from sim.fleet import FleetPlan
+from sim.stage import Setting, Stage
+from tests.system.playing import Play
+
+TIMETABLE = {"instant": (10, 0), "load0": (900, 3600)}
+
+PLAN = FleetPlan(meters=3, buses=1, hls=256)
+
+#: Seconds until the daemon must have noticed.
+PATIENCE = 20.0
+
+
+async def until(stage: Stage, word: str) -> None:
+    """Return when the daemon has said `word`."""
+    for _ in range(round(PATIENCE / 0.1)):
+        if word in stage.daemon.said():
+            return
+        await asyncio.sleep(0.1)
+    raise AssertionError(f"{word} was not said: {stage.daemon.said()[-2000:]}")
+
+
+async def works(stage: Stage) -> None:
+    """Return when the daemon answers and reads."""
+    async with asyncio.timeout(PATIENCE):
+        while True:
+            try:
+                found = await stage.daemon.status()
+            except (OSError, ValueError):
+                found = {}
+            if found.get("buses") and all(bus["captures"] for bus in found["buses"].values()):
+                return
+            await asyncio.sleep(0.2)
+
+
+def test_a_database_deleted_under_the_daemon_is_written_anew_and_nothing_is_missing(play: Play) -> None:
+    async def scenario(stage: Stage) -> None:
+        path = stage.directory / "data" / "store.db"
+        await stage.daemon.start()
+        await works(stage)
+        before = (await stage.daemon.status())["store"]["streams"]
+        path.unlink()
+        await until(stage, "store lost")
+        await works(stage)
+        after = (await stage.daemon.status())["store"]["streams"]
+        assert path.exists()
+        assert all(after[stream]["next_seq"] >= before[stream]["next_seq"] for stream in before)
+        assert not list(path.parent.glob("*.damaged-*"))
+        await stage.daemon.stop()
+
+    play(scenario, Setting(PLAN, TIMETABLE))
+
+
+def test_a_database_damaged_between_two_runs_is_set_aside(play: Play) -> None:
+    async def scenario(stage: Stage) -> None:
+        path = stage.directory / "data" / "store.db"
+        await stage.daemon.start()
+        await works(stage)
+        before = (await stage.daemon.status())["store"]["streams"]
+        await stage.daemon.stop()
+        path.write_bytes(b"\xff" * 16 + path.read_bytes()[16:])
+        await stage.daemon.start()
+        await until(stage, "store damaged")
+        await works(stage)
+        after = (await stage.daemon.status())["store"]["streams"]
+        assert all(after[stream]["next_seq"] > before[stream]["next_seq"] for stream in before)
+        assert len(list(path.parent.glob("*.damaged-*Z"))) == 1
+        await stage.daemon.stop()
+
+    play(scenario, Setting(PLAN, TIMETABLE))
+
+
+def forms(secret: bytes) -> set[bytes]:
+    """Return how a secret might stand in a file."""
+    shown = secret.hex().encode()
+    return {secret, shown, shown.upper(), base64.b64encode(secret).rstrip(b"=")}
+
+
+def written(directory: Path) -> dict[str, bytes]:
+    return {file.name: file.read_bytes() for file in directory.rglob("*") if file.is_file()}
+
+
+def test_no_secret_stands_in_any_file_of_the_store_or_in_the_log(play: Play) -> None:
+    async def scenario(stage: Stage) -> None:
+        text = stage.config.read_text().replace("socket: dcu.sock", "socket: dcu.sock, allow: [viewer, secadm]")
+        stage.config.write_text(text + "new_keys: new.yaml\n")
+        new = [bytes((number, 7) * 8) for number in (1, 2)]
+        path = stage.directory / "new.yaml"
+        path.touch(0o600)
+        path.write_text(f"default: {{encryption_key: {new[0].hex()}, authentication_key: {new[1].hex()}}}\n")
+        secrets = set(new)
+        for meter in stage.fleet.meters:
+            keys = meter.plate.keys
+            found = (keys.encryption_key, keys.authentication_key, keys.master_key, keys.password)
+            secrets |= {secret for secret in found if len(secret) >= 6}
+        await stage.daemon.start()
+        await works(stage)
+        answer = await stage.daemon.ask("meter.change-keys", targets={"meters": ["M0001"]})
+        assert answer["state"] == "done", answer
+        files = written(stage.directory / "data")
+        await stage.daemon.kill()
+        files |= {f"{name} after": content for name, content in written(stage.directory / "data").items()}
+        files["log"] = stage.daemon.said().encode()
+        assert {"store.db", "store.db-wal", "store.spare"} <= files.keys()
+        assert b"M0001" in files["store.spare"]
+        places = [
+            (name, form) for name, content in files.items() for s in secrets for form in forms(s) if form in content
+        ]
+        assert places == []
+
+    play(scenario, Setting(PLAN, TIMETABLE))
