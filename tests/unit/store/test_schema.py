@@ -155,6 +155,19 @@ async def test_a_store_of_schema_5_opens_and_can_let_go(tmp_path: Path) -> None:
         assert await store.audited(0, 10) == []
 
 
+async def test_a_store_of_schema_6_opens_with_its_audit(tmp_path: Path) -> None:
+    """Two captures and two commands that are over; nothing could be dropped then."""
+    path = tmp_path / "store.db"
+    path.write_bytes((SAVED / "schema6.db").read_bytes())
+    async with Store.open(path, SetClock()) as store:
+        verdict = await store.verify_audit()
+        assert (verdict.first, verdict.last, verdict.problem) == (1, 2, None)
+        assert [entry.outcome for entry in await store.audited(1, 10)] == ["done", "failed"]
+        block = await store.next_block("load0", 10)
+        assert block is not None
+        assert block.items == (capture(900), capture(1800))
+
+
 async def test_a_new_store_leaves_no_copy(path: Path) -> None:
     for _ in range(2):
         async with Store.open(path, SetClock()):
