@@ -27,6 +27,8 @@ from dcu.obis import parse_obis
 
 TRANSCRIPTS = sorted(Path(__file__).parent.glob("*.txt"))
 KEYS = Keys(b"12345678", bytes(range(16)), bytes(range(0xD0, 0xE0)))
+#: Those of a meter of suite 2.
+LONG_KEYS = Keys(encryption_key=bytes(range(32)), authentication_key=bytes(range(0xB0, 0xD0)))
 TITLE = b"DCU00001"
 CHALLENGE = b"client challenge"
 
@@ -41,9 +43,13 @@ ACCESS = {
     "lls": Access("reader", 2, Authentication.LLS),
     "short": OLD,
     "short-ciphered": replace(OLD, ciphered=True),
+    "hls-md5": Access("md5", 3, Authentication.HLS_MD5),
+    "hls-sha1": Access("sha1", 4, Authentication.HLS_SHA1),
     "hls-sha256": Access("sha256", 6, Authentication.HLS_SHA256),
     "hls-gmac-ciphered": MANAGEMENT,
     "dedicated": replace(MANAGEMENT, suite=1, ciphering=Ciphering.DED),
+    "suite-2": replace(MANAGEMENT, suite=2),
+    "general-ciphering": replace(MANAGEMENT, ciphering=Ciphering.GENERAL),
     "general-glo": replace(MANAGEMENT, ciphering=Ciphering.GENERAL_GLO),
 }
 
@@ -117,7 +123,7 @@ class Player:
             self.association = Association(
                 self.link,
                 ACCESS[words[0]],
-                KEYS,
+                LONG_KEYS if ACCESS[words[0]].suite == 2 else KEYS,
                 client_title=TITLE,
                 take_counter=count(1).__next__,
                 challenge=lambda _: CHALLENGE,
