@@ -128,6 +128,8 @@ class Session:
         self._departed = self._deadline = 0.0
         #: Whether the conversation goes on from an earlier visit; `_doubted` until the meter has shown that it does.
         self.resumed = self._doubted = False
+        #: Whether anything was answered since the conversation was opened or gone on with.
+        self._served = False
         self._urgent: Callable[[], bool] = never
         self.notified: deque[Notification] = deque(maxlen=MAX_NOTIFIED)
         #: The meter's clock minus monotonic time, and the monotonic time when that was measured: `dcu.visit` knows what
@@ -158,6 +160,7 @@ class Session:
         A meter that is silent then is not asked again: most likely it says nothing to what it takes for a stranger.
         """
         self.resumed = self._doubted = True
+        self._served = False
 
     def doubt(self) -> None:
         """Take what is remembered of this meter's short names for another's until it has been shown to hold."""
@@ -196,6 +199,8 @@ class Session:
             raise
         finally:
             self._urgent = never
+        if self.resumed and results and not self._served:  # a way, too, of saying that there is no association any more
+            raise StaleError(str(results[0]))
         return results
 
     async def perform(self, request: Set | Action) -> Any:
@@ -266,6 +271,7 @@ class Session:
         if self._urgent():
             raise Yielded(open=True)
         event = await self._answer(self._association.send(request))
+        self._served = True
         if self._unasked:
             heard = self._departed if self._heard_at is None else max(self._heard_at, self._departed)
             self.asked_at, self._unasked = (self._departed + heard) / 2, False

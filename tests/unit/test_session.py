@@ -11,6 +11,7 @@ from dcu.dlms.acse import Conformance
 from dcu.dlms.hdlc import Parameters
 from dcu.dlms.hdlc_link import HdlcLink
 from dcu.dlms.services import AccessError, ExceptionResponse, Get, GetList, UnservedError, by_entry
+from dcu.errors import StaleError
 from dcu.model import Attribute, Ciphering
 from dcu.session import LIST_BOUND
 from dcu.singles import BELIEVED
@@ -154,6 +155,22 @@ def test_a_single_question_that_is_not_served_says_why_and_the_conversation_goes
         assert str(answer) == "the meter refused: exception: operation not possible (state error 2)"
         assert isinstance((await session.get([ENERGY]))[0], int)
         await session.close()
+
+    virtually(work)
+
+
+def test_an_association_gone_on_with_over_which_nothing_is_served_is_stale(monkeypatch: pytest.MonkeyPatch) -> None:
+    refused: list[bool] = []
+    refusing(monkeypatch, lambda _: bool(refused))
+
+    async def work(clock: VirtualClock) -> None:
+        session = await Box(clock).session()
+        await session.get(REGISTERS)
+        assert session.rest()
+        session.resume()
+        refused.append(True)
+        with pytest.raises(StaleError, match="not possible"):
+            await session.get(REGISTERS)
 
     virtually(work)
 
