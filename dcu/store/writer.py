@@ -24,7 +24,7 @@ BATCH_ROWS = 2000
 
 #: How long, in seconds, a patient part waits for others to share its commit: each costs the flash a page or two,
 #: whatever is in it. With the commit itself a reading is on the disk within 2 s.
-PATIENCE = 1.75
+PATIENCE = 1.9
 
 #: Rows that are enough company.
 COMPANY_ROWS = 500
@@ -36,8 +36,8 @@ WAITING_BOUND = 256
 #: to recover after a crash, and how often a page that many commits change is copied.
 CHECKPOINT_OCTETS = 4 << 20
 
-#: What a commit and a row cost in the log, roughly, with pages of 1024.
-COMMIT_OCTETS, ROW_OCTETS = 4096, 256
+#: What a commit and a row cost in the log, roughly.
+COMMIT_OCTETS, ROW_OCTETS = 4096, 48
 
 
 @dataclass(slots=True)
