@@ -28,7 +28,7 @@ async def fill(store: Store) -> int:
 async def test_a_full_disk_refuses_and_keeps_what_it_promised(tmp_path: Path) -> None:
     path = tmp_path / "store.db"
     async with Store.open(path, SetClock()) as store:
-        await limit(store, 60_000)
+        await limit(store, 52_000)
         kept = await fill(store)
         assert kept > 0
         assert await store.watermarks() == {("M1", "load0"): kept - 1}
@@ -40,7 +40,7 @@ async def test_a_full_disk_refuses_and_keeps_what_it_promised(tmp_path: Path) ->
 
 async def test_when_there_is_room_again_it_goes_on_where_it_stopped(tmp_path: Path) -> None:
     async with Store.open(tmp_path / "store.db", SetClock()) as store:
-        await limit(store, 60_000)
+        await limit(store, 52_000)
         kept = await fill(store)
         await limit(store, 400_000)
         await store.record([capture(at) for at in range(kept - 5, kept + 5)], {("M1", "load0"): kept + 4})
@@ -51,7 +51,7 @@ async def test_when_there_is_room_again_it_goes_on_where_it_stopped(tmp_path: Pa
 
 async def test_everybody_in_the_refused_batch_is_told(tmp_path: Path) -> None:
     async with Store.open(tmp_path / "store.db", SetClock()) as store:
-        await limit(store, 60_000)
+        await limit(store, 52_000)
         await fill(store)
         big = [store.record([capture(at, meter)] * 200, {}) for at, meter in enumerate(["M1", "M2", "M3"])]
         answers = await asyncio.gather(*big, return_exceptions=True)
