@@ -116,8 +116,8 @@ async def set_stage(setting: Setting, directory: Path) -> AsyncIterator[Stage]:
     ):
         # amqtt says nothing to a CONNECT of MQTT 5, which would cost the daemon ten seconds to find out
         version = {"mqtt_version": "3"} if broker.kind == "amqtt" else {}
-        # nobody waits half a minute for the last rows of a show
-        uplink = {"streams": {"default": {"delay": "1s"}}, **version, **setting.uplink}
+        # the account is drawn up as soon as nothing is due: what came last must not wait for company then
+        uplink = {"streams": {"default": {"delay": "0s"}}, **version, **setting.uplink}
         site = Site(DCU, broker.host, broker.port, uplink, setting.bus, in_words(setting.timetable))
         config = write_site(fleet, site, directory)
         daemon = DaemonProcess(

@@ -67,7 +67,7 @@ def test_every_message_of_a_daemon_is_one_of_the_contract(play: Play) -> None:
         wrong = [fault for leaf, payload in heard for fault in faults(LEAVES.get(leaf, "data"), payload)]
         assert not wrong, wrong[:3]
 
-    streams = {"streams": {"default": {"encoding": "json", "delay": "1s"}}}
+    streams = {"streams": {"default": {"encoding": "json", "delay": "0s"}}}
     play(scenario, Setting(FleetPlan(meters=4, buses=2), TIMETABLE, uplink=streams))
 
 
@@ -126,5 +126,5 @@ def test_the_example_keeps_each_reading_once_whatever_happens_to_it(play: Play, 
         assert events == (len(stage.head.tally.events),)
         assert all(len(json.loads(memory)["spans"]) == 1 for (memory,) in memories)
 
-    streams = {"streams": {"default": {"encoding": encoding, "delay": "1s"}}}
+    streams = {"streams": {"default": {"encoding": encoding, "delay": "0s"}}}
     play(scenario, Setting(FleetPlan(meters=4, buses=2), TIMETABLE, uplink=streams))
