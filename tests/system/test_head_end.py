@@ -127,4 +127,6 @@ def test_the_example_keeps_each_reading_once_whatever_happens_to_it(play: Play, 
         assert all(len(json.loads(memory)["spans"]) == 1 for (memory,) in memories)
 
     streams = {"streams": {"default": {"encoding": encoding, "delay": "0s"}}}
-    play(scenario, Setting(FleetPlan(meters=4, buses=2), TIMETABLE, uplink=streams))
+    # no instantaneous values: one more may be stored between the last look and the end
+    timetable = {stream: due for stream, due in TIMETABLE.items() if stream != "instant"}
+    play(scenario, Setting(FleetPlan(meters=4, buses=2), timetable, uplink=streams))
