@@ -13,6 +13,10 @@ from typing import Protocol
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
+#: The first and the last second that have a date.
+EARLIEST = (datetime(1, 1, 1, tzinfo=UTC) - EPOCH).total_seconds()
+LATEST = (datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC) - EPOCH).total_seconds()
+
 #: A wall clock before this date was never set; nothing collected under it can be labelled.
 PLAUSIBLE_SINCE = (datetime(2025, 1, 1, tzinfo=UTC) - EPOCH).total_seconds()
 
@@ -108,6 +112,10 @@ def seconds(moment: datetime) -> float:
 
 
 def iso(moment: float) -> str:
-    """Return `moment` (UTC seconds) as 2026-01-31T12:00:00Z; a fraction is shown in milliseconds."""
+    """Return `moment` (UTC seconds) as 2026-01-31T12:00:00Z; a fraction is shown in milliseconds.
+
+    Never raises: what has no date, because a store kept what it should not have, is shown as the nearest that has one.
+    """
+    moment = min(max(moment, EARLIEST), LATEST)
     text = utc(moment).isoformat(timespec="seconds" if float(moment).is_integer() else "milliseconds")
     return text.replace("+00:00", "Z")

@@ -16,6 +16,9 @@ _DATE_TIME: Final = Struct(">HBBBBBBBhB")
 _UNSPECIFIED_DEVIATION: Final = -0x8000
 _WILDCARD: Final = 0xFF
 _DAY: Final = 86_400
+#: A meter that shows another year does not know the time. The deviation moves it by three weeks at most, so what is
+#: taken for a moment can always be written down.
+_YEARS: Final = range(1970, 9000)
 #: Ordinals count days from year 1, so no 32-bit time_t is involved (2038).
 _EPOCH_DAY: Final = EPOCH.toordinal()
 
@@ -59,7 +62,7 @@ class DateTime(NamedTuple):
         return _DATE_TIME.pack(*self[:8], deviation, self.status)
 
     def utc(self) -> int | None:
-        """Return UTC seconds since 1970, or None when a field is a wildcard or no such moment exists.
+        """Return UTC seconds since 1970, or None: a field is a wildcard, no such moment exists, or it is beyond belief.
 
         A meter that specifies no deviation is taken to keep UTC; a wildcard second counts as 0.
         """
@@ -82,7 +85,9 @@ def instant(data: bytes) -> tuple[int | None, int]:
 # a profile of a month has thirty days in three thousand rows
 @lru_cache(maxsize=512)
 def _midnight(year: int, month: int, day: int) -> int | None:
-    """Return seconds since 1970 at the start of a day, None when there is no such day."""
+    """Return seconds since 1970 at the start of a day, None when there is no such day, or none in _YEARS."""
+    if year not in _YEARS:
+        return None
     try:
         return (date(year, month, day).toordinal() - _EPOCH_DAY) * _DAY
     except ValueError:

@@ -84,3 +84,11 @@ def test_what_is_remembered_of_this_boot_counts_and_of_another_does_not() -> Non
     assert clock.state() is ClockState.HOLDOVER
     clock.ticks = 100.0  # a boot later: monotonic time has begun anew
     assert clock.state() is ClockState.UNSYNCHRONISED
+
+
+@pytest.mark.parametrize(
+    ("moment", "shown"),
+    [(1e18, "9999-12-31T23:59:59Z"), (-1e18, "0001-01-01T00:00:00Z"), (2**62, "9999-12-31T23:59:59Z")],
+)
+def test_what_has_no_date_is_shown_as_the_nearest_that_has_one(moment: float, shown: str) -> None:
+    assert iso(moment) == shown

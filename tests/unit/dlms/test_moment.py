@@ -4,6 +4,7 @@ import datetime as dt
 
 import pytest
 
+from dcu.clock import iso
 from dcu.dlms.moment import DateTime, instant
 from dcu.errors import MeterError
 
@@ -59,3 +60,24 @@ def test_an_open_second_counts_as_the_first() -> None:
 def test_another_length_is_no_date_time(size: int) -> None:
     with pytest.raises(MeterError, match="not 12"):
         DateTime.from_bytes(bytes(size))
+
+
+@pytest.mark.parametrize(
+    "shown",
+    [
+        DateTime(9999, 12, 31, 5, 23, 59, 59, 0, 60, 0),
+        DateTime(1, 1, 1, 1, 0, 0, 0, 0, -60, 0),
+        DateTime(9000, 1, 1, 1, 0, 0, 0, 0, 0, 0),
+        DateTime(1969, 12, 31, 1, 23, 59, 59, 0, 0, 0),
+    ],
+)
+def test_a_year_beyond_belief_is_no_moment(shown: DateTime) -> None:
+    assert shown.utc() is None
+
+
+@pytest.mark.parametrize("deviation", [-0x7FFF, 0x7FFF])
+@pytest.mark.parametrize("year", [1970, 8999])
+def test_what_is_a_moment_can_be_written_down(year: int, deviation: int) -> None:
+    at = DateTime(year, 12, 31, 1, 23, 59, 59, 0, deviation, 0).utc()
+    assert at is not None
+    assert iso(at).endswith("Z")
