@@ -76,6 +76,10 @@ class Breach(StrEnum):
     KEY = "key"
 
 
+class SpentError(MeterError):
+    """The conversation has used up the invocation counters that were reserved for it: nothing more can be protected."""
+
+
 class NotServedError(MeterError):
     """The meter refused one request as a whole, with an APDU of its own for that, or could not take it for its length.
 

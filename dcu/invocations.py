@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Mapping
 from typing import Protocol
 
-from dcu.errors import Breach, MeterError, SecurityError
+from dcu.errors import Breach, SecurityError, SpentError
 from dcu.model import Keys
 
 #: Counters fetched from the store at a time, and the fewest a visit may start with: a visit of 256 requests is hostile.
@@ -150,10 +150,10 @@ class Ledger:
         self._news = news
 
     def take(self) -> int:
-        """Return a counter never given before; MeterError when the visit has used up what was reserved."""
+        """Return a counter never given before; SpentError when the visit has used up what was reserved."""
         left = self._ranges[self._name]
         if not left:
-            raise MeterError("the visit used up its reserved invocation counters")
+            raise SpentError("the visit used up its reserved invocation counters")
         self._ranges[self._name] = left[1:]
         return left[0]
 

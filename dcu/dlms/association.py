@@ -35,7 +35,7 @@ from dcu.dlms.services import (
     Request,
 )
 from dcu.dlms.transfer import Transfer
-from dcu.errors import Breach, MeterError, NotServedError, RefusedError, SecurityError
+from dcu.errors import Breach, MeterError, NotServedError, RefusedError, SecurityError, SpentError
 from dcu.model import Access, Keys, Referencing
 
 #: What this client can do with an answer; the meter's own set comes back in Associated.
@@ -226,6 +226,8 @@ class Association:
         self._sending = None
         try:
             first = self._ask(self._transfer.first())
+        except SpentError:  # no request of any length can be sent any more
+            raise
         except MeterError as error:
             raise NotServedError(str(error)) from error
         self._state = _State.AWAITING

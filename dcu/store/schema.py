@@ -20,7 +20,7 @@ from dcu.store.integrity import is_damage
 APPLICATION_ID = 0x44435553
 
 #: The smallest commit rewrites one page per place it touches, and every page goes to the log whole. Measured with
-#: commits of 20 visits (docs/decisions/0007): 4096 writes 1.8 times of what 1024 writes, 512 gains 7 % more.
+#: commits of 20 visits (docs/decisions/0008): 4096 writes 1.8 times of what 1024 writes, 512 gains 7 % more.
 PAGE_SIZE = 512
 
 #: Pages each connection may hold, in KiB: appends touch few pages, and memory is worth more than a second read. The
