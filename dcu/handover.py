@@ -63,7 +63,7 @@ class Handover:
     again: Callable[[str, Sequence[str]], None]
     _under_way: dict[str, asyncio.Task[None]] = field(default_factory=dict)
     #: By meter, what was read while the store failed.
-    _owed: dict[str, Sequence[str]] = field(default_factory=dict)
+    _owed: dict[str, list[str]] = field(default_factory=dict)
 
     async def keep(self, meter: str, found: Findings, heard: Mapping[str, int], streams: Sequence[str]) -> None:
         """Hand over what was `found` in `streams` and is news; events wait for their commit, anything else does not.
@@ -111,7 +111,9 @@ class Handover:
         try:
             recorded = await self.store.record(found.captures, found.watermarks, heard, found.asked, patient=patient)
         except ShelteredError:
-            self._owed[meter] = streams
+            self._owed[meter] = [*dict.fromkeys((*self._owed.get(meter, ()), *streams))]
+            # what the meter is now is remembered already: no later visit finds the change again
+            await self._tell(meter, found, Recorded({}))
             return
         except StoreError:
             self.again(meter, streams)

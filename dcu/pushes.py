@@ -23,7 +23,7 @@ from dcu.dlms.notifications import (
     decode_notification,
     is_notification,
 )
-from dcu.errors import BusError, MeterError
+from dcu.errors import BusError, MeterError, ShelteredError
 from dcu.events import EventSieve
 from dcu.health import BusHealth
 from dcu.model import ALARM, NO_STATUS, PUSH, Access, Capture, Column, Framing, Meter, Value
@@ -111,16 +111,21 @@ class Pushes:
         except MeterError as error:
             self.health.error = str(error)[:200]
             return
-        await self._keep(meter.id, self._captures(meter.id, word))
-        if isinstance(word, DataNotification) and word.confirmed:  # only what is kept is confirmed
+        kept = await self._keep(meter.id, self._captures(meter.id, word))
+        if kept and isinstance(word, DataNotification) and word.confirmed:  # memory is no place to confirm from
             await port.write(self._listener.answer(told, confirmation(word)))
 
-    async def _keep(self, meter: str, captures: Sequence[Capture]) -> None:
+    async def _keep(self, meter: str, captures: Sequence[Capture]) -> bool:
+        """Return whether none of `captures` waits in memory for a store that fails."""
         if not captures or not self._admits(meter):
-            return
-        news = await self.events.sift(captures)
-        await self.store.record(news, {}, {})
+            return True
+        news, sheltered = await self.events.sift(captures), False
+        try:
+            await self.store.record(news, {}, {})
+        except ShelteredError:
+            sheltered = True
         self.events.kept(news)
+        return not sheltered
 
     def _admits(self, meter: str) -> bool:
         now = self.clock.monotonic()

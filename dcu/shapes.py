@@ -11,7 +11,7 @@ from typing import Any
 
 from dcu.dlms import cosem
 from dcu.dlms.services import AccessError, Get
-from dcu.errors import MeterError, excerpt
+from dcu.errors import MeterError
 from dcu.model import ALARM, INSTANT, Attribute, Column
 from dcu.profiles import CompanionProfile
 from dcu.session import Session
@@ -28,7 +28,11 @@ SCALED = {(3, 2), (4, 2), (5, 2), (5, 3)}
 #: unavailable (IEC 62056-5-3, Data-Access-Result).
 LASTING = {3, 4, 9, 11}
 
-#: Scaler and unit by class and logical name; None: the meter will not tell, an AccessError: it does not now.
+#: What an answer that makes no sense counts as: "other reason" (ibid.), which may pass.
+NONSENSE = AccessError(250)
+
+#: Scaler and unit by class and logical name; None: the meter will not tell, an AccessError: not now, or
+#: it tells nonsense.
 Scalers = Mapping[tuple[int, bytes], Any]
 
 
@@ -56,9 +60,9 @@ async def learn(
 ) -> dict[str, Shape]:
     """Ask the meter for the shapes of `streams`; NOTHING where the meter does not have it.
 
-    A stream of which it tells something not now is left out: what is learned is kept for long, and rows by a wrong
-    scaler cannot be mended. All profiles are asked at once, then all scalers: each request costs a turn of the line.
-    `lists` has the attributes of those streams that are lists of the operator's own.
+    A stream of which it tells something not now, or nonsense, is left out: what is learned is kept for long, and rows
+    by a wrong scaler cannot be mended. All profiles are asked at once, then all scalers: each request costs a turn of
+    the line. `lists` has the attributes of those streams that are lists of the operator's own.
     """
     held = [stream for stream in streams if stream in profile.streams]
     found: dict[str, Shape | None] = dict.fromkeys(streams, NOTHING)
@@ -119,8 +123,11 @@ def _profile_shape(objects: Any, period: Any) -> Shape | None:
     if isinstance(objects, AccessError) or isinstance(period, AccessError):
         return None
     if type(period) is not int or period < 0:
-        raise MeterError(f"not a capture period: {excerpt(period)}")
-    return Shape(cosem.decode_capture_objects(objects), period)
+        return None
+    try:
+        return Shape(cosem.decode_capture_objects(objects), period)
+    except MeterError:  # one profile that makes no sense must not cost the others
+        return None
 
 
 async def _alarm_shape(session: Session, register: Attribute) -> Shape | None:
@@ -141,16 +148,25 @@ async def _scaler_profiles(
     for name, objects, buffer in zip(names, answers, answers, strict=True):
         if _denied(objects) or _denied(buffer):
             continue
-        if isinstance(objects, AccessError) or isinstance(buffer, AccessError):
+        told = _told(objects, buffer)
+        if told is None:
             silent.add(name)
-            continue
-        columns = cosem.decode_capture_objects(objects)
-        row = buffer[0] if isinstance(buffer, list) and len(buffer) == 1 else buffer
-        if not isinstance(row, list) or len(row) != len(columns):
-            raise MeterError(f"no row of {len(columns)} scalers and units: {excerpt(buffer)}")
-        pairs = zip(columns, row, strict=True)
-        found |= {_key(column): value for column, value in pairs if SCALER_UNIT.get(column.class_id) == column.index}
+        else:
+            found |= told
     return found, silent
+
+
+def _told(objects: Any, buffer: Any) -> dict[tuple[int, bytes], Any] | None:
+    """Return what the one row in `buffer` says of scaler and unit; None where it is not told now, or nonsense."""
+    try:
+        columns = cosem.decode_capture_objects(objects)
+    except MeterError:
+        return None
+    row = buffer[0] if isinstance(buffer, list) and len(buffer) == 1 else buffer
+    if not isinstance(row, list) or len(row) != len(columns):
+        return None
+    pairs = zip(columns, row, strict=True)
+    return {_key(column): _scaler(value) for column, value in pairs if SCALER_UNIT.get(column.class_id) == column.index}
 
 
 async def _scalers(session: Session, columns: Sequence[Column]) -> dict[tuple[int, bytes], Any]:
@@ -159,7 +175,19 @@ async def _scalers(session: Session, columns: Sequence[Column]) -> dict[tuple[in
     if not objects:
         return {}
     answers = await session.get([Get(Attribute(kind, name, SCALER_UNIT[kind])) for kind, name in objects])
-    return {key: None if _denied(answer) else answer for key, answer in zip(objects, answers, strict=True)}
+    return {key: _scaler(answer) for key, answer in zip(objects, answers, strict=True)}
+
+
+def _scaler(answer: Any) -> Any:
+    """Return what is known of scaler and unit by this `answer`, as Scalers has it."""
+    if answer is None or _denied(answer):
+        return None
+    if isinstance(answer, AccessError):
+        return answer
+    try:
+        return cosem.decode_scaler_unit(answer)
+    except MeterError:
+        return NONSENSE
 
 
 def _denied(answer: Any) -> bool:
@@ -172,6 +200,6 @@ def _scaled(columns: Sequence[Column], scalers: Scalers) -> tuple[Column, ...]:
     scaled = []
     for column in columns:
         answer = scalers.get(_key(column)) if (column.class_id, column.index) in SCALED else None
-        scaler, unit = (0, 255) if answer is None else cosem.decode_scaler_unit(answer)
+        scaler, unit = answer or (0, 255)
         scaled.append(replace(column, scaler=scaler, unit=unit))
     return tuple(scaled)

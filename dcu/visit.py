@@ -16,9 +16,9 @@ from dcu import recognition
 from dcu.clock import Clock
 from dcu.dlms import cosem
 from dcu.dlms.axdr import Typed, octets
-from dcu.dlms.moment import DateTime
+from dcu.dlms.moment import DATE_TIME_SIZE, DateTime
 from dcu.dlms.services import AccessError, Get, UnservedError, by_range
-from dcu.errors import DcuError, MeterError, excerpt
+from dcu.errors import DcuError, MeterError
 from dcu.model import NO_STATUS, Attribute, Capture, Column, Meter, Reason
 from dcu.plan import calibration
 from dcu.plan.backfill import Range, lost, settles, until
@@ -119,7 +119,7 @@ class Reading:
     async def take(self, session: Session, clock: Clock, urgent: Callable[[], bool] = never) -> Findings:
         """Ask, and return what came, also when the conversation `stopped` half-way; `urgent` may stop it.
 
-        Raises what `Session.get` raises when nothing came at all, and MeterError for a clock that is none.
+        Raises what `Session.get` raises when nothing came at all.
         """
         shift = self._known_clock(session, clock.monotonic())
         found = Findings()
@@ -258,15 +258,12 @@ def _moment(seconds: int) -> Typed:
 def measured(session: Session, answer: Any, clock: Clock) -> tuple[calibration.Reading | None, int]:
     """Return what the clock showed when the latest `get` of `session` asked it, None where it tells none; its status.
 
-    Raises MeterError when the clock attribute is no date-time. What is read in whole seconds has gone on for half a
-    second more, on the average.
+    What is read in whole seconds has gone on for half a second more, on the average.
     """
-    if isinstance(answer, AccessError):  # the registers are worth having without it
-        return None, NO_STATUS
-    if isinstance(answer, bytes):
+    if isinstance(answer, bytes) and len(answer) == DATE_TIME_SIZE:
         answer = DateTime.from_bytes(answer)
-    if not isinstance(answer, DateTime):
-        raise MeterError(f"the clock is no date-time: {excerpt(answer)}")
+    if not isinstance(answer, DateTime):  # refused, or no date-time: everything else is worth having without it
+        return None, NO_STATUS
     at = answer.utc()
     if at is None:
         return None, answer.status

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from dcu.errors import StoreError
+from dcu.errors import ShelteredError, StoreError
 from dcu.handover import UNCONFIRMED_BOUND, Handover
 from dcu.health import BusHealth
 from dcu.model import Capture
@@ -40,13 +40,15 @@ class Rooms:
     def __init__(self) -> None:
         self.read: list[str] = []
         self.again: list[tuple[str, list[str]]] = []
+        self.reports: list[tuple[str, str, dict[str, object]]] = []
 
     async def review(self, *_: object) -> None: ...
 
     async def sift(self, captures: Sequence[Capture]) -> list[Capture]:
         return list(captures)
 
-    async def report(self, name: str, *, meter: str = "", **detail: object) -> None: ...
+    async def report(self, name: str, *, meter: str = "", **detail: object) -> None:
+        self.reports.append((name, meter, detail))
 
     def stored(self, found: Findings, recorded: Recorded) -> list[str]:
         self.read += [meter for meter, _ in recorded.accounts]
@@ -135,6 +137,33 @@ async def test_a_failure_is_heard_and_the_streams_are_asked_for_again() -> None:
         await handover.check()
     assert (rooms.read, rooms.again) == ([], [("M1", ["load0"])])
     await handover.check()
+
+
+async def test_all_that_was_read_while_the_store_failed_is_asked_for_again_when_it_keeps() -> None:
+    handover, store, rooms = parts()
+    store.gate.set()
+    store.failure = ShelteredError("the disk is full")
+    for streams in (["billing", "load0"], ["load0", "daily"]):
+        await handover.keep("M1", found("M1"), HEARD, streams)
+        await handover.settled()
+    assert rooms.again == []
+    store.failure = None
+    for _ in range(2):
+        await handover.keep("M2", found("M2"), HEARD, ["load0"])
+        await handover.settled()
+    assert rooms.again == [("M1", ["billing", "load0", "daily"])]
+
+
+async def test_a_meter_exchanged_while_the_store_fails_is_told() -> None:
+    handover, store, rooms = parts()
+    store.gate.set()
+    store.failure = ShelteredError("the disk is full")
+    exchanged = found("M1")
+    exchanged.changed = {"serial": ("1", "2")}
+    await handover.keep("M1", exchanged, HEARD, ["load0"])
+    await handover.settled()
+    assert rooms.reports == [("meter exchanged", "M1", {"before": "1", "now": "2"})]
+    assert handover.health.changed == 1
 
 
 async def test_at_the_end_what_is_under_way_is_committed_at_once() -> None:

@@ -11,7 +11,7 @@ from dcu.dlms import axdr
 from dcu.dlms.axdr import Typed
 from dcu.dlms.moment import DateTime
 from dcu.dlms.notifications import EventNotification
-from dcu.errors import StoreError
+from dcu.errors import ShelteredError, StoreError
 from dcu.events import describe
 from dcu.model import ALARM, PUSH, Attribute, Capture, Framing, Task
 from dcu.obis import parse_obis
@@ -156,6 +156,22 @@ def test_one_that_is_to_be_confirmed_is_confirmed_when_it_is_kept() -> None:
             failed = error
         assert failed is not None
         assert street.box.bus.counters.octets_in == sent
+
+    virtually(work)
+
+
+def test_a_store_that_fails_stops_no_bus_and_what_waits_in_memory_is_not_confirmed() -> None:
+    async def work(clock: VirtualClock) -> None:
+        street = Street(clock)
+        street.box.store.failure = ShelteredError("disk full")
+        sent = street.box.bus.counters.octets_in
+        await hear(street, push(axdr.u8(1), invoke=CONFIRMED | 7), changed(8192))
+        assert street.poll.health.pushes == 2
+        assert street.box.bus.counters.octets_in == sent
+        street.box.store.failure = None
+        # the word that waits in memory is known: it is no news a second time
+        await hear(street, changed(8192))
+        assert [each.stream for each in street.kept] == [PUSH]
 
     virtually(work)
 

@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 
 from dcu.dlms.services import AccessError, Get, UnservedError
-from dcu.errors import MeterError
 from dcu.model import ALARM, INSTANT, Column
 from dcu.obis import parse_obis
 from dcu.profiles import load_profile
@@ -74,14 +73,32 @@ async def test_a_captured_register_that_may_not_be_read_by_itself_keeps_its_plac
 
 
 @pytest.mark.parametrize("period", [None, b"\x03\x84", "900", -900, 1.5, [900]])
-async def test_a_capture_period_that_is_no_number_is_the_meters_fault(period: Any) -> None:
-    with pytest.raises(MeterError, match="capture period"):
-        await learn(scripted(_load_with(period=period)), COMPANION, ["load0"])
+async def test_a_capture_period_that_is_no_number_costs_its_own_stream_alone(period: Any) -> None:
+    assert list(await learn(scripted(_odd(_load_with(period=period))), COMPANION, ["load0", "daily"])) == ["daily"]
 
 
-async def test_a_scaler_that_is_none_is_the_meters_fault() -> None:
-    with pytest.raises(MeterError, match="scaler"):
-        await learn(scripted(_load_with(scaler=[1, 2, 3])), COMPANION, ["load0"])
+@pytest.mark.parametrize("objects", [None, 7, [[8, b"short", 2, 0]]])
+async def test_capture_objects_that_are_none_cost_their_own_stream_alone(objects: Any) -> None:
+    def odd(item: Get) -> Any:
+        return objects if item.attribute.index == CAPTURE_OBJECTS else 900
+
+    assert list(await learn(scripted(_odd(odd)), COMPANION, ["load0", "daily"])) == ["daily"]
+
+
+def _odd(load: Callable[[Get], Any]) -> Callable[[Get], Any]:
+    """Answer as a meter whose first load profile, and no other object, answers as `load` does."""
+
+    def answer(item: Get) -> Any:
+        return (load if item.attribute.name == COMPANION.streams["load0"].name else _load_with())(item)
+
+    return answer
+
+
+async def test_a_scaler_that_is_none_costs_the_streams_that_need_it_alone() -> None:
+    shapes = await learn(scripted(_load_with(scaler=[1, 2, 3])), COMPANION, ["load0", INSTANT])
+    assert list(shapes) == [INSTANT]
+    assert shapes[INSTANT].partial
+    assert len(shapes[INSTANT].columns) == len(COMPANION.registers) - 1
 
 
 @pytest.mark.parametrize("passing", [{"scaler": AccessError(2)}, {"period": AccessError(2)}])
@@ -158,10 +175,17 @@ async def test_a_scaler_profile_that_is_not_there_leaves_the_registers_to_ask() 
     assert [column.scaler for column in shapes["load0"].columns] == [0, -3, -3, 0]
 
 
-@pytest.mark.parametrize("buffer", [7, [], [[[-2, 30]]], [[[-2, 30], 5]]])
-async def test_a_scaler_profile_without_its_row_is_the_meters_fault(buffer: Any) -> None:
-    with pytest.raises(MeterError, match="scaler"):
-        await learn(scripted(_indian(buffer)), INDIAN, ["load0"])
+@pytest.mark.parametrize("buffer", [7, None, [], [[[-2, 30]]], [[[-2, 30], 5]]])
+async def test_a_scaler_profile_without_its_row_lets_its_stream_wait(buffer: Any) -> None:
+    assert await learn(scripted(_indian(buffer)), INDIAN, ["load0"]) == {}
+
+
+async def test_a_scaler_profile_without_columns_lets_its_stream_wait() -> None:
+    def answer(item: Get) -> Any:
+        named = item.attribute.name == INDIAN.streams["load0"].scalers and item.attribute.index == CAPTURE_OBJECTS
+        return None if named else _indian()(item)
+
+    assert await learn(scripted(answer), INDIAN, ["load0"]) == {}
 
 
 async def test_the_time_of_a_maximum_has_no_scaler_even_where_the_maximum_has_one() -> None:
