@@ -12,7 +12,7 @@ from dcu.continuity import went_back
 from dcu.errors import Breach, SecurityError
 from dcu.model import ALARM, INSTANT, Attribute, Column, Meter, Order, Reason, Task
 from dcu.obis import format_obis, parse_obis
-from dcu.plan.backfill import Range, newer, older
+from dcu.plan.backfill import Range, newer, older, slice_of
 from dcu.plan.ledger import Asked, Gap
 from dcu.profiles import CompanionProfile
 from dcu.recognition import RECOGNISE_EVERY, SERIAL, TITLE
@@ -205,11 +205,14 @@ class Archive:
                     await self._store.renounce(meter, [stream])
         return {stream: known[stream] for stream in streams if stream in known and known[stream].columns}
 
-    def ranges(self, meter: str, shapes: Mapping[str, Shape], now: int) -> dict[str, Range | None]:
-        """Return what to ask of each stream: None for what is of this moment, else what is new since the last time."""
+    def ranges(self, meter: str, shapes: Mapping[str, Shape], now: int, slow: int = 0) -> dict[str, Range | None]:
+        """Return what to ask of each stream: None for what is of this moment, else what is new since the last time.
+
+        A meter whose clock was seen `slow` by so many seconds, most of a slice, is asked for what is new by that clock.
+        """
         momentary = MOMENTARY | self._lists(meter).keys()
         return {
-            stream: None if stream in momentary else self._new(meter, stream, shape.period, now)
+            stream: None if stream in momentary else self._new(meter, stream, shape.period, now, slow)
             for stream, shape in shapes.items()
         }
 
@@ -261,7 +264,7 @@ class Archive:
             if (pending := self._pending.get((meter, stream)))
         }
 
-    def _new(self, meter: str, stream: str, period: int, now: int) -> Range:
+    def _new(self, meter: str, stream: str, period: int, now: int, slow: int) -> Range:
         mark, task = self._marks.get(stream, {}).get(meter), self._task(meter, stream)
         start = now - int(task.backfill if task else 0) if mark is None else mark + 1
         since = start if mark is None else None
@@ -269,7 +272,9 @@ class Archive:
         profile = self.profile(meter).streams.get(stream)
         if profile is not None and profile.whole:
             return Range(start, now, more=False, since=since)
-        return newer(period, start, now, self._order(meter, stream), since)
+        # only where too little of a slice would be left: the clock may have been set meanwhile
+        end = now - slow if start <= now - slow and 2 * slow > slice_of(period) else now
+        return newer(period, start, end, self._order(meter, stream), since)
 
     def _task(self, meter: str, stream: str) -> Task | None:
         return self._timetable(meter).get(stream)

@@ -18,7 +18,7 @@ from dcu.events import LATEST, EventSieve
 from dcu.handover import Handover, Keeping
 from dcu.model import IDENTITY, Capture, Reason
 from dcu.opening import SessionMaker
-from dcu.plan.backfill import lost
+from dcu.plan.backfill import SETTLED, lost
 from dcu.recognition import TITLE
 from dcu.report import Report
 from dcu.session import Session
@@ -59,6 +59,8 @@ class Collecting:
     #: The meters whose clock has lost the time, and those whose clock went back behind what was read.
     _stray: set[str] = field(default_factory=set)
     _back: set[str] = field(default_factory=set)
+    #: By how many seconds the clocks are slow that are to be waited for.
+    _slow: dict[str, int] = field(default_factory=dict)
 
     def open_reason(self, meter: str) -> Reason:
         """Return why what lies ahead of a meter that can be reached is not there."""
@@ -104,7 +106,7 @@ class Collecting:
         if recognising:
             session.doubt()
         shapes = await self.archive.shapes(session, meter, streams)
-        ranges = self.archive.ranges(meter, shapes, int(self.clock.now()))
+        ranges = self.archive.ranges(meter, shapes, int(self.clock.now()), self._slow.get(meter, 0))
         reading = Reading(
             self.archive.meter(meter),
             self.archive.profile(meter),
@@ -136,6 +138,10 @@ class Collecting:
         (self._stray.add if lost(offset) else self._stray.discard)(meter)
         if offset is None:
             return
+        if -offset > SETTLED and not lost(offset):
+            self._slow[meter] = int(-offset)
+        else:
+            self._slow.pop(meter, None)
         if not self.archive.behind(meter, self.clock.now() + offset):
             self._back.discard(meter)
         elif meter not in self._back:

@@ -182,7 +182,11 @@ class Reading:
             if answer is NOT_TOLD:
                 found.missed.add(stream)
             elif stream not in found.recast:  # rows that seem to fit may be other values in the same form
-                self._take_rows(found, stamp, stream, span and until(span, at, stray=stray), answer)
+                # what is pending lies behind rows that were read: a clock that is lost leaves it in the past
+                if span is None or (stray and span is self._past.get(stream)):
+                    self._take_rows(found, stamp, stream, span, answer)
+                else:
+                    self._take_rows(found, stamp, stream, until(span, at, stray=stray), answer)
 
     def _known_clock(self, session: Session, now: float) -> float | None:
         """Return the meter's clock minus monotonic time when that is known well enough for what is wanted."""
@@ -208,7 +212,8 @@ class Reading:
             return
         reason = Reason.DROPPED if found.bad_rows > bad else Reason.NO_RECORD
         reason = Reason.CLOCK if lost(found.offset) else reason
-        asked = settles(span, self._shapes[stream].period, times, int(stamp.read_at), reason)
+        now = int(stamp.read_at + min(0.0, found.offset or 0.0))
+        asked = settles(span, self._shapes[stream].period, times, now, reason)
         if asked is not None:
             found.asked.setdefault(key, []).append(asked)
         if span.more:

@@ -72,19 +72,20 @@ def lost(offset: float | None) -> bool:
 def until(span: Range, clock: int | None, *, stray: bool) -> Range:
     """Return the part of `span` that is over when the meter's clock shows `clock` (None: unknown).
 
-    A clock that is `stray` says nothing about what is over.
+    A clock that is `stray`, or else that of the DCU, says nothing about what is over: then the rows alone do.
     """
-    # a second that is not over may still bring another event with the same time, behind the watermark
-    if stray or clock is None or clock > span.end:
+    if clock is None or clock > span.end:
         return span
-    return replace(span, end=clock - 1, more=False)
+    # a second that is not over may still bring another event with the same time, behind the watermark
+    return replace(span, end=span.end if stray else clock - 1, more=False)
 
 
 def settles(
     span: Range, period: int, times: Iterable[int], now: int, reason: Reason = Reason.NO_RECORD
 ) -> Asked | None:
-    """Return what an answer to `span` with rows of `times` settles at `now` (DCU time); None: nothing.
+    """Return what an answer to `span` with rows of `times` settles at `now`; None: nothing.
 
+    `now` is what the DCU's clock or the meter's shows, whichever is less: if one of them is right, it is not to come.
     Up to the newest row everything has come that will. Behind it, what is long past has not been captured. `reason`:
     why what is missing is missing.
     """

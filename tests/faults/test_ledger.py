@@ -2,7 +2,7 @@
 
 import pytest
 
-from dcu.model import INSTANT, Reason, Task
+from dcu.model import INSTANT, Order, Reason, Task
 from sim.fleet import FleetPlan
 from sim.household import DAY
 from sim.meter import SERIAL_NUMBER
@@ -34,15 +34,14 @@ def test_what_a_meters_buffer_has_lost_is_no_record() -> None:
     virtually(work)
 
 
-@pytest.mark.parametrize("shift", [-YEARS, YEARS])
-def test_a_clock_forty_years_off_is_the_reason_of_what_is_missing_and_moves_nothing_else(shift: int) -> None:
+def test_a_clock_forty_years_off_is_the_reason_of_what_is_missing_and_moves_nothing_else() -> None:
     async def work(clock: VirtualClock) -> None:
         box = Box(clock)
         poll = box.poll(LOAD)
         await settle(poll)
         before = box.store.watermarks[KEY]
         meter = box.meters[0]
-        meter.clock_shift = float(shift)
+        meter.clock_shift = float(YEARS)
         await run_for(poll, 6 * 3600.0)
         assert poll.why("M0001") is Reason.CLOCK
         now = int(clock.now())
@@ -56,6 +55,47 @@ def test_a_clock_forty_years_off_is_the_reason_of_what_is_missing_and_moves_noth
         assert gap.end <= now - 3600
         assert_true(box, box.store.captures)
         assert box.store.accounts["M0002", "load0"].gaps == ()
+
+    virtually(work)
+
+
+def test_a_clock_forty_years_slow_settles_nothing_that_it_has_not_captured() -> None:
+    async def work(clock: VirtualClock) -> None:
+        box = Box(clock)
+        poll = box.poll(LOAD)
+        await settle(poll)
+        before = box.store.watermarks[KEY]
+        box.meters[0].clock_shift = -float(YEARS)
+        await run_for(poll, 6 * 3600.0)
+        assert poll.why("M0001") is Reason.CLOCK
+        assert box.store.watermarks[KEY] == before
+        box.meters[0].clock_shift = 0.0
+        await run_for(poll, 2 * 3600.0)
+        assert poll.why("M0001") is Reason.PENDING
+        assert int(clock.now()) - 2 * QUARTER < box.store.watermarks[KEY]
+        assert box.store.accounts[KEY].gaps == ()
+        assert_true(box, box.store.captures)
+
+    virtually(work)
+
+
+@pytest.mark.parametrize("days", [0.25, 0.75, 1.0, 1.25, 5.0])
+@pytest.mark.parametrize("order", Order)
+def test_of_a_clock_days_slow_all_is_read_that_it_has_captured(days: float, order: Order) -> None:
+    async def work(clock: VirtualClock) -> None:
+        box = Box(clock, ONE)
+        box.meters[0].clock_shift = -days * DAY
+        poll = box.poll(Task("load0", every=900.0, offset=5.0, backfill=10.0 * DAY, order=order))
+        since = int(clock.now()) - 10 * DAY
+        await run_for(poll, 3 * 3600.0)
+        account = box.store.accounts[KEY]
+        assert account.gaps == ()
+        shown = int(clock.now() - days * DAY)
+        ats = sorted(each.at for each in box.store.captures)
+        assert ats == list(range(account.since, account.top + 1, QUARTER))
+        assert since <= account.since < since + 2 * QUARTER
+        assert shown - 2 * QUARTER < account.top <= shown
+        assert_true(box, box.store.captures)
 
     virtually(work)
 

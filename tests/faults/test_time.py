@@ -1,12 +1,13 @@
 """What clocks do to the schedule: jumps, nights in which they are changed, years beyond 32 bits, no trust at all."""
 
+from dataclasses import replace
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
 import pytest
 
 from dcu.clock import Clock, ClockState, iso, seconds
-from dcu.model import Task
+from dcu.model import Order, Task
 from sim.truth import expected_times
 from sim.virtual import VirtualClock
 from tests.lines import COMPANION, LOAD, Box, assert_true, read_command, run_for, virtually
@@ -46,15 +47,17 @@ class Dcu(Box):
         self.clock = own
 
 
-@pytest.mark.parametrize("jump", [-DAY, DAY])
-def test_a_dcu_clock_that_was_off_by_a_day_for_an_hour_costs_no_row(jump: int) -> None:
+@pytest.mark.parametrize("order", Order)
+@pytest.mark.parametrize("jump", [-20 * DAY, -DAY, DAY, 3 * DAY, 8 * DAY, 20 * DAY])
+def test_a_dcu_clock_that_was_off_by_days_for_an_hour_costs_no_row(jump: int, order: Order) -> None:
     async def visits(clock: VirtualClock, jump: int) -> tuple[int, list[int]]:
         own = Jumping(clock.loop, clock.origin)
         own.jump = float(jump)
         box = Dcu(clock, own)
-        poll = box.poll(LOAD)
+        poll = box.poll(replace(LOAD, order=order))
         await run_for(poll, 3 * 3600.0)
         assert_true(box, box.store.captures)
+        assert all(not account.gaps for account in box.store.accounts.values())
         return poll.health.visits, sorted(each.at for each in box.store.captures if each.meter == "M0001")
 
     def run(jump: int) -> tuple[int, list[int]]:

@@ -157,13 +157,13 @@ async def test_a_clock_far_behind_the_watermark_moves_nothing() -> None:
     assert (found.captures, reached(found), found.more) == ([], {}, [])
 
 
-@pytest.mark.parametrize("shown", [1000, NOW + CLOCK_LOST + 60])
-async def test_what_a_meter_that_lost_the_time_does_not_have_is_missing_for_its_clock(shown: int) -> None:
-    """A flat battery: it captures under other dates. What is long past will not come under its own."""
+@pytest.mark.parametrize(("shown", "end"), [(1000, NOW - 89_000), (NOW + CLOCK_LOST + 60, NOW - SETTLED)])
+async def test_what_a_meter_that_lost_the_time_does_not_have_is_missing_for_its_clock(shown: int, end: int) -> None:
+    """A flat battery: it captures under other dates. What is long past by both clocks will not come under its own."""
     span = Range(NOW - 90_000, NOW, more=False)
     found = await take({"load0": span}, [row(shown), row(NOW - 89_000)], clock=octets(shown))
     assert [capture.at for capture in found.captures] == [NOW - 89_000]
-    assert found.asked == {("M1", "load0"): [Asked(span.start, NOW - SETTLED, 900, Reason.CLOCK)]}
+    assert found.asked == {("M1", "load0"): [Asked(span.start, end, 900, Reason.CLOCK)]}
 
 
 async def test_a_row_that_cannot_be_used_leaves_a_place_that_says_so() -> None:
@@ -184,6 +184,14 @@ async def test_a_slice_of_the_past_is_asked_beside_what_is_new() -> None:
     expected = [Asked(new.start, QUARTER, 900), Asked(past.start, past.end, 900)]
     assert found.asked == {("M1", "load0"): expected}
     assert found.more == ["load0"]
+
+
+async def test_a_slice_of_the_past_is_settled_whole_by_a_meter_that_has_lost_the_time() -> None:
+    new, past = Range(QUARTER - 899, NOW, more=False), Range(QUARTER - 9000, QUARTER - 8100, more=True)
+    answers = iter([octets(1000), [], []])
+    reading = Reading(METER, COMPANION, {"load0": LOAD}, {"load0": new}, {"load0": past})
+    found = await reading.take(scripted(lambda _: next(answers)), Still(NOW))
+    assert found.asked == {("M1", "load0"): [Asked(past.start, past.end, 900, Reason.CLOCK)]}
 
 
 async def test_under_a_meter_clock_that_shows_nothing_dcu_time_labels_the_moment() -> None:

@@ -68,7 +68,13 @@ def test_the_second_that_runs_and_what_a_slow_clock_has_not_passed_are_left_for_
     assert until(span, NOW, stray=False) is span
     assert until(span, None, stray=False) is span
     assert until(span, NOW - 10, stray=False) == Range(NOW - 9000, NOW - 11, more=False, since=5)
-    assert until(span, 1000, stray=True) is span
+    assert until(span, NOW, stray=True) is span
+
+
+def test_while_the_clocks_are_a_week_apart_a_slice_that_one_of_them_has_not_passed_is_not_over() -> None:
+    span = Range(NOW - 9000, NOW - 10, more=True, since=5)
+    assert until(span, 1000, stray=True) == replace(span, more=False)
+    assert settles(replace(span, more=False), 900, [], 1000, Reason.CLOCK) is None
 
 
 def test_a_clock_a_week_off_is_lost() -> None:
