@@ -125,7 +125,8 @@ def test_every_date_time_survives(octets: bytes) -> None:
         assert again._replace(weekday=0, deviation=0) == moment._replace(weekday=0, deviation=0)
 
 
-@given(st.integers(0, 2**33), st.integers(-720, 720), st.integers(0, 255))
+# on the first day, half the world still shows 1969
+@given(st.integers(86_400, 2**33), st.integers(-720, 720), st.integers(0, 255))
 def test_every_second_comes_back(seconds: int, deviation: int, status: int) -> None:
     moment = DateTime.from_bytes(DateTime.from_utc(seconds, deviation, status).to_bytes())
     assert (moment.utc(), moment.status, moment.deviation) == (seconds, status, deviation)

@@ -111,13 +111,13 @@ async def journal(container: Container) -> str:
 
 async def follow(container: Container, tally: Tally, until: Callable[[], bool]) -> None:
     """Subscribe as the head-end does, and count what comes until a condition holds."""
-    async with container.stream("mosquitto_sub", "-q", "1", "-t", "ami/v1/DCU-0001/#", "-F", "%t %p") as lines:
+    async with container.stream("mosquitto_sub", "-q", "1", "-t", "ami/v1/DCU-0001/#", "-F", "%t %x") as lines:
         try:
             async with asyncio.timeout(PATIENCE):
                 while not until():
                     topic, space, payload = (await lines.readline()).partition(b" ")
                     assert space, "the subscriber ended"
-                    tally.take(topic.decode().removeprefix("ami/v1/DCU-0001/"), payload)
+                    tally.take(topic.decode().removeprefix("ami/v1/DCU-0001/"), bytes.fromhex(payload.decode()))
         except TimeoutError:
             pytest.fail(f"came: {tally.captures.keys()}, {tally.states}\n{await journal(container)}")
 

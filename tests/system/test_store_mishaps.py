@@ -13,7 +13,7 @@ TIMETABLE = {"instant": (10, 0), "load0": (900, 3600)}
 PLAN = FleetPlan(meters=3, buses=1, hls=256)
 
 #: Seconds until the daemon must have noticed.
-PATIENCE = 20.0
+PATIENCE = 60.0
 
 
 async def until(stage: Stage, word: str) -> None:

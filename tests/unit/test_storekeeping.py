@@ -107,7 +107,7 @@ async def test_delivered_and_least_worth_go_first_then_unsent_and_last_of_all_bi
     await keeping.step()
     assert await box.held() == {"billing": 150, "event.fraud": 150, "load1": 150}
     assert (await keeping.room()).share < FULL
-    keeping = box.keeping(budget=int(before / 1.45))
+    keeping = box.keeping(budget=int(before / 1.8))
     await keeping.step()
     held = await box.held()
     assert (held["billing"], held.get("event.fraud", 0)) == (150, 0)
