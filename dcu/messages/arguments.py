@@ -42,7 +42,10 @@ def nothing(args: Mapping[str, object]) -> Args:
 
 
 def line(args: Mapping[str, object]) -> Args:
-    """Return a line of the archive, a table of one row."""
+    """Return a line of the archive, a table of one row; what has that form already is taken as it is."""
+    if set(args) == {"columns", "rows"}:
+        found = table({**args, "rows": _list(args["rows"], "args.rows", 1, 1)})
+        return {"columns": found["columns"], "rows": found["rows"]}
     if not args or len(args) > MAX_COLUMNS:
         raise CommandRejected("args: expected the keys of a line: id, bus, address, access, profile")
     row = [_cell(value, f"args.{key[:32]}") for key, value in args.items()]

@@ -64,3 +64,10 @@ def test_parts_and_names() -> None:
 def test_what_is_wrong_is_named(check: str, args: dict[str, object], words: str) -> None:
     with pytest.raises(CommandRejected, match=words):
         getattr(arguments, check)(args)
+
+
+def test_a_line_in_its_normal_form_is_taken_as_it_is() -> None:
+    normal = arguments.line({"id": "M0001", "bus": "rs485-1"})
+    assert arguments.line(normal) == normal
+    with pytest.raises(CommandRejected):
+        arguments.line({"columns": ["id"], "rows": [["M0001"], ["M0002"]]})
