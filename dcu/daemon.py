@@ -41,10 +41,10 @@ from dcu.invocations import Invocations
 from dcu.keychange import KeyChanges
 from dcu.local import LocalDoor
 from dcu.messages.envelope import Envelopes
-from dcu.model import Command, Reason, Referencing
+from dcu.model import Command, Reason
 from dcu.notify import notify, watchdog_interval
 from dcu.obey import Obey
-from dcu.opening import SessionMaker
+from dcu.opening import SessionMaker, base_names
 from dcu.plan import BusPlan
 from dcu.poll import Poll
 from dcu.profiles import CompanionProfile, ProfileFolders, load_profile
@@ -63,7 +63,6 @@ from dcu.uplink import Uplink
 from dcu.workload import Workload
 
 if TYPE_CHECKING:
-    from dcu.naming import BaseNames  # loaded for old meters only
     from dcu.pushes import Pushes  # loaded for buses whose meters may speak
 
 log = structlog.get_logger()
@@ -143,7 +142,7 @@ class Daemon:
         self._ports = ports
         self._health = Health(started=clock.monotonic())
         self._invocations = Invocations(store)
-        self._base_names = _base_names(config, store)
+        self._base_names = base_names(config.access.values(), store)
         self._keys = dict(config.keys)
         self._access = dict(config.access)
         for profile in profiles.values():
@@ -154,18 +153,12 @@ class Daemon:
         self._reporter = Reporter(self._shelter, clock, config.dcu.id)
         self._shelter.report = self._reporter.report
         self._upkeep = Upkeep(store, self._reporter.report)
-        self._storekeeping = Storekeeping(
-            store,
-            config.store,
-            clock,
-            self._reporter.report,
-            self._health.watch("store room", clock.monotonic()),
-        )
+        self._storekeeping = self._make_storekeeping()
         self._delivery = Delivery()
         #: The flow of each bus, by its name.
         self.polls: dict[str, Poll] = {}
-        timetables = {"": config.timetable, **config.groups}
-        self._archive = Archive(config.meters, profiles, timetables, store, kept)
+        self._timetables = {"": config.timetable, **config.groups}
+        self._archive = Archive(config.meters, profiles, self._timetables, store, kept)
         self._workload = self._make_workload()
         self._status = Status(config, store, clock, self._health, self._delivery, self._changes, self._workload)
         self._names = EventNames({meter.id: profiles[meter.profile] for meter in config.meters})
@@ -174,7 +167,31 @@ class Daemon:
             "meters": len(config.meters),
             "buses": len(config.buses),
         }
-        self._roll = Roll(
+        self._roll = self._make_roll()
+        self._enrolment = Enrolment(config, store, self._roll, self._reporter.report, clock, self._health)
+        self._completeness = Completeness(
+            store, self._archive, self._timetables, self._why, clock, self._health, self._reporter.report
+        )
+        self._reachability = self._make_reachability()
+        self._obey = self._make_obey()
+        self._deliver = self._make_deliver()
+        tasks = chain(config.timetable, *config.groups.values())
+        events = EventSieve(store, self._archive.profile, (task.stream for task in tasks))
+        for bus in config.buses:
+            self.polls[bus.name] = self._make_poll(bus, events)
+
+    def _make_storekeeping(self) -> Storekeeping:
+        clock = self._clock
+        return Storekeeping(
+            self._store,
+            self._config.store,
+            clock,
+            self._reporter.report,
+            self._health.watch("store room", clock.monotonic()),
+        )
+
+    def _make_roll(self) -> Roll:
+        return Roll(
             archive=self._archive,
             polls=self.polls,
             keys=self._keys,
@@ -184,25 +201,17 @@ class Daemon:
             end=self._gone,
             forget=self._changes.forget,
         )
-        self._enrolment = Enrolment(config, store, self._roll, self._reporter.report, clock, self._health)
-        self._completeness = Completeness(
-            store, self._archive, timetables, self._why, clock, self._health, self._reporter.report
-        )
-        self._reachability = Reachability(
-            store,
+
+    def _make_reachability(self) -> Reachability:
+        return Reachability(
+            self._store,
             self._archive.lines,
             lambda meter: self.polls[meter.bus].plan.failures(meter.id),
-            config.dcu.unreachable_after,
-            clock,
+            self._config.dcu.unreachable_after,
+            self._clock,
             self._health,
             self._reporter.report,
         )
-        self._obey = self._make_obey()
-        self._deliver = self._make_deliver()
-        tasks = chain(config.timetable, *config.groups.values())
-        events = EventSieve(store, self._archive.profile, (task.stream for task in tasks))
-        for bus in config.buses:
-            self.polls[bus.name] = self._make_poll(bus, events)
 
     def _make_workload(self) -> Workload:
         clock = self._clock
@@ -388,11 +397,3 @@ class Daemon:
                 notify("WATCHDOG=1")
             notify(f"STATUS={self._status.line()}")
             await asyncio.sleep(interval)
-
-
-def _base_names(config: Config, store: Store) -> "BaseNames | None":
-    if all(access.referencing is Referencing.LN for access in config.access.values()):
-        return None
-    from dcu.naming import BaseNames  # noqa: PLC0415 - for old meters only
-
-    return BaseNames(store)

@@ -3,7 +3,7 @@
 The conversation itself is in `dcu.session`; which keys there are in `dcu.keychange`, counters in `dcu.invocations`.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
@@ -24,7 +24,7 @@ from dcu.session import Session, unwatched
 from dcu.singles import Singles
 
 if TYPE_CHECKING:
-    from dcu.naming import BaseNames  # loaded for old meters only
+    from dcu.naming import BaseNames, NameStore  # loaded for old meters only
 
 T = TypeVar("T")
 
@@ -251,3 +251,12 @@ class SessionMaker:
 def _counts(access: Access) -> bool:
     """Whether an access uses invocation counters."""
     return access.ciphered or access.authentication is Authentication.HLS_GMAC
+
+
+def base_names(access: Iterable[Access], store: "NameStore") -> "BaseNames | None":
+    """Return where base names are kept, None when no access uses any."""
+    if all(each.referencing is Referencing.LN for each in access):
+        return None
+    from dcu.naming import BaseNames  # noqa: PLC0415 - for old meters only
+
+    return BaseNames(store)

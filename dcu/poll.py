@@ -37,13 +37,14 @@ from dcu.events import EventSieve
 from dcu.handover import Handover
 from dcu.health import Airtimes, BusHealth, Progress
 from dcu.held import Held
+from dcu.line import Line
 from dcu.messages.catalogue import SECRET_COMMANDS
 from dcu.model import CLOCK, Meter, Outcome, Reach, Reason, Visit
 from dcu.ondemand import by_client, on_demand
 from dcu.opening import SessionMaker
 from dcu.plan import ANSWERED, BusPlan
 from dcu.report import Reached, Report, unnoted
-from dcu.session import QUIET, Session, Yielded
+from dcu.session import Session, Yielded
 
 if TYPE_CHECKING:
     from dcu.discovery import Discovery  # loaded for buses where new meters are looked for
@@ -102,16 +103,15 @@ class Poll:
     handover: Handover = field(init=False)
     #: What each meter's visits cost since the start.
     airtimes: Airtimes = field(default_factory=Airtimes)
-    _open: bool = False
-    _dirty: bool = False
     _visiting: str | None = None
     _between: asyncio.Event = field(default_factory=asyncio.Event)
-    _lost: bool = False
+    _line: Line = field(init=False)
     _collecting: Collecting = field(init=False)
     _got: Sequence[str] | None = None
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
 
     def __post_init__(self) -> None:
+        self._line = Line(self.port, self.held)
         self.handover = Handover(
             self.store, self.archive, self.events, self.clock, self.health, self.report, self._again
         )
@@ -138,12 +138,11 @@ class Poll:
         finally:
             await self.handover.end()
             await self.held.release()
-            self._open = False
-            await self.port.close()
+            await self._line.close()
 
     def why(self, meter: str) -> Reason:
         """Return why what is due of `meter` is not here yet."""
-        if self._lost:
+        if self._line.lost:
             return Reason.LINE
         if self.plan.reach(meter) is not Reach.REACHABLE:
             return Reason.UNREACHABLE
@@ -216,8 +215,8 @@ class Poll:
         if self.discovery is None or not self.discovery.wants(self.clock.monotonic(), until):
             return False
         asked = await self._while_idle(partial(self.discovery.step, self.port, self._alive))
-        # whoever answers late must not answer the next question
-        self._dirty = self._dirty or bool(asked)
+        if asked:
+            self._line.disturb()
         return asked is not None
 
     async def _sleep(self, until: float | None) -> None:
@@ -238,27 +237,22 @@ class Poll:
             return False
         self._wake.clear()
         for meter in speakers:
-            self._look_after(meter)
+            self._again(meter, self.events.telling(meter))  # what may say why it spoke
         return True
 
     async def _while_idle(self, work: Callable[[], Awaitable[T]]) -> T | None:
         """Return what `work` returns over the line that nobody needs now, None when the line is not there."""
         try:
-            await self._ready_line()
+            await self._line.ready()
             return await work()
         except BusError as error:
-            self._open = False
+            self._line.lose()
             self.health.error = str(error)[:ERROR_BOUND]
             return None
 
-    def _look_after(self, meter: str) -> None:
-        """Read what may say why a meter spoke."""
-        if streams := self.events.telling(meter):
-            self._again(meter, streams)
-
     def _again(self, meter: str, streams: Sequence[str]) -> None:
         """Read streams of a meter again, unless it is read no more."""
-        if meter in self.plan:
+        if streams and meter in self.plan:
             self.plan.again(meter, streams, self.clock.monotonic())
             self._wake.set()
 
@@ -267,7 +261,7 @@ class Poll:
         answer, reason = None, None
         for _ in range(_tries(visit)):
             try:
-                await self._ready_line()
+                await self._line.ready()
                 outcome, answer, reason = await self._visit(visit)
                 break
             except StoreError:
@@ -296,24 +290,12 @@ class Poll:
             log.warning("security event", bus=self.name, meter=visit.meter, breach=error.breach.value, reason=reason)
             self.health.security[error.breach] = self.health.security.get(error.breach, 0) + 1
             await self.report("security breach", meter=visit.meter, breach=error.breach.value, reason=reason)
-        self._dirty = True
+        self._line.disturb()
         self.health.error = reason
         if isinstance(error, BusError):
-            self._open, self._lost = False, True
+            self._line.lose()
             return Outcome.LINE
         return Outcome.SILENT if isinstance(error, MeterTimeoutError) else Outcome.REFUSED
-
-    async def _ready_line(self) -> None:
-        # a gateway hangs up on whoever is silent for a while: that is no failure of the next visit
-        if not self._open or self.port.hung_up():
-            await self.port.open()
-            self._open = self._dirty = True
-            self._lost = False
-            self.held.forget()
-        if self._dirty:
-            if await self.port.drain(QUIET):
-                self.held.forget()
-            self._dirty = False
 
     async def _visit(self, visit: Visit) -> Answered:
         """One conversation; return how it ended, and what a command is answered or why it is not.
@@ -355,10 +337,11 @@ class Poll:
         log.info("association was stale", bus=self.name, meter=visit.meter, reason=str(stale)[:ERROR_BOUND])
         self.health.stale += 1
         self.held.stale(self.archive.meter(visit.meter))
+        if isinstance(stale.__cause__, BusError):
+            self._line.lose()
         # a meter that said no has nothing more to say; after a silence its answer may still come
-        self._open = self._open and not isinstance(stale.__cause__, BusError)
-        self._dirty = isinstance(stale.__cause__, MeterTimeoutError)
-        await self._ready_line()
+        self._line.disturb(late=isinstance(stale.__cause__, MeterTimeoutError))
+        await self._line.ready()
 
     async def _converse(self, session: Session, visit: Visit) -> Answered:
         outcome, answer, reason = Outcome.OK, None, None
@@ -379,10 +362,10 @@ class Poll:
                 reason = str(error)
         if self.pushes is not None and session.notified:
             await self.pushes.of_visit(visit.meter, tuple(session.notified))
-            self._look_after(visit.meter)
+            self._again(visit.meter, self.events.telling(visit.meter))
         session.notified.clear()
         if left is None:  # closed for another, or broken off
-            self._dirty = True
+            self._line.disturb()
         else:
             coming = self.plan.coming(visit.meter, self.clock.monotonic())
             await self.held.leave(self.archive.meter(visit.meter), left, coming)

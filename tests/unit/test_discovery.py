@@ -226,7 +226,7 @@ def test_without_default_keys_a_ciphered_access_is_not_tried() -> None:
 def test_a_line_that_is_gone_is_opened_again_and_the_search_goes_on() -> None:
     async def work(each: Search) -> None:
         port = Losable(each.box)
-        each.poll.port = port
+        each.poll.port = each.poll._line.port = port
         port.lost = True
         each.search.start()
         await run_for(each.poll, 60.0)

@@ -247,7 +247,8 @@ def test_a_command_does_not_wait_for_the_listening() -> None:
 def test_a_line_that_is_lost_is_opened_again() -> None:
     async def work(clock: VirtualClock) -> None:
         street = Street(clock)
-        street.poll.port = port = Losable(street.box)
+        port = Losable(street.box)
+        street.poll.port = street.poll._line.port = port
         port.lost = True
         await run_for(street.poll, 12.0)
         port.lost = False
