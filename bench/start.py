@@ -9,7 +9,7 @@ from pathlib import Path
 
 from bench.box import first_octet, on_box
 from bench.figures import Figure
-from dcu.session import QUIET
+from dcu.conversation.session import QUIET
 from sim.stage import Stage
 
 TIMETABLE = {"instant": (300, 0), "load0": (900, 86_400)}

@@ -13,10 +13,10 @@ from pathlib import Path
 
 from bench.figures import Figure
 from dcu.archive import Archive
+from dcu.conversation.visit import Findings
 from dcu.obis import format_obis
 from dcu.profiles import load_profile
 from dcu.store import Recorded
-from dcu.visit import Findings
 from sim.collecting import Collecting, Setup, play, play_for_real
 from sim.fleet import PROFILE, FleetPlan
 from sim.line import LineCounters

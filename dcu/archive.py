@@ -8,19 +8,19 @@ from dataclasses import dataclass, field, replace
 from sys import intern
 from typing import Any, Protocol
 
-from dcu.continuity import went_back
+from dcu.conversation.continuity import went_back
+from dcu.conversation.recognition import RECOGNISE_EVERY, SERIAL, TITLE
+from dcu.conversation.session import Session
+from dcu.conversation.shapes import Shape, learn
+from dcu.conversation.visit import Findings
 from dcu.errors import Breach, SecurityError
 from dcu.model import ALARM, INSTANT, Attribute, Column, Meter, Order, Reason, Task
 from dcu.obis import format_obis, parse_obis
 from dcu.plan.backfill import Range, newer, older, slice_of
 from dcu.plan.ledger import Asked, Gap
 from dcu.profiles import CompanionProfile
-from dcu.recognition import RECOGNISE_EVERY, SERIAL, TITLE
-from dcu.session import Session
-from dcu.shapes import Shape, learn
 from dcu.store import Recorded
 from dcu.store.ledger import Expected
-from dcu.visit import Findings
 
 #: Streams of what a meter holds at the moment it is asked.
 MOMENTARY = frozenset((INSTANT, ALARM))
@@ -149,7 +149,7 @@ class Archive:
 
     async def explore(self, session: Session, meter: str) -> CompanionProfile:
         """Ask the meter for its objects, and keep what it has; raises what `exploring.explore` raises."""
-        from dcu.exploring import explore, to_data  # noqa: PLC0415 - for meters of which nothing is known
+        from dcu.conversation.exploring import explore, to_data  # noqa: PLC0415 - for meters of which nothing is known
 
         profile = self._profiles[self._meters[meter].profile]
         found = await explore(session, profile)
@@ -163,7 +163,7 @@ class Archive:
         profile = self._profiles[self._meters[meter].profile]
         if not profile.discovers or meter in self._explored:
             return
-        from dcu.exploring import from_data  # noqa: PLC0415 - as above
+        from dcu.conversation.exploring import from_data  # noqa: PLC0415 - as above
 
         data = (await self._store.descriptors(meter)).get(EXPLORED)
         if data:

@@ -21,32 +21,32 @@ from dcu import __version__
 from dcu.archive import Archive, Kept
 from dcu.bus import Port, make_port
 from dcu.clock import Clock, SystemClock
-from dcu.clocks import Clocks
 from dcu.completeness import Completeness
 from dcu.config import BusConfig, Config
 from dcu.config.apart import apart
+from dcu.conversation.held import Held
+from dcu.conversation.invocations import Invocations
+from dcu.conversation.keychange import KeyChanges
+from dcu.conversation.opening import SessionMaker, base_names
 from dcu.deliver import Deliver
-from dcu.discipline import discipline_of, system_clock
 from dcu.dlms.cosem import UNITS
 from dcu.drifts import Drifts
-from dcu.ending import END_UPLINK, END_WORKERS, STOP_BOUND, alone, finish, give_up
 from dcu.enrol import Enrolment
 from dcu.errors import DamagedError, StoreError
 from dcu.events import EventSieve
 from dcu.forecasts import forecasts
 from dcu.health import Health
-from dcu.heap import give_back, one_pool
-from dcu.held import Held
-from dcu.invocations import Invocations
-from dcu.keychange import KeyChanges
-from dcu.local import LocalDoor
+from dcu.host.discipline import discipline_of, system_clock
+from dcu.host.ending import END_UPLINK, END_WORKERS, STOP_BOUND, alone, finish, give_up
+from dcu.host.heap import give_back, one_pool
+from dcu.host.local import LocalDoor
+from dcu.host.notify import notify, watchdog_interval
 from dcu.messages.envelope import Envelopes
 from dcu.model import Command, Reason
-from dcu.notify import notify, watchdog_interval
 from dcu.obey import Obey
-from dcu.opening import SessionMaker, base_names
 from dcu.plan import BusPlan
-from dcu.poll import Poll
+from dcu.polling.clocks import Clocks
+from dcu.polling.poll import Poll
 from dcu.profiles import CompanionProfile, ProfileFolders, load_profile
 from dcu.reachability import Reachability
 from dcu.report import Reporter
@@ -63,7 +63,7 @@ from dcu.uplink import Uplink
 from dcu.workload import Workload
 
 if TYPE_CHECKING:
-    from dcu.pushes import Pushes  # loaded for buses whose meters may speak
+    from dcu.polling.pushes import Pushes  # loaded for buses whose meters may speak
 
 log = structlog.get_logger()
 
@@ -301,7 +301,7 @@ class Daemon:
         )
 
     def _pushes(self, bus: BusConfig, events: EventSieve) -> "Pushes":
-        from dcu.pushes import Pushes  # noqa: PLC0415 - for buses whose meters may speak
+        from dcu.polling.pushes import Pushes  # noqa: PLC0415 - for buses whose meters may speak
 
         known = self._archive, self._config.access, events, self._shelter, self._clock
         return Pushes(bus.name, bus.framing, *known, self._health.bus(bus.name))

@@ -1,6 +1,6 @@
 """What is known of the meters' clocks, for people: how far each was off, what it gains a day, when it was moved last.
 
-What is measured and moved is `dcu.clocks`'s business.
+What is measured and moved is `dcu.polling.clocks`'s business.
 """
 
 from collections.abc import Awaitable, Callable, Container, Mapping

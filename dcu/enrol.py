@@ -16,20 +16,20 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 import structlog
 
 from dcu.archive import Archive
-from dcu.aside import aside
 from dcu.clock import Clock, iso
 from dcu.config import BusConfig, Config
 from dcu.config.table import Judged, Standing, Table, judge
+from dcu.conversation.opening import SessionMaker
 from dcu.errors import CommandRejected, ConfigError
 from dcu.health import Health
+from dcu.host.aside import aside
 from dcu.model import Command, Keys, Meter
-from dcu.opening import SessionMaker
 from dcu.profiles import CompanionProfile, ProfileFolders, load_profile, stream_names
 from dcu.report import Report
 from dcu.store import Line, Station, line_of
 
 if TYPE_CHECKING:
-    from dcu.discovery import Discovery  # loaded for buses where new meters are looked for
+    from dcu.polling.discovery import Discovery  # loaded for buses where new meters are looked for
 
 log = structlog.get_logger()
 
@@ -137,7 +137,7 @@ class Enrolment:
         """Return the search for new meters on `bus`, None where the configuration has none."""
         if bus.discover is None:
             return None
-        from dcu.discovery import Discovery  # noqa: PLC0415 - for such buses only
+        from dcu.polling.discovery import Discovery  # noqa: PLC0415 - for such buses only
 
         health = self._health.bus(bus.name)
         self.searches[bus.name] = Discovery(

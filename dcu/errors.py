@@ -18,7 +18,7 @@ def excerpt(value: object) -> str:
 class DcuError(Exception):
     """Base of every error this project raises on purpose.
 
-    `results` is what had been answered already when a conversation broke (`dcu.session.Session.get`).
+    `results` is what had been answered already when a conversation broke (`dcu.conversation.session.Session.get`).
     """
 
     who = "us"

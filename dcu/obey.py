@@ -307,7 +307,7 @@ def _said(part: str, why: str) -> str:
 def _shapeless(command: Command) -> str | None:
     """Return why no meter could take this command, as far as that is known without one."""
     if command.name in OBJECT_COMMANDS:
-        from dcu import objects  # noqa: PLC0415 - loaded for those who ask
+        from dcu.conversation import objects  # noqa: PLC0415 - loaded for those who ask
 
         try:
             objects.check(command)

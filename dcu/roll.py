@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from dcu.archive import Archive
 from dcu.events import describe
 from dcu.model import Access, Capture, Keys, Meter, Visit
-from dcu.poll import Poll
+from dcu.polling.poll import Poll
 from dcu.profiles import CompanionProfile
 
 

@@ -11,10 +11,10 @@ from dcu import __version__
 from dcu.auditing import head, shown, verified
 from dcu.clock import Clock
 from dcu.config import Config
+from dcu.conversation.keychange import KeyChanges
 from dcu.health import Health
-from dcu.keychange import KeyChanges
 from dcu.model import Command
-from dcu.poll import Poll
+from dcu.polling.poll import Poll
 from dcu.sending import Delivery
 from dcu.store import Store
 from dcu.workload import Workload

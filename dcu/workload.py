@@ -15,7 +15,7 @@ from dcu.clock import Clock
 from dcu.forecasts import warnings
 from dcu.health import Progress
 from dcu.plan.airtime import Forecast
-from dcu.poll import Poll
+from dcu.polling.poll import Poll
 from dcu.report import Report
 
 #: How often the buses are looked at and over how long their use is taken, in seconds.

@@ -16,7 +16,7 @@ from dcu.config import load
 from dcu.daemon import Daemon
 from dcu.dlms.cosem import UNITS
 from dcu.messages.envelope import Envelopes
-from dcu.poll import Poll
+from dcu.polling.poll import Poll
 from dcu.profiles import load_profile, stream_names
 from dcu.store import Store
 from sim.account import Line, draw_up

@@ -9,25 +9,25 @@ from typing import Any, TypeVar
 from dcu.archive import Archive, Kept
 from dcu.bus import Port
 from dcu.clock import Clock
-from dcu.clocks import Clocks
 from dcu.config import BusConfig
 from dcu.config.settings import ClockSettings
+from dcu.conversation.held import Held
+from dcu.conversation.invocations import Invocations
+from dcu.conversation.naming import BaseNames
+from dcu.conversation.opening import SessionMaker
+from dcu.conversation.session import Session
 from dcu.dlms.hdlc import UA, ServerAddress, client_address, control, encode_frame
 from dcu.errors import BusError
 from dcu.events import SINCE, EventSieve
 from dcu.health import BusHealth, Progress
-from dcu.held import Held
-from dcu.invocations import Invocations
 from dcu.messages.events import OWN_EVENTS
 from dcu.model import INSTANT, Capture, Command, Meter, Priority, Reason, Task, Visit
-from dcu.naming import BaseNames
 from dcu.obis import parse_obis
-from dcu.opening import SessionMaker
 from dcu.plan import BusPlan
 from dcu.plan.ledger import Account, Asked, entered
-from dcu.poll import Poll
+from dcu.polling.clocks import Clocks
+from dcu.polling.poll import Poll
 from dcu.profiles import ProfileStream, load_profile
-from dcu.session import Session
 from dcu.store import Recorded, Sealed
 from sim.bus import MemoryBus
 from sim.fleet import PROFILE, Fleet, FleetPlan, make_line, profile_of

@@ -6,13 +6,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from dcu.invocations import Invocations, Ledger
-from dcu.keychange import KeyChanges
+from dcu.conversation.invocations import Invocations, Ledger
+from dcu.conversation.keychange import KeyChanges
+from dcu.conversation.opening import SessionMaker
+from dcu.conversation.session import QUIET
 from dcu.messages.catalogue import CHANGE_KEYS
 from dcu.model import Access, Command, Keys, Priority, Visit
-from dcu.opening import SessionMaker
-from dcu.rekey import carry_out
-from dcu.session import QUIET
+from dcu.polling.rekey import carry_out
 from dcu.store import Sealed, Vault
 from sim.fleet import FleetPlan
 from sim.meter import SimMeter

@@ -3,9 +3,9 @@
 from collections.abc import Callable, Sequence
 from typing import Any, cast
 
+from dcu.conversation.session import Session, Yielded, never
 from dcu.dlms.services import Get
 from dcu.errors import DcuError
-from dcu.session import Session, Yielded, never
 
 
 class Scripted:

@@ -1,4 +1,4 @@
-"""The meter side of the box: one port per bus. What is said over it is `dcu.dlms`'s and `dcu.session`'s business."""
+"""The meter side of the box: one port per bus. What is said over it is `dcu.conversation`'s business."""
 
 from dcu.bus.port import Port
 from dcu.bus.serial import SerialPort

@@ -1,7 +1,7 @@
 """What meters say on a line where nobody has asked: octets in, whole APDUs out, with the address they came from.
 
 HDLC carries such APDUs in UI frames (IEC 62056-46, 6.4.3.11), WRAPPER in packets. What is done about them is in
-`dcu.pushes`.
+`dcu.polling.pushes`.
 """
 
 from dataclasses import dataclass

@@ -1,6 +1,6 @@
 """Requests that give a meter new secrets: keys wrapped under its master key, passwords and HLS secrets as they are.
 
-When they may be sent, and which secrets the meter then has, is `dcu.keychange`'s and `dcu.rekey`'s business.
+Which secrets the meter has is `dcu.conversation.keychange`'s business; when they may be sent is `dcu.polling.rekey`'s.
 """
 
 from collections.abc import Mapping

@@ -44,7 +44,7 @@ _NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _CURSOR = re.compile(r"[A-Za-z0-9._-]{1,64}/[A-Za-z0-9._-]{1,64}/[0-9]{1,15}")
 _STREAM = re.compile(r"[a-z][a-z0-9_.-]{0,31}")
 
-#: The commands about a meter's secrets, which `dcu.rekey` carries out.
+#: The commands about a meter's secrets, which `dcu.polling.rekey` carries out.
 CHANGE_KEYS, FORGET_COUNTER = "meter.change-keys", "meter.forget-counter"
 SECRET_COMMANDS = frozenset({CHANGE_KEYS, FORGET_COUNTER})
 

@@ -1,7 +1,7 @@
 """How much of a line's time the timetable needs: predicted octets and turns of the line, added up over the meters.
 
 What visits really took is counted by the bus flow; who is visited when is in `planner`. The octets are those of HDLC
-with four-octet addresses (IEC 62056-46) and of services as `dcu.session` asks them.
+with four-octet addresses (IEC 62056-46) and of services as `dcu.conversation.session` asks them.
 """
 
 from collections import defaultdict

@@ -1,6 +1,6 @@
 """Whether a meter's clock is to be moved now, and by how much, so that no row of its profiles is lost or doubled.
 
-Pure: measuring a clock, moving it and remembering that is `dcu.clocks`'s business.
+Pure: measuring a clock, moving it and remembering that is `dcu.polling.clocks`'s business.
 
     |offset| ≤ tolerance                  GOOD   a clock that is moved each day is no clock
     old and new time in one interval      MOVE   at once

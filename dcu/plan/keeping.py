@@ -1,6 +1,6 @@
 """Whether an association stays open after a visit, decided from what is known and nothing else.
 
-Who holds the associations, and what happens to one that proves stale, is in `dcu.held`.
+Who holds the associations, and what happens to one that proves stale, is in `dcu.conversation.held`.
 
 Kept, it costs nothing while it rests and saves the next visit the association and the release: three turns and some
 220 octets under LLS, 0.29 s at 9600 Bd. Stale, it costs a turn where the meter says so, and a time-out (2 s) where it

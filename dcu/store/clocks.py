@@ -1,6 +1,6 @@
 """What the clocks of meters showed over time, and the last time each was to be moved.
 
-When a clock is moved, and how, is decided in `dcu.clocks`.
+When a clock is moved, and how, is decided in `dcu.polling.clocks`.
 """
 
 from dataclasses import dataclass

@@ -1,6 +1,6 @@
 """Generations of meters' secrets: those that took the place of the keys file's, and those on their way to a meter.
 
-Secrets come here sealed and leave sealed (`dcu.store.vault`); what the states mean is in `dcu.keychange`.
+Secrets come here sealed and leave sealed (`dcu.store.vault`); what the states mean is in `dcu.conversation.keychange`.
 """
 
 from collections.abc import Mapping

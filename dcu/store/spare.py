@@ -17,7 +17,7 @@ from dcu.errors import StoreError
 from dcu.store.cells import to_json
 
 #: What a line is about. A counter is ours when we use it, else a meter uses it; one that is believed may be lower than
-#: it was (dcu.rekey); all others only grow. A stream's number is one that no block has been given, nor any above it.
+#: it was (dcu.polling.rekey); all others only grow. A stream's number is one that no block was given, nor any above it.
 OURS: Final = "ours"
 COUNTER: Final = "counter"
 BELIEVED: Final = "believed"

@@ -1,6 +1,6 @@
 """Secrets sealed for the store: AES-256-GCM under a key that is kept beside the database, never in it.
 
-Which secrets there are is `dcu.keychange`'s business, where the sealed ones lie that of `generations`.
+Which secrets there are is `dcu.conversation.keychange`'s business, where the sealed ones lie that of `generations`.
 """
 
 import os

@@ -8,11 +8,11 @@ from itertools import count
 import pytest
 
 from dcu.archive import IDENTITY
+from dcu.conversation.recognition import RECOGNISE_EVERY
 from dcu.errors import Breach
 from dcu.model import INSTANT, Attribute, Column, Command, Priority, Task, Visit
 from dcu.obis import parse_obis
-from dcu.poll import Poll
-from dcu.recognition import RECOGNISE_EVERY
+from dcu.polling.poll import Poll
 from sim.fleet import FleetPlan
 from sim.meter import FIRMWARE, SERIAL_NUMBER, SimMeter
 from sim.profiles import PROFILES

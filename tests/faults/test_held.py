@@ -10,7 +10,7 @@ import pytest
 from dcu.dlms.hdlc import FRMR, Frame, I, control, encode_frame
 from dcu.errors import BusError
 from dcu.model import INSTANT, Task
-from dcu.poll import Poll
+from dcu.polling.poll import Poll
 from sim.faults import Faults
 from sim.fleet import FleetPlan
 from sim.stations import HdlcServer

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from dcu.conversation.invocations import Ledger
+from dcu.conversation.session import QUIET
 from dcu.errors import DcuError, NotGivenError
-from dcu.invocations import Ledger
-from dcu.session import QUIET
 from sim.virtual import VirtualClock
 from tests.lines import virtually
 from tests.rekeying import Dead, Rekeying, noting

@@ -14,6 +14,7 @@ import pytest
 from dcu.bus import Port
 from dcu.clock import Clock
 from dcu.config import BusConfig
+from dcu.conversation.session import Session
 from dcu.dlms.association import Association
 from dcu.dlms.axdr import DateTime, date_time
 from dcu.dlms.explain import explain
@@ -22,7 +23,6 @@ from dcu.dlms.hdlc_link import HdlcLink
 from dcu.dlms.services import Get, by_range
 from dcu.model import Access, Attribute, Keys
 from dcu.obis import parse_obis
-from dcu.session import Session
 from sim.bus import MemoryBus
 from sim.line import Line
 from sim.meter import Nameplate, SimMeter

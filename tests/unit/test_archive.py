@@ -2,12 +2,12 @@
 
 import pytest
 
+from dcu.conversation.visit import Findings
 from dcu.errors import MeterTimeoutError, StoreError
 from dcu.model import INSTANT, Order, Reason, Task
 from dcu.plan.backfill import Range
 from dcu.plan.ledger import Account, Asked, Gap
 from dcu.store import Recorded
-from dcu.visit import Findings
 from sim.fleet import FleetPlan
 from sim.virtual import VirtualClock
 from tests.lines import COMPANION, WIDER, Box, MemoryStore, virtually

@@ -10,11 +10,11 @@ import pytest
 from dcu.archive import Archive, Kept
 from dcu.clock import iso
 from dcu.completeness import DAY, LEDGER_BOUND, Completeness
+from dcu.conversation.shapes import Shape
 from dcu.health import Health
 from dcu.model import INSTANT, Column, Command, Meter, Reason, Task
 from dcu.plan.backfill import Range
 from dcu.plan.ledger import Asked
-from dcu.shapes import Shape
 from dcu.store import Store
 from tests.captures import SetClock, capture
 from tests.lines import COMPANION

@@ -11,9 +11,9 @@ from typing import Any, Protocol, cast
 import pytest
 
 from dcu.daemon import STORE_RETRY, serve
-from dcu.ending import STOP_BOUND
 from dcu.errors import DcuError, StoreError
 from dcu.health import STEP_BOUND
+from dcu.host.ending import STOP_BOUND
 from dcu.model import INSTANT, Column
 from dcu.obis import parse_obis
 from sim.truth import expected_values

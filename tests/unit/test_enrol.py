@@ -7,12 +7,12 @@ from typing import Any, TypeVar
 import pytest
 
 from dcu.config.settings import Config
-from dcu.discovery import DISCOVERY
 from dcu.enrol import COMMAND, MAX_METERS, TOLD_SINGLY, Enrolment
 from dcu.errors import CommandRejected
 from dcu.health import Health
 from dcu.messages import arguments
 from dcu.model import Command, Keys, Meter
+from dcu.polling.discovery import DISCOVERY
 from dcu.profiles import CompanionProfile
 from dcu.store import Station, Store
 from tests.captures import SetClock

@@ -1,7 +1,7 @@
 """What the flow of a bus hears of the meters' invocation counters is kept, and costs no commit for each visit."""
 
 from dcu.errors import MeterError
-from dcu.poll import HEARD_BOUND
+from dcu.polling.poll import HEARD_BOUND
 from sim.fleet import FleetPlan
 from sim.virtual import VirtualClock
 from tests.lines import BAUD, CIPHERED, REGISTERS, Box, MemoryStore, read_command, run_for, virtually

@@ -7,6 +7,11 @@ from typing import ClassVar, cast
 import pytest
 
 from dcu.config import BusConfig
+from dcu.conversation.session import (
+    CLOSE_TIMEOUT,
+    EXCHANGE_BOUND,
+    Session,
+)
 from dcu.dlms.association import Association, Event, Notified, Released, Response
 from dcu.dlms.hdlc_link import ANSWER_REPEATS, OPEN_REPEATS, HdlcLink
 from dcu.dlms.notifications import EventNotification
@@ -18,11 +23,6 @@ from dcu.errors import (
 )
 from dcu.health import STEP_BOUND
 from dcu.model import Attribute
-from dcu.session import (
-    CLOSE_TIMEOUT,
-    EXCHANGE_BOUND,
-    Session,
-)
 from sim.faults import Faults
 from sim.virtual import VirtualClock
 from tests.items import ENERGY, moment

@@ -6,11 +6,11 @@ from typing import cast
 
 import pytest
 
+from dcu.conversation.session import LIST_BOUND, MAX_NOTIFIED, Session, Yielded
 from dcu.dlms.association import Association, Event, Notified, Response
 from dcu.dlms.notifications import DataNotification
 from dcu.dlms.services import Get, by_entry
 from dcu.model import Attribute
-from dcu.session import LIST_BOUND, MAX_NOTIFIED, Session, Yielded
 from sim.virtual import VirtualClock
 from tests.items import ENERGY, REGISTERS
 from tests.lines import COMPANION, Box, virtually

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from dcu.clock import ClockState
+from dcu.conversation.keychange import KeyChanges
 from dcu.health import STEP_BOUND, Health, Progress
-from dcu.keychange import KeyChanges
 from dcu.model import Command, Task
-from dcu.poll import Poll
+from dcu.polling.poll import Poll
 from dcu.report import Reporter
 from dcu.sending import Delivery
 from dcu.status import Status

@@ -5,10 +5,10 @@ from dataclasses import replace
 
 import pytest
 
+from dcu.conversation.shapes import learn
+from dcu.conversation.visit import CLOCK_FRESH, Reading
 from dcu.model import INSTANT, Task
 from dcu.plan.backfill import Range
-from dcu.shapes import learn
-from dcu.visit import CLOCK_FRESH, Reading
 from sim.fleet import FleetPlan
 from sim.profiles import CLOCK
 from sim.virtual import VirtualClock

@@ -4,15 +4,15 @@ from typing import Any
 
 import pytest
 
+from dcu.conversation.session import Yielded
+from dcu.conversation.shapes import Shape
+from dcu.conversation.visit import Findings, Reading
 from dcu.dlms.moment import DateTime
 from dcu.dlms.services import Get
 from dcu.errors import BusError, DcuError, MeterTimeoutError
 from dcu.model import INSTANT, Column, Meter
 from dcu.obis import parse_obis
 from dcu.plan.backfill import Range
-from dcu.session import Yielded
-from dcu.shapes import Shape
-from dcu.visit import Findings, Reading
 from tests.captures import SetClock
 from tests.lines import COMPANION
 from tests.scripts import scripted

@@ -7,7 +7,7 @@ import pytest
 
 from dcu.health import Airtimes, BusHealth, Progress
 from dcu.plan.airtime import Forecast
-from dcu.poll import Poll
+from dcu.polling.poll import Poll
 from dcu.workload import SPAN, STEP, Workload
 from tests.captures import SetClock
 

@@ -1,0 +1,151 @@
+"""Any object of a meter because somebody asked: `meter.get`, `meter.set` and `meter.execute`, in plain JSON values.
+
+How values look is known to `dcu.dlms.rare`; all of this is loaded with the first such command. What a meter was told is
+never told again without looking: `confirm` reads back what can be read.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from dcu.conversation.session import Session
+from dcu.dlms import rare
+from dcu.dlms.services import AccessError, Action, Get, Set
+from dcu.errors import (
+    BusError,
+    CommandRejected,
+    MeterError,
+    NotGivenError,
+    NotServedError,
+    StaleError,
+    UnsureError,
+)
+from dcu.messages.catalogue import GET, SET
+from dcu.model import Attribute, Command
+from dcu.obis import format_obis, parse_obis
+
+#: What these commands do not change: supply and tokens want a command that looks before it acts, secrets would stay
+#: in the journal, and new keys must be known here before the meter has them.
+_GUARDED = {70: "the disconnector", 115: "the token gateway"}
+_SECRET = {(15, 7): "a password"}
+_KEYS = {(15, 2): "a new secret", (64, 2): "new keys"}
+#: The buffer of a profile may be months long, and is read by range.
+_BUFFER = (7, 2)
+
+
+def check(command: Command) -> None:
+    """Raise CommandRejected when `command` (an object command) asks for what cannot be, or is not, done this way."""
+    args = command.args
+    if command.name == GET:
+        for item in _items(args):
+            _check_read(item.class_id, item.index)
+        return
+    class_id, index = _number(args, "class"), _number(args, "attribute" if command.name == SET else "method")
+    refused = _GUARDED.get(class_id) or (_SECRET if command.name == SET else _KEYS).get((class_id, index))
+    if refused:
+        raise CommandRejected(f"{command.name} does not change {refused}")
+    _request(command)
+
+
+def _check_read(class_id: int, index: int) -> None:
+    if (class_id, index) == _BUFFER:
+        raise CommandRejected(f"{GET} does not read the buffer of a profile: meter.read does, by range")
+    if (class_id, index) in _SECRET:
+        raise CommandRejected(f"{GET} does not read {_SECRET[class_id, index]}")
+
+
+async def carry_out(session: Session, command: Command) -> dict[str, Any]:
+    """Return the answer to `command` (an object command), which `check` has let pass, in an open session.
+
+    NotGivenError when the meter refuses it, UnsureError when nobody knows whether it was carried out; a GET raises what
+    `Session.get` raises.
+    """
+    if command.name == GET:
+        return await _get(session, _items(command.args))
+    try:
+        answer = await session.perform(_request(command))
+    except NotServedError as error:
+        raise NotGivenError(str(error)) from error
+    except StaleError:
+        raise
+    except (MeterError, BusError) as error:
+        raise UnsureError(str(error)) from error
+    if isinstance(answer, AccessError):
+        raise NotGivenError(f"the meter refuses: {answer}")
+    return _told(command) | ({} if answer is None else {"returned": _plain(0, 0, answer)["value"]})
+
+
+async def confirm(session: Session, command: Command) -> dict[str, Any]:
+    """Return the answer to a SET that may have been carried out, if the meter holds its value; else UnsureError."""
+    if command.name != SET:
+        raise UnsureError
+    (value,) = await session.get([Get(_attribute(command.args))])
+    args = command.args
+    if not rare.same(_number(args, "class"), _number(args, "attribute"), value, args["value"], _type(args)):
+        raise UnsureError("the meter holds another value")
+    return _told(command) | {"confirmed": True}
+
+
+async def _get(session: Session, attributes: list[Attribute]) -> dict[str, Any]:
+    values = await session.get([Get(attribute) for attribute in attributes])
+    return {
+        "items": [
+            _named(attribute) | _plain(attribute.class_id, attribute.index, value)
+            for attribute, value in zip(attributes, values, strict=True)
+        ]
+    }
+
+
+def _named(attribute: Attribute) -> dict[str, Any]:
+    return {
+        "object": format_obis(attribute.name),
+        "class": attribute.class_id,
+        "attribute": attribute.index,
+    }
+
+
+def _plain(class_id: int, index: int, value: Any) -> dict[str, Any]:
+    """Return the value under "value", with its word where it has one, or why there is none under "error"."""
+    if isinstance(value, AccessError):
+        return {"error": str(value), "code": value.code}
+    try:
+        word, plain = rare.plain(class_id, index, value)
+    except MeterError as error:
+        return {"error": str(error)}
+    return ({} if word == "value" else {"word": word}) | {"value": plain}
+
+
+def _told(command: Command) -> dict[str, Any]:
+    """Return what the command was about: its answer stands alone in a log."""
+    index = "attribute" if command.name == SET else "method"
+    return {key: command.args[key] for key in ("object", "class", index)}
+
+
+def _request(command: Command) -> Set | Action:
+    """Return what to send; CommandRejected when the value is not of the shape that the class wants."""
+    args = command.args
+    class_id, name = _number(args, "class"), parse_obis(str(args["object"]))
+    if command.name == SET:
+        index = _number(args, "attribute")
+        return Set(Attribute(class_id, name, index), rare.encode(class_id, index, args["value"], _type(args)))
+    number = _number(args, "method")
+    return Action(class_id, name, number, rare.method(class_id, number, args["value"], _type(args)))
+
+
+def _items(args: Mapping[str, object]) -> list[Attribute]:
+    items = args["items"]
+    assert isinstance(items, list)
+    return [_attribute(item) for item in items]
+
+
+def _attribute(args: Mapping[str, object]) -> Attribute:
+    return Attribute(_number(args, "class"), parse_obis(str(args["object"])), _number(args, "attribute"))
+
+
+def _number(args: Mapping[str, object], key: str) -> int:
+    number = args[key]
+    assert isinstance(number, int)
+    return number
+
+
+def _type(args: Mapping[str, object]) -> str | None:
+    return str(args["type"]) if "type" in args else None

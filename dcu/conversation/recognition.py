@@ -1,0 +1,62 @@
+"""Whether the meter at an address is still the one whose shapes are remembered: what it is asked, and what it says.
+
+Asked once a day and after a doubt, within a visit that is made anyway; what follows from a change is `dcu.archive`'s.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from typing import Any, Final
+
+from dcu.conversation.shapes import CAPTURE_OBJECTS, PROFILE_GENERIC
+from dcu.dlms import cosem
+from dcu.dlms.services import AccessError, Get
+from dcu.errors import MeterError
+from dcu.model import Attribute, Column
+from dcu.profiles import CompanionProfile
+
+#: Seconds after which a meter is asked again. It costs some 60 octets, and 20 per column of the profiles read then.
+RECOGNISE_EVERY: Final = 86_400.0
+
+#: What a companion profile's `identity` names for this: another meter, or another program in it.
+SERIAL: Final = "serial"
+WORDS: Final = (SERIAL, "firmware")
+#: What an association tells besides where it is protected: the meter's system title, in hexadecimal digits. Where
+#: meters share keys, nothing else in it says which of them is there.
+TITLE: Final = "title"
+
+#: Characters of a word that are remembered: a meter may put much of its own into one.
+MAX_WORD: Final = 64
+
+
+def questions(profile: CompanionProfile, streams: Iterable[str]) -> list[Get]:
+    """Return what tells who the meter is, then what the profile of each of `streams` captures."""
+    words = [Get(profile.identity[word]) for word in WORDS if word in profile.identity]
+    objects = (Attribute(PROFILE_GENERIC, profile.streams[stream].name, CAPTURE_OBJECTS) for stream in streams)
+    return words + [Get(attribute) for attribute in objects]
+
+
+def identity(profile: CompanionProfile, answers: Iterator[Any]) -> dict[str, str]:
+    """Take the first answers to `questions`; what the meter does not tell is left out."""
+    said = {word: word_of(next(answers)) for word in WORDS if word in profile.identity}
+    return {word: text for word, text in said.items() if text}
+
+
+def recast(answer: Any, columns: Sequence[Column]) -> bool:
+    """Whether `answer` names other capture objects than `columns` are of; one that names none proves nothing."""
+    if isinstance(answer, AccessError):
+        return False
+    try:
+        now = cosem.decode_capture_objects(answer)
+    except MeterError:
+        return False
+    return now != tuple(replace(column, scaler=0, unit=255) for column in columns)
+
+
+def word_of(answer: Any) -> str:
+    """Return what a meter says of itself as a word: octets as text where they are that, "" for what is no word."""
+    if isinstance(answer, bytes):
+        word = answer.strip(b"\0 ")
+        return (word.decode("ascii") if word.isascii() and word.decode("ascii").isprintable() else word.hex())[
+            :MAX_WORD
+        ]
+    return str(answer)[:MAX_WORD] if isinstance(answer, int | str) else ""

@@ -1,0 +1,1 @@
+"""The machine beneath the daemon: its processes, memory, clock service, service manager and local socket."""

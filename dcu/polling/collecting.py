@@ -1,0 +1,149 @@
+"""What one visit reads: asked, doubted, and handed over to be kept.
+
+Which meter is visited, for what, and what becomes of a visit that fails, is in `poll`.
+"""
+
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import structlog
+
+from dcu.archive import Archive
+from dcu.clock import Clock
+from dcu.conversation.continuity import counts_up, fallen
+from dcu.conversation.opening import SessionMaker
+from dcu.conversation.recognition import TITLE
+from dcu.conversation.session import Session
+from dcu.conversation.visit import Findings, Reading
+from dcu.errors import ShelteredError
+from dcu.events import LATEST, EventSieve
+from dcu.model import IDENTITY, Capture, Reason
+from dcu.plan.backfill import SETTLED, lost
+from dcu.polling.handover import Handover, Keeping
+from dcu.report import Report
+
+log = structlog.get_logger()
+
+
+class Readings(Keeping, Protocol):
+    """What is needed of the store."""
+
+    async def before(self, meter: str, stream: str, end: int, limit: int) -> list[Capture]:
+        """Return the last `limit` captures with at ≤ `end`, in the order of recording. Raises StoreError."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gathered:
+    """What was found and handed over to be kept, and whether an alarm has changed."""
+
+    found: Findings
+    alarmed: bool
+
+
+@dataclass(slots=True)
+class Collecting:
+    """Reads and keeps for one bus. `urged` says whether something urgent waits for the line."""
+
+    archive: Archive
+    events: EventSieve
+    sessions: SessionMaker
+    store: Readings
+    clock: Clock
+    handover: Handover
+    report: Report
+    urged: Callable[[], bool]
+    #: When something was kept last, monotonic s.
+    kept_at: float = 0.0
+    #: The meters whose clock has lost the time, and those whose clock went back behind what was read.
+    _stray: set[str] = field(default_factory=set)
+    _back: set[str] = field(default_factory=set)
+    #: By how many seconds the clocks are slow that are to be waited for.
+    _slow: dict[str, int] = field(default_factory=dict)
+
+    def open_reason(self, meter: str) -> Reason:
+        """Return why what lies ahead of a meter that can be reached is not there."""
+        return Reason.CLOCK if meter in self._stray or meter in self._back else Reason.PENDING
+
+    async def collect(self, session: Session, meter: str, streams: Sequence[str]) -> tuple[Findings, list[str]]:
+        """Read `streams`, and the logs of a meter whose alarms have changed: what raised one stands there.
+
+        Returns what was found of `streams`, and which of the logs were not reached; `stopped` tells of both.
+        """
+        gathered = await self.gather(session, meter, streams)
+        found, missed = gathered.found, list[str]()
+        if gathered.alarmed and found.stopped is None:
+            logs = await self.gather(session, meter, self.events.logs(meter))
+            missed += logs.found.missed
+            found.stopped = logs.found.stopped
+        return found, missed
+
+    async def gather(self, session: Session, meter: str, streams: Sequence[str]) -> Gathered:
+        """Read `streams` and have what came kept; raises what `Session.get` raises, and StoreError.
+
+        Rows that cannot follow those that are known are asked for once more, with the question who the meter is.
+        """
+        await self.handover.settle(meter)
+        recognising = IDENTITY in streams or self.archive.unsure(meter, self.clock.monotonic(), session.title)
+        found = await self._read(session, meter, streams, recognising=recognising)
+        if not recognising and found.stopped is None and (register := await self._fallen(meter, found)) is not None:
+            log.info("rows that cannot follow", meter=meter, register=register)
+            found = await self._read(session, meter, streams, recognising=True)
+        await self.handover.keep(meter, found, self.sessions.heard(), streams)
+        self.kept_at = self.clock.monotonic()
+        await self._look_at_clock(meter, found.offset)
+        return Gathered(found, self.events.kept(found.captures))
+
+    async def keep_heard(self) -> None:
+        """Keep the counters that were heard in visits which kept nothing."""
+        self.kept_at = self.clock.monotonic()
+        if heard := self.sessions.heard():
+            with suppress(ShelteredError):
+                await self.store.record((), {}, heard)
+
+    async def _read(self, session: Session, meter: str, streams: Sequence[str], *, recognising: bool) -> Findings:
+        if recognising:
+            session.doubt()
+        shapes = await self.archive.shapes(session, meter, streams)
+        ranges = self.archive.ranges(meter, shapes, int(self.clock.now()), self._slow.get(meter, 0))
+        reading = Reading(
+            self.archive.meter(meter),
+            self.archive.profile(meter),
+            shapes,
+            ranges,
+            self.archive.past(meter, shapes),
+            recognising=recognising,
+        )
+        found = await reading.take(session, self.clock, self.urged)
+        if found.identity is not None and session.title:
+            found.identity[TITLE] = session.title.hex()
+        open_ = [stream for stream in streams if stream not in shapes and not self.archive.lacks(meter, stream)]
+        found.refused |= dict.fromkeys(open_, "the meter does not tell its shape now")
+        return found
+
+    async def _fallen(self, meter: str, found: Findings) -> str | None:
+        """Return a register that counts up and fell, None when none did."""
+        rows: dict[str, list[Capture]] = {}
+        for capture in found.captures:
+            if any(map(counts_up, capture.columns)):
+                rows.setdefault(capture.stream, []).append(capture)
+        for stream, some in rows.items():
+            known = await self.store.before(meter, stream, LATEST, 1)
+            if (register := fallen(known[0] if known else None, some)) is not None:
+                return register
+        return None
+
+    async def _look_at_clock(self, meter: str, offset: float | None) -> None:
+        (self._stray.add if lost(offset) else self._stray.discard)(meter)
+        if offset is None:
+            return
+        if -offset > SETTLED and not lost(offset):
+            self._slow[meter] = int(-offset)
+        else:
+            self._slow.pop(meter, None)
+        if not self.archive.behind(meter, self.clock.now() + offset):
+            self._back.discard(meter)
+        elif meter not in self._back:
+            self._back.add(meter)
+            await self.report("meter clock jumped", meter=meter, offset=round(offset, 1))

@@ -1,0 +1,399 @@
+"""The flow of one bus: plan picks a visit → session → store. It alone touches the port; commands come through the plan.
+
+CLOSED ──open──► IDLE ──plan.next_visit──► VISITING ──handed over to be stored──► IDLE
+  ▲ BusError (port lost), retried every REOPEN_DELAY s    │
+  └───────────────────────────────────────────────────────┘
+A meter's failure ends its visit, drains the line and tells the plan. A store error ends the flow: readings that
+cannot be kept must not be collected as if they were.
+"""
+
+import asyncio
+import math
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import structlog
+
+from dcu.archive import Archive
+from dcu.bus import Port
+from dcu.clock import Clock
+from dcu.conversation.held import Held
+from dcu.conversation.line import Line
+from dcu.conversation.opening import SessionMaker
+from dcu.conversation.session import Session, Yielded
+from dcu.errors import (
+    BusError,
+    CommandRejected,
+    DcuError,
+    MeterTimeoutError,
+    NotGivenError,
+    SecurityError,
+    StaleError,
+    StoreError,
+    UnsureError,
+)
+from dcu.events import EventSieve
+from dcu.health import Airtimes, BusHealth, Progress
+from dcu.messages.catalogue import SECRET_COMMANDS
+from dcu.model import CLOCK, Meter, Outcome, Reach, Reason, Visit
+from dcu.plan import ANSWERED, BusPlan
+from dcu.polling.clocks import SET_CLOCK, Clocks
+from dcu.polling.collecting import Collecting, Readings
+from dcu.polling.handover import Handover
+from dcu.polling.ondemand import by_client, on_demand
+from dcu.report import Reached, Report, unnoted
+
+if TYPE_CHECKING:
+    from dcu.polling.discovery import Discovery  # loaded for buses where new meters are looked for
+    from dcu.polling.pushes import Pushes  # loaded for buses whose meters may speak
+
+log = structlog.get_logger()
+
+T = TypeVar("T")
+
+#: A lost port (adapter unplugged, gateway down) is tried again this often.
+REOPEN_DELAY = 5.0
+
+#: Characters of an error that are told on: a meter may put much of its own into one.
+ERROR_BOUND = 200
+
+#: A command is tried again at once: somebody waits for it, and noise on the line is not an answer. After a silence it
+#: is not, for the link has asked again as often as is worth its time-outs.
+COMMAND_TRIES = 2
+
+#: The longest an idle flow sleeps, so that its progress is seen.
+IDLE_BOUND = 10.0
+
+#: What was heard of meters' counters in visits that keep no reading waits this long for one that does, unless the line
+#: is idle: a commit for each of them would wear the flash.
+HEARD_BOUND = 10.0
+
+#: How a visit ended, what a command is answered, or why it is not.
+Answered = tuple[Outcome, dict[str, Any] | None, str | None]
+
+#: Tells the command journal how a command's visit went: (visit, answer or None, error or None).
+Answer = Callable[[Visit, dict[str, Any] | None, str | None], Awaitable[None]]
+
+
+@dataclass(slots=True)
+class Poll:
+    """Polls one bus for as long as `run` runs."""
+
+    name: str
+    port: Port
+    plan: BusPlan
+    archive: Archive
+    events: EventSieve
+    sessions: SessionMaker
+    held: Held
+    store: Readings
+    clock: Clock
+    health: BusHealth
+    progress: Progress
+    answer: Answer
+    report: Report
+    clocks: Clocks
+    pushes: "Pushes | None" = None
+    discovery: "Discovery | None" = None
+    reached: Reached = unnoted
+    #: What visits found, on its way into the store.
+    handover: Handover = field(init=False)
+    #: What each meter's visits cost since the start.
+    airtimes: Airtimes = field(default_factory=Airtimes)
+    _visiting: str | None = None
+    _between: asyncio.Event = field(default_factory=asyncio.Event)
+    _line: Line = field(init=False)
+    _collecting: Collecting = field(init=False)
+    _got: Sequence[str] | None = None
+    _wake: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def __post_init__(self) -> None:
+        self._line = Line(self.port, self.held)
+        self.handover = Handover(
+            self.store, self.archive, self.events, self.clock, self.health, self.report, self._again
+        )
+        self._collecting = Collecting(
+            archive=self.archive,
+            events=self.events,
+            sessions=self.sessions,
+            store=self.store,
+            clock=self.clock,
+            handover=self.handover,
+            report=self.report,
+            urged=self._urged,
+        )
+
+    async def run(self) -> None:
+        """Poll until cancelled; raises StoreError when readings cannot be kept."""
+        try:
+            while True:
+                await self.step()
+        except asyncio.CancelledError:
+            with suppress(StoreError):  # an ordered end, and no flow is left that could stop for it
+                await self._collecting.keep_heard()
+            raise
+        finally:
+            await self.handover.end()
+            await self.held.release()
+            await self._line.close()
+
+    def why(self, meter: str) -> Reason:
+        """Return why what is due of `meter` is not here yet."""
+        if self._line.lost:
+            return Reason.LINE
+        if self.plan.reach(meter) is not Reach.REACHABLE:
+            return Reason.UNREACHABLE
+        return self._collecting.open_reason(meter)
+
+    def submit(self, visit: Visit) -> None:
+        """Queue a visit for a command and wake the flow; raises CommandRejected when too many wait."""
+        self.plan.urgent(visit, self.clock.monotonic())
+        self._wake.set()
+
+    def take_in(self, meter: Meter) -> None:
+        """Read a meter too, from now on."""
+        self.plan.add(meter.id, meter.group, self.clock.monotonic())
+        self._wake.set()
+
+    async def let_go(self, meter: str) -> None:
+        """Read a meter no more; returns when no visit to it is under way."""
+        while self._visiting == meter:
+            self._between.clear()
+            await self._between.wait()
+        self.plan.remove(meter)
+        self.held.forget(meter)
+        self.sessions.forget(meter)
+        self.clocks.forget(meter)
+
+    async def step(self) -> None:
+        """Make the next visit, or wait until one is due."""
+        self._alive()
+        await self.handover.check()
+        now = self.clock.monotonic()
+        self.plan.align(now, self.clock.now())
+        for meter in self.clocks.due(now):
+            self.plan.again(meter, [CLOCK], now)
+        # a clock that was never set cannot say which interval a reading belongs to; whoever asks may still have one
+        scheduled = self.clock.trusted()
+        visit = self.plan.next_visit(now, scheduled=scheduled)
+        if visit is None or now - self._collecting.kept_at >= HEARD_BOUND:
+            await self._collecting.keep_heard()
+        if visit is None:
+            until = self.plan.next_wake(now) if scheduled else None
+            if not await self._search(until):
+                await self._sleep(until)
+            return
+        late = visit.command is not None and (visit.command.expires or math.inf) <= self.clock.now()
+        if late or visit.meter not in self.plan:
+            self.plan.finished(visit, Outcome.LINE, now)  # nothing was learned about the meter; the journal ends it
+            return
+        # what stands when the store or a cancellation cuts the visit off: due again, nobody's fault
+        outcome, self._got = Outcome.LINE, None
+        self._visiting = visit.meter
+        try:
+            outcome = await self._attempt(visit)
+        except StoreError:
+            if visit.command is not None:  # its journal could not be told: made again when the flow starts again
+                with suppress(CommandRejected):  # more wait than fit: then it is taken up after a restart, or expires
+                    # what changes the meter may have been carried out: then the next visit only looks
+                    self.plan.urgent(replace(visit, doubtful=True), now)
+            raise
+        finally:
+            self._visiting = None
+            self._between.set()
+            self.plan.finished(visit, outcome, self.clock.monotonic(), self._got)
+        self._count(visit.meter, outcome, self.clock.monotonic() - now)
+        await self.reached(visit.meter, self.plan.reach(visit.meter), answered=outcome in ANSWERED)
+        if outcome is Outcome.LINE:
+            await asyncio.sleep(REOPEN_DELAY)
+
+    async def _search(self, until: float | None) -> bool:
+        """Ask one address whether a meter is there, if there is time for that; return whether that was done."""
+        if self.discovery is None or not self.discovery.wants(self.clock.monotonic(), until):
+            return False
+        asked = await self._while_idle(partial(self.discovery.step, self.port, self._alive))
+        if asked:
+            self._line.disturb()
+        return asked is not None
+
+    async def _sleep(self, until: float | None) -> None:
+        pause = IDLE_BOUND if until is None else min(IDLE_BOUND, until - self.clock.monotonic())
+        if self.pushes is not None and await self._listen(self.pushes, pause):
+            return
+        try:
+            async with asyncio.timeout(max(0.0, min(pause, REOPEN_DELAY) if self.pushes else pause)):
+                await self._wake.wait()
+        except TimeoutError:
+            return
+        self._wake.clear()
+
+    async def _listen(self, pushes: "Pushes", pause: float) -> bool:
+        """Hear what meters say while nobody is asked; return whether the line is there."""
+        speakers = await self._while_idle(partial(pushes.listen, self.port, self._wake, pause))
+        if speakers is None:
+            return False
+        self._wake.clear()
+        for meter in speakers:
+            self._again(meter, self.events.telling(meter))  # what may say why it spoke
+        return True
+
+    async def _while_idle(self, work: Callable[[], Awaitable[T]]) -> T | None:
+        """Return what `work` returns over the line that nobody needs now, None when the line is not there."""
+        try:
+            await self._line.ready()
+            return await work()
+        except BusError as error:
+            self._line.lose()
+            self.health.error = str(error)[:ERROR_BOUND]
+            return None
+
+    def _again(self, meter: str, streams: Sequence[str]) -> None:
+        """Read streams of a meter again, unless it is read no more."""
+        if streams and meter in self.plan:
+            self.plan.again(meter, streams, self.clock.monotonic())
+            self._wake.set()
+
+    async def _attempt(self, visit: Visit) -> Outcome:
+        """Visit the meter and say how it ended; a command hears of it whatever happens."""
+        answer, reason = None, None
+        for _ in range(_tries(visit)):
+            try:
+                await self._line.ready()
+                outcome, answer, reason = await self._visit(visit)
+                break
+            except StoreError:
+                raise
+            except UnsureError as error:
+                cause = error.__cause__
+                outcome = await self._judge(visit, cause if isinstance(cause, DcuError) else error)
+                reason = str(error)[:ERROR_BOUND]
+                break
+            except DcuError as error:
+                outcome, reason = await self._judge(visit, error), str(error)[:ERROR_BOUND]
+            except Exception as error:  # our own bug over one meter must not cost the others
+                log.exception("bug in a visit", bus=self.name, meter=visit.meter)
+                outcome, reason = await self._judge(visit, DcuError(f"our own mistake: {error!r}")), repr(error)
+                break  # asking again would not mend it, and might do again what was done
+            if outcome is Outcome.SILENT:
+                break
+        if visit.command is not None:
+            await self.answer(visit, answer, reason)
+        return outcome
+
+    async def _judge(self, visit: Visit, error: DcuError) -> Outcome:
+        reason = str(error)[:ERROR_BOUND]
+        log.info("visit failed", bus=self.name, meter=visit.meter, reason=reason, who=error.who)
+        if isinstance(error, SecurityError):
+            log.warning("security event", bus=self.name, meter=visit.meter, breach=error.breach.value, reason=reason)
+            self.health.security[error.breach] = self.health.security.get(error.breach, 0) + 1
+            await self.report("security breach", meter=visit.meter, breach=error.breach.value, reason=reason)
+        self._line.disturb()
+        self.health.error = reason
+        if isinstance(error, BusError):
+            self._line.lose()
+            return Outcome.LINE
+        return Outcome.SILENT if isinstance(error, MeterTimeoutError) else Outcome.REFUSED
+
+    async def _visit(self, visit: Visit) -> Answered:
+        """One conversation; return how it ended, and what a command is answered or why it is not.
+
+        After a failure nobody says goodbye: the meter may be silent, and SNRM starts afresh.
+        """
+        meter = self.archive.meter(visit.meter)
+        if visit.command is not None:
+            if visit.command.name == SET_CLOCK:
+                self.held.forget(meter.id)
+                return Outcome.OK, *await self.clocks.command(meter.id, self.port, self._alive)
+            opened = self.archive.opened_for(meter.id, visit.command.name)
+            if opened is not meter or visit.command.name in SECRET_COMMANDS:
+                return await self._apart(opened, visit)
+        if (held := await self.held.take(meter)) is not None:
+            self.health.resumed += 1
+            try:
+                return await self._converse(held, visit)
+            except StaleError as stale:  # before anything was answered: nothing is done twice
+                await self._renew(visit, stale)
+        return await self._converse(await self.sessions.open(self.port, meter, self._alive), visit)
+
+    async def _apart(self, meter: Meter, visit: Visit) -> Answered:
+        """Carry out a command that opens the meter otherwise than readings do."""
+        self.held.forget(meter.id)
+        try:
+            if visit.command is not None and visit.command.name in SECRET_COMMANDS:
+                from dcu.polling import rekey  # noqa: PLC0415 - most boxes are never asked for it
+
+                answer = await rekey.carry_out(self.sessions, self.port, meter, visit, self.archive, self._alive)
+            else:
+                answer = await by_client(self.sessions, self.port, meter, visit, self.archive, self.clock)
+        except NotGivenError as error:
+            return Outcome.OK, None, str(error)
+        return Outcome.OK, answer, None
+
+    async def _renew(self, visit: Visit, stale: StaleError) -> None:
+        """Make the line ready for a new association in place of one that its meter knows no more."""
+        log.info("association was stale", bus=self.name, meter=visit.meter, reason=str(stale)[:ERROR_BOUND])
+        self.health.stale += 1
+        self.held.stale(self.archive.meter(visit.meter))
+        if isinstance(stale.__cause__, BusError):
+            self._line.lose()
+        # a meter that said no has nothing more to say; after a silence its answer may still come
+        self._line.disturb(late=isinstance(stale.__cause__, MeterTimeoutError))
+        await self._line.ready()
+
+    async def _converse(self, session: Session, visit: Visit) -> Answered:
+        outcome, answer, reason = Outcome.OK, None, None
+        left: Session | None = session
+        if visit.command is None:
+            try:
+                outcome, moves = await self._collect(session, visit)
+            except Yielded as stop:
+                outcome, moves = Outcome.YIELDED, False
+                if not stop.open:
+                    return outcome, None, None
+            if moves:
+                left = await self.clocks.follow(session, visit.meter, self.port, self._alive)
+        else:
+            try:
+                answer = await on_demand(session, self.archive, visit, self.clock)
+            except NotGivenError as error:  # the question was wrong, not the meter: no failure of its schedule
+                reason = str(error)
+        if self.pushes is not None and session.notified:
+            await self.pushes.of_visit(visit.meter, tuple(session.notified))
+            self._again(visit.meter, self.events.telling(visit.meter))
+        session.notified.clear()
+        if left is None:  # closed for another, or broken off
+            self._line.disturb()
+        else:
+            coming = self.plan.coming(visit.meter, self.clock.monotonic())
+            await self.held.leave(self.archive.meter(visit.meter), left, coming)
+        return outcome, answer, reason
+
+    def _urged(self) -> bool:
+        return self.plan.yields(self.clock.monotonic())
+
+    def _alive(self) -> None:
+        self.progress.mark(self.clock.monotonic())
+
+    async def _collect(self, session: Session, visit: Visit) -> tuple[Outcome, bool]:
+        """Read what is due and keep it; return how that went, and whether the meter's clock is to be moved now."""
+        found, missed = await self._collecting.collect(session, visit.meter, visit.streams)
+        self._got = [stream for stream in visit.streams if stream not in found.missed]
+        if missed:
+            self._again(visit.meter, missed)
+        if found.stopped is not None:
+            raise found.stopped
+        moves = found.clock is not None and await self.clocks.note(visit.meter, found.clock)
+        return Outcome.PARTLY if found.refused or found.bad_rows else Outcome.OK, moves
+
+    def _count(self, meter: str, outcome: Outcome, busy: float) -> None:
+        self.airtimes.count(meter, busy, good=outcome in ANSWERED)
+        self.health.count(outcome, busy, good=outcome in ANSWERED)
+        self.health.octets_sent, self.health.octets_received = self.port.octets_sent, self.port.octets_received
+
+
+def _tries(visit: Visit) -> int:
+    """Return how often a visit is begun; with secrets on their way each set is tried in it, and not once more."""
+    return 1 if visit.command is None or visit.command.name in SECRET_COMMANDS else COMMAND_TRIES

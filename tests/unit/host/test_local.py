@@ -1,0 +1,171 @@
+"""The local door: what a client at the Unix socket meets, in virtual time (both ends are in one loop)."""
+
+import asyncio
+import json
+import stat
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from dcu.errors import DcuError, StoreError
+from dcu.host.local import CONNECTIONS, REQUEST_BOUND, REQUEST_TIMEOUT, LocalDoor
+from sim.virtual import VirtualClock
+from tests.lines import virtually
+
+
+async def echo(request: bytes) -> AsyncIterator[bytes]:
+    yield b'{"state": "running"}'
+    yield request.strip()
+
+
+@asynccontextmanager
+async def door(path: Path, answer: Callable[[bytes], AsyncIterator[bytes]] = echo) -> AsyncIterator[None]:
+    """A door that is open, and shut again at the end."""
+    task = asyncio.create_task(LocalDoor(path, answer).run())
+    while not path.is_socket():  # noqa: ASYNC110 - no event of ours is set there
+        await asyncio.sleep(0)
+    try:
+        yield
+    finally:
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+
+async def ask(path: Path, request: bytes) -> list[bytes]:
+    reader, writer = await asyncio.open_unix_connection(path)
+    writer.write(request)
+    lines = (await reader.read()).splitlines()
+    writer.close()
+    return lines
+
+
+def at_the_door(path: Path, work: Callable[[VirtualClock], Awaitable[None]], answer: object = echo) -> None:
+    async def run(clock: VirtualClock) -> None:
+        async with door(path, answer):  # type: ignore[arg-type]
+            await work(clock)
+        for _ in range(5):  # conversations that were cut off end by themselves
+            await asyncio.sleep(0)
+
+    virtually(run)
+
+
+def test_every_answer_is_a_line_and_then_the_connection_ends(tmp_path: Path) -> None:
+    async def work(clock: VirtualClock) -> None:
+        for _ in range(3):
+            assert await ask(tmp_path / "s", b'{"name": "x"}\n') == [b'{"state": "running"}', b'{"name": "x"}']
+
+    at_the_door(tmp_path / "s", work)
+
+
+def test_owner_and_group_may_use_it_and_nobody_else(tmp_path: Path) -> None:
+    async def work(clock: VirtualClock) -> None:
+        await asyncio.sleep(0)
+        assert stat.S_IMODE((tmp_path / "s").stat().st_mode) == 0o660
+
+    at_the_door(tmp_path / "s", work)
+    assert not (tmp_path / "s").exists()
+
+
+def test_what_a_crash_left_behind_is_no_obstacle(tmp_path: Path) -> None:
+    (tmp_path / "s").touch()
+
+    async def work(clock: VirtualClock) -> None:
+        assert len(await ask(tmp_path / "s", b"{}\n")) == 2
+
+    at_the_door(tmp_path / "s", work)
+
+
+def test_a_request_without_end_is_refused(tmp_path: Path) -> None:
+    async def work(clock: VirtualClock) -> None:
+        (line,) = await ask(tmp_path / "s", b"x" * (REQUEST_BOUND + 10))
+        answer = json.loads(line)
+        assert answer["state"] == "failed"
+        assert "limit" in answer["error"]
+
+    at_the_door(tmp_path / "s", work)
+
+
+def test_a_client_that_says_nothing_is_shown_the_door(tmp_path: Path) -> None:
+    async def work(clock: VirtualClock) -> None:
+        (line,) = await ask(tmp_path / "s", b"")
+        assert json.loads(line) == {"state": "failed", "error": "no request came in time"}
+        assert clock.monotonic() == pytest.approx(REQUEST_TIMEOUT)
+
+    at_the_door(tmp_path / "s", work)
+
+
+def test_a_store_that_fails_is_told_and_the_door_stays_open(tmp_path: Path) -> None:
+    async def failing(request: bytes) -> AsyncIterator[bytes]:
+        if b"bad" in request:
+            raise StoreError('disk "full"')
+        yield b"good"
+
+    async def work(clock: VirtualClock) -> None:
+        (line,) = await ask(tmp_path / "s", b"bad\n")
+        assert json.loads(line) == {"state": "failed", "error": 'disk "full"'}
+        assert await ask(tmp_path / "s", b"fine\n") == [b"good"]
+
+    at_the_door(tmp_path / "s", work, failing)
+
+
+def test_a_client_that_hangs_up_harms_nobody(tmp_path: Path) -> None:
+    async def work(clock: VirtualClock) -> None:
+        _, writer = await asyncio.open_unix_connection(tmp_path / "s")
+        writer.write(b"{}\n")
+        writer.transport.abort()
+        assert len(await ask(tmp_path / "s", b"{}\n")) == 2
+
+    at_the_door(tmp_path / "s", work)
+
+
+def test_one_more_client_than_places_waits_for_its_turn(tmp_path: Path) -> None:
+    release = asyncio.Event()
+    begun: list[bytes] = []
+
+    async def slow(request: bytes) -> AsyncIterator[bytes]:
+        begun.append(request)
+        if request != b"last\n":
+            await release.wait()
+        yield b"done"
+
+    async def work(clock: VirtualClock) -> None:
+        async with asyncio.TaskGroup() as group:
+            for number in range(CONNECTIONS):
+                group.create_task(ask(tmp_path / "s", b"%d\n" % number))
+            await asyncio.sleep(1)
+            last = group.create_task(ask(tmp_path / "s", b"last\n"))
+            await asyncio.sleep(1)
+            assert len(begun) == CONNECTIONS
+            release.set()
+            assert await last == [b"done"]
+
+    at_the_door(tmp_path / "s", work, slow)
+
+
+def test_a_client_that_waits_for_a_slow_meter_does_not_hold_up_the_end(tmp_path: Path) -> None:
+    async def endless(request: bytes) -> AsyncIterator[bytes]:
+        yield b"running"
+        await asyncio.Event().wait()
+
+    waiting: list[asyncio.Task[list[bytes]]] = []
+
+    async def work(clock: VirtualClock) -> None:
+        waiting.append(asyncio.create_task(ask(tmp_path / "s", b"{}\n")))
+        await asyncio.sleep(1)
+
+    async def run(clock: VirtualClock) -> None:
+        async with door(tmp_path / "s", endless):
+            await work(clock)
+        assert await waiting[0] == [b"running"]
+        assert clock.monotonic() < 2
+
+    virtually(run)
+
+
+async def test_a_path_that_cannot_be_used_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "missing" / "s"
+    with pytest.raises(DcuError, match=f"{path}: cannot open the local socket"):
+        await LocalDoor(path, echo).run()
