@@ -18,7 +18,8 @@ import structlog
 from dcu.archive import Archive
 from dcu.clock import Clock, iso
 from dcu.config import BusConfig, Config
-from dcu.config.table import Judged, Standing, Table, judge
+from dcu.config.judging import judge
+from dcu.config.table import Judged, Standing, Table
 from dcu.conversation.opening import SessionMaker
 from dcu.errors import CommandRejected, ConfigError
 from dcu.health import Health

@@ -46,13 +46,3 @@ class Judged:
     keys: dict[str, Keys] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
     bad: int = 0
-
-
-def judge(table: Table, standing: Standing) -> Judged:
-    """Return which lines of `table` may be added to what is `standing`, with their secrets.
-
-    For a process of its own: it loads what reads forms, and the file of secrets.
-    """
-    from dcu.config import lines  # noqa: PLC0415 - see above
-
-    return lines.judge(table, standing)

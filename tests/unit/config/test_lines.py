@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from dcu.config import BusConfig
+from dcu.config.judging import judge
 from dcu.config.lines import COLUMNS, MAX_SHOWN
-from dcu.config.table import Judged, Standing, Table, judge
+from dcu.config.table import Judged, Standing, Table
 from dcu.model import Access, Authentication, Framing, Keys, Meter
 
 BUSES = (BusConfig("rs485-1", "/dev/ttyS1"), BusConfig("gateway", "tcp://h:1", framing=Framing.WRAPPER))

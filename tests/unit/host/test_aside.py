@@ -7,7 +7,8 @@ import time
 
 import pytest
 
-from dcu.config.table import Judged, Standing, Table, judge
+from dcu.config.judging import judge
+from dcu.config.table import Judged, Standing, Table
 from dcu.errors import ConfigError, DcuError
 from dcu.host import aside as room
 from dcu.host.aside import aside
