@@ -1,4 +1,4 @@
-"""What is asked in one visit and how the answers become captures. It keeps nothing: `dcu.polling` stores what it returns.
+"""What is asked in one visit and how the answers become captures. Nothing is kept here: `dcu.polling` stores it.
 
 What each stream of the meter looks like is learned before, in `shapes`. Everything due is asked in one GET-WITH-LIST,
 the clock first, so that all values of the answer and the meter's time belong to one instant; rows alone come without it
