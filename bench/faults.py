@@ -22,8 +22,8 @@ from bench.promises import Witness, reports
 
 ROOT = Path(__file__).parents[1]
 
-#: Rounds of kills and of cuts; several cuts are made of one recorded run.
-KILLS, CUTS, CUTS_OF_RUN = 200, 120, 10
+#: Rounds of kills and of cuts, some ten minutes; several cuts are made of one recorded run.
+KILLS, CUTS, CUTS_OF_RUN = 200, 400, 10
 QUICK_KILLS, QUICK_CUTS = 15, 40
 
 #: Reports after which a process is killed, and the milliseconds that may pass besides.

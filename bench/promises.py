@@ -14,7 +14,7 @@ from typing import Any
 
 from dcu.clock import SystemClock
 from dcu.model import Capture, Column
-from dcu.store import Block, Sealed, Store
+from dcu.store import Block, Sealed, Store, writer
 
 METERS = ("M1", "M2", "M3")
 STREAM = "load0"
@@ -22,6 +22,9 @@ COLUMNS = tuple(Column(3, bytes([1, 0, group, 8, 0, 255]), scaler=-1, unit=30) f
 
 #: Rows of a visit, rows of a block, counters of a range.
 ROWS, BLOCK, RANGE = 3, 7, 5
+
+#: Octets after which the log is copied into the database here, more often than in life: a death has to meet that, too.
+CHECKPOINT_OCTETS = 100_000
 
 #: Tells a witness what was promised: a kind, and what it is about.
 Report = Callable[..., None]
@@ -189,6 +192,7 @@ def _say(*what: object) -> None:
 def main() -> None:
     """Work in this process until it is killed."""
     report: Report = _say
+    writer.CHECKPOINT_OCTETS = CHECKPOINT_OCTETS
     if len(sys.argv) > 2:
         from bench.power import record  # noqa: PLC0415 - takes SQLite over
 

@@ -4,7 +4,7 @@ How captures leave the box is in `outbox.py`.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import groupby
@@ -104,12 +104,13 @@ class Readings(Database):
         """Return the last `limit` (≤ ANSWER_BOUND) captures with start ≤ at ≤ end: by day, then as recorded."""
         start, end, limit = max(start, -TIME_BOUND), min(end, TIME_BOUND), min(limit, ANSWER_BOUND)
         found: list[Capture] = []
+        times = range(start, end + 1)
         for head in await self._heads(meter, stream, start // DAY, end // DAY, limit + 2):
             if len(found) >= limit:
                 break
-            runs = [run async for run in self._chain(*head)]
+            runs = await self._chain(*head, times, limit - len(found))
             captures = await self._named(stream, reversed(runs))
-            found[:0] = [capture for capture in captures if start <= capture.at <= end]
+            found[:0] = [capture for capture in captures if capture.at in times]
         return found[-limit:] if limit > 0 else []
 
     async def _heads(self, meter: str, stream: str, first: int, last: int, limit: int) -> list[tuple[int, int]]:
@@ -123,17 +124,23 @@ class Readings(Database):
         """Return the last `limit` (≤ ANSWER_BOUND) captures with at ≤ end: by day, then as recorded."""
         return await self.captures(meter, stream, -TIME_BOUND, end, limit)
 
-    async def _chain(self, stream: int, newest: int) -> AsyncIterator[Run]:
-        """Yield the runs of one meter and day from the newest back, as far as they are still held."""
+    async def _chain(self, stream: int, newest: int, times: range, wanted: int) -> list[Run]:
+        """Return the runs of one meter and day from the newest back, until `wanted` captures are of these times.
+
+        It ends where they are not held any more.
+        """
+        runs: list[Run] = []
         position = newest
-        while position > 0:
+        while position > 0 and wanted > 0:
             run = None
             for segment in await self._segments(stream, position, position):
                 run = next((each for at, each in segment.placed() if at == position), None)
             if run is None:
-                return
-            yield run
+                break
+            runs.append(run)
+            wanted -= sum(at in times for at in run.times)
             position = position - run.back if run.back else 0
+        return runs
 
     async def _run(self, stream: int, name: str, first: int, last: int) -> list[Capture]:
         """Return the captures at these positions of a stream."""

@@ -4,9 +4,11 @@ import asyncio
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from dcu.model import Column
 from dcu.store import Store
-from dcu.store.segments import SEGMENT_ROWS
+from dcu.store.segments import SEGMENT_ROWS, Segment
 from tests.captures import COLUMNS, SetClock, capture
 
 
@@ -72,6 +74,26 @@ async def test_the_latest_is_the_one_recorded_last(store: Store) -> None:
     assert await store.latest("M1", "load0") is None
     await store.record([capture(900), capture(300)], {})
     assert await store.latest("M1", "load0") == capture(300)
+
+
+async def test_the_cost_of_a_question_does_not_grow_with_the_day(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As many segments are looked into as it takes to find what is asked for, however often the meter was visited."""
+    looked: list[int] = []
+    segments = store._segments
+
+    async def counted(stream: int, first: int, last: int) -> list[Segment]:
+        looked.append(first)
+        return await segments(stream, first, last)
+
+    monkeypatch.setattr(store, "_segments", counted)
+    for at in range(60):
+        await store.record([capture(at)], {})
+        looked.clear()
+        assert await store.latest("M1", "load0") == capture(at)
+        assert len(looked) == 1
+    looked.clear()
+    assert await store.captures("M1", "load0", 0, 50, 3) == [capture(at) for at in (48, 49, 50)]
+    assert len(looked) == 12
 
 
 async def test_meters_of_one_model_share_their_columns_on_disk_and_in_memory(store: Store) -> None:
