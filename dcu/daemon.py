@@ -37,7 +37,7 @@ from dcu.events import EventSieve
 from dcu.forecasts import forecasts
 from dcu.health import Health
 from dcu.host.discipline import discipline_of, system_clock
-from dcu.host.ending import END_UPLINK, END_WORKERS, STOP_BOUND, alone, finish, give_up
+from dcu.host.ending import END_THREADS, END_UPLINK, END_WORKERS, STOP_BOUND, alone, finish, give_up, leave
 from dcu.host.heap import give_back, one_pool
 from dcu.host.local import LocalDoor
 from dcu.host.notify import notify, watchdog_interval
@@ -122,6 +122,7 @@ async def _run(config: Config, profiles: Mapping[str, CompanionProfile], clock: 
         # the rooms hold what the file said: with another file they are built anew
         found = store.found if store else None
     log.info("ended")
+    loop.call_later(END_THREADS, leave)
 
 
 class Daemon:

@@ -7,8 +7,14 @@ import asyncio
 import socket
 import ssl
 
+from dcu.uplink.names import Names
+
 #: Seconds for the TCP connection to one address, for the TLS handshake, and for the CONNACK.
 DIAL_TIMEOUT = 10.0
+
+
+#: What name servers said to any connection of this process.
+NAMES = Names()
 
 
 async def dial(host: str, port: int, context: ssl.SSLContext | None = None) -> socket.socket:
@@ -32,7 +38,7 @@ async def dial(host: str, port: int, context: ssl.SSLContext | None = None) -> s
 async def _connected(host: str, port: int) -> socket.socket:
     loop = asyncio.get_running_loop()
     failure = OSError(f"{host} has no address")
-    for family, kind, protocol, _, address in await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM):
+    for family, kind, protocol, _, address in await NAMES.addresses(host, port):
         line = socket.socket(family, kind, protocol)
         line.setblocking(False)
         try:

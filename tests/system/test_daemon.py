@@ -56,6 +56,43 @@ async def test_help_shows_examples() -> None:
     assert "Examples" in (await dcu("--help"))[1]
 
 
+#: A daemon whose name servers never answer.
+NAMELESS = """
+import socket, sys, threading
+asked = socket.getaddrinfo
+def look_up(host, *rest, **more):
+    if host == "nowhere.example":
+        print("asked", flush=True)
+        threading.Event().wait()
+    return asked(host, *rest, **more)
+socket.getaddrinfo = look_up
+from dcu.cli.dcu import main
+main()
+"""
+
+
+async def test_a_name_look_up_that_hangs_does_not_spoil_the_end(tmp_path: Path) -> None:
+    file = tmp_path / "dcu.yaml"
+    file.write_text(
+        f"dcu: {{id: D1, data: {tmp_path}, socket: {tmp_path}/s}}\nuplink: {{host: nowhere.example}}\n"
+        "buses:\n  - {name: a, port: 'tcp://nowhere.example:4059'}\naccess: {public: {client: 16}}\n"
+        "meters:\n  - {id: M1, bus: a, address: 17, access: public, profile: idis}\ntimetable: {instant: {every: 1m}}\n"
+        "clock: {require: plausible}\n"
+    )
+    process = await create_subprocess_exec(sys.executable, "-c", NAMELESS, "run", "-c", str(file), stdout=PIPE)
+    assert process.stdout is not None
+    asked = 0
+    while asked < 2:  # the uplink, and the bus
+        line = await process.stdout.readline()
+        assert line
+        asked += b"asked" in line
+    process.terminate()
+    start = time.monotonic()
+    rest, _ = await process.communicate()
+    assert process.returncode == 0, rest
+    assert time.monotonic() - start < STOP_BOUND
+
+
 def test_sigterm_in_the_middle_of_visits_ends_in_order_within_its_bound(play: Play) -> None:
     async def scenario(stage: Stage) -> None:
         await stage.daemon.start()

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from dcu.errors import DcuError
-from dcu.host.ending import END_UPLINK, alone, finish, give_up
+from dcu.host.ending import END_UPLINK, alone, finish, give_up, leave
 from sim.virtual import VirtualClock
 from tests.lines import virtually
 
@@ -24,6 +24,13 @@ def test_an_end_that_does_not_come_is_cut_short(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr("os._exit", ended.append)
     give_up()
     assert ended == [1]
+
+
+def test_a_thread_that_asks_for_ever_does_not_spoil_an_end_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    ended: list[int] = []
+    monkeypatch.setattr("os._exit", ended.append)
+    leave()
+    assert ended == [0]
 
 
 def test_a_flow_that_does_not_end_is_named(

@@ -17,7 +17,7 @@ async def test_the_first_address_that_answers(monkeypatch: pytest.MonkeyPatch) -
     async def addresses(*_: Any, **__: Any) -> list[Any]:
         return [(socket.AF_INET, socket.SOCK_STREAM, 0, "", ("127.0.0.1", each)) for each in (free_port(), port)]
 
-    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", addresses)
+    monkeypatch.setattr(module.NAMES, "addresses", addresses)
     with listening, await dial("broker", 1883) as line:
         assert line.getpeername() == ("127.0.0.1", port)
         assert line.getblocking() is False

@@ -1,0 +1,101 @@
+"""Names of brokers: an answer that does not come holds up nobody, and the last one that came serves meanwhile."""
+
+import asyncio
+import socket
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from dcu.uplink import names as module
+from dcu.uplink.names import MAX_NAMES, Names
+
+ANSWER = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("192.0.2.7", 1883))]
+
+
+class NameServer:
+    """Answers, refuses, or hangs until the test is over."""
+
+    def __init__(self) -> None:
+        self.asked: list[Any] = []
+        self.failure: OSError | None = None
+        self.hanging = False
+        self.over = threading.Event()
+
+    def getaddrinfo(self, *key: Any, **_: Any) -> list[Any]:
+        self.asked.append(key)
+        if self.hanging:
+            self.over.wait()
+        if self.failure:
+            raise self.failure
+        return ANSWER
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[NameServer]:
+    server = NameServer()
+    monkeypatch.setattr(module, "FIRST_ANSWER", 0.02)
+    monkeypatch.setattr(module, "NEWER_ANSWER", 0.02)
+    monkeypatch.setattr(socket, "getaddrinfo", server.getaddrinfo)
+    yield server
+    server.over.set()
+
+
+async def test_an_answer(server: NameServer) -> None:
+    assert await Names().addresses("broker", 1883) == ANSWER
+    assert server.asked == [("broker", 1883)]
+
+
+async def test_a_name_server_that_hangs_is_not_waited_for_and_asked_once(server: NameServer) -> None:
+    server.hanging, names = True, Names()
+    for _ in range(3):
+        with pytest.raises(OSError, match="broker: no name server answers in time"):
+            await names.addresses("broker", 1883)
+    assert server.asked == [("broker", 1883)]
+
+
+async def test_the_last_answer_serves_while_there_is_no_newer(server: NameServer) -> None:
+    names = Names()
+    await names.addresses("broker", 1883)
+    server.failure = socket.gaierror(-3, "Temporary failure in name resolution")
+    assert await names.addresses("broker", 1883) == ANSWER
+    server.failure, server.hanging = None, True
+    assert await names.addresses("broker", 1883) == ANSWER
+
+
+async def test_a_name_that_is_none(server: NameServer) -> None:
+    server.failure = socket.gaierror(-2, "Name or service not known")
+    with pytest.raises(OSError, match="broker: Name or service not known"):
+        await Names().addresses("broker", 1883)
+
+
+async def test_giving_up_leaves_the_question_to_the_next(server: NameServer) -> None:
+    server.hanging, names = True, Names()
+    task = asyncio.create_task(names.addresses("broker", 1883))
+    await asyncio.sleep(0)
+    task.cancel()
+    await asyncio.wait([task])
+    server.over.set()
+    assert await names.addresses("broker", 1883) == ANSWER
+    assert len(server.asked) == 1
+
+
+async def test_questions_and_answers_are_bounded(server: NameServer) -> None:
+    names = Names()
+    for number in range(MAX_NAMES + 1):
+        await names.addresses(f"b{number}", 1883)
+    server.hanging = True
+    assert await names.addresses("b1", 1883) == ANSWER
+    with pytest.raises(OSError, match="b0"):
+        await names.addresses("b0", 1883)
+    for number in range(2, MAX_NAMES):
+        await names.addresses(f"b{number}", 1883)
+    with pytest.raises(OSError, match="too many name look-ups hang"):
+        await names.addresses("one more", 1883)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1", "fe80::1%lo"])
+async def test_an_address_is_not_asked_for(host: str) -> None:
+    (found, *_) = await Names().addresses(host, 1883)
+    assert found[4][1] == 1883
