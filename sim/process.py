@@ -10,6 +10,7 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -114,10 +115,13 @@ class DaemonProcess:
         if self._process.returncode is None:
             self._process.send_signal(signal.SIGTERM)
             try:
-                async with asyncio.timeout(STOP_TIMEOUT * self._speed):
-                    await self._process.wait()
-            except TimeoutError:
-                self._process.kill()
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(STOP_TIMEOUT * self._speed):
+                        await self._process.wait()
+            finally:
+                # also when nobody waits any longer: its lines go away, and their names go to the next
+                if self._process.returncode is None:
+                    self._process.kill()
         return await self._process.wait()
 
     async def kill(self) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 from abc import ABC, abstractmethod
+from contextlib import suppress
 from typing import Protocol
 
 from dcu.errors import BusError
@@ -11,6 +12,9 @@ READ_SIZE = 4096
 
 #: A line that never falls silent (foreign chatter) is given up draining after this many seconds.
 DRAIN_BOUND = 3.0
+
+#: Closing is waited for this many seconds; a driver that takes longer closes by itself.
+CLOSE_BOUND = 1.0
 
 
 class Port(Protocol):
@@ -38,7 +42,7 @@ class Port(Protocol):
         """
 
     async def close(self) -> None:
-        """Close the line; never raises."""
+        """Close the line, so that it can be opened again at once; never raises."""
 
 
 class StreamPort(ABC):
@@ -102,10 +106,20 @@ class StreamPort(ABC):
         if self._streams is None:
             return
         (_, writer), self._streams = self._streams, None
-        # abort, not close: what is still unsent belongs to a conversation that is over
-        writer.transport.abort()
+        await give_up(writer)
 
     def _opened(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         if self._streams is None:
             raise BusError(f"{self.name}: the port is not open")
         return self._streams
+
+
+async def give_up(writer: asyncio.StreamWriter) -> None:
+    """Close at once what `writer` writes to, and return when it is closed, or CLOSE_BOUND has passed."""
+    line = writer.transport
+    # one that failed closes already: to be closed a second time would close what has its descriptor by then
+    if not line.is_closing() or line.get_write_buffer_size():
+        line.abort()  # not close: what is still unsent belongs to a conversation that is over
+    with suppress(OSError):  # the time-out, or what ended the line
+        async with asyncio.timeout(CLOSE_BOUND):
+            await writer.wait_closed()

@@ -136,9 +136,11 @@ class Poll:
                 await self._collecting.keep_heard()
             raise
         finally:
-            await self.handover.end()
-            await self.held.release()
-            await self._line.close()
+            try:
+                await self.handover.end()
+                await self.held.release()
+            finally:  # a flow that lost the store may be told to end while it ends: the line must be free all the same
+                await self._line.close()
 
     def why(self, meter: str) -> Reason:
         """Return why what is due of `meter` is not here yet."""

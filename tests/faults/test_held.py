@@ -8,14 +8,14 @@ from functools import partial
 import pytest
 
 from dcu.dlms.hdlc import FRMR, Frame, I, control, encode_frame
-from dcu.errors import BusError
+from dcu.errors import BusError, StoreError
 from dcu.model import INSTANT, Task
 from dcu.polling.poll import Poll
 from sim.faults import Faults
 from sim.fleet import FleetPlan
 from sim.stations import HdlcServer
 from sim.virtual import VirtualClock
-from tests.lines import CIPHERED, LOAD, Box, PortAround, assert_true, read_command, run_for, settle, virtually
+from tests.lines import CIPHERED, LOAD, Box, Losable, PortAround, assert_true, read_command, run_for, settle, virtually
 
 MINUTE = Task(INSTANT, every=60.0)
 ONE = FleetPlan(meters=1, buses=1, hls=0)
@@ -225,6 +225,26 @@ def test_a_flow_that_is_told_to_end_releases_what_is_held() -> None:
         await run_for(box.poll(MINUTE), 30.0)
         assert clock.monotonic() < 31.0
         assert all(not server._connections for server in box.bus.line._stations.values())
+
+    virtually(work)
+
+
+def test_a_flow_that_ends_for_want_of_a_store_and_is_told_to_end_meanwhile_closes_its_port() -> None:
+    async def work(clock: VirtualClock) -> None:
+        box = Box(clock, FleetPlan(meters=2, buses=1, hls=0))
+        port = Losable(box)
+        poll = box.poll(MINUTE)
+        await settle(poll)
+        assert len(poll.held) == 2
+        box.store.failure = StoreError("the file was deleted")
+        flow = asyncio.create_task(poll.run())
+        async with asyncio.timeout(120.0):
+            while len(poll.held):  # noqa: ASYNC110 - the last one is released over the line right then
+                await asyncio.sleep(0.001)
+        assert not flow.done()
+        flow.cancel()
+        await asyncio.wait([flow])
+        assert port.closed == 1
 
     virtually(work)
 
