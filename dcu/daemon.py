@@ -6,7 +6,6 @@ anew; any other error is our bug: all ends, systemd restarts.
 """
 
 import asyncio
-import math
 import signal
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
@@ -35,12 +34,13 @@ from dcu.enrol import Enrolment
 from dcu.errors import DamagedError, StoreError
 from dcu.events import EventSieve
 from dcu.forecasts import forecasts
+from dcu.guarding import Guard
 from dcu.health import Health
 from dcu.host.discipline import discipline_of, system_clock
 from dcu.host.ending import END_THREADS, END_UPLINK, END_WORKERS, STOP_BOUND, alone, finish, give_up, leave
-from dcu.host.heap import give_back, one_pool
+from dcu.host.heap import one_pool
 from dcu.host.local import LocalDoor
-from dcu.host.notify import notify, watchdog_interval
+from dcu.host.notify import notify
 from dcu.messages.envelope import Envelopes
 from dcu.model import Command, Reason
 from dcu.obey import Obey
@@ -53,6 +53,7 @@ from dcu.report import Reporter
 from dcu.roll import EventNames, Roll
 from dcu.sending import Delivery
 from dcu.shelter import Shelter
+from dcu.standing import MeterStates
 from dcu.status import Status
 from dcu.store import PATIENCE, Mishap, Store, vault_for
 from dcu.stored import StoredReadings
@@ -66,12 +67,6 @@ if TYPE_CHECKING:
     from dcu.polling.pushes import Pushes  # loaded for buses whose meters may speak
 
 log = structlog.get_logger()
-
-#: A flow that lost the store tries again after this many seconds; the disk may have room again.
-STORE_RETRY = 15.0
-
-#: Memory that is free goes back to the system so often, in seconds: what the start and bursts took is not needed again.
-GIVE_BACK_EVERY = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,16 +245,24 @@ class Daemon:
 
     def _make_deliver(self) -> Deliver:
         config = self._config
+        uplink = Uplink(config.uplink, config.dcu.id)
+        envelopes = Envelopes(config.dcu.id, uuid.uuid4().hex[:12], self._about, UNITS, self._names)
         return Deliver(
             store=self._store,
-            uplink=Uplink(config.uplink, config.dcu.id),
-            envelopes=Envelopes(config.dcu.id, uuid.uuid4().hex[:12], self._about, UNITS, self._names),
+            uplink=uplink,
+            envelopes=envelopes,
             clock=self._clock,
             on_command=self._on_command,
             health=self._status.figures,
             figures=self._delivery,
             # a PUBACK is waited for about as long as the broker may be silent
             progress=self._health.watch("deliver", self._clock.monotonic(), waits=config.uplink.keepalive),
+            states=self._meter_states(uplink, envelopes) if config.uplink.meter_states else None,
+        )
+
+    def _meter_states(self, uplink: Uplink, envelopes: Envelopes) -> MeterStates:
+        return MeterStates(
+            lambda: self._archive.names, self._reachability.standing, envelopes, uplink.topics, self._clock
         )
 
     def _make_poll(self, bus: BusConfig, events: EventSieve) -> Poll:
@@ -330,17 +333,15 @@ class Daemon:
         for poll in self.polls.values():
             await poll.clocks.load(poll.plan.__contains__)
         door = LocalDoor(Path(self._config.dcu.socket), self._obey.lines)
+        guards = Guard(self._store, self._clock, self._health)
+        guard = guards.guard
         async with asyncio.TaskGroup() as group:
-            workers = [group.create_task(self._guard(f"bus {name}", poll.run)) for name, poll in self.polls.items()]
-            workers += [group.create_task(self._guard("clock", self._timekeeping().run))]
-            workers += [group.create_task(self._guard("reachability", self._reachability.run))]
-            workers += [group.create_task(self._guard("workload", self._workload.run))]
-            workers += [group.create_task(self._guard("store", self._upkeep.run))]
-            workers += [group.create_task(self._guard("store room", self._storekeeping.run))]
-            workers += [group.create_task(self._guard("obey", self._obey.run)), group.create_task(door.run())]
-            workers.append(group.create_task(self._guard("completeness", self._completeness.run)))
-            deliver = group.create_task(self._guard("deliver", self._deliver.run))
-            watchdog = group.create_task(self._watch())
+            workers = [group.create_task(guard(f"bus {name}", poll.run)) for name, poll in self.polls.items()]
+            for name, run in self._flows().items():
+                workers.append(group.create_task(guard(name, run)))
+            workers.append(group.create_task(door.run()))
+            deliver = group.create_task(guard("deliver", self._deliver.run))
+            watchdog = group.create_task(guards.watch(self._status.line))
             notify("READY=1")
             log.info("ready", meters=len(self._archive), buses=len(self.polls))
             await self._over(stop)
@@ -348,6 +349,18 @@ class Daemon:
             await finish(workers, END_WORKERS)
             # upward goes last: it tells the head-end that we stop
             await finish([deliver, watchdog], END_UPLINK)
+
+    def _flows(self) -> Mapping[str, Callable[[], Awaitable[None]]]:
+        """Return the small flows by the names under which they are watched."""
+        return {
+            "clock": self._timekeeping().run,
+            "reachability": self._reachability.run,
+            "workload": self._workload.run,
+            "store": self._upkeep.run,
+            "store room": self._storekeeping.run,
+            "obey": self._obey.run,
+            "completeness": self._completeness.run,
+        }
 
     async def _over(self, stop: asyncio.Event) -> None:
         """Wait for `stop`, or until the store has to be opened anew."""
@@ -361,40 +374,3 @@ class Daemon:
             notify("STOPPING=1")
         else:
             self._deliver.stop_reason = "store"
-
-    async def _guard(self, name: str, run: Callable[[], Awaitable[None]]) -> None:
-        """Run a flow; when it loses the store, turn health red and try again later: nothing is collected unkept."""
-        while True:
-            try:
-                await run()
-            except* StoreError as lost:
-                reason = str(lost.exceptions[0])
-                self._health.store_errors[name] = reason
-                log.critical("the store failed, the flow has stopped", flow=name, reason=reason)
-            if self._store.closed:
-                raise RuntimeError("the store's writer has ended: nothing can be kept until we are started anew")
-            await self._rest(name)
-            self._health.store_errors.pop(name, None)
-            log.warning("the flow starts again", flow=name)
-
-    async def _rest(self, name: str) -> None:
-        """Wait; a flow that waits for the store is red, not stuck: a restart would not give the disk room."""
-        await asyncio.sleep(STORE_RETRY)
-        if name in self._health.progress:
-            self._health.progress[name].mark(self._clock.monotonic())
-
-    async def _watch(self) -> None:
-        """Feed systemd's watchdog only while every flow makes progress."""
-        interval = watchdog_interval() or 10.0
-        given_back = -math.inf
-        while True:
-            if self._clock.monotonic() - given_back >= GIVE_BACK_EVERY:
-                given_back = self._clock.monotonic()
-                give_back()
-            stuck = self._health.stuck(self._clock.monotonic())
-            if stuck:
-                log.critical("no progress; the watchdog goes hungry", flows=stuck)
-            else:
-                notify("WATCHDOG=1")
-            notify(f"STATUS={self._status.line()}")
-            await asyncio.sleep(interval)

@@ -23,6 +23,7 @@ from dcu.errors import UplinkError
 from dcu.health import Progress
 from dcu.messages.envelope import Envelopes
 from dcu.sending import Delivery, Outbox, Sending, Strikes
+from dcu.standing import MeterStates
 from dcu.uplink import Backoff, Link, Outgoing, Topics
 
 log = structlog.get_logger()
@@ -30,6 +31,9 @@ log = structlog.get_logger()
 #: Seconds between two health messages, and for the last words of a clean stop.
 HEALTH_PERIOD = 60.0
 STOP_TIMEOUT = 1.5
+
+#: Seconds after which a broker forgets a health message (MQTT 5): what is older says nothing of the health.
+HEALTH_EXPIRY = 300
 
 #: Who journals a command: (topic, payload). It returns when the command is safe; then the broker may forget it.
 OnCommand = Callable[[str, bytes], Awaitable[None]]
@@ -47,7 +51,10 @@ class Broker(Protocol):
 
 @dataclass(slots=True, kw_only=True)
 class Deliver:
-    """Delivers for as long as `run` runs. `health` gives the figures of the health message."""
+    """Delivers for as long as `run` runs.
+
+    `health` gives the figures of the health message, `states` tells how meters stand.
+    """
 
     store: Outbox
     uplink: Broker
@@ -58,6 +65,7 @@ class Deliver:
     backoff: Backoff = field(default_factory=Backoff)
     progress: Progress = field(default_factory=lambda: Progress(0.0))
     figures: Delivery = field(default_factory=Delivery)
+    states: MeterStates | None = None
     stop_reason: str = "stop"
     _strikes: Strikes = field(default_factory=Strikes)
 
@@ -126,6 +134,8 @@ class Deliver:
                 group.create_task(self._listen(link))
                 group.create_task(self._report(link))
                 group.create_task(sending.follow())
+                if self.states is not None:
+                    group.create_task(self.states.run(link))
                 # In the body, not as a fourth task: only so does the group settle its own cancelling of this task,
                 # which `_end_if_cancelled` relies on (Python 3.11).
                 await sending.run(group)
@@ -153,7 +163,7 @@ class Deliver:
             payload = self.envelopes.health(self.clock.now(), figures)
             if len(payload) > link.max_payload:  # many lines, a small broker: the rest is worth more than nothing
                 payload = self.envelopes.health(self.clock.now(), {**figures, "buses": f"{len(payload)} octets"})
-            await link.publish(Outgoing(self.uplink.topics.health, payload, qos=0, retain=True))
+            await link.publish(Outgoing(self.uplink.topics.health, payload, qos=0, retain=True, expiry=HEALTH_EXPIRY))
             await asyncio.sleep(HEALTH_PERIOD)
 
     def _alive(self) -> None:

@@ -281,6 +281,15 @@ class Reach(StrEnum):
     UNREACHABLE = "unreachable"
 
 
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How a meter stands `since` when, and when it was `read` last since the start (None: not yet)."""
+
+    state: Reach
+    since: float
+    read: float | None = None
+
+
 class Reason(StrEnum):
     """Why a capture that is expected is missing."""
 

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 from dcu.clock import Clock, iso
 from dcu.health import Health
-from dcu.model import Command, Meter, Reach
+from dcu.model import Command, Meter, Reach, Standing
 from dcu.plan.reach import available
 from dcu.report import Report
 
@@ -66,7 +66,8 @@ class Reachability:
         self._clock = clock
         self._report = report
         self._progress = health.watch("reachability", clock.monotonic(), waits=STEP)
-        self._known: set[str] = set()
+        # since when each meter that was ever visited is in its state
+        self._known: dict[str, float] = {}
         self._away: dict[str, _Away] = {}
         self._read: dict[str, float] = {}
         self.commands: Mapping[str, Callable[[Command], Awaitable[dict[str, Any]]]] = {"dcu.meters": self._list}
@@ -74,7 +75,7 @@ class Reachability:
     async def load(self) -> list[str]:
         """Take up what the store knows; return the meters that were unreachable. Raises StoreError."""
         now, wall = self._clock.monotonic(), self._clock.now()
-        self._known = {meter for meter, _, _ in await self._history.reaches(wall)}
+        self._known = {meter: at for meter, at, _ in await self._history.reaches(wall)}
         for meter, since, unreachable in await self._history.away():
             # without a clock to trust nobody can say how long that is
             gone = wall - since if self._clock.trusted() else 0.0
@@ -90,12 +91,19 @@ class Reachability:
         elif state is not Reach.REACHABLE:
             await self._failed(meter, state)
 
+    def standing(self, meter: str) -> Standing | None:
+        """Return how `meter` stands, None when it was never visited."""
+        away, read = self._away.get(meter), self._read.get(meter)
+        if away is not None:
+            return Standing(away.state, away.since, read)
+        return Standing(Reach.REACHABLE, self._known[meter], read) if meter in self._known else None
+
     async def _answered(self, meter: str) -> None:
         now = self._read[meter] = self._clock.now()
         if meter in self._known and meter not in self._away:
             return
         await self._history.reached(meter, Reach.REACHABLE, now)
-        self._known.add(meter)
+        self._known[meter] = now
         away = self._away.pop(meter, None)
         if away is not None and away.told:
             await self._report("meter reachable again", meter=meter, since=iso(int(away.since)))
@@ -106,7 +114,7 @@ class Reachability:
             return
         now = self._clock.now()
         await self._history.reached(meter, state, now)
-        self._known.add(meter)
+        self._known[meter] = now
         if away is None:
             self._away[meter] = _Away(state, now, self._clock.monotonic() + self._after)
         else:

@@ -4,7 +4,7 @@ Nothing of the daemon is imported here; the contract between the two is docs/asy
 """
 
 from dcu_headend.block import DecodeError
-from dcu_headend.decoding import Block, Capture, Column, Dropped, Health, Message, Result, State, decode
+from dcu_headend.decoding import Block, Capture, Column, Dropped, Health, Message, MeterState, Result, State, decode
 from dcu_headend.following import Follower, Gap
 
 __all__ = [
@@ -17,6 +17,7 @@ __all__ = [
     "Gap",
     "Health",
     "Message",
+    "MeterState",
     "Result",
     "State",
     "decode",

@@ -130,7 +130,23 @@ class Health:
     figures: Mapping[str, Any]
 
 
-Message = Block | Result | State | Health
+@dataclass(frozen=True, slots=True)
+class MeterState:
+    """A meter is reachable, degraded (failed since its last success) or unreachable; `read` is when it was read last.
+
+    `read` is None when that was before the DCU's last start.
+    """
+
+    dcu: str
+    boot: str
+    meter: str
+    state: str
+    since: float
+    read: float | None
+    at: float
+
+
+Message = Block | Result | State | MeterState | Health
 
 
 def decode(payload: bytes) -> Message:
@@ -141,7 +157,7 @@ def decode(payload: bytes) -> Message:
     if "stream" in message.all:
         return _result(message) if message.all["stream"] == "result" else _readable(message)
     if "state" in message.all:
-        return _state(message)
+        return _meter(message) if "meter" in message.all else _state(message)
     return Health(message.text("dcu"), message.text("boot"), message.moment("at"), message.all)
 
 
@@ -327,6 +343,18 @@ def _result(fields: _Fields) -> Result:
         fields.moment("at"),
         None if fields.all.get("result") is None else fields.of("result", dict),
         fields.maybe("error"),
+    )
+
+
+def _meter(fields: _Fields) -> MeterState:
+    return MeterState(
+        fields.text("dcu"),
+        fields.text("boot"),
+        fields.text("meter"),
+        fields.text("state"),
+        fields.moment("since"),
+        None if fields.all.get("last_reading") is None else fields.moment("last_reading"),
+        fields.moment("at"),
     )
 
 

@@ -14,7 +14,7 @@ from dcu_headend.block import DecodeError
 from dcu_headend.decoding import Message, decode
 
 #: What DCUs send, under `{prefix}/{dcu}/`.
-LEAVES: Final = ("state", "data/+", "event", "result", "health")
+LEAVES: Final = ("state", "data/+", "event", "result", "meter/+/state", "health")
 
 #: Takes a message, which is acknowledged when this returns. What it raises ends the listening; the message comes again.
 Take = Callable[[Message], None]
@@ -61,6 +61,9 @@ class Listener:
 
     def _heard(self, client: paho.Client, _: Any, message: paho.MQTTMessage) -> None:
         payload = bytes(message.payload)
+        if not payload:  # what was retained of a meter that has gone is cleared
+            client.ack(message.mid, message.qos)
+            return
         try:
             found = decode(payload)
         except DecodeError as error:

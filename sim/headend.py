@@ -71,6 +71,7 @@ class Tally:
     states: list[Message] = field(default_factory=list)
     results: defaultdict[str, list[Message]] = field(default_factory=lambda: defaultdict(list))
     health: Message | None = None
+    meters: dict[str, Message] = field(default_factory=dict)
     messages: int = 0
     octets: int = 0
     duplicates: int = 0
@@ -82,13 +83,15 @@ class Tally:
 
     def take(self, leaf: str, payload: bytes) -> None:
         """Count one message of topic `{prefix}/{dcu}/{leaf}`; one that is not the DCU's to send is left alone."""
-        if leaf == "command":
+        if leaf == "command" or not payload:
             return
         self.messages += 1
         self.octets += len(payload)
         message = in_words(payload) if payload.startswith(COMPACT) else json.loads(payload)
         if leaf == "state":
             self.states.append(message)
+        elif leaf.startswith("meter/"):
+            self.meters[message["meter"]] = message
         elif leaf == "health":
             self.health = message
         elif self._new(message):

@@ -55,6 +55,9 @@ class MemoryLink:
     """Acknowledges by itself unless `holding`; `lose()` is the end of the connection."""
 
     version = "5"
+    broker = "broker"
+    resumed = False
+    retains = True
 
     def __init__(self, window: int = 20, *, holding: bool = False, max_payload: int = 100_000) -> None:
         self.window = window

@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import pytest
 
-from dcu import daemon
+from dcu import daemon, guarding, host
 from dcu.archive import Kept
 from dcu.config import BusConfig, Config, DcuSettings, UplinkSettings
 from dcu.daemon import Daemon
@@ -143,6 +143,9 @@ class MemoryBroker:
 
 class MemoryLink:
     version = "5"
+    broker = "memory"
+    resumed = False
+    retains = True
     window = 20
     max_payload = 100_000
 
@@ -201,8 +204,9 @@ class Rig:
         )
         self.broker = MemoryBroker(self.config.uplink, "DCU-1")
         patch.setattr(daemon, "Uplink", lambda settings, dcu: self.broker)
-        patch.setattr(daemon, "notify", lambda word: self.notified.append((clock.monotonic(), word)))
-        patch.setattr(daemon, "watchdog_interval", lambda: None)
+        for module in (daemon, host.notify):
+            patch.setattr(module, "notify", lambda word: self.notified.append((clock.monotonic(), word)))
+        patch.setattr(guarding, "watchdog_interval", lambda: None)
 
     def daemon(self) -> Daemon:
         store = cast("Store", self.store)

@@ -171,6 +171,7 @@ UPLINK: Shape[dict[str, Any]] = Shape(
         "max_qos": words.number(1, 2),
         "max_payload": words.number(1_000, 1_000_000),
         "connect_spread": words.duration("0s", "1h"),
+        "meter_states": words.boolean,
         "streams": _streams,
     },
 )

@@ -115,7 +115,8 @@ def of_events(stream: str) -> bool:
 class UplinkSettings:
     """Section `uplink`. `mqtt_version` is "auto", "5" or "3"; `window` counts unacknowledged messages.
 
-    `streams` says by name how a stream is sent; `stream` is who asks.
+    `streams` says by name how a stream is sent; `stream` is who asks. `meter_states`: whether each meter has a topic
+    of its own that says how it stands.
     """
 
     host: str
@@ -132,6 +133,7 @@ class UplinkSettings:
     max_qos: int = 1
     max_payload: int = 100_000
     connect_spread: float = 0.0
+    meter_states: bool = True
     streams: Mapping[str, StreamSettings] = field(default_factory=dict)
 
     def stream(self, name: str) -> StreamSettings:

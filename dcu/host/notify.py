@@ -2,11 +2,16 @@
 
 import os
 import socket
+from collections.abc import Collection
+
+import structlog
 
 try:
     from systemd.daemon import notify as _systemd_notify
 except ImportError:  # systemd-python is optional: in a virtual environment the protocol is one datagram
     _systemd_notify = None
+
+log = structlog.get_logger()
 
 
 def notify(state: str) -> None:
@@ -22,6 +27,15 @@ def notify(state: str) -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as channel:
         channel.connect(address)
         channel.sendall(state.encode())
+
+
+def feed(stuck: Collection[str], line: str) -> None:
+    """Feed the watchdog unless a flow is `stuck`, and tell the status `line`."""
+    if stuck:
+        log.critical("no progress; the watchdog goes hungry", flows=stuck)
+    else:
+        notify("WATCHDOG=1")
+    notify(f"STATUS={line}")
 
 
 def watchdog_interval() -> float | None:

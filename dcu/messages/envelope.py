@@ -1,4 +1,4 @@
-"""Upward messages: blocks of captures and events, command results, birth, last will, stop and health, as payloads.
+"""Upward messages: blocks of captures and events, command results, states and health, as payloads.
 
 Which topic a payload goes to, and when it is sent again, is not decided here. Shapes: `docs/reference/mqtt.md`; how a
 compact block is written is in `block`.
@@ -11,7 +11,7 @@ from typing import Any, cast
 from dcu.clock import iso
 from dcu.messages.encoding import encode, writable
 from dcu.messages.events import own_event
-from dcu.model import DCU_EVENTS, Capture, Column, CommandRecord, Dropped
+from dcu.model import DCU_EVENTS, Capture, Column, CommandRecord, Dropped, Standing
 from dcu.obis import format_obis
 
 #: Stream of command results in the store; one record is one message.
@@ -84,6 +84,12 @@ class Envelopes:
     def health(self, at: float, figures: Mapping[str, object]) -> bytes:
         """Running state; `figures` holds JSON-able counters by name."""
         return encode(self._head(at=iso(at)) | dict(figures))
+
+    def meter(self, meter: str, standing: Standing, at: float) -> bytes:
+        """State of one meter: how it stands since when, and when it was read last."""
+        read = None if standing.read is None else iso(int(standing.read))
+        head = self._head(meter=meter, state=standing.state.value, since=iso(int(standing.since)))
+        return encode(head | {"last_reading": read, "at": iso(int(at))})
 
     def block(
         self,

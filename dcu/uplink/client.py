@@ -14,7 +14,6 @@ from typing import Any, TypeVar
 
 import aiomqtt
 import paho.mqtt.client as paho
-from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
@@ -55,6 +54,7 @@ class Client(aiomqtt.Client):
         super().__init__(hostname, port, timeout=DIAL_TIMEOUT, max_queued_incoming_messages=MAX_QUEUED_IN, **settings)
         self._context = context
         self.granted = Granted()
+        self.resumed = False
         self._acknowledgements: dict[int, asyncio.Future[None]] = {}
         self._client.manual_ack_set(True)
         self._disconnected.add_done_callback(self._lost)
@@ -86,10 +86,10 @@ class Client(aiomqtt.Client):
         self._client._sock_close()  # noqa: SLF001 - paho has no public way to drop a socket that takes no more
 
     def send(
-        self, topic: str, payload: bytes, *, qos: int, retain: bool, content_type: str | None = None
+        self, topic: str, payload: bytes, *, qos: int, retain: bool, properties: Properties | None = None
     ) -> asyncio.Future[None]:
         """Queue one PUBLISH; the future ends with its PUBACK (QoS 0: when written), or with MqttError."""
-        sent = self._client.publish(topic, payload, qos, retain, _described(content_type))
+        sent = self._client.publish(topic, payload, qos, retain, properties)
         if sent.rc != paho.MQTT_ERR_SUCCESS:
             raise aiomqtt.MqttCodeError(sent.rc, "could not publish")
         acknowledgement: asyncio.Future[None] = self._loop.create_future()
@@ -116,6 +116,7 @@ class Client(aiomqtt.Client):
         reason_code: ReasonCode,
         properties: Properties | None = None,
     ) -> None:
+        self.resumed = flags.session_present
         if properties is not None:
             self.granted = _granted(properties)
         super()._on_connect(client, userdata, flags, reason_code, properties)
@@ -199,14 +200,6 @@ class Client(aiomqtt.Client):
                 if not ending.done():
                     ending.set_exception(aiomqtt.MqttError(str(error)))
                     break
-
-
-def _described(content_type: str | None) -> Properties | None:
-    if content_type is None:
-        return None
-    properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]  # paho leaves it untyped
-    properties.ContentType = content_type
-    return properties
 
 
 def _granted(properties: Properties) -> Granted:

@@ -48,13 +48,18 @@ class RefusedError(UplinkError):
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
-    """A message on its way up; `content_type` is told where the protocol has a place for it (MQTT 5)."""
+    """A message on its way up.
+
+    `content_type` and `expiry` (seconds after which the broker forgets it) are told where the protocol has a place for
+    them (MQTT 5).
+    """
 
     topic: str
     payload: bytes
     qos: int = 1
     retain: bool = False
     content_type: str | None = None
+    expiry: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +72,11 @@ class Incoming:
 
 
 class Link:
-    """One living connection. `window`, `max_payload`: what may be under way unacknowledged, and octets per message."""
+    """One living connection. `window`, `max_payload`: what may be under way unacknowledged, and octets per message.
+
+    `broker` is who is at the other end; `resumed` says whether it still had our session, `retains` whether it keeps
+    retained messages.
+    """
 
     def __init__(self, client: Client, settings: UplinkSettings, version: int, *, retain: bool) -> None:
         granted = client.granted
@@ -76,7 +85,11 @@ class Link:
         self.window = max(1, min(settings.window, granted.receive_maximum - 1))
         self.max_payload = min(settings.max_payload, granted.max_packet - PACKET_ROOM)
         self._max_qos = min(settings.max_qos, granted.max_qos)
-        self._retain = retain and granted.retain
+        self.broker = f"{settings.host}:{settings.port}"
+        self.resumed = client.resumed
+        self.retains = retain and granted.retain
+        # what goes beside the window (the state of a meter, the farewell) is counted here too
+        self._room = asyncio.Semaphore(granted.receive_maximum)
         self._patience = settings.keepalive
         self._client = client
         self._under_way = 0
@@ -84,9 +97,16 @@ class Link:
     async def publish(self, message: Outgoing) -> None:
         """Send `message`; returns after its PUBACK (at QoS 0: after the write).
 
-        It is queued before the first await, so messages leave in the order of the calls. Raises RefusedError when the
-        broker refuses it, UplinkError when the connection is lost or acknowledges nothing in its time.
+        Messages leave in the order of the calls, no more of them unacknowledged than the broker's Receive Maximum.
+        Raises RefusedError when the broker refuses it, UplinkError when the connection is lost or acknowledges nothing
+        in its time.
         """
+        if not min(message.qos, self._max_qos):
+            return await self._publish(message)
+        async with self._room:
+            return await self._publish(message)
+
+    async def _publish(self, message: Outgoing) -> None:
         size = len(message.payload)
         self._under_way += size
         try:
@@ -95,8 +115,8 @@ class Link:
                     message.topic,
                     message.payload,
                     qos=min(message.qos, self._max_qos),
-                    retain=message.retain and self._retain,
-                    content_type=message.content_type if self.version == "5" else None,
+                    retain=message.retain and self.retains,
+                    properties=_described(message) if self.version == "5" else None,
                 )
                 async with asyncio.timeout(self._patience + self._under_way / FLOOR_RATE):
                     await acknowledgement
@@ -213,6 +233,17 @@ def _connect_properties() -> Properties:
     properties.SessionExpiryInterval = SESSION_EXPIRY
     properties.ReceiveMaximum = RECEIVE_MAXIMUM
     properties.MaximumPacketSize = MAX_PACKET_IN
+    return properties
+
+
+def _described(message: Outgoing) -> Properties | None:
+    if message.content_type is None and message.expiry is None:
+        return None
+    properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]  # paho leaves it untyped
+    if message.content_type is not None:
+        properties.ContentType = message.content_type
+    if message.expiry is not None:
+        properties.MessageExpiryInterval = message.expiry
     return properties
 
 

@@ -42,6 +42,10 @@ class Topics:
         """Topic filters of the commands: to this DCU, and to all."""
         return self.command, f"{self.prefix}/_all/command"
 
+    def of_meter(self, meter: str) -> str:
+        """Topic of the state of a meter."""
+        return self._of(f"meter/{meter}/state")
+
     def of_stream(self, stream: str) -> str:
         """Topic of a stream of the store: `result`, `event` for every `event.…`, otherwise `data/{stream}`."""
         if stream == RESULT:

@@ -22,7 +22,14 @@ from tests.outbox import NOON, capture, record
 from tests.property.test_commands import ENVELOPES
 from tests.unit.messages.test_reference import WRITTEN
 
-CHANNELS = {"birth": "state", "will": "state", "stopped": "state", "block": "data", "dropped": "data"} | {
+CHANNELS = {
+    "birth": "state",
+    "will": "state",
+    "stopped": "state",
+    "meter": "meterState",
+    "block": "data",
+    "dropped": "data",
+} | {
     "gone": "data",
     "event": "event",
     "alarm": "event",
@@ -59,7 +66,12 @@ def test_the_document_holds_together() -> None:
 
 def test_the_channels_are_the_topics() -> None:
     topics = Topics("{prefix}", "{dcu}")
-    up = {topics.state, topics.health, *map(topics.of_stream, ("{stream}", "event.fraud", "result"))}
+    up = {
+        topics.state,
+        topics.health,
+        topics.of_meter("{meter}"),
+        *map(topics.of_stream, ("{stream}", "event.fraud", "result")),
+    }
     addresses = {channel["address"] for channel in DOCUMENT["channels"].values()}
     assert addresses == up | set(topics.subscriptions)
     ways: dict[str, set[str]] = {"send": set(), "receive": set()}

@@ -9,8 +9,9 @@ import pytest
 
 from dcu import deliver
 from dcu.errors import StoreError
-from dcu.model import Capture, CommandRecord, CommandState
+from dcu.model import Capture, CommandRecord, CommandState, Reach, Standing
 from dcu.sending import MAX_ASIDE, SUSPECT_AFTER, WINDOW_OCTETS
+from dcu.standing import MeterStates
 from dcu.uplink import Backoff
 from sim.headend import Tally
 from tests.links import (
@@ -25,7 +26,7 @@ from tests.links import (
     settle,
     until,
 )
-from tests.outbox import FIRST_SEQ, capture, record
+from tests.outbox import FIRST_SEQ, NOON, capture, record
 
 
 async def test_birth_after_subscription_then_data_released_by_puback() -> None:
@@ -368,3 +369,18 @@ async def test_a_connection_that_delivered_resets_the_waiting_time() -> None:
     assert at.deliver.backoff.delay() <= 3.0
     task.cancel()
     await asyncio.wait([task])
+
+
+async def test_the_states_of_meters_go_over_every_connection_that_lost_them() -> None:
+    lost, link = MemoryLink(), MemoryLink()
+    at = bench(lost, link)
+    standing = Standing(Reach.UNREACHABLE, NOON)
+    at.deliver.states = MeterStates(lambda: ["M1"], lambda _: standing, at.deliver.envelopes, TOPICS, at.deliver.clock)
+    async with running(at.deliver):
+        for each in (lost, link):
+            await until(partial(told, each))
+            each.lose()
+
+
+def told(link: MemoryLink) -> bool:
+    return TOPICS.of_meter("M1") in {sent.message.topic for sent in link.sent}

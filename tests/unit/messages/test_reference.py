@@ -17,7 +17,18 @@ from dcu.messages.catalogue import CATALOGUE, MAX_GAPS, MAX_ITEMS, MAX_RANGE
 from dcu.messages.commands import MAX_COMMAND, parse_command
 from dcu.messages.envelope import Envelopes
 from dcu.messages.events import OWN_EVENTS, own_values
-from dcu.model import DCU_EVENTS, NO_STATUS, Capture, Column, Command, CommandRecord, CommandState, Dropped
+from dcu.model import (
+    DCU_EVENTS,
+    NO_STATUS,
+    Capture,
+    Column,
+    Command,
+    CommandRecord,
+    CommandState,
+    Dropped,
+    Reach,
+    Standing,
+)
 from dcu.profiles import load_profile
 from dcu.report import BURST, PERIOD
 from dcu.sending import SUSPECT_AFTER, URGENT_PLACES
@@ -61,6 +72,7 @@ WRITTEN: dict[str, Callable[[], bytes]] = {
     "birth": lambda: ENVELOPES.birth(NOON, {"load0": SEQ + 1}, {"load0": 96}, "5"),
     "will": lambda: ENVELOPES.will(NOON),
     "stopped": lambda: ENVELOPES.stopped(NOON, "stop"),
+    "meter": lambda: ENVELOPES.meter("M0001", Standing(Reach.DEGRADED, NOON - 900, NOON - 1800), NOON),
     "block": lambda: block("load0", SEQ + 1, capture("load0", (18_250_431, b"\x0a\x1b"), COLUMNS)),
     "dropped": lambda: block("load0", SEQ + 2, capture("load0", ("x" * 100_000, 0), COLUMNS)),
     "gone": lambda: ENVELOPES.dropped("load0", SEQ + 3, Dropped("storage", NOON - 87_300, NOON - 900, 98_304)),
@@ -129,7 +141,12 @@ def test_the_dcu_s_own_events_are_complete() -> None:
 def test_the_topics_are_the_code_s() -> None:
     topics = Topics("{prefix}", "{dcu}")
     listed = set(re.findall(r"^\| `(\{prefix\}/[^`]+)` \|", PAGE, re.MULTILINE))
-    up = {topics.state, topics.health, *map(topics.of_stream, ("{stream}", "event.fraud", "result"))}
+    up = {
+        topics.state,
+        topics.health,
+        topics.of_meter("{meter}"),
+        *map(topics.of_stream, ("{stream}", "event.fraud", "result")),
+    }
     assert listed == up | set(topics.subscriptions)
 
 

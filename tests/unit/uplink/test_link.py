@@ -281,3 +281,25 @@ async def still_works(broker: ScriptedBroker, link: Link) -> bool:
     broker.answer = acknowledging(ACCEPTED_5)
     await link.publish(DATA)
     return True
+
+
+async def test_no_more_is_under_way_than_the_broker_takes() -> None:
+    at_most_two = connack_5(0, bytes.fromhex("210002"))
+    async with scripted(accepting(at_most_two)) as broker, uplink(broker.port).connect(WILL) as link:
+        tasks = [asyncio.create_task(link.publish(DATA)) for _ in range(3)]
+        await broker.until(lambda: broker.kinds().count(PUBLISH) == 2)
+        await link.publish(dataclasses.replace(DATA, qos=0, expiry=300))
+        await broker.until(lambda: broker.packets[-1][0] == PUBLISH)
+        # MQTT 5, 3.3.2.3.3: property 2, four octets
+        assert b"\x05\x02\x00\x00\x01\x2c" in broker.packets[-1][1]
+        assert broker.kinds().count(PUBLISH) == 3
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
+
+
+@pytest.mark.parametrize(("connack", "resumed"), [(ACCEPTED_5, False), (bytes.fromhex("2003010000"), True)])
+async def test_whether_the_broker_still_had_the_session(connack: bytes, resumed: bool) -> None:
+    async with scripted(accepting(connack)) as broker, uplink(broker.port).connect(WILL) as link:
+        assert link.resumed is resumed
+        assert link.broker == f"127.0.0.1:{broker.port}"
