@@ -134,9 +134,22 @@ class Archive:
     def meter(self, meter: str) -> Meter:
         return self._meters[meter]
 
-    def at(self, bus: str, address: int) -> Meter | None:
-        """Return the meter that has `address` on `bus`; the first when it has several logical devices."""
-        return next((each for each in self._meters.values() if (each.bus, each.address) == (bus, address)), None)
+    def at(self, bus: str, address: int, logical: int | None = None) -> Meter | None:
+        """Return the meter that has `address` on `bus`: of several there, the one that is that `logical` device.
+
+        The first of them where it is not told. A single one is meant whichever of its logical devices speaks.
+        """
+        there = [each for each in self._meters.values() if (each.bus, each.address) == (bus, address)]
+        meant = there if logical is None or len(there) == 1 else [m for m in there if m.logical_device == logical]
+        return meant[0] if meant else None
+
+    def called(self, bus: str, words: Collection[str]) -> Meter | None:
+        """Return the meter on `bus` that has one of `words` for its serial number or its name here."""
+        return next((m for m in self._meters.values() if m.bus == bus and (m.serial in words or m.id in words)), None)
+
+    def titled(self, bus: str, title: bytes) -> Meter | None:
+        """Return the meter on `bus` that has borne the system `title` since the start."""
+        return next((m for m in self._meters.values() if m.bus == bus and self._titles.get(m.id) == title), None)
 
     def opened_for(self, meter: str, task: str) -> Meter:
         """Return the meter as it is opened for `task`: by the client that its profile names for that, or as it is."""
@@ -235,12 +248,14 @@ class Archive:
 
     async def check_title(self, meter: str, title: bytes) -> None:
         """Raise SecurityError when the system `title` (b"": not told) is not that which the meter was recognised by."""
-        if not title:
-            return
-        known = self._titles.get(meter, b"").hex()
-        known = known or (await self._store.descriptors(meter)).get(IDENTITY, {}).get(TITLE, "")
-        if known not in {"", title.hex()}:
+        if title and await self.title(meter) not in {b"", title}:
             raise SecurityError(Breach.TITLE, f"system title {title.hex()} is not that of {meter}")
+
+    async def title(self, meter: str) -> bytes:
+        """Return the system title that the meter was recognised by, b"" when none is known."""
+        if meter not in self._titles:
+            return bytes.fromhex((await self._store.descriptors(meter)).get(IDENTITY, {}).get(TITLE, ""))
+        return self._titles[meter]
 
     def expect(self, wanted: Expected) -> None:
         """Begin at these times with what was never asked for."""

@@ -300,15 +300,15 @@ class Daemon:
             report=self._reporter.report,
             reached=self._reachability.visited,
             clocks=Clocks(config.clock, self._archive, sessions, self._store, clock, self._reporter.report),
-            pushes=self._pushes(bus, events) if bus.push else None,
+            pushes=self._pushes(bus, events, sessions) if bus.push else None,
             discovery=self._enrolment.search(bus, self._archive, sessions),
         )
 
-    def _pushes(self, bus: BusConfig, events: EventSieve) -> "Pushes":
+    def _pushes(self, bus: BusConfig, events: EventSieve, sessions: SessionMaker) -> "Pushes":
         from dcu.polling.pushes import Pushes  # noqa: PLC0415 - for buses whose meters may speak
 
-        known = self._archive, self._config.access, events, self._shelter, self._clock
-        return Pushes(bus.name, bus.framing, *known, self._health.bus(bus.name))
+        known = self._archive, sessions, events, self._shelter, self._clock
+        return Pushes(bus.name, bus.framing, *known, self._health.bus(bus.name), self._reporter.report)
 
     def _timekeeping(self) -> Timekeeping:
         clock = self._clock

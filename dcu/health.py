@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from heapq import nlargest
 from operator import itemgetter
 
+from dcu.errors import Breach
 from dcu.model import Outcome
 
 #: A flow that has not finished a step for this long is stuck: longer than any bounded wait inside a step.
@@ -74,6 +75,10 @@ class BusHealth:
         self.busy += busy
         self.wasted += 0.0 if good else busy
         setattr(self, outcome.value, getattr(self, outcome.value) + 1)
+
+    def count_breach(self, breach: Breach) -> None:
+        """Count a failed security check."""
+        self.security[breach] = self.security.get(breach, 0) + 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -159,7 +159,8 @@ class Ledger:
 
     def get(self, title: bytes, default: int) -> int:
         """Return the highest counter that `title` was heard to use under these keys."""
-        self._names = {title: counter_name(self._keys, title)}  # an association has one peer
+        if title not in self._names:
+            self._names = {title: counter_name(self._keys, title)}  # an association has one peer
         return self._heard.get(self._names[title], default)
 
     def __setitem__(self, title: bytes, counter: int) -> None:

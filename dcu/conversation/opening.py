@@ -25,6 +25,7 @@ from dcu.model import Access, Attribute, Authentication, Framing, Keys, Meter, R
 
 if TYPE_CHECKING:
     from dcu.conversation.naming import BaseNames, NameStore  # loaded for old meters only
+    from dcu.conversation.unasked import Unsealed
 
 T = TypeVar("T")
 
@@ -179,10 +180,29 @@ class SessionMaker:
 
     def lacks_keys(self, meter: Meter) -> bool:
         """Whether nobody has told the keys without which `meter` cannot be asked to let us in."""
-        access, keys = self._access[meter.access], self._candidates(meter)[0]
-        if access.authentication is Authentication.HLS_ECDSA and not keys.signing_key:
+        access = self._access[meter.access]
+        if access.authentication is Authentication.HLS_ECDSA and not self._candidates(meter)[0].signing_key:
             return True
-        return _counts(access) and not (keys.encryption_key and keys.authentication_key)
+        return _counts(access) and not self.can_unseal(meter)
+
+    def can_unseal(self, meter: Meter) -> bool:
+        """Whether the keys are known under which `meter` may seal what it says."""
+        keys = self._candidates(meter)[0]
+        return bool(keys.encryption_key and keys.authentication_key)
+
+    async def unseal(self, meter: Meter, title: bytes, apdu: bytes) -> "Unsealed":
+        """Return what `meter`, which bears the system `title`, said in `apdu` outside of any association.
+
+        SecurityError unless it opens under the meter's keys, with a counter above all that the meter has used. What
+        `Invocations.prepare` raises, ConfigError when the keys cannot be unsealed or do not fit.
+        """
+        from dcu.conversation.unasked import unsealed  # noqa: PLC0415 - for buses whose meters may speak
+
+        ciphers = []
+        for keys in self._candidates(meter):
+            ledger = await self._invocations.prepare(keys, self._title, self._news)
+            ciphers.append((keys, ledger))
+        return unsealed(apdu, title, ciphers, self._title, self._access[meter.access].suite)
 
     @property
     def changes(self) -> KeyChanges | None:

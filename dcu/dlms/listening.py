@@ -14,9 +14,13 @@ from dcu.model import Framing
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """An APDU that nobody asked for. `server` is the address of the device; the others are its address fields."""
+    """An APDU that nobody asked for. `server` is the address of the device; the last two are its address fields.
+
+    `logical` is the logical device in it that spoke, None where the address has no room for one.
+    """
 
     server: int
+    logical: int | None
     apdu: bytes
     source: bytes
     destination: bytes
@@ -61,8 +65,9 @@ class Listener:
             whole = frame.kind == UI and not frame.segmented and frame.payload.startswith(LLC_RESPONSE)
             if whole and len(frame.destination) == 1:
                 address = ServerAddress.from_bytes(frame.source)
-                server = address.logical if address.size == 1 else address.physical
-                return Told(server, frame.payload[len(LLC_RESPONSE) :], frame.source, frame.destination)
+                whole_device = address.size == 1
+                server, logical = (address.logical, None) if whole_device else (address.physical, address.logical)
+                return Told(server, logical, frame.payload[len(LLC_RESPONSE) :], frame.source, frame.destination)
         return None
 
     def _of_packet(self) -> Told | None:
@@ -73,4 +78,4 @@ class Listener:
             return None
         if packet is None:
             return None
-        return Told(packet.source, packet.apdu, packet.source.to_bytes(2), packet.destination.to_bytes(2))
+        return Told(packet.source, None, packet.apdu, packet.source.to_bytes(2), packet.destination.to_bytes(2))

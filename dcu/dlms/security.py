@@ -59,7 +59,7 @@ class Heard(Protocol):
 
 
 class _Key:
-    """An encryption key, and the last invocation counter that the peer used under it."""
+    """An encryption key, and the last invocation counter that the peer used under it, unless it is the global one."""
 
     __slots__ = ("aead", "block", "heard")
 
@@ -116,7 +116,7 @@ class Cipher:
     @property
     def heard(self) -> int:
         """The last invocation counter accepted from the peer under the global key, -1: none."""
-        return self._global.heard
+        return self._last(self._global)
 
     @property
     def peer(self) -> bytes:
@@ -125,7 +125,6 @@ class Cipher:
     @peer.setter
     def peer(self, title: bytes) -> None:
         self._peer = title
-        self._global.heard = self._known.get(title, -1)
 
     def dedicate(self, key: bytes) -> None:
         """Agree on a dedicated key, new for this association: its counters start anew. SecurityError for its size."""
@@ -195,8 +194,8 @@ class Cipher:
         control, counter = AUTHENTICATED_ENCRYPTED | self._suite, int.from_bytes(header[1:])
         if header[0] != control:
             raise SecurityError(Breach.CONTROL, f"security control {header[0]:#04x}, not {control:#04x}")
-        if counter <= key.heard:
-            raise SecurityError(Breach.COUNTER, f"invocation counter {counter} after {key.heard}")
+        if counter <= (last := self._last(key)):
+            raise SecurityError(Breach.COUNTER, f"invocation counter {counter} after {last}")
         # a general APDU may leave the title out where the association has it
         if sealed.title not in {b"", self.peer}:
             raise SecurityError(Breach.TITLE, f"system title {sealed.title.hex()}, not {self.peer.hex()}")
@@ -215,10 +214,16 @@ class Cipher:
             raise SecurityError(Breach.SERVICE, "ciphered service differs from the one announced")
         if sealed.general is not None:
             _check_transaction(sealed.general, transaction, plain)
-        key.heard = counter  # only now: a forged counter must not shut out the true ones
+        # only now: a forged counter must not shut out the true ones
         if key is self._global:
             self._known[self._peer] = counter
+        else:
+            key.heard = counter
         return plain
+
+    def _last(self, key: _Key) -> int:
+        # under the global key the peer may have said more meanwhile, outside of this conversation
+        return self._known.get(self._peer, -1) if key is self._global else key.heard
 
     def _key_of(self, sealed: _Sealed) -> _Key:
         if sealed.general is None or not sealed.general.wrapped:
@@ -255,6 +260,11 @@ class Cipher:
 def is_ciphered(apdu: bytes) -> bool:
     """Whether the tag of `apdu` is one that `Cipher.unprotect` takes."""
     return bool(apdu) and (apdu[0] in _PLAIN or apdu[0] in _GENERAL)
+
+
+def title_in(apdu: bytes) -> bytes:
+    """Return the system title that the ciphered `apdu` says it is from, b"" where its form has none; SecurityError."""
+    return _take_apart(apdu).title
 
 
 def _check_transaction(general: GeneralHeader, transaction: bytes, plain: bytes) -> None:

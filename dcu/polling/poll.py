@@ -290,7 +290,7 @@ class Poll:
         log.info("visit failed", bus=self.name, meter=visit.meter, reason=reason, who=error.who)
         if isinstance(error, SecurityError):
             log.warning("security event", bus=self.name, meter=visit.meter, breach=error.breach.value, reason=reason)
-            self.health.security[error.breach] = self.health.security.get(error.breach, 0) + 1
+            self.health.count_breach(error.breach)
             await self.report("security breach", meter=visit.meter, breach=error.breach.value, reason=reason)
         self._line.disturb()
         self.health.error = reason

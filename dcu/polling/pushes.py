@@ -4,6 +4,7 @@ Which octets carry it is `dcu.dlms.listening`'s business; when a bus has the tim
 """
 
 import asyncio
+import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -12,6 +13,9 @@ from typing import Final, Protocol
 from dcu.archive import Archive
 from dcu.bus import Port
 from dcu.clock import Clock
+from dcu.conversation.opening import SessionMaker
+from dcu.conversation.recognition import word_of
+from dcu.conversation.unasked import Unsealed, plain
 from dcu.dlms import cosem
 from dcu.dlms.axdr import BitString
 from dcu.dlms.listening import Listener, Told
@@ -23,16 +27,19 @@ from dcu.dlms.notifications import (
     decode_notification,
     is_notification,
 )
-from dcu.errors import BusError, MeterError, ShelteredError
+from dcu.dlms.security import is_ciphered, title_in
+from dcu.errors import Breach, BusError, DcuError, SecurityError, ShelteredError, StoreError
 from dcu.events import EventSieve
 from dcu.health import BusHealth
-from dcu.model import ALARM, NO_STATUS, PUSH, Access, Capture, Column, Framing, Meter, Value
+from dcu.model import ALARM, NO_STATUS, PUSH, Capture, Column, Framing, Meter, Value
+from dcu.report import Report
 
 #: The longest that a line is listened to at a stretch, in seconds, and the reads from it: a visit may be due.
 LISTEN_BOUND: Final = 10.0
 MAX_READS: Final = 64
 
-#: Pushes of one meter that are kept within PERIOD seconds. A meter that says more is read all the same.
+#: Pushes of one meter that are kept within PERIOD seconds. A meter that says more is read all the same, and has to say
+#: it again where it wants it confirmed.
 BURST: Final = 8
 PERIOD: Final = 60.0
 
@@ -51,17 +58,20 @@ class Keeping(Protocol):
 
 @dataclass(slots=True)
 class Pushes:
-    """The unasked words of one bus. `access` are the ways to open meters, by name."""
+    """The unasked words of one bus."""
 
     bus: str
     framing: Framing
     archive: Archive
-    access: Mapping[str, Access]
+    sessions: SessionMaker
     events: EventSieve
     store: Keeping
     clock: Clock
     health: BusHealth
+    report: Report
     _rates: dict[str, tuple[float, int]] = field(default_factory=dict)
+    #: By meter, the digest of what was confirmed last and the octets that confirmed it: they may not have arrived.
+    _confirmed: dict[str, tuple[bytes, bytes]] = field(default_factory=dict)
     _listener: Listener = field(init=False)
 
     def __post_init__(self) -> None:
@@ -89,41 +99,90 @@ class Pushes:
     async def of_visit(self, meter: str, said: Iterable[Notification]) -> None:
         """Keep what a meter `said` within a conversation whose protection it has passed. Raises StoreError."""
         captures = [capture for word in said for capture in self._captures(meter, word)]
-        await self._keep(meter, captures)
+        await self._keep(meter, captures, plain(b""))
 
     async def _take(self, port: Port, told: Iterable[Told]) -> list[str]:
         speakers = []
         for each in told:
-            meter = self.archive.at(self.bus, each.server)
+            meter = await self._hear(port, each)
             if meter is None:
                 self.health.strangers += 1
-                continue
-            self.health.pushes += 1
-            speakers.append(meter.id)
-            # what is not protected as this meter's words are is not believed; the meter is asked instead
-            if not self.access[meter.access].ciphered and is_notification(each.apdu):
-                await self._believe(port, meter, each)
+            else:
+                self.health.pushes += 1
+                speakers.append(meter.id)
         return list(dict.fromkeys(speakers))
 
-    async def _believe(self, port: Port, meter: Meter, told: Told) -> None:
+    async def _hear(self, port: Port, told: Told) -> Meter | None:
+        """Return who told something, after it was kept as far as it is believed; None for a stranger."""
+        meter = self.archive.at(self.bus, told.server, told.logical)
         try:
-            word = decode_notification(told.apdu)
-        except MeterError as error:
-            self.health.error = str(error)[:200]
-            return
-        kept = await self._keep(meter.id, self._captures(meter.id, word))
-        if kept and isinstance(word, DataNotification) and word.confirmed:  # memory is no place to confirm from
-            await port.write(self._listener.answer(told, confirmation(word)))
+            title = title_in(told.apdu) if is_ciphered(told.apdu) else b""
+            # behind a gateway or a modem the address may be anybody's; what says who it is goes before it
+            meter = self.archive.titled(self.bus, title) or meter if title else meter
+            if meter is None or await self._repeated(port, meter, told):
+                return meter
+            if (opened := await self._open(meter, title, told.apdu)) is None:
+                return meter
+            word = decode_notification(opened.apdu)
+        except StoreError:
+            raise
+        except DcuError as error:
+            await self._doubt(meter, error)
+            return meter
+        speaker = self._named(word) or meter if opened.apdu is told.apdu else meter
+        if opened.apdu is not told.apdu or not self.sessions.access(speaker).ciphered:
+            await self._believe(port, speaker, told, word, opened)
+        return speaker
 
-    async def _keep(self, meter: str, captures: Sequence[Capture]) -> bool:
-        """Return whether none of `captures` waits in memory for a store that fails."""
+    async def _open(self, meter: Meter, title: bytes, apdu: bytes) -> Unsealed | None:
+        """Return what `apdu` says, None where it is no notification or nothing says that `meter` sealed it."""
+        if is_notification(apdu):
+            return plain(apdu)
+        if not is_ciphered(apdu) or not self.sessions.can_unseal(meter):
+            return None
+        # one that no association has proved may be a recorded word of another meter that has the same keys
+        known = await self.archive.title(meter.id)
+        if known and title not in {b"", known}:
+            raise SecurityError(Breach.TITLE, f"system title {title.hex()} is not that of {meter.id}")
+        return await self.sessions.unseal(meter, known, apdu) if known else None
+
+    def _named(self, word: Notification) -> Meter | None:
+        """Return the meter of this bus that a push names by its serial number or its name, None where it names none."""
+        if isinstance(word, EventNotification):
+            return None
+        return self.archive.called(self.bus, {word_of(each) for each in _elements(word.body)} - {""})
+
+    async def _doubt(self, meter: Meter | None, error: DcuError) -> None:
+        self.health.error = str(error)[:200]
+        if isinstance(error, SecurityError) and meter is not None:
+            self.health.count_breach(error.breach)
+            await self.report("security breach", meter=meter.id, breach=error.breach.value, reason=str(error)[:200])
+
+    async def _believe(self, port: Port, meter: Meter, told: Told, word: Notification, opened: Unsealed) -> None:
+        kept = await self._keep(meter.id, self._captures(meter.id, word), opened)
+        if kept and isinstance(word, DataNotification) and word.confirmed:
+            answer = self._listener.answer(told, opened.seal(confirmation(word)))
+            self._confirmed[meter.id] = hashlib.sha256(told.apdu).digest(), answer
+            await port.write(answer)
+
+    async def _repeated(self, port: Port, meter: Meter, told: Told) -> bool:
+        """Confirm once more what was confirmed last, if `told` is that; return whether it is."""
+        digest, answer = self._confirmed.get(meter.id, (b"", b""))
+        if digest != hashlib.sha256(told.apdu).digest():
+            return False
+        await port.write(answer)
+        return True
+
+    async def _keep(self, meter: str, captures: Sequence[Capture], opened: Unsealed) -> bool:
+        """Return whether `captures` are in the store: what is left out, or waits in memory, must not be confirmed."""
         if not captures or not self._admits(meter):
-            return True
+            return False
         news, sheltered = await self.events.sift(captures), False
         try:
-            await self.store.record(news, {}, {})
+            await self.store.record(news, {}, opened.heard)
         except ShelteredError:
             sheltered = True
+        opened.take()
         self.events.kept(news)
         return not sheltered
 

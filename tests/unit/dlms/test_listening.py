@@ -28,12 +28,22 @@ def ui(payload: bytes = LLC_RESPONSE + APDU, source: bytes = METER, kind: int = 
 
 
 @pytest.mark.parametrize(
-    ("source", "server"),
-    [(METER, 17), (ServerAddress(1, 18, 2).to_bytes(), 18), (ServerAddress(5, size=1).to_bytes(), 5)],
+    ("source", "server", "logical"),
+    [
+        (METER, 17, 1),
+        (ServerAddress(2, 17, 4).to_bytes(), 17, 2),
+        (ServerAddress(1, 18, 2).to_bytes(), 18, 1),
+        (ServerAddress(5, size=1).to_bytes(), 5, None),
+    ],
 )
-def test_a_ui_frame_is_heard_in_pieces_of_any_size(source: bytes, server: int) -> None:
+def test_a_ui_frame_is_heard_in_pieces_of_any_size(source: bytes, server: int, logical: int | None) -> None:
     data = b"\x00" + ui(source=source)
     assert heard(data) == heard(*(data[at : at + 1] for at in range(len(data)))) == [(server, APDU)]
+    listener = Listener(Framing.HDLC)
+    listener.receive_data(data)
+    told = listener.next_told()
+    assert told is not None
+    assert told.logical == logical
 
 
 @pytest.mark.parametrize(
@@ -71,14 +81,14 @@ def test_a_conversation_between_makes_it_forget_what_had_begun() -> None:
 
 
 def test_an_answer_goes_back_the_way_it_came() -> None:
-    told = Told(17, APDU, METER, US)
+    told = Told(17, 1, APDU, METER, US)
     reader = FrameReader()
     reader.receive_data(Listener(Framing.HDLC).answer(told, b"\x10"))
     answer = reader.next_frame()
     assert answer is not None
     assert (answer.destination, answer.source, answer.kind, answer.payload) == (METER, US, UI, LLC_COMMAND + b"\x10")
     packets = PacketReader()
-    packets.receive_data(Listener(Framing.WRAPPER).answer(Told(17, APDU, b"\x00\x11", b"\x00\x40"), b"\x10"))
+    packets.receive_data(Listener(Framing.WRAPPER).answer(Told(17, None, APDU, b"\x00\x11", b"\x00\x40"), b"\x10"))
     packet = packets.next_packet()
     assert packet is not None
     assert (packet.source, packet.destination, packet.apdu) == (64, 17, b"\x10")
