@@ -17,7 +17,7 @@ from dcu.errors import CommandRejected
 from dcu.model import Outcome, Priority, Reach, Task, Visit
 from dcu.plan.failing import DEAD_AFTER, NO_MORE, Failing, More
 from dcu.plan.needs import LAG, NOTHING, Due, need_of
-from dcu.plan.timetable import Ring, Timetable
+from dcu.plan.timetable import Timetable
 
 #: The most of a bus's time that failed probes of unreachable meters may take, unless the configuration says otherwise.
 DEAD_SHARE = 0.1
@@ -117,13 +117,14 @@ class BusPlan:
         return meter in self._group
 
     def add(self, meter: str, group: str, now: float) -> None:
-        """Take in a meter while others are being read: it is due for everything.
+        """Take in a meter while others are being read: it is due for everything that may be read now.
 
         One of a group that the configuration does not know any more is read as those in no group.
         """
         self._group[meter] = group if group in self._tasks else ""
-        wave = {task.stream: need_of(Ring(task, now)) for task in self._tasks[self._group[meter]]}
-        self._pile(meter, NOTHING.plus(wave, now))
+        tasks = self._tasks[self._group[meter]]
+        wave = {ring.task.stream: need_of(ring) for ring in self._timetable.running(now) if ring.task in tasks}
+        self._pile(meter, NOTHING.plus(wave, now) if wave else NOTHING)
 
     def remove(self, meter: str) -> None:
         """Forget a meter; commands for it that wait already are still given out."""

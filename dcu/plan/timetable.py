@@ -88,6 +88,19 @@ class Timetable:
         """Return the tasks that fell due up to `now`; one whose boundary passed several times rings once."""
         return [alarm.ring(now, self._shift) for alarm in self._alarms if alarm.due <= now]
 
+    def running(self, now: float) -> list[Ring]:
+        """Return what may be read at `now` by whoever was not there when it rang.
+
+        Without what is about to ring for the first time, and what had to start in a window that is over.
+        """
+        rings = [Ring(each.task, now, self._expires(each)) for each in self._alarms if each.rung is not None]
+        return [ring for ring in rings if now <= ring.expires]
+
+    def _expires(self, alarm: _Alarm) -> float:
+        if alarm.rung is None or not alarm.task.window:
+            return math.inf
+        return begin(alarm.task, alarm.rung) - self._shift + alarm.task.window
+
     def next_ring(self) -> float | None:
         """Return the monotonic time of the next boundary, None without tasks."""
         return min((alarm.due for alarm in self._alarms), default=None)

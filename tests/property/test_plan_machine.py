@@ -213,3 +213,16 @@ def test_a_cut_is_asked_for_after_patience_and_not_for_ever() -> None:
         assert command is not None
         plan.finished(command, Outcome.OK, now)
     assert cuts == MOST_CUTS
+
+
+def test_who_comes_before_the_first_ring_of_a_staggered_bus_is_read_once() -> None:
+    """What the machine has found: a meter that was added within the stagger was due at once, and again by the ring."""
+    nightly = Task("billing", at=0.0, zone=ZURICH, priority=Priority.BILLING)
+    state = Machine()
+    state.begin(everybody=[nightly], shops=[nightly], count=2, stagger=5.0)
+    state.a_meter_leaves_and_another_comes(name="M0")
+    for _ in range(5):
+        state.a_visit_is_made(how="whole", trusted=True)
+        state.now += 3.0
+    assert state.labels.keys() == {("M0", "billing"), ("M1", "billing")}
+    state.teardown()

@@ -238,6 +238,16 @@ def test_buses_behind_one_gateway_start_one_after_another() -> None:
     assert plan.next_wake(4.0) == 903.0
 
 
+def test_what_is_about_to_fall_due_for_all_is_not_due_for_a_meter_that_comes_before() -> None:
+    plan = BusPlan({"A": ""}, {"": [LOAD, NIGHTLY]}, now=0.0, wall=900.0, stagger=5.0)
+    plan.add("B", "", 1.0)
+    assert (visit(plan, 1.0), plan.next_wake(1.0)) == (None, 5.0)
+    first = plan.next_visit(5.0)
+    assert first is not None
+    plan.finished(first, Outcome.OK, 6.0)
+    assert (first.streams, visit(plan, 6.0), visit(plan, 7.0)) == (("load0",), "B", None)
+
+
 def test_a_meter_that_is_added_is_due_at_once_and_one_that_is_removed_no_more() -> None:
     plan = plan_of("A", "B")
     assert [visit(plan, 0.0), visit(plan, 0.0)] == ["A", "B"]
