@@ -34,6 +34,7 @@ GOALS: dict[tuple[str, str], Goal] = {
     ("wire", "visit_reconnect"): Goal(1.62, 1.55, "ratio"),
     ("wire", "visit_open"): Goal(1.00, 0.95, "ratio"),
     ("wire", "rows_open"): Goal(0.60, 0.52, "ratio"),
+    ("wire", "pacing"): Goal(1.05, 1.01, "ratio"),
     ("cpu", "visit_ms"): Goal(0.5, 0.15, "ms"),
     ("cpu", "decode_ms"): Goal(0.4, 0.25, "ms"),
     ("store", "write_bytes"): Goal(110, 40, "octets"),

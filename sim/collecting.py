@@ -24,8 +24,7 @@ from sim.fleet import PROFILE, Fleet, FleetPlan
 from sim.headend import Tally
 from sim.site import Site, Task, Word, write_site
 from sim.stage import DCU, Timetable, dues, in_words
-from sim.virtual import Outside, VirtualClock, VirtualLoop
-from sim.warp import WarpClock
+from sim.virtual import LoopClock, Outside, VirtualClock, VirtualLoop
 
 #: Captures in one message, and its longest payload.
 BLOCK, PAYLOAD = 500, 1_000_000
@@ -49,7 +48,7 @@ class Collecting:
     fleet: Fleet
     daemon: Daemon
     store: Store
-    clock: VirtualClock | WarpClock
+    clock: LoopClock
     path: Path
     began: float
 
@@ -114,9 +113,9 @@ def play(setup: Setup, directory: Path, scenario: Scenario[T], *, origin: float)
         return runner.run(_virtually(setup, directory, scenario, VirtualClock(loop, origin)))
 
 
-def play_for_real(setup: Setup, directory: Path, scenario: Scenario[T]) -> T:
-    """Return what `scenario` finds in real time on a site whose lines are ptys."""
-    return asyncio.run(_really(setup, directory, scenario))
+def play_for_real(setup: Setup, directory: Path, scenario: Scenario[T], *, origin: float) -> T:
+    """Return what `scenario` finds in real time on a site whose lines are ptys; its clocks show `origin` at first."""
+    return asyncio.run(_really(setup, directory, scenario, origin))
 
 
 async def _virtually(setup: Setup, directory: Path, scenario: Scenario[T], clock: VirtualClock) -> T:
@@ -131,15 +130,14 @@ async def _virtually(setup: Setup, directory: Path, scenario: Scenario[T], clock
             await opening.__aexit__(None, None, None)
 
 
-async def _really(setup: Setup, directory: Path, scenario: Scenario[T]) -> T:
-    clock = WarpClock.starting_now(1.0)
+async def _really(setup: Setup, directory: Path, scenario: Scenario[T], origin: float) -> T:
+    loop = asyncio.get_running_loop()
+    clock = LoopClock(loop, origin - loop.time())
     async with Fleet(setup.plan, clock) as fleet, Store.open(_path(directory), clock) as store:
         return await scenario(await _site(setup, directory, fleet, store, clock))
 
 
-async def _site(
-    setup: Setup, directory: Path, fleet: Fleet, store: Store, clock: VirtualClock | WarpClock
-) -> Collecting:
+async def _site(setup: Setup, directory: Path, fleet: Fleet, store: Store, clock: LoopClock) -> Collecting:
     config = load(write_site(fleet, Site(DCU, timetable=setup.tasks, bus=setup.bus), directory), stream_names)
     kept = Kept(await store.watermarks(), await store.unread())
     ports = (lambda bus: fleet.port(bus.name)) if isinstance(clock, VirtualClock) else make_port

@@ -80,10 +80,10 @@ class Outside:
 
 
 @dataclass(frozen=True)
-class VirtualClock:
-    """A `dcu.clock.Clock` on the running virtual loop; wall time is `origin` when the loop starts."""
+class LoopClock:
+    """A `dcu.clock.Clock` on the time of `loop`; wall time is `origin` when that is 0."""
 
-    loop: VirtualLoop
+    loop: asyncio.AbstractEventLoop
     origin: float
 
     def now(self) -> float:
@@ -97,3 +97,10 @@ class VirtualClock:
 
     def state(self) -> ClockState:
         return ClockState.SYNCHRONISED
+
+
+@dataclass(frozen=True)
+class VirtualClock(LoopClock):
+    """The same on a virtual loop: wall time is `origin` when the loop starts."""
+
+    loop: VirtualLoop
