@@ -8,8 +8,9 @@ from dataclasses import dataclass, field, replace
 from sys import intern
 from typing import Any, Protocol
 
+from dcu.conversation.acquaintance import Acquaintance
 from dcu.conversation.continuity import went_back
-from dcu.conversation.recognition import RECOGNISE_EVERY, SERIAL, TITLE
+from dcu.conversation.recognition import SERIAL, TITLE
 from dcu.conversation.session import Session
 from dcu.conversation.shapes import Shape, learn
 from dcu.conversation.visit import Findings
@@ -76,10 +77,7 @@ class Archive:
         self._shapes: dict[str, dict[str, Shape]] = {}
         # the shape each stream had when it was doubted last; at most one a stream, and hardly ever one
         self._doubted: dict[tuple[str, str], Shape] = {}
-        # monotonic time when each meter was recognised last, since the start
-        self._recognised: dict[str, float] = {}
-        # the system title it bore then, of those that have one
-        self._titles: dict[str, bytes] = {}
+        self.acquaintance = Acquaintance()
         # what meters that are explored were found to have; alike ones share one object
         self._explored: dict[str, CompanionProfile] = {}
         self._alikes: dict[str, CompanionProfile] = {}
@@ -128,8 +126,7 @@ class Archive:
     def _forget(self, meter: str) -> None:
         self._shapes.pop(meter, None)
         self._explored.pop(meter, None)
-        self._recognised.pop(meter, None)
-        self._titles.pop(meter, None)
+        self.acquaintance.forget(meter)
 
     def meter(self, meter: str) -> Meter:
         return self._meters[meter]
@@ -149,7 +146,7 @@ class Archive:
 
     def titled(self, bus: str, title: bytes) -> Meter | None:
         """Return the meter on `bus` that has borne the system `title` since the start."""
-        return next((m for m in self._meters.values() if m.bus == bus and self._titles.get(m.id) == title), None)
+        return next((m for m in self._meters.values() if m.bus == bus and self.acquaintance.title(m.id) == title), None)
 
     def opened_for(self, meter: str, task: str) -> Meter:
         """Return the meter as it is opened for `task`: by the client that its profile names for that, or as it is."""
@@ -237,14 +234,9 @@ class Archive:
         """Whether the meter's clock, which shows `now`, went back behind rows that it gave before."""
         return went_back([marks[meter] for marks in self._marks.values() if meter in marks], now)
 
-    def unsure(self, meter: str, now: float, title: bytes = b"") -> bool:
-        """Whether the meter is to be recognised at `now` (monotonic s): once a day, after a start and after a doubt.
-
-        Also when its system title, which is `title` now (b"": not told), was another the last time.
-        """
-        if meter not in self._recognised or now - self._recognised[meter] >= RECOGNISE_EVERY:
-            return True
-        return bool(title) and self._titles.get(meter, title) != title
+    async def bears(self, meter: str, serial: str | None) -> bool:
+        """Whether `serial` is the number that the meter is known by; None is nobody's. Raises StoreError."""
+        return serial is not None and (await self._store.descriptors(meter)).get(IDENTITY, {}).get(SERIAL) == serial
 
     async def check_title(self, meter: str, title: bytes) -> None:
         """Raise SecurityError when the system `title` (b"": not told) is not that which the meter was recognised by."""
@@ -253,9 +245,8 @@ class Archive:
 
     async def title(self, meter: str) -> bytes:
         """Return the system title that the meter was recognised by, b"" when none is known."""
-        if meter not in self._titles:
-            return bytes.fromhex((await self._store.descriptors(meter)).get(IDENTITY, {}).get(TITLE, ""))
-        return self._titles[meter]
+        known = self.acquaintance.title(meter)
+        return known or bytes.fromhex((await self._store.descriptors(meter)).get(IDENTITY, {}).get(TITLE, ""))
 
     def expect(self, wanted: Expected) -> None:
         """Begin at these times with what was never asked for."""
@@ -309,16 +300,14 @@ class Archive:
         passed over: such rows are of no use to anybody and must not hold up the others.
         """
         if found.identity is not None:
-            self._recognised[meter] = now
-            if TITLE in found.identity:
-                self._titles[meter] = bytes.fromhex(found.identity[TITLE])
+            self.acquaintance.recognised(meter, now, found.identity)
             shapes = self._shapes.get(meter, {})
             self._shapes[meter] = {stream: shape for stream, shape in shapes.items() if not shape.partial}
             await self._compare(meter, found)
         for stream in found.recast:
             self._shapes[meter].pop(stream)
         for stream, span in found.outgrown.items():
-            self._recognised.pop(meter, None)
+            self.acquaintance.forget(meter)
             shape = self._shapes[meter].pop(stream)
             if self._doubted.get((meter, stream)) is not shape:
                 self._doubted[meter, stream] = shape

@@ -1,10 +1,12 @@
 """Whether the meter at an address is still the one whose shapes are remembered: what it is asked, and what it says.
 
-Asked once a day and after a doubt, within a visit that is made anyway; what follows from a change is `dcu.archive`'s.
+All of it is asked once a day and after a doubt, the serial number whenever another meter may have come, within a visit
+that is made anyway. When that is, is in `acquaintance`; what follows from a change is `dcu.archive`'s.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from enum import Enum, auto
 from typing import Any, Final
 
 from dcu.conversation.shapes import CAPTURE_OBJECTS, PROFILE_GENERIC
@@ -28,17 +30,32 @@ TITLE: Final = "title"
 MAX_WORD: Final = 64
 
 
-def questions(profile: CompanionProfile, streams: Iterable[str]) -> list[Get]:
-    """Return what tells who the meter is, then what the profile of each of `streams` captures."""
-    words = [Get(profile.identity[word]) for word in WORDS if word in profile.identity]
-    objects = (Attribute(PROFILE_GENERIC, profile.streams[stream].name, CAPTURE_OBJECTS) for stream in streams)
-    return words + [Get(attribute) for attribute in objects]
+class Asking(Enum):
+    """What a visit asks the meter of itself: nothing, its serial number, or all that it is recognised by."""
+
+    NOTHING = auto()
+    SERIAL = auto()
+    ALL = auto()
 
 
-def identity(profile: CompanionProfile, answers: Iterator[Any]) -> dict[str, str]:
-    """Take the first answers to `questions`; what the meter does not tell is left out."""
-    said = {word: word_of(next(answers)) for word in WORDS if word in profile.identity}
+_ASKED: Final = {Asking.NOTHING: (), Asking.SERIAL: (SERIAL,), Asking.ALL: WORDS}
+
+
+def questions(profile: CompanionProfile, asking: Asking) -> list[Get]:
+    """Return what tells who the meter is."""
+    return [Get(profile.identity[word]) for word in _ASKED[asking] if word in profile.identity]
+
+
+def identity(profile: CompanionProfile, asking: Asking, answers: Iterator[Any]) -> dict[str, str]:
+    """Take the answers to `questions`; what the meter does not tell is left out."""
+    said = {word: word_of(next(answers)) for word in _ASKED[asking] if word in profile.identity}
     return {word: text for word, text in said.items() if text}
+
+
+def captured(profile: CompanionProfile, streams: Iterable[str]) -> list[Get]:
+    """Return what tells which columns the profile of each of `streams` captures."""
+    objects = (Attribute(PROFILE_GENERIC, profile.streams[stream].name, CAPTURE_OBJECTS) for stream in streams)
+    return [Get(attribute) for attribute in objects]
 
 
 def recast(answer: Any, columns: Sequence[Column]) -> bool:

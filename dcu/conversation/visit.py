@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from dcu.clock import Clock
 from dcu.conversation import recognition
+from dcu.conversation.recognition import SERIAL, Asking
 from dcu.conversation.session import Session, Yielded, never
 from dcu.conversation.shapes import BUFFER, PROFILE_GENERIC, Shape
 from dcu.dlms import cosem
@@ -42,7 +43,8 @@ class Findings:
     `watermarks` say up to when a stream of this moment is read. `refused` says why a stream gave nothing, `outgrown`
     names those whose rows do not fit their shape, `recast` those that capture other columns now: to be learned anew.
     `identity` is what the meter said it is, by word, where it was asked; `changed` what it was and is by those words,
-    when that is another (`dcu.archive` compares). `clock` is there where the meter was asked for its time. `stopped` is
+    when that is another (`dcu.archive` compares). `serial` is the number it gave where it was asked for that much at
+    least, None where it gave none. `clock` is there where the meter was asked for its time. `stopped` is
     what ended the conversation half-way, and `missed` the streams that were not answered for it.
     """
 
@@ -54,6 +56,7 @@ class Findings:
     outgrown: dict[str, Range] = field(default_factory=dict)
     recast: list[str] = field(default_factory=list)
     identity: dict[str, str] | None = None
+    serial: str | None = None
     changed: dict[str, tuple[str, str]] = field(default_factory=dict)
     offset: float | None = None
     clock: calibration.Reading | None = None
@@ -72,7 +75,7 @@ class Reading:
 
     `wanted` maps each due stream to its range, None where it is what the meter holds at this moment: registers, or the
     newest row of a profile that is kept for that. `past` maps some of them to a range of what was left out before.
-    Every one of them has its shape in `shapes`. `recognising` asks besides whether the meter still is who it was.
+    Every one of them has its shape in `shapes`. `asking` says what is asked besides of who the meter is.
     """
 
     def __init__(
@@ -83,23 +86,26 @@ class Reading:
         wanted: Mapping[str, Range | None],
         past: Mapping[str, Range] = MappingProxyType({}),
         *,
-        recognising: bool = False,
+        asking: Asking = Asking.NOTHING,
     ) -> None:
         self._meter = meter
         self._profile = profile
         self._shapes = shapes
         self._wanted = wanted
         self._past = past
-        self._recognising = recognising
+        self._asking = asking
 
     def questions(self) -> list[Get]:
-        """The clock, the registers, each profile by range, then what the meter is recognised by."""
-        asked = [Get(self._profile.clock)]
+        """The clock, who the meter is, the registers, each profile by range, then what the profiles capture.
+
+        Who it is comes early: what is answered after it is known to be that meter's, wherever the conversation stops.
+        """
+        asked = [Get(self._profile.clock), *recognition.questions(self._profile, self._asking)]
         for stream in self._of_registers():
             asked += [Get(Attribute(c.class_id, c.name, c.index)) for c in self._shapes[stream].columns]
         asked += [self._question(stream, span) for stream, span in self._of_profiles()]
-        if self._recognising:
-            asked += recognition.questions(self._profile, dict.fromkeys(stream for stream, _ in self._of_profiles()))
+        if self._asking is Asking.ALL:
+            asked += recognition.captured(self._profile, dict.fromkeys(stream for stream, _ in self._of_profiles()))
         return asked
 
     def _of_registers(self) -> list[str]:
@@ -137,6 +143,7 @@ class Reading:
         # to the millisecond: nobody knows more, and figures of noise cost six octets of every row on the air
         offset = None if found.offset is None else round(found.offset, 3)
         stamp = _Stamp(self._meter.id, round(read_at, 3), offset, clock.trusted())
+        self._take_identity(found, answers)
         self._take_registers(found, stamp, (at if at is not None else int(read_at)), status, answers)
         self._take_profiles(found, stamp, at, answers)
         return found
@@ -152,6 +159,12 @@ class Reading:
                 raise
             found.stopped = stop
             return chain(stop.results, repeat(NOT_TOLD, len(asked) - len(stop.results)))
+
+    def _take_identity(self, found: Findings, answers: Iterator[Any]) -> None:
+        said = recognition.identity(self._profile, self._asking, answers)
+        found.serial = said.get(SERIAL)
+        if self._asking is Asking.ALL and found.stopped is None:
+            found.identity = said
 
     def _take_registers(
         self, found: Findings, stamp: "_Stamp", moment: int, status: int, answers: Iterator[Any]
@@ -171,10 +184,9 @@ class Reading:
     def _take_profiles(self, found: Findings, stamp: "_Stamp", at: int | None, answers: Iterator[Any]) -> None:
         profiles = self._of_profiles()
         rows = [next(answers) for _ in profiles]
-        if self._recognising and found.stopped is not None:  # whose rows they are was not told any more
+        if self._asking is Asking.ALL and found.stopped is not None:  # what rows they are was not told any more
             rows = [NOT_TOLD for _ in profiles]
-        elif self._recognising:
-            found.identity = recognition.identity(self._profile, answers)
+        elif self._asking is Asking.ALL:
             streams = dict.fromkeys(stream for stream, _ in profiles)
             found.recast = [each for each in streams if recognition.recast(next(answers), self._shapes[each].columns)]
         stray = lost(found.offset)

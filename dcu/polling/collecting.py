@@ -14,7 +14,7 @@ from dcu.archive import Archive
 from dcu.clock import Clock
 from dcu.conversation.continuity import counts_up, fallen
 from dcu.conversation.opening import SessionMaker
-from dcu.conversation.recognition import TITLE
+from dcu.conversation.recognition import TITLE, Asking
 from dcu.conversation.session import Session
 from dcu.conversation.visit import Findings, Reading
 from dcu.errors import ShelteredError
@@ -82,14 +82,25 @@ class Collecting:
     async def gather(self, session: Session, meter: str, streams: Sequence[str]) -> Gathered:
         """Read `streams` and have what came kept; raises what `Session.get` raises, and StoreError.
 
-        Rows that cannot follow those that are known are asked for once more, with the question who the meter is.
+        What is another meter's, as its serial number or its rows tell, is asked for once more, with the question who it
+        is. Where that was not answered to the end, only what came from the serial number that is known is kept.
         """
         await self.handover.settle(meter)
-        recognising = IDENTITY in streams or self.archive.unsure(meter, self.clock.monotonic(), session.title)
-        found = await self._read(session, meter, streams, recognising=recognising)
-        if not recognising and found.stopped is None and (register := await self._fallen(meter, found)) is not None:
-            log.info("rows that cannot follow", meter=meter, register=register)
-            found = await self._read(session, meter, streams, recognising=True)
+        known = self.archive.acquaintance
+        asking = Asking.ALL if IDENTITY in streams else known.asking(meter, self.clock.monotonic(), session)
+        found = await self._read(session, meter, streams, asking)
+        if asking is not Asking.ALL and (doubt := await self._doubt(meter, asking, found)) is not None:
+            log.info("the meter is in doubt", meter=meter, reason=doubt)
+            known.forget(meter)
+            asking = Asking.ALL
+            if found.stopped is None:
+                found = await self._read(session, meter, streams, asking)
+        if asking is Asking.ALL and found.stopped is not None:
+            if not await self.archive.bears(meter, found.serial):
+                found.disown()
+                found.missed.update(streams)
+        elif found.stopped is None or asking is Asking.NOTHING or found.serial is not None:
+            known.heard(meter, self.clock.monotonic())
         await self.handover.keep(meter, found, self.sessions.heard(), streams)
         self.kept_at = self.clock.monotonic()
         await self._look_at_clock(meter, found.offset)
@@ -102,8 +113,16 @@ class Collecting:
             with suppress(ShelteredError):
                 await self.store.record((), {}, heard)
 
-    async def _read(self, session: Session, meter: str, streams: Sequence[str], *, recognising: bool) -> Findings:
-        if recognising:
+    async def _doubt(self, meter: str, asking: Asking, found: Findings) -> str | None:
+        """Return what of `found` says that another meter answers, None when nothing does."""
+        told = asking is Asking.SERIAL and (found.serial is not None or found.stopped is None)
+        if told and not self.archive.acquaintance.fits(meter, found.serial):
+            return f"its serial number is {found.serial}"
+        register = await self._fallen(meter, found)
+        return None if register is None else f"{register} fell"
+
+    async def _read(self, session: Session, meter: str, streams: Sequence[str], asking: Asking) -> Findings:
+        if asking is Asking.ALL:
             session.doubt()
         shapes = await self.archive.shapes(session, meter, streams)
         ranges = self.archive.ranges(meter, shapes, int(self.clock.now()), self._slow.get(meter, 0))
@@ -113,7 +132,7 @@ class Collecting:
             shapes,
             ranges,
             self.archive.past(meter, shapes),
-            recognising=recognising,
+            asking=asking,
         )
         found = await reading.take(session, self.clock, self.urged)
         if found.identity is not None and session.title:

@@ -1,14 +1,17 @@
 """A meter exchanged, reprogrammed or parameterised anew between two visits: its values are never read by old shapes."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import count
+from typing import Any
 
 import pytest
 
 from dcu.archive import IDENTITY
 from dcu.conversation.recognition import RECOGNISE_EVERY
+from dcu.conversation.session import Yielded, never
+from dcu.dlms.services import Get
 from dcu.errors import Breach
 from dcu.model import INSTANT, Attribute, Column, Command, Priority, Task, Visit
 from dcu.obis import parse_obis
@@ -17,7 +20,7 @@ from sim.fleet import FleetPlan
 from sim.meter import FIRMWARE, SERIAL_NUMBER, SimMeter
 from sim.profiles import PROFILES
 from sim.virtual import VirtualClock
-from tests.lines import CIPHERED, COMPANION, Box, assert_true, settle, virtually
+from tests.lines import CIPHERED, COMPANION, Box, assert_true, run_for, settle, virtually
 
 Columns = tuple[Attribute, ...]
 
@@ -167,8 +170,6 @@ def test_of_a_meter_that_hangs_where_another_hung_no_row_is_the_others(younger: 
         mark = max(each.at for each in box.store.captures)
         new = another(old, mark, younger=younger)
         box.bus.line.exchange("M0001", new)
-        if not younger:  # nothing that it says contradicts the other: it is found when it is asked who it is
-            await asyncio.sleep(RECOGNISE_EVERY)
         await asyncio.sleep(900.0)
         await poll.step()
         await settle(poll)
@@ -183,12 +184,73 @@ def test_of_a_meter_that_hangs_where_another_hung_no_row_is_the_others(younger: 
     virtually(work)
 
 
+def scaled(meter: SimMeter, scaler: int) -> SimMeter:
+    """Return `meter` with another scaler of its energies: its rows have the same form."""
+    energies = {name: replace(each, scaler=scaler) for name, each in meter.registers.items() if name[3] == 8}
+    meter.registers = {**meter.registers, **energies}
+    return meter
+
+
+def test_of_a_meter_with_other_scalers_that_has_counted_more_no_row_is_read_by_the_old_ones() -> None:
+    async def work(clock: VirtualClock) -> None:
+        box = Box(clock, ONE)
+        poll = box.poll(*TASKS)
+        await settle(poll)
+        kept = len(box.store.captures)
+        new = scaled(another(box.meters[0], int(clock.now()), younger=False), 1)
+        box.bus.line.exchange("M0001", new)
+        await run_for(poll, 2 * 3600.0)
+        assert [name for name, _, _ in box.reports] == ["meter exchanged"]
+        rows = box.store.captures[kept:]
+        assert {each.stream for each in rows} == {INSTANT, "load0"}
+        energies = [column for each in rows for column in each.columns if column.class_id == 3 and column.name[3] == 8]
+        assert {column.scaler for column in energies} == {1}
+
+    virtually(work)
+
+
+def test_who_stops_before_it_has_said_who_it_is_leaves_nothing_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The serial number of another, and then silence: nothing says by which scalers to read what came with it."""
+
+    async def work(clock: VirtualClock) -> None:
+        box = Box(clock, ONE)
+        poll = box.poll(*TASKS)
+        await settle(poll)
+        kept = len(box.store.captures)
+        new = another(box.meters[0], int(clock.now()), younger=False)
+        box.bus.line.exchange("M0001", new)
+        await asyncio.sleep(900.0)
+        session = await box.session()
+        ask, asked = session.get, 0
+
+        async def get(items: Sequence[Get], urgent: Callable[[], bool] = never) -> list[Any]:
+            nonlocal asked
+            asked += 1
+            answers = await ask(items, urgent)
+            if asked == 1:
+                return answers
+            stop = Yielded(open=True)
+            stop.results = answers[:-1]
+            raise stop
+
+        monkeypatch.setattr(session, "get", get)  # the second question is not answered to its end
+        gathered = await poll._collecting.gather(session, "M0001", ["load0", INSTANT])
+        await poll.handover.settled()
+        assert len(box.store.captures) == kept
+        assert gathered.found.missed == {"load0", INSTANT}
+        await session.close()
+        await run_for(poll, 900.0)
+        assert [name for name, _, _ in box.reports] == ["meter exchanged"]
+
+    virtually(work)
+
+
 def test_a_register_that_was_reset_costs_one_question_and_no_row() -> None:
     async def work(clock: VirtualClock) -> None:
         box = Box(clock, ONE)
         poll = box.poll(TASKS[1])
         await settle(poll)
-        meter, serial = box.meters[0], box.meters[0].served[SERIAL_NUMBER]
+        meter, asked = box.meters[0], box.meters[0].served[FIRMWARE]
         home = meter.home
         meter.home = another(meter, int(clock.now()), younger=True).home
         for _ in range(3):
@@ -196,7 +258,7 @@ def test_a_register_that_was_reset_costs_one_question_and_no_row() -> None:
             await poll.step()
             await settle(poll)
         assert box.reports == []
-        assert meter.served[SERIAL_NUMBER] == serial + 1
+        assert meter.served[FIRMWARE] == asked + 1
         assert len(box.store.captures) == 4 + 3
         assert home is not meter.home
 

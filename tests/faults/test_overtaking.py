@@ -138,7 +138,7 @@ def test_what_a_visit_had_before_its_meter_fell_silent_is_kept(monkeypatch: pyte
         before = len(box.store.captures)
         assert before > 0
         registers = box.store.shapes["M0001"][INSTANT]["columns"]
-        monkeypatch.setattr("dcu.conversation.session.LIST_BOUND", 1 + len(registers))
+        monkeypatch.setattr("dcu.conversation.session.LIST_BOUND", 3 + len(registers))
         await asyncio.sleep(3600.0)
         box.port = FallsSilent(box.port)
         poll = box.poll(REGISTERS, LOAD)

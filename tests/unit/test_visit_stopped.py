@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from dcu.conversation.recognition import Asking
 from dcu.conversation.session import Yielded
 from dcu.conversation.shapes import Shape
 from dcu.conversation.visit import Findings, Reading
@@ -46,11 +47,13 @@ class Broken:
         self.left -= 1
         if item.attribute == COMPANION.clock:
             return DateTime.from_utc(NOW).to_bytes()
+        if item.attribute in COMPANION.identity.values():
+            return b"4711"
         return 7 if item.attribute.class_id == 3 else [[DateTime.from_utc(QUARTER).to_bytes(), 40]]
 
 
-async def take(told: int, stop: Yielded | DcuError, *, recognising: bool = False) -> Findings:
-    reading = Reading(Meter("M1", "a", 17, "reader", "idis"), COMPANION, SHAPES, WANTED, recognising=recognising)
+async def take(told: int, stop: Yielded | DcuError, asking: Asking = Asking.NOTHING) -> Findings:
+    reading = Reading(Meter("M1", "a", 17, "reader", "idis"), COMPANION, SHAPES, WANTED, asking=asking)
     return await reading.take(scripted(Broken(told, stop)), SetClock(float(NOW)))
 
 
@@ -86,7 +89,15 @@ async def test_when_nothing_was_answered_it_says_why() -> None:
 
 
 async def test_rows_of_a_meter_that_did_not_say_who_it_is_are_not_taken() -> None:
-    found = await take(WHOLE, MeterTimeoutError("silent"), recognising=True)
+    found = await take(WHOLE, MeterTimeoutError("silent"), Asking.ALL)
     assert {each.stream for each in found.captures} == {INSTANT}
     assert found.missed == {"load0", "event.fraud"}
     assert found.identity is None
+
+
+async def test_rows_that_come_after_the_serial_number_are_that_meters_wherever_it_stops() -> None:
+    found = await take(WHOLE, MeterTimeoutError("silent"), Asking.SERIAL)
+    assert {each.stream for each in found.captures} == {INSTANT, "load0"}
+    assert (found.serial, found.identity) == ("4711", None)
+    found = await take(1, MeterTimeoutError("silent"), Asking.SERIAL)
+    assert (found.serial, found.captures) == (None, [])

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from dcu.conversation.recognition import MAX_WORD, identity, questions, recast
+from dcu.conversation.recognition import MAX_WORD, Asking, captured, identity, questions, recast
 from dcu.conversation.shapes import CAPTURE_OBJECTS
 from dcu.dlms import axdr
 from dcu.dlms.services import AccessError
@@ -19,13 +19,13 @@ COLUMNS = (Column(8, parse_obis("0-0:1.0.0.255")), Column(3, parse_obis("1-0:1.8
 
 
 def test_a_meter_is_asked_for_its_words_and_for_what_the_profiles_capture() -> None:
-    asked = [each.attribute for each in questions(COMPANION, ["load0", "daily"])]
-    assert asked == [
-        COMPANION.identity["serial"],
-        COMPANION.identity["firmware"],
-        *(Attribute(7, COMPANION.streams[stream].name, CAPTURE_OBJECTS) for stream in ("load0", "daily")),
+    asked = {asking: [each.attribute for each in questions(COMPANION, asking)] for asking in Asking}
+    serial, firmware = COMPANION.identity["serial"], COMPANION.identity["firmware"]
+    assert asked == {Asking.NOTHING: [], Asking.SERIAL: [serial], Asking.ALL: [serial, firmware]}
+    assert questions(replace(COMPANION, identity={}), Asking.ALL) == []
+    assert [each.attribute for each in captured(COMPANION, ["load0", "daily"])] == [
+        Attribute(7, COMPANION.streams[stream].name, CAPTURE_OBJECTS) for stream in ("load0", "daily")
     ]
-    assert questions(replace(COMPANION, identity={}), []) == []
 
 
 @pytest.mark.parametrize(
@@ -41,12 +41,13 @@ def test_a_meter_is_asked_for_its_words_and_for_what_the_profiles_capture() -> N
     ],
 )
 def test_a_word_is_text_however_the_meter_writes_it(answer: Any, word: str) -> None:
-    assert identity(COMPANION, iter([answer, b"1.0"])) == {"serial": word, "firmware": "1.0"}
+    assert identity(COMPANION, Asking.ALL, iter([answer, b"1.0"])) == {"serial": word, "firmware": "1.0"}
+    assert identity(COMPANION, Asking.SERIAL, iter([answer])) == {"serial": word}
 
 
 @pytest.mark.parametrize("answer", [AccessError(3), AccessError(1), b"", b"\0\0", None, [1]])
 def test_what_the_meter_does_not_tell_is_no_word(answer: Any) -> None:
-    assert identity(COMPANION, iter([answer, b"1.0"])) == {"firmware": "1.0"}
+    assert identity(COMPANION, Asking.ALL, iter([answer, b"1.0"])) == {"firmware": "1.0"}
 
 
 def test_other_capture_objects_are_another_shape_whatever_their_scalers() -> None:
