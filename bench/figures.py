@@ -46,6 +46,8 @@ GOALS: dict[tuple[str, str], Goal] = {
     ("uplink", "bytes_ratio"): Goal(0.059, 0.025, "ratio"),
     ("faults", "lost"): Goal(0, 0, "faults"),
     ("recovery", "seconds"): Goal(10.0, 3.0, "s"),
+    ("recovery", "start_seconds"): Goal(2.0, 1.0, "s"),
+    ("recovery", "rss_mb"): Goal(48, 38, "MB"),
     ("success", "share"): Goal(0.995, 1.0, "share", least=True),
 }
 

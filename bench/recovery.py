@@ -1,7 +1,8 @@
 """From kill -9 of the daemon to the next capture it stored, with a week of 1024 meters kept and not delivered.
 
 The box is that of `memory` and `start`; its broker is gone, so that the backlog stays. The next capture is found by
-looking into the database from outside, as it is committed.
+looking into the database from outside, as it is committed. What the backlog costs a start, and memory before and while
+it leaves, is told too.
 """
 
 import asyncio
@@ -31,33 +32,68 @@ COMPANY = 16
 LOOK = 0.005
 PATIENCE = 60.0
 
+#: Captures that come before memory is looked at, and seconds for which the backlog leaves.
+SETTLED = 512
+LEAVING, QUICK_LEAVING = 60.0, 8.0
+
 
 def run(quick: bool) -> Sequence[Figure]:  # noqa: FBT001 - the one question every benchmark is asked
-    rounds = 3 if quick else 9
-    times = on_box(TIMETABLE, lambda stage, byte_code: _recoveries(stage, byte_code, rounds))
+    rounds, leaving = (3, QUICK_LEAVING) if quick else (9, LEAVING)
+    times, start, rss = on_box(TIMETABLE, lambda stage, byte_code: _recoveries(stage, byte_code, rounds, leaving))
     print(f"{rounds} kills: {min(times):.3f} to {max(times):.3f} s, median taken")
-    return [Figure("recovery", "seconds", statistics.median(times))]
+    found = {"seconds": statistics.median(times), "start_seconds": start, "rss_mb": rss}
+    return [Figure("recovery", metric, value) for metric, value in found.items()]
 
 
-async def _recoveries(stage: Stage, byte_code: Path, rounds: int) -> list[float]:
+async def _recoveries(
+    stage: Stage, byte_code: Path, rounds: int, leaving: float
+) -> tuple[Sequence[float], float, float]:
+    """Return the seconds of each recovery, those of a start with the week, and the most memory held with it."""
     path = next(stage.directory.rglob("store.db"))
     await stage.broker.stop()
-    await _fill(path)
-    loop = asyncio.get_running_loop()
-    times = []
     with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as database:
+        await _started(stage, byte_code, database)
+        await stage.daemon.stop()
+        await _fill(path)
         print(f"{path.stat().st_size / 1e6:.1f} MB, {_held(database, STREAM)} captures wait in the store")
-        await first_octet(stage, byte_code)
-        for _ in range(rounds):
-            await _next(database, _held(database, "instant"))
-            await stage.daemon.kill()
-            before, start = _held(database, "instant"), loop.time()
-            await stage.daemon.spawn(PYTHONDONTWRITEBYTECODE="", PYTHONPYCACHEPREFIX=str(byte_code))
-            await _next(database, before)
-            times.append(loop.time() - start)
-        print(f"{resident(stage.daemon.pid).rss:.1f} MB resident after the last")
+        start, rss = await _started(stage, byte_code, database)
+        times = [await _recovery(stage, byte_code, database) for _ in range(rounds)]
+    await stage.broker.start()
+    held = [rss, *await _leaves(stage, leaving)]
+    print(f"while {leaving:.0f} s of it leave: at most {max(held):.1f} MB resident")
     await stage.daemon.stop()
-    return times
+    return times, start, max(held)
+
+
+async def _started(stage: Stage, byte_code: Path, database: sqlite3.Connection) -> tuple[float, float]:
+    """Return the seconds of a start, and the resident MB once it is at work."""
+    before = _held(database, "instant")
+    seconds = await first_octet(stage, byte_code)
+    await _next(database, before + SETTLED)
+    rss = resident(stage.daemon.pid).rss
+    print(f"with {_held(database, STREAM)} captures held: {seconds:.3f} s to the first octet, {rss:.1f} MB resident")
+    return seconds, rss
+
+
+async def _recovery(stage: Stage, byte_code: Path, database: sqlite3.Connection) -> float:
+    loop = asyncio.get_running_loop()
+    await _next(database, _held(database, "instant"))
+    await stage.daemon.kill()
+    before, start = _held(database, "instant"), loop.time()
+    await stage.daemon.spawn(PYTHONDONTWRITEBYTECODE="", PYTHONPYCACHEPREFIX=str(byte_code))
+    await _next(database, before)
+    return loop.time() - start
+
+
+async def _leaves(stage: Stage, seconds: float) -> list[float]:
+    """Return the resident MB, second by second, while the backlog goes to the broker."""
+    found = []
+    for _ in range(int(seconds)):
+        await asyncio.sleep(1)
+        found.append(resident(stage.daemon.pid).rss)
+    left = (await stage.daemon.status())["store"]["streams"][STREAM]["pending"]
+    print(f"{left} captures of the backlog are left")
+    return found
 
 
 async def _fill(path: Path) -> None:

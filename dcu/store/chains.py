@@ -15,17 +15,19 @@ INSERT INTO days (stream, day, meter, newest) VALUES (?, ?, ?, ?) ON CONFLICT DO
 """
 
 #: The chains of one meter from the newest day back: (stream, meter, first day, last day, count) → newest position.
+#: The day in the marks is the newest; the others come in their order by themselves, one by one and no more than count:
+#: sorted, a look at the newest would go through the days of years.
 HEADS = """
 WITH RECURSIVE passed (day) AS (
     SELECT (SELECT day FROM days WHERE stream = ?1 AND day <= ?4 ORDER BY day DESC LIMIT 1)
     UNION ALL
     SELECT (SELECT day FROM days WHERE stream = ?1 AND day < passed.day ORDER BY day DESC LIMIT 1)
-    FROM passed WHERE passed.day > ?3)
+    FROM passed WHERE passed.day > ?3 ORDER BY 1 DESC)
 SELECT day, newest FROM marks WHERE stream = ?1 AND meter = ?2 AND day BETWEEN ?3 AND ?4
 UNION ALL
-SELECT passed.day, newest FROM passed JOIN days ON days.stream = ?1 AND days.day = passed.day AND days.meter = ?2
+SELECT passed.day, newest FROM passed CROSS JOIN days ON days.stream = ?1 AND days.day = passed.day AND days.meter = ?2
 WHERE passed.day >= ?3
-ORDER BY 1 DESC LIMIT ?5
+LIMIT ?5
 """
 
 
