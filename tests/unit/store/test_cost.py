@@ -38,7 +38,7 @@ async def steps(store: Store, question: Question) -> int:
         await connection.set_progress_handler(lambda: next(counted) and None, 1)
     await question(store)
     for connection in connections:
-        await connection.set_progress_handler(None, 0)  # type: ignore[arg-type] - None ends it
+        await connection.set_progress_handler(lambda: None, 0)
     return next(counted)
 
 
