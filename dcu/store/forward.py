@@ -1,11 +1,12 @@
-"""The way of captures from a row each (schema 4) into segments (schema 5), inside the migration's transaction.
+"""The way of captures from a row each (schema 4) into segments (schema 5), slice by slice, each a transaction.
 
+As long as the old table is there it is not over: a start that was killed on the way is gone on with at the next.
 Nothing else of an older store needs more than the statements in schema/NNN.sql.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import Sequence
 from itertools import groupby
-from typing import Any
+from typing import Any, Final
 
 from aiosqlite import Connection
 
@@ -17,44 +18,62 @@ from dcu.store.numbers import POSITION_BITS, position_of
 from dcu.store.pages import Pages
 from dcu.store.segments import DAY, SEGMENT_ROWS, Run, alike
 
-_PIECE = """
-SELECT place, meter, layout, at, status, read_at, offset, trusted, cells FROM captures WHERE place > ?
-ORDER BY place LIMIT ?
+#: Rows of one transaction: half a second of an old board's time, and two megabytes of memory.
+SLICE: Final = 8 * SEGMENT_ROWS
+
+_UNFINISHED = "SELECT 1 FROM sqlite_schema WHERE name = 'captures'"
+
+_ROWS = """
+SELECT place, meter, layout, at, status, read_at, offset, trusted, cells FROM captures ORDER BY place LIMIT ?
 """
+
+_DONE = "DELETE FROM captures WHERE place <= ?"
+
+# without a day `newest` is what schema 4 had there
+_NEWEST = "SELECT day, newest FROM marks WHERE meter = ? AND stream = ? AND day IS NOT NULL"
 
 _ANCHOR = "UPDATE marks SET day = ?, newest = ? WHERE meter = ? AND stream = ?"
 
-#: Meters and streams whose newest runs are remembered meanwhile.
+#: Meters and streams with the newest runs that they have so far.
 _Marks = dict[tuple[int, int], Mark]
 
 
 async def into_segments(database: Connection) -> None:
-    """Put every row of `captures` into a segment, and drop the table."""
-    marks: _Marks = {}
-    async for rows in _pieces(database):
-        for stream, adjacent in groupby(rows, key=lambda row: row[0] >> POSITION_BITS):
-            await _put(database, marks, stream, list(adjacent))
-    for (meter, stream), mark in marks.items():
-        await database.execute(_ANCHOR, (mark.day, mark.newest, meter, stream))
+    """Put every row of `captures` into a segment, and drop the table; nothing to do where there is none."""
+    if not await database.execute_fetchall(_UNFINISHED):
+        return
+    while rows := list(await database.execute_fetchall(_ROWS, (SLICE,))):
+        await database.execute("BEGIN IMMEDIATE")
+        marks: _Marks = {}
+        for start in range(0, len(rows), SEGMENT_ROWS):
+            for stream, adjacent in groupby(
+                rows[start : start + SEGMENT_ROWS], key=lambda row: row[0] >> POSITION_BITS
+            ):
+                await _put(database, marks, stream, list(adjacent))
+        for (meter, stream), mark in marks.items():
+            await database.execute(_ANCHOR, (mark.day, mark.newest, meter, stream))
+        await database.execute(_DONE, (rows[-1][0],))
+        await database.execute("COMMIT")
+        await database.execute_fetchall("PRAGMA wal_checkpoint(PASSIVE)")
     await database.execute("DROP TABLE captures")
 
 
-async def _pieces(database: Connection) -> AsyncIterator[list[Any]]:
-    place = 0
-    while rows := list(await database.execute_fetchall(_PIECE, (place, SEGMENT_ROWS))):
-        yield rows
-        place = rows[-1][0]
-
-
-async def _put(database: Connection, marks: _Marks, stream: int, rows: list[Any]) -> None:
+async def _put(database: Connection, marks: _Marks, stream: int, rows: Sequence[Any]) -> None:
     pages, position = Pages(), position_of(rows[0][0])
     for (meter, layout), group in groupby(rows, key=lambda row: row[1:3]):
-        mark = marks.setdefault((meter, stream), Mark(meter, stream))
+        if (meter, stream) not in marks:
+            marks[meter, stream] = await _mark(database, meter, stream)
         for captures in alike(_capture(row) for row in group):
-            back = await link(database, mark, captures[0].at // DAY, position)
+            back = await link(database, marks[meter, stream], captures[0].at // DAY, position)
             pages.add(stream, position, Run.of(meter, layout, back, captures))
             position += len(captures)
     await pages.seal(database)
+
+
+async def _mark(database: Connection, meter: int, stream: int) -> Mark:
+    for day, newest in await database.execute_fetchall(_NEWEST, (meter, stream)):
+        return Mark(meter, stream, day, newest)
+    return Mark(meter, stream)
 
 
 def _capture(row: Any) -> Capture:

@@ -7,7 +7,7 @@ import asyncio
 import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from aiosqlite import Connection
@@ -15,6 +15,7 @@ from aiosqlite import Connection
 from dcu.errors import DamagedError, StoreError
 from dcu.store.forward import into_segments
 from dcu.store.integrity import is_damage
+from dcu.store.spare import sync_directory
 
 #: "DCUS" in the header of the file (PRAGMA application_id): anything else is not ours to touch.
 APPLICATION_ID = 0x44435553
@@ -30,9 +31,6 @@ READER_CACHE_KIB = 128
 
 #: Seconds to wait for another process (a backup, a person with a shell) that holds the lock.
 BUSY_SECONDS = 5.0
-
-#: Schema versions whose script alone does not bring over what is in the tables.
-CONVERSIONS = {5: into_segments}
 
 
 @contextmanager
@@ -58,29 +56,25 @@ async def prepare(database: Connection, path: str) -> None:
     await database.execute("PRAGMA wal_autocheckpoint = 0")
     await database.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
     if 0 < version < len(schemas):
-        await _keep_copy(database, path, version)
+        await _keep_copy(database, Path(f"{path}.schema{version}"))
     for number, script in enumerate(schemas[version:], start=version + 1):
-        await database.executescript(f"BEGIN IMMEDIATE;\n{script}")
-        if number in CONVERSIONS:
-            await CONVERSIONS[number](database)
-        await database.execute(f"PRAGMA user_version = {number}")
-        await database.execute("COMMIT")
+        await database.executescript(f"BEGIN IMMEDIATE;\n{script};\nPRAGMA user_version = {number};\nCOMMIT")
+    await into_segments(database)
 
 
-async def _keep_copy(database: Connection, path: str, version: int) -> None:
-    """Keep the file as it is beside itself, under the name of its schema, before it is brought forward."""
-    await database.execute_fetchall("PRAGMA wal_checkpoint(TRUNCATE)")
-    await asyncio.to_thread(_copy, path, f"{path}.schema{version}")
+async def _keep_copy(database: Connection, copy: Path) -> None:
+    """Keep the file as it is beside itself, under the name of its schema, before it is brought forward.
 
-
-def _copy(path: str, copy: str) -> None:
-    import shutil  # noqa: PLC0415 - it brings packers along, for once in the life of a schema
-
-    part = Path(f"{copy}.part")
-    shutil.copy(path, part)
-    with part.open("rb") as file:
-        os.fsync(file.fileno())
+    SQLite copies it: to open and close the file beside it would take the locks away that this process has on it, and
+    whoever looked into it from outside would then delete the log under us ("How To Corrupt An SQLite Database", 2.2).
+    """
+    part = copy.with_name(f"{copy.name}.part")
+    part.unlink(missing_ok=True)
+    os.close(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o640))
+    with closing(sqlite3.connect(part, check_same_thread=False)) as target:
+        await database.backup(target)
     part.replace(copy)
+    await asyncio.to_thread(sync_directory, copy.parent)
 
 
 async def prepare_reader(database: Connection) -> None:

@@ -17,7 +17,7 @@ ORIGIN = 20_000 * DAY
 #: Days of a nearly empty store, and of a full one.
 FEW, MANY = 2, 60
 
-#: A tree that has grown by a level is searched in a few more steps; what grows with the rows takes thirty times as many.
+#: A tree grown by a level is searched in a few steps more; what grows with the rows takes thirty times as many.
 SLACK = 1.3
 
 Question = Callable[[Store], Awaitable[object]]

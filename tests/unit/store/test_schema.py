@@ -1,7 +1,10 @@
 """The form of the file: how it is set up, and which files are refused and left alone."""
 
+import asyncio
 import json
 import sqlite3
+import sys
+from asyncio.subprocess import PIPE
 from contextlib import closing
 from pathlib import Path
 from zlib import decompress
@@ -22,6 +25,14 @@ from tests.captures import SetClock, capture
 SAVED = Path(__file__).parents[2] / "databases"
 
 VALUES = (1, None, b"\x01\xff", "x", True, -5)
+
+
+def content(path: Path) -> list[object]:
+    """Return all rows of all tables, and the version."""
+    with closing(sqlite3.connect(f"file:{path}?mode=ro&immutable=1", uri=True)) as database:
+        tables = database.execute("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name").fetchall()
+        rows = [database.execute(f"SELECT * FROM {name}").fetchall() for (name,) in tables]
+        return [tables, rows, database.execute("PRAGMA user_version").fetchall()]
 
 
 async def refusal(path: Path) -> str:
@@ -132,7 +143,7 @@ async def test_a_store_of_schema_4_opens_and_leaves_a_copy(tmp_path: Path) -> No
         assert len(await store.captures("M1", "load0", 3 * day, 4 * day, 10)) == 5
         assert [line.meter.id for line in await store.lines()] == ["M3"]
     copy = tmp_path / "store.db.schema4"
-    assert copy.read_bytes() == (SAVED / "schema4.db").read_bytes()
+    assert content(copy) == content(SAVED / "schema4.db")
     assert copy.stat().st_mode & 0o007 == 0
 
 
@@ -230,3 +241,29 @@ async def test_an_interrupted_creation_is_made_good(path: Path) -> None:
 def test_operating_system_errors_are_translated_with_what_was_done() -> None:
     with pytest.raises(StoreError, match="cannot do this: gone"), translated("cannot do this"):
         raise OSError("gone")
+
+
+OUTSIDE = """
+import sqlite3, sys
+database = sqlite3.connect(sys.argv[1])
+print(database.execute("SELECT count(*) FROM segments").fetchone()[0])
+database.close()
+"""
+
+
+@pytest.mark.parametrize("older", [None, "schema4.db"])
+async def test_a_look_from_outside_takes_no_log_away(path: Path, older: str | None) -> None:
+    """A process that believes to be the last one deletes it: our locks must hold, after a migration too."""
+    if older is not None:
+        path.write_bytes((SAVED / older).read_bytes())
+    async with Store.open(path, SetClock()) as store:
+        await store.record([capture(900, "M9")], {})
+        held = [(count,)] = await store._read("SELECT count(*) FROM segments")
+        assert held
+        for _ in range(2):
+            looked = await asyncio.create_subprocess_exec(sys.executable, "-c", OUTSIDE, str(path), stdout=PIPE)
+            said, _ = await looked.communicate()
+            assert int(said) == count
+            assert path.with_suffix(".db-wal").exists()
+            await store.record([capture(1800, "M9")], {})
+            count += 1
