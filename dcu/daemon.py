@@ -10,6 +10,7 @@ import signal
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,7 +28,7 @@ from dcu.conversation.held import Held
 from dcu.conversation.invocations import Invocations
 from dcu.conversation.keychange import KeyChanges
 from dcu.conversation.opening import SessionMaker, base_names
-from dcu.deliver import Deliver
+from dcu.deliver import Broker, Deliver
 from dcu.dlms.cosem import UNITS
 from dcu.drifts import Drifts
 from dcu.enrol import Enrolment
@@ -60,11 +61,12 @@ from dcu.stored import StoredReadings
 from dcu.storekeeping import Storekeeping
 from dcu.timekeeping import Timekeeping
 from dcu.upkeep import Upkeep
-from dcu.uplink import Uplink
+from dcu.uplink import Backoff, Uplink
 from dcu.workload import Workload
 
 if TYPE_CHECKING:
     from dcu.polling.pushes import Pushes  # loaded for buses whose meters may speak
+    from dcu.uplink.ways import Ways
 
 log = structlog.get_logger()
 
@@ -170,6 +172,7 @@ class Daemon:
         )
         self._reachability = self._make_reachability()
         self._obey = self._make_obey()
+        self._ways = self._make_ways()
         self._deliver = self._make_deliver()
         tasks = chain(config.timetable, *config.groups.values())
         events = EventSieve(store, self._archive.profile, (task.stream for task in tasks))
@@ -234,6 +237,8 @@ class Daemon:
         drifts = Drifts(self._store, self._archive.names)
         stored = StoredReadings(self._store, self._clock)
         rooms = (self._enrolment, self._completeness, self._reachability, drifts, self._storekeeping, stored)
+        if self._ways and command.name in self._ways.commands:
+            return await self._ways.commands[command.name](command)
         known = (room.commands[command.name] for room in rooms if command.name in room.commands)
         return await next(known, self._status.answer)(command)
 
@@ -243,13 +248,23 @@ class Daemon:
     async def _gone(self, meter: str, reason: str) -> None:
         await self._obey.gone(meter, reason)
 
+    def _make_ways(self) -> "Ways | None":
+        """Return what chooses between channels; a plain uplink has nothing to choose."""
+        if self._config.uplink.plain:
+            return None
+        from dcu.uplink.ways import Ways  # noqa: PLC0415 - for who has more than one plain broker
+
+        config, about = self._config, partial(self._about.__setitem__, "channel")
+        return Ways(config.uplink, config.dcu.id, self._clock, Path(config.dcu.data), self._reporter.report, about)
+
     def _make_deliver(self) -> Deliver:
         config = self._config
-        uplink = Uplink(config.uplink, config.dcu.id)
+        uplink: Broker = self._ways or Uplink(config.uplink, config.dcu.id)
         envelopes = Envelopes(config.dcu.id, uuid.uuid4().hex[:12], self._about, UNITS, self._names)
         return Deliver(
             store=self._store,
             uplink=uplink,
+            backoff=self._ways.backoff if self._ways else Backoff(),
             envelopes=envelopes,
             clock=self._clock,
             on_command=self._on_command,
@@ -260,7 +275,7 @@ class Daemon:
             states=self._meter_states(uplink, envelopes) if config.uplink.meter_states else None,
         )
 
-    def _meter_states(self, uplink: Uplink, envelopes: Envelopes) -> MeterStates:
+    def _meter_states(self, uplink: Broker, envelopes: Envelopes) -> MeterStates:
         return MeterStates(
             lambda: self._archive.names, self._reachability.standing, envelopes, uplink.topics, self._clock
         )

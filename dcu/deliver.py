@@ -19,7 +19,7 @@ import structlog
 
 from dcu.clock import Clock
 from dcu.config import UplinkSettings
-from dcu.errors import UplinkError
+from dcu.errors import UplinkError, first_words
 from dcu.health import Progress
 from dcu.messages.envelope import Envelopes
 from dcu.sending import Delivery, Outbox, Sending, Strikes
@@ -28,12 +28,12 @@ from dcu.uplink import Backoff, Link, Outgoing, Topics
 
 log = structlog.get_logger()
 
-#: Seconds between two health messages, and for the last words of a clean stop.
-HEALTH_PERIOD = 60.0
+#: Seconds between two health messages, also where octets cost money, and for the last words of a clean stop.
+HEALTH_PERIOD, METERED_HEALTH_PERIOD = 60.0, 900.0
 STOP_TIMEOUT = 1.5
 
-#: Seconds after which a broker forgets a health message (MQTT 5): what is older says nothing of the health.
-HEALTH_EXPIRY = 300
+#: Periods after which a broker forgets a health message (MQTT 5): what is older says nothing of the health.
+HEALTH_EXPIRY = 5
 
 #: Who journals a command: (topic, payload). It returns when the command is safe; then the broker may forget it.
 OnCommand = Callable[[str, bytes], Awaitable[None]]
@@ -42,8 +42,10 @@ OnCommand = Callable[[str, bytes], Awaitable[None]]
 class Broker(Protocol):
     """What this flow needs of the uplink."""
 
-    settings: UplinkSettings
     topics: Topics
+
+    @property
+    def settings(self) -> UplinkSettings: ...
 
     def connect(self, will: Outgoing) -> AbstractAsyncContextManager[Link]:
         """Raises UplinkError."""
@@ -84,7 +86,7 @@ class Deliver:
             async with self.uplink.connect(self._state(self.envelopes.will(self.clock.now()))) as link:
                 await self._live(link)
         except* UplinkError as lost:
-            self.figures.error = _first_words(lost)
+            self.figures.error = first_words(lost)
             log.warning("uplink lost", error=self.figures.error)
         finally:
             self.figures.connected, self.figures.in_flight = False, 0
@@ -134,7 +136,7 @@ class Deliver:
                 group.create_task(self._listen(link))
                 group.create_task(self._report(link))
                 group.create_task(sending.follow())
-                if self.states is not None:
+                if self.states is not None and not link.metered:
                     group.create_task(self.states.run(link))
                 # In the body, not as a fourth task: only so does the group settle its own cancelling of this task,
                 # which `_end_if_cancelled` relies on (Python 3.11).
@@ -163,20 +165,16 @@ class Deliver:
             payload = self.envelopes.health(self.clock.now(), figures)
             if len(payload) > link.max_payload:  # many lines, a small broker: the rest is worth more than nothing
                 payload = self.envelopes.health(self.clock.now(), {**figures, "buses": f"{len(payload)} octets"})
-            await link.publish(Outgoing(self.uplink.topics.health, payload, qos=0, retain=True, expiry=HEALTH_EXPIRY))
-            await asyncio.sleep(HEALTH_PERIOD)
+            period = METERED_HEALTH_PERIOD if link.metered else HEALTH_PERIOD
+            expiry = int(HEALTH_EXPIRY * period)
+            await link.publish(Outgoing(self.uplink.topics.health, payload, qos=0, retain=True, expiry=expiry))
+            await asyncio.sleep(period)
 
     def _alive(self) -> None:
         self.progress.mark(self.clock.monotonic())
 
     def _state(self, payload: bytes) -> Outgoing:
         return Outgoing(self.uplink.topics.state, payload, retain=True)
-
-
-def _first_words(lost: BaseException) -> str:
-    while isinstance(lost, BaseExceptionGroup):
-        lost = lost.exceptions[0]
-    return str(lost)
 
 
 def _end_if_cancelled() -> None:

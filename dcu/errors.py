@@ -25,6 +25,13 @@ class DcuError(Exception):
     results: Sequence[Any] = ()
 
 
+def first_words(error: BaseException) -> str:
+    """Return what `error` says, or the first of its group."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return str(error)
+
+
 class ConfigError(DcuError):
     """The operator has to correct the configuration. `problems` holds one line each: file:line: key: what is wrong."""
 

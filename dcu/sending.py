@@ -275,7 +275,7 @@ class Sending:
         block = await self._first(sorted(filter(urgent, self._turn), key=is_event))
         if block is None and self._room_for_data(places):
             self._turn.rotate(-1)
-            block = await self._first([stream for stream in self._turn if not urgent(stream) and self._ripe(stream)])
+            block = await self._first([stream for stream in self._turn if self._may_leave(stream)])
         return block or self._due_aside()
 
     async def _look_around(self) -> None:
@@ -286,6 +286,9 @@ class Sending:
         known = set(self._turn)
         self._waiting = dict(await self.store.waiting())
         self._turn.extend(stream for stream in self._waiting if stream not in known)
+
+    def _may_leave(self, stream: str) -> bool:
+        return not urgent(stream) and self.link.admits(stream) and self._ripe(stream)
 
     def _ripe(self, stream: str) -> bool:
         """Whether a block of `stream` may leave: it is full, or its first row has waited for as long as it may."""

@@ -67,12 +67,14 @@ class Status:
                 return await self.snapshot()
             case "dcu.keys":
                 return self._changes.describe(str(command.args["meter"]))
-            case "dcu.audit":
-                return await shown(self._store, command)
-            case "dcu.verify-audit":
-                return await verified(self._store)
+            case "dcu.audit" | "dcu.verify-audit":
+                return await (verified(self._store) if command.name != "dcu.audit" else shown(self._store, command))
             case "dcu.plan":
                 return {"buses": self._workload.describe()}
+            case "dcu.uplink" | "dcu.switch-uplink":  # a unit with channels has its own answer
+                from dcu.uplink.ways import plain  # noqa: PLC0415 - for who asks
+
+                return plain(command, self._config.uplink, self._clock, connected=self._delivery.connected)
             case _:
                 return {"now": self._clock.now()}
 

@@ -58,6 +58,7 @@ class MemoryLink:
     broker = "broker"
     resumed = False
     retains = True
+    metered = False
 
     def __init__(self, window: int = 20, *, holding: bool = False, max_payload: int = 100_000) -> None:
         self.window = window
@@ -102,6 +103,9 @@ class MemoryLink:
                 yield Outgoing(TOPICS.command, payload.result())
             finally:
                 payload.cancel()
+
+    def admits(self, stream: str) -> bool:
+        return True
 
     def acknowledge(self, message: Any) -> None:
         self.acknowledged.append(message.payload)

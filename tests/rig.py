@@ -146,6 +146,7 @@ class MemoryLink:
     broker = "memory"
     resumed = False
     retains = True
+    metered = False
     window = 20
     max_payload = 100_000
 
@@ -164,6 +165,9 @@ class MemoryLink:
     async def messages(self) -> AsyncGenerator[Any, None]:
         while True:
             yield await self._broker.down.get()
+
+    def admits(self, stream: str) -> bool:
+        return True
 
     def acknowledge(self, message: Any) -> None:
         self._broker.said.append((asyncio.get_running_loop().time(), "PUBACK"))

@@ -12,6 +12,7 @@ from dcu.cli.completeness import gaps, ledger
 from dcu.cli.show import show_clocks, show_meters, show_plan, show_reading, show_status
 from dcu.cli.stored import readings, storage
 from dcu.cli.talk import Daemon, as_json, ask_all, fail
+from dcu.cli.uplink import uplink
 
 DEFAULT_SOCKET = "/run/dcu/dcu.sock"
 
@@ -31,6 +32,7 @@ Examples:
   dcuctl gaps --since 2026-11-21T00:00:00Z
   dcuctl readings M0001 --stream daily --csv
   dcuctl storage
+  dcuctl uplink
   dcuctl --socket ./dcu.sock status --json
 """
 EXAMPLES_OF_READ = """\b
@@ -91,6 +93,7 @@ cli.add_command(gaps)
 cli.add_command(ledger)
 cli.add_command(readings)
 cli.add_command(storage)
+cli.add_command(uplink)
 
 
 @cli.command()

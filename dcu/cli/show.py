@@ -244,3 +244,45 @@ def show_storage(storage: dict[str, Any]) -> None:
         counts = (f"{each['octets'] / 1e6:.2f}", each["oldest"], each["newest"], f"{each['kept_days']:.0f}")
         table.add_row(name, str(each["captures"]), *counts, str(each["shed"]), str(each["dropped"]))
     console.print(table)
+
+
+def show_uplink(result: dict[str, Any]) -> None:
+    """Print the channels to the broker: which is in use, what signs of life and data take, and what became of each."""
+    console = _console()
+    asked = f", {result['preferred']} was asked for" if result["preferred"] else ""
+    console.print(f"{result['state']}: {result['channel']} to {result['broker']}{asked}")
+    table = Table(box=SIMPLE, pad_edge=False)
+    for head in ("channel", "cost", "by", "brokers", "loss known in", "idle, a day", "today", "tries", "connected"):
+        table.add_column(head)
+    for each in result["channels"]:
+        table.add_row(*_channel(each))
+    console.print(table)
+    for each in result["channels"]:
+        if each.get("error"):
+            console.print(f"{each['name']}: last error: {each['error']}")
+        if each["carries"] is not None:
+            console.print(f"{each['name']}: data of {', '.join(each['carries']) or 'no stream'} only")
+
+
+def _channel(channel: dict[str, Any]) -> tuple[str, ...]:
+    return (
+        channel["name"],
+        channel["cost"],
+        " ".join(filter(None, (channel["interface"], channel["source"]))),
+        " ".join(channel["brokers"]),
+        f"{channel['noticed_within']:g} s",
+        _octets(channel["idle_octets"]),
+        _spent(channel["taken"], channel["budget"]),
+        str(channel.get("tries", "")),
+        str(channel.get("connections", "")),
+    )
+
+
+def _spent(taken: int | None, budget: int | None) -> str:
+    if taken is None:
+        return ""
+    return _octets(taken) if budget is None else f"{_octets(taken)} of {_octets(budget)}"
+
+
+def _octets(count: int) -> str:
+    return f"{count / 1e6:.2f} MB" if count >= 1e5 else f"{count / 1e3:.1f} kB"

@@ -7,6 +7,7 @@ from dcu.config.apart import apart
 from dcu.config.load import load
 from dcu.config.settings import (
     BusConfig,
+    ChannelSettings,
     ClockSettings,
     Config,
     DcuSettings,
@@ -18,6 +19,7 @@ from dcu.config.settings import (
 
 __all__ = [
     "BusConfig",
+    "ChannelSettings",
     "ClockSettings",
     "Config",
     "DcuSettings",

@@ -9,6 +9,7 @@ from functools import partial
 from hashlib import sha256
 from typing import Any
 
+from dcu.config.channels import SILENCE, channels, interface, source
 from dcu.config.keys import keys_file
 from dcu.config.settings import (
     DATA_STREAM,
@@ -173,6 +174,11 @@ UPLINK: Shape[dict[str, Any]] = Shape(
         "connect_spread": words.duration("0s", "1h"),
         "meter_states": words.boolean,
         "streams": _streams,
+        "interface": interface,
+        "source": source,
+        "silence": SILENCE,
+        "return_after": words.duration("10s", "1d"),
+        "channels": channels,
     },
 )
 

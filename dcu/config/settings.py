@@ -111,12 +111,37 @@ def of_events(stream: str) -> bool:
     return stream.partition(".")[0] == "event"
 
 
+#: A broker's host and port; None: the port of the section.
+Endpoint = tuple[str, int | None]
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelSettings:
+    """An entry of `uplink.channels`, the best first. What is None is as the section `uplink` says.
+
+    `metered`: octets cost money. `budget` octets a day (None: no bound) and the streams it `carries` (None: all) bound
+    what data may take; what is urgent always leaves.
+    """
+
+    name: str
+    brokers: tuple[Endpoint, ...] = ()
+    interface: str | None = None
+    source: str | None = None
+    metered: bool = False
+    keepalive: float | None = None
+    silence: float | None = None
+    budget: int | None = None
+    carries: frozenset[str] | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class UplinkSettings:
     """Section `uplink`. `mqtt_version` is "auto", "5" or "3"; `window` counts unacknowledged messages.
 
     `streams` says by name how a stream is sent; `stream` is who asks. `meter_states`: whether each meter has a topic
-    of its own that says how it stands.
+    of its own that says how it stands. `silence` is how long nothing may come through before the connection counts as
+    lost (None: as MQTT's keepalive has it). The best of several `channels` is gone back to when it has answered for
+    `return_after` seconds.
     """
 
     host: str
@@ -135,6 +160,16 @@ class UplinkSettings:
     connect_spread: float = 0.0
     meter_states: bool = True
     streams: Mapping[str, StreamSettings] = field(default_factory=dict)
+    interface: str | None = None
+    source: str | None = None
+    silence: float | None = None
+    return_after: float = 300.0
+    channels: tuple[ChannelSettings, ...] = ()
+
+    @property
+    def plain(self) -> bool:
+        """Whether there is one broker by one channel, and nothing to watch over but MQTT's keepalive."""
+        return not self.channels and self.silence is None and self.tls is None
 
     def stream(self, name: str) -> StreamSettings:
         """Return how the stream `name` is sent."""

@@ -163,6 +163,11 @@ def _word(value: object, where: str) -> str:
     return value
 
 
+def _switching(args: Mapping[str, object]) -> Args:
+    only(args, "channel")
+    return {"channel": _word(args["channel"], "args.channel")} if args.get("channel") is not None else {}
+
+
 def _changing(args: Mapping[str, object]) -> Args:
     only(args, "kinds")
     kinds = args.get("kinds", [])
@@ -231,6 +236,8 @@ CATALOGUE: Mapping[str, CommandKind] = {
     for kind in (
         CommandKind("dcu.ping", Role.VIEWER, range(1), nothing),
         CommandKind("dcu.status", Role.VIEWER, range(1), nothing),
+        CommandKind("dcu.uplink", Role.VIEWER, range(1), nothing),
+        CommandKind("dcu.switch-uplink", Role.OPERATOR, range(1), _switching, changes_state=True, shows=True),
         CommandKind("dcu.plan", Role.VIEWER, range(1), nothing),
         CommandKind("dcu.meters", Role.VIEWER, range(1), meters),
         CommandKind("dcu.keys", Role.VIEWER, range(1), _asking),

@@ -45,6 +45,7 @@ OWN_EVENTS: Final[Mapping[str, OwnEvent]] = {
     "store salvaged": OwnEvent("info", "what could be read of a damaged database was brought over"),
     "store failing": OwnEvent("alarm", "the store could keep nothing for a time"),
     "store filling": OwnEvent("warning", "four fifths of the room for readings are taken; when it is full, some go"),
+    "uplink channel changed": OwnEvent("warning", "another channel is in use; `why` says what befell the one before"),
     "ledger overflow": OwnEvent("warning", "gaps of one stream were too many to be kept apart"),
 }
 

@@ -17,7 +17,7 @@ import paho.mqtt.client as paho
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
-from dcu.uplink.dial import DIAL_TIMEOUT, dial
+from dcu.uplink.dial import ANY_ROUTE, DIAL_TIMEOUT, Route, dial
 
 #: Largest packet accepted from the broker; the longest command envelope fits twice.
 MAX_PACKET_IN = 262_144
@@ -50,9 +50,12 @@ class Granted:
 class Client(aiomqtt.Client):
     """One connection; made anew for each, so that no message survives in paho's queues."""
 
-    def __init__(self, hostname: str, port: int, context: ssl.SSLContext | None, **settings: Any) -> None:
+    def __init__(
+        self, hostname: str, port: int, context: ssl.SSLContext | None, route: Route = ANY_ROUTE, **settings: Any
+    ) -> None:
         super().__init__(hostname, port, timeout=DIAL_TIMEOUT, max_queued_incoming_messages=MAX_QUEUED_IN, **settings)
         self._context = context
+        self._route = route
         self.granted = Granted()
         self.resumed = False
         self._acknowledgements: dict[int, asyncio.Future[None]] = {}
@@ -61,7 +64,7 @@ class Client(aiomqtt.Client):
 
     async def open(self) -> None:
         """Connect. Raises OSError or MqttError; leaves nothing behind, also when cancelled."""
-        line = await dial(self._hostname, self._port, self._context)
+        line = await dial(self._hostname, self._port, self._context, self._route)
         vars(self._client)["_create_socket"] = lambda: line
         try:
             await self.__aenter__()
@@ -84,6 +87,22 @@ class Client(aiomqtt.Client):
         self._client.disconnect()
         self._client.loop_write()
         self._client._sock_close()  # noqa: SLF001 - paho has no public way to drop a socket that takes no more
+
+    @property
+    def line(self) -> socket.socket | None:
+        """The socket, None when there is none any more."""
+        line = self._client.socket()
+        return line if isinstance(line, socket.socket) else None
+
+    def ping(self) -> None:
+        """Ask the broker for a sign of life (PINGREQ), beside the pings of MQTT's keepalive."""
+        self._client._send_pingreq()  # noqa: SLF001 - paho's own pings follow one period for both directions
+
+    def end(self, reason: str) -> None:
+        """Close the connection; whoever waits for something of it is told the `reason`."""
+        if not self._disconnected.done():
+            self._disconnected.set_exception(aiomqtt.MqttError(reason))
+        self.close()
 
     def send(
         self, topic: str, payload: bytes, *, qos: int, retain: bool, properties: Properties | None = None

@@ -4,8 +4,10 @@ What is spoken over the socket is not known here.
 """
 
 import asyncio
+import ipaddress
 import socket
 import ssl
+from dataclasses import dataclass
 
 from dcu.uplink.names import Names
 
@@ -17,12 +19,34 @@ DIAL_TIMEOUT = 10.0
 NAMES = Names()
 
 
-async def dial(host: str, port: int, context: ssl.SSLContext | None = None) -> socket.socket:
+@dataclass(frozen=True, slots=True)
+class Route:
+    """By which network interface, and from which own address, a connection leaves; None: as the system routes it."""
+
+    interface: str | None = None
+    source: str | None = None
+
+    def take(self, line: socket.socket) -> None:
+        """Keep `line` to this route. Raises OSError: no such interface or address, or none of this family."""
+        if self.interface is not None:
+            line.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, self.interface.encode() + b"\0")
+        if self.source is not None:
+            own = socket.AF_INET6 if ipaddress.ip_address(self.source).version == 6 else socket.AF_INET
+            if own != line.family:
+                raise OSError(f"no way from {self.source} to an address of another family")
+            line.bind((self.source, 0))
+
+
+#: As the system routes it.
+ANY_ROUTE = Route()
+
+
+async def dial(host: str, port: int, context: ssl.SSLContext | None = None, route: Route = ANY_ROUTE) -> socket.socket:
     """Return a non-blocking socket to the first address of `host` that answers, secured when there is a `context`.
 
     Raises OSError (ssl.SSLError is one); leaves no socket behind.
     """
-    line = await _connected(host, port)
+    line = await _connected(host, port, route)
     if context is None:
         return line
     secured = context.wrap_socket(line, server_hostname=host, do_handshake_on_connect=False)
@@ -35,13 +59,14 @@ async def dial(host: str, port: int, context: ssl.SSLContext | None = None) -> s
     return secured
 
 
-async def _connected(host: str, port: int) -> socket.socket:
+async def _connected(host: str, port: int, route: Route) -> socket.socket:
     loop = asyncio.get_running_loop()
     failure = OSError(f"{host} has no address")
     for family, kind, protocol, _, address in await NAMES.addresses(host, port):
         line = socket.socket(family, kind, protocol)
         line.setblocking(False)
         try:
+            route.take(line)
             async with asyncio.timeout(DIAL_TIMEOUT):
                 await loop.sock_connect(line, address)
         except OSError as error:  # TimeoutError is one

@@ -4,7 +4,7 @@ Nothing is kept here: a message is the caller's until `publish` has returned. Wh
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +17,7 @@ from paho.mqtt.properties import Properties
 from dcu.config import UplinkSettings
 from dcu.errors import UplinkError
 from dcu.uplink.client import MAX_PACKET_IN, Client, NoConnackError, PubackRefusedError
+from dcu.uplink.dial import Route
 from dcu.uplink.tls import tls_context
 from dcu.uplink.topics import Topics
 
@@ -71,12 +72,21 @@ class Incoming:
     origin: aiomqtt.Message
 
 
+def everything(_stream: str) -> bool:
+    """No stream has to wait for another channel."""
+    return True
+
+
 class Link:
     """One living connection. `window`, `max_payload`: what may be under way unacknowledged, and octets per message.
 
     `broker` is who is at the other end; `resumed` says whether it still had our session, `retains` whether it keeps
     retained messages.
+    `admits` says whether data of a stream may take it now; `metered`, whether its octets cost money.
     """
+
+    admits: Callable[[str], bool] = staticmethod(everything)
+    metered = False
 
     def __init__(self, client: Client, settings: UplinkSettings, version: int, *, retain: bool) -> None:
         granted = client.granted
@@ -142,6 +152,16 @@ class Link:
     def acknowledge(self, message: Incoming) -> None:
         """Let the broker forget `message`."""
         self._client.acknowledge(message.origin)
+
+    @property
+    def client(self) -> Client:
+        """What lies below, for who watches over it."""
+        return self._client
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is under way."""
+        return not self._under_way
 
 
 class Uplink:
@@ -216,6 +236,7 @@ class Uplink:
             settings.host,
             settings.port,
             None if settings.tls is None else tls_context(settings.tls),
+            Route(settings.interface, settings.source),
             identifier=self._identifier,
             username=settings.username,
             password=settings.password,

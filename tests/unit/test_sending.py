@@ -22,6 +22,10 @@ class TakingLink:
         self.topics: list[str] = []
         self.sizes: list[int] = []
         self.types: list[str | None] = []
+        self.kept_back: set[str] = set()
+
+    def admits(self, stream: str) -> bool:
+        return stream not in self.kept_back
 
     async def publish(self, message: Outgoing) -> None:
         self.topics.append(message.topic)
@@ -153,3 +157,15 @@ def test_too_many_suspects_acquit_all() -> None:
     assert all(strikes.refuse(("load0", seq)) for seq in range(MAX_ASIDE))
     assert not strikes.refuse(("load0", MAX_ASIDE))
     assert not any(strikes.suspect(("load0", seq)) for seq in range(MAX_ASIDE + 1))
+
+
+async def test_data_that_a_channel_does_not_carry_waits_and_what_is_urgent_does_not() -> None:
+    store, link = MemoryOutbox(), TakingLink()
+    link.kept_back = {"load0"}
+    store.add(capture(), capture(stream="daily"), capture(stream="event.standard", values=(1,)), record())
+    sending = make(store, link)
+    await all_steps(sending)
+    assert link.topics == ["p/D/result", "p/D/event", "p/D/data/daily"]
+    link.kept_back.clear()
+    await all_steps(sending)
+    assert link.topics[3:] == ["p/D/data/load0"]

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from dcu.config import StreamSettings, keys, sections, timetable
+from dcu.config import StreamSettings, channels, keys, sections, timetable
 from dcu.forms.access import ACCESS
 from dcu.forms.shape import Reader, Shape
 from dcu.model import Access, Authentication, Ciphering, Role
@@ -159,6 +159,11 @@ def test_every_key_is_described(title: str, shape: Reader) -> None:
 def test_every_key_of_a_stream_is_described() -> None:
     described = set(re.findall(r"^\| `streams\.NAME\.(\w+)`", REFERENCE.read_text(), re.MULTILINE))
     assert described == keys_of(sections.STREAM)
+
+
+def test_every_key_of_a_channel_is_described() -> None:
+    described = set(re.findall(r"`channels\.(\w+)`", REFERENCE.read_text()))
+    assert described == keys_of(channels.CHANNEL)
 
 
 def test_how_streams_are_sent() -> None:

@@ -1,0 +1,54 @@
+"""Octets that each metered channel has taken today (UTC), kept in a file over restarts.
+
+They are counted in `traffic`; what waits when the budget is spent is decided in `ways`.
+"""
+
+import json
+from contextlib import suppress
+from pathlib import Path
+
+from dcu.errors import StoreError
+
+DAY = 86_400
+
+
+class Budget:
+    """Counts by channel. `now` are UTC seconds; None, while the clock cannot be trusted: still the day before."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._day = 0
+        self._taken: dict[str, int] = {}
+        self._saved: dict[str, int] = {}
+        with suppress(
+            OSError, ValueError, TypeError, AttributeError, KeyError
+        ):  # nothing yet, or nothing that can be read
+            kept = json.loads(path.read_text())
+            self._day, self._taken = int(kept["day"]), {str(name): int(taken) for name, taken in kept["taken"].items()}
+            self._saved = dict(self._taken)
+
+    def take(self, channel: str, octets: int, now: float | None) -> None:
+        """Count `octets` of `channel`."""
+        self._begin(now)
+        self._taken[channel] = self._taken.get(channel, 0) + octets
+
+    def taken(self, channel: str, now: float | None) -> int:
+        """Return the octets of `channel` on the day of `now`."""
+        self._begin(now)
+        return self._taken.get(channel, 0)
+
+    def save(self) -> None:
+        """Keep what was counted. Raises StoreError."""
+        if self._saved == self._taken:
+            return
+        fresh = self._path.with_suffix(".new")
+        try:
+            fresh.write_text(json.dumps({"day": self._day, "taken": self._taken}))
+            fresh.replace(self._path)
+        except OSError as error:
+            raise StoreError(f"{self._path}: cannot be written: {error.strerror}") from error
+        self._saved = dict(self._taken)
+
+    def _begin(self, now: float | None) -> None:
+        if now is not None and self._day != int(now // DAY):
+            self._day, self._taken = int(now // DAY), {}

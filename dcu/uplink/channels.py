@@ -1,0 +1,147 @@
+"""Which channel and broker the next connection takes, and when one that works is left for a better: a pure machine.
+
+Nothing is connected here and no clock is read; who asks brings the time (monotonic seconds). `ways` acts on it.
+
+    state     event                                     next         the connection after it goes
+    AWAY      opened                                    ON
+    AWAY      failed, ways of this round are left       AWAY         at once, by the next way
+    AWAY      failed, that was the last of the round    AWAY         after a rest, by the best way
+    ON        lost, having lived for STEADY             AWAY         at once, by the next way
+    ON        lost earlier than that                    AWAY         after a rest, by the next way
+    ON        a better channel answered long enough     LEAVING      at once, by that channel
+    ON        the operator named another channel        LEAVING      at once, by that channel
+    LEAVING   lost                                      AWAY
+
+The ways are the brokers of the best channel, then those of the next; which is best is the order of the configuration,
+behind the channel that the operator named. A round is a try of each way.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+#: A connection that lived for so long (s) was no mistake, and its loss is worth a try at once; one that is lost sooner
+#: may be lost again at once, by whatever way: a broker that refuses after all, a second unit under our name.
+STEADY = 10.0
+
+#: Seconds that a better channel has to answer for, at most: twice as long after each return that did not hold.
+LONGEST_STABLE = 3600.0
+
+
+class State(StrEnum):
+    """Where the uplink is. There is one connection in ON and in LEAVING, and none in AWAY."""
+
+    AWAY = "away"
+    ON = "on"
+    LEAVING = "leaving"
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """A broker by a channel."""
+
+    channel: str
+    host: str
+    port: int
+
+
+class Channels:
+    """Decides for `ways`, the best first; those of a channel follow one another.
+
+    A better channel than that in use is gone back to when it has answered for `return_after` seconds.
+    """
+
+    def __init__(self, ways: Sequence[Way], return_after: float) -> None:
+        self._ways = tuple(ways)
+        self._return_after = return_after
+        self._stable = return_after
+        self._place = 0
+        self._left = len(ways)
+        self._opened = 0.0
+        self._returned = False
+        self._goal = ""
+        self._answers: dict[str, float] = {}
+        self.state = State.AWAY
+        self.preferred: str | None = None
+
+    @property
+    def names(self) -> list[str]:
+        """The channels as they are preferred."""
+        return list(dict.fromkeys(way.channel for way in self._order()))
+
+    @property
+    def way(self) -> Way:
+        """What the connection takes: the one there is, or the next."""
+        return self._order()[self._place]
+
+    @property
+    def at_once(self) -> bool:
+        """Whether the next try needs no rest before it."""
+        return self._left > 0
+
+    @property
+    def better(self) -> dict[str, list[Way]]:
+        """The channels that would be better than the one in use, each with its ways."""
+        used = self.names.index(self.way.channel)
+        return {name: [way for way in self._ways if way.channel == name] for name in self.names[:used]}
+
+    def opened(self, now: float) -> None:
+        """The connection stands."""
+        self.state, self._opened = State.ON, now
+        self._answers.clear()
+
+    def failed(self) -> None:
+        """The connection could not be had."""
+        self._left -= 1
+        self._judge(held=False)
+        self._next()
+
+    def lost(self, now: float) -> None:
+        """The connection is gone, for whatever reason."""
+        if self.state is State.LEAVING:
+            places = (place for place, way in enumerate(self._order()) if way.channel == self._goal)
+            self._place, self._left = next(places), len(self._ways)
+        else:
+            steady = now - self._opened >= STEADY
+            self._left = len(self._ways) - 1 if steady else 0
+            self._judge(held=now - self._opened >= self._stable)
+            self._next()
+        self.state = State.AWAY
+
+    def rested(self) -> None:
+        """A rest is over: another round may begin, by the best way when all were tried."""
+        if self._left <= 0:
+            self._left = len(self._ways)
+
+    def answered(self, channel: str, now: float, *, well: bool) -> None:
+        """A better channel was asked whether it is there. When it has been for long enough, this one is left."""
+        if not well:
+            self._answers.pop(channel, None)
+            return
+        since = self._answers.setdefault(channel, now)
+        if self.state is State.ON and now - since >= self._stable:
+            self.state, self._goal, self._returned = State.LEAVING, channel, True
+
+    def prefer(self, channel: str | None) -> None:
+        """Put `channel` before all others, None: as the configuration has it; one that is in use is left for it."""
+        way = self.way
+        self.preferred, self._stable = channel, self._return_after
+        self._place = self._order().index(way)
+        if self.state is not State.AWAY and way.channel != self.names[0]:
+            self.state, self._goal = State.LEAVING, self.names[0]
+        elif self.state is State.AWAY:
+            self._place, self._left = 0, len(self._ways)
+
+    def _order(self) -> list[Way]:
+        return sorted(self._ways, key=lambda way: way.channel != self.preferred)
+
+    def _next(self) -> None:
+        self._place = (self._place + 1) % len(self._ways) if self._left > 0 or self.state is State.ON else 0
+
+    def _judge(self, *, held: bool) -> None:
+        """A channel that was gone back to and did not hold has to answer for longer the next time."""
+        if self._returned and not held:
+            self._stable = min(LONGEST_STABLE, 2 * self._stable)
+        elif held:
+            self._stable = self._return_after
+        self._returned = False

@@ -1,0 +1,342 @@
+"""One connection at a time over the best of several channels: watched over, left when it is dead or a better is back.
+
+Which is next is decided in `channels`, whether one lives in `traffic`. A unit with one plain broker needs nothing here.
+"""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from dcu.clock import Clock, iso
+from dcu.config import ChannelSettings, UplinkSettings
+from dcu.errors import CommandRejected, StoreError, UplinkError, first_words
+from dcu.model import Command
+from dcu.uplink.backoff import Backoff
+from dcu.uplink.budget import Budget
+from dcu.uplink.channels import Channels, State, Way
+from dcu.uplink.dial import Route, dial
+from dcu.uplink.link import Link, Outgoing, Uplink
+from dcu.uplink.tls import tls_context
+from dcu.uplink.topics import Topics
+from dcu.uplink.traffic import LOOKS, Pulse, Sign, idle_octets, noticed_within, traffic
+
+log = structlog.get_logger()
+
+#: The name of the only channel where the configuration names none.
+ONLY = "main"
+
+#: Seconds between two looks at a connection whose silence is not watched, and two questions to a better channel.
+LOOK = 5.0
+PROBE_EVERY = 20.0
+
+#: Seconds that a connection which is left waits for what is under way.
+LULL = 10.0
+
+#: Seconds between two times that the octets taken are kept.
+SAVE_EVERY = 300.0
+
+#: Keeps an event of the box: its name, and what else is known.
+Tell = Callable[..., Awaitable[None]]
+
+
+async def untold(_name: str, **_detail: object) -> None:
+    """Nobody keeps events."""
+
+
+@dataclass(slots=True)
+class Account:
+    """What became of a channel since the start."""
+
+    tries: int = 0
+    connections: int = 0
+    error: str | None = None
+
+
+class Turns(Backoff):
+    """A rest only when every way has been tried; then the share of `spread` seconds too that keeps a fleet apart."""
+
+    def __init__(self, channels: Channels, spread: float) -> None:
+        super().__init__()
+        self._channels = channels
+        self._spread = spread
+
+    def delay(self) -> float:
+        if self._channels.at_once:
+            return 0.0
+        self._channels.rested()
+        return super().delay() + random.uniform(0, self._spread)  # noqa: S311 - a mere spread
+
+
+@dataclass(slots=True)
+class _Watched:
+    """A connection under watch."""
+
+    link: Link
+    pulse: Pulse | None
+    octets: int = 0
+    leaving: float | None = None
+    saved: float = 0.0
+
+
+class Ways:
+    """The way to the broker as `Uplink` is one, over several channels, in the place of which it stands.
+
+    `folder` is where the octets taken are kept; `tell` hears of a change of the channel, `about` is told its name
+    before the birth is written.
+    """
+
+    def __init__(
+        self,
+        settings: UplinkSettings,
+        dcu: str,
+        clock: Clock,
+        folder: Path,
+        tell: Tell = untold,
+        about: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        self._settings = settings
+        self._plans = {plan.name: plan for plan in settings.channels or (ChannelSettings(ONLY),)}
+        ways = [way for plan in self._plans.values() for way in _ways(plan, settings)]
+        self._uplinks = {way: Uplink(_narrowed(settings, self._plans[way.channel], way), dcu) for way in ways}
+        self.channels = Channels(ways, settings.return_after)
+        self.backoff = Turns(self.channels, settings.connect_spread)
+        self.topics = Topics(settings.prefix, dcu)
+        self.accounts = {name: Account() for name in self._plans}
+        self.commands: Mapping[str, Callable[[Command], Awaitable[dict[str, Any]]]] = {
+            "dcu.uplink": self._show,
+            "dcu.switch-uplink": self._switch,
+        }
+        self._budget = Budget(folder / "uplink.json")
+        self._clock = clock
+        self._tell = tell
+        self._about = about
+        self._last: str | None = None
+        self._begun = False
+        self._look_now = asyncio.Event()
+
+    @property
+    def settings(self) -> UplinkSettings:
+        """The settings; a fleet is spread before the first connection and after a rest, not at a change of channel."""
+        return replace(self._settings, connect_spread=0.0) if self._begun else self._settings
+
+    @asynccontextmanager
+    async def connect(self, will: Outgoing) -> AsyncIterator[Link]:
+        """Connect by the way whose turn it is, as `Uplink.connect`. Raises UplinkError."""
+        way, self._begun = self.channels.way, True
+        account = self.accounts[way.channel]
+        account.tries += 1
+        opened = False
+        try:
+            async with self._uplinks[way].connect(will) as link:
+                opened = True
+                was = self._open(way, link)
+                async with _beside(link, self._watch(link, way, was), self._probe()):
+                    yield link
+        except Exception as error:
+            account.error = first_words(error)
+            raise
+        finally:
+            if opened:
+                self.channels.lost(self._clock.monotonic())
+                self._keep()
+            else:
+                self.channels.failed()
+
+    def _open(self, way: Way, link: Link) -> str | None:
+        """Take note of a connection; return the channel of the one before."""
+        account, plan = self.accounts[way.channel], self._plans[way.channel]
+        account.connections += 1
+        account.error = None
+        self.channels.opened(self._clock.monotonic())
+        link.admits, link.metered = partial(self._admits, plan), plan.metered
+        self._about(way.channel)
+        log.info("channel open", channel=way.channel, broker=f"{way.host}:{way.port}")
+        last, self._last = self._last, way.channel
+        return last
+
+    def _admits(self, plan: ChannelSettings, stream: str) -> bool:
+        """Whether data of `stream` may leave by this channel now."""
+        if plan.carries is not None and stream not in plan.carries:
+            return False
+        return plan.budget is None or self._budget.taken(plan.name, self._today()) < plan.budget
+
+    def _today(self) -> float | None:
+        return self._clock.now() if self._clock.trusted() else None
+
+    async def _watch(self, link: Link, way: Way, was: str | None) -> None:
+        silence = self._uplinks[way].settings.silence
+        now = self._clock.monotonic()
+        watched = _Watched(link, None if silence is None else Pulse(silence, now), saved=now)
+        if was is not None and was != way.channel:
+            await self._tell("uplink channel changed", channel=way.channel, was=was, why=self.accounts[was].error)
+        try:
+            while True:
+                self._look_now.clear()
+                self.step(watched, way)
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(LOOK if silence is None else min(LOOK, silence / LOOKS)):
+                        await self._look_now.wait()
+        finally:
+            self._count(watched, way)
+
+    def step(self, watched: _Watched, way: Way) -> None:
+        """Look at a connection once: count what passed, ask whether it lives, end it when it does not or is left."""
+        now = self._clock.monotonic()
+        self._count(watched, way)
+        if now - watched.saved >= SAVE_EVERY:
+            watched.saved = now
+            self._keep()
+        self._feel(watched, now)
+        if self.channels.state is State.LEAVING:
+            watched.leaving = now if watched.leaving is None else watched.leaving
+            if watched.link.idle or now - watched.leaving >= LULL:
+                watched.link.client.end("left for another channel")
+
+    def _feel(self, watched: _Watched, now: float) -> None:
+        counted = traffic(watched.link.client.line)
+        if watched.pulse is None or counted is None:
+            return
+        match watched.pulse.look(now, counted):
+            case Sign.PING:
+                watched.link.client.ping()
+            case Sign.LOST:
+                watched.link.client.end(f"nothing came through for {watched.pulse.silence:g} s")
+            case Sign.FINE:
+                pass
+
+    def _count(self, watched: _Watched, way: Way) -> None:
+        counted = traffic(watched.link.client.line)
+        if counted is not None and self._plans[way.channel].metered:
+            self._budget.take(way.channel, counted.octets - watched.octets, self._today())
+            watched.octets = counted.octets
+
+    async def _probe(self) -> None:
+        """Ask the better channels again and again whether they are there, without a connection of MQTT."""
+        while self.channels.better:
+            await asyncio.sleep(PROBE_EVERY)
+            for name, ways in self.channels.better.items():
+                well = await self._answers(ways)
+                self.channels.answered(name, self._clock.monotonic(), well=well)
+            if self.channels.state is State.LEAVING:
+                self._look_now.set()
+
+    async def _answers(self, ways: list[Way]) -> bool:
+        for way in ways:
+            narrowed = self._uplinks[way].settings
+            with suppress(OSError, UplinkError):
+                context = None if narrowed.tls is None else tls_context(narrowed.tls)
+                line = await dial(way.host, way.port, context, Route(narrowed.interface, narrowed.source))
+                line.close()
+                return True
+        return False
+
+    async def _show(self, _command: Command) -> dict[str, Any]:
+        return self.describe()
+
+    async def _switch(self, command: Command) -> dict[str, Any]:
+        name = command.args.get("channel")
+        if name is not None and name not in self._plans:
+            raise CommandRejected(f"args.channel: expected one of {', '.join(self._plans)}")
+        self.channels.prefer(None if name is None else str(name))
+        self._look_now.set()
+        return self.describe()
+
+    def describe(self) -> dict[str, Any]:
+        """Return what `dcu.uplink` shows, JSON-able."""
+        return {
+            "state": self.channels.state.value,
+            "channel": self.channels.way.channel,
+            "broker": f"{self.channels.way.host}:{self.channels.way.port}",
+            "preferred": self.channels.preferred,
+            "at": iso(int(self._clock.now())),
+            "channels": [self._described(plan) for plan in self._plans.values()],
+        }
+
+    def _described(self, plan: ChannelSettings) -> dict[str, Any]:
+        ways = [way for way in self._uplinks if way.channel == plan.name]
+        settings, account = self._uplinks[ways[0]].settings, self.accounts[plan.name]
+        rhythm = settings.keepalive, settings.silence
+        return {
+            "name": plan.name,
+            "cost": "metered" if plan.metered else "free",
+            "brokers": [f"{way.host}:{way.port}" for way in ways],
+            "interface": settings.interface,
+            "source": settings.source,
+            "noticed_within": noticed_within(*rhythm),
+            "idle_octets": idle_octets(*rhythm, tls=settings.tls is not None),
+            "taken": self._budget.taken(plan.name, self._today()) if plan.metered else None,
+            "budget": plan.budget,
+            "carries": None if plan.carries is None else sorted(plan.carries),
+            "tries": account.tries,
+            "connections": account.connections,
+            "error": account.error,
+        }
+
+    def _keep(self) -> None:
+        try:
+            self._budget.save()
+        except StoreError as error:  # the count goes on in memory; a full disk is told of by the store
+            log.warning("octets taken are not kept", error=str(error))
+
+
+def plain(command: Command, settings: UplinkSettings, clock: Clock, *, connected: bool) -> dict[str, Any]:
+    """Return what is answered for one plain broker, whose connection nobody watches over. Raises CommandRejected."""
+    if command.name != "dcu.uplink":
+        raise CommandRejected("there is one channel: the section uplink names no others")
+    shown = Ways(settings, "dcu", clock, Path()).describe()
+    (channel,) = shown["channels"]
+    del channel["tries"], channel["connections"], channel["error"]
+    return shown | {"state": (State.ON if connected else State.AWAY).value}
+
+
+def _ways(plan: ChannelSettings, settings: UplinkSettings) -> list[Way]:
+    brokers = plan.brokers or ((settings.host, settings.port),)
+    return [Way(plan.name, host, port or settings.port) for host, port in brokers]
+
+
+def _narrowed(settings: UplinkSettings, plan: ChannelSettings, way: Way) -> UplinkSettings:
+    """Return the settings of one way: what the channel does not say is as for all."""
+    own = {key: getattr(plan, key) for key in ("interface", "source", "keepalive", "silence")}
+    said = {key: value for key, value in own.items() if value is not None}
+    return replace(settings, host=way.host, port=way.port, **said)
+
+
+@asynccontextmanager
+async def _beside(link: Link, *flows: Any) -> AsyncIterator[None]:
+    """Run `flows` beside a connection, which ends with the first of them that fails; raises what it failed with."""
+    tasks = [asyncio.create_task(flow) for flow in flows]
+    for task in tasks:
+        task.add_done_callback(partial(_end_with, link))
+    try:
+        yield
+    except Exception:
+        await _stop(tasks)
+        _judge(tasks)  # what a flow failed with goes before what became of the connection for it
+        raise
+    finally:
+        await _stop(tasks)
+    _judge(tasks)
+
+
+async def _stop(tasks: Sequence[asyncio.Task[None]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.wait(tasks)
+
+
+def _judge(tasks: Sequence[asyncio.Task[None]]) -> None:
+    for task in tasks:
+        if not task.cancelled():
+            task.result()
+
+
+def _end_with(link: Link, task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and task.exception() is not None:
+        link.client.end(f"the watch over it failed: {task.exception()}")

@@ -1,0 +1,260 @@
+"""Several channels on loopback: brokers that answer, refuse or fall silent, and one connection at a time."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dcu.clock import SystemClock
+from dcu.config import ChannelSettings, UplinkSettings
+from dcu.errors import CommandRejected, StoreError, UplinkError
+from dcu.model import Command
+from dcu.uplink import Link, Outgoing, ways
+from dcu.uplink.channels import State
+from dcu.uplink.ways import Ways, plain
+from sim.broker import free_port
+from tests.scripted_broker import ACCEPTED_5, CONNECT, PUBLISH, ScriptedBroker, puback, scripted
+
+WILL = Outgoing("s", b"will")
+PINGREQ = 0xC0
+LOOPBACK = "127.0.0.1"
+
+
+class Office:
+    """Notes what it is told."""
+
+    def __init__(self) -> None:
+        self.events: list[tuple[str, dict[str, object]]] = []
+        self.channels: list[str] = []
+
+    async def tell(self, name: str, **detail: object) -> None:
+        self.events.append((name, detail))
+
+
+def lively(first: int, body: bytes) -> bytes | None:
+    return {CONNECT: ACCEPTED_5, PUBLISH: puback(body), PINGREQ: b"\xd0\0"}.get(first & 0xF0, b"")
+
+
+def mute(first: int, _: bytes) -> bytes | None:
+    return {CONNECT: ACCEPTED_5}.get(first & 0xF0, b"")
+
+
+def two(main: int, standby: int, **standby_has: Any) -> tuple[ChannelSettings, ...]:
+    return (
+        ChannelSettings("eth", ((LOOPBACK, main),), silence=0.2),
+        ChannelSettings("gprs", ((LOOPBACK, standby),), **standby_has),
+    )
+
+
+def make(folder: Path, *channels: ChannelSettings, office: Office | None = None, **settings: Any) -> Ways:
+    office = office or Office()
+    uplink = UplinkSettings(LOOPBACK, "D", 1, mqtt_version="5", channels=channels, **settings)
+    return Ways(uplink, "D", SystemClock(), folder, office.tell, office.channels.append)
+
+
+async def live(way: Ways) -> None:
+    """Connect and stay until the connection is lost."""
+    with suppress(UplinkError):
+        async with way.connect(WILL) as link:
+            async for _ in link.messages():
+                pass
+
+
+async def opened(way: Ways) -> str:
+    """Connect and part; return the channel that was used."""
+    async with way.connect(WILL):
+        return way.channels.way.channel
+
+
+@asynccontextmanager
+async def held(way: Ways) -> AsyncIterator[tuple[Link, asyncio.Event]]:
+    """A connection that lives until something ends it, which is what the event says."""
+    gone, there = asyncio.Event(), asyncio.Event()
+    links: list[Link] = []
+
+    async def live() -> None:
+        with suppress(UplinkError):
+            async with way.connect(WILL) as link:
+                links.append(link)
+                there.set()
+                async for _ in link.messages():
+                    pass
+        gone.set()
+
+    task = asyncio.create_task(live())
+    await there.wait()
+    try:
+        yield links[0], gone
+    finally:
+        task.cancel()
+        await asyncio.wait([task])
+    if not task.cancelled():
+        task.result()
+
+
+async def test_a_main_channel_that_refuses_is_followed_at_once_by_the_standby(tmp_path: Path) -> None:
+    async with scripted(lively) as broker:
+        way = make(tmp_path, *two(free_port(), broker.port))
+        with pytest.raises(UplinkError):
+            await opened(way)
+        assert way.backoff.delay() == 0.0
+        assert await opened(way) == "gprs"
+        assert way.accounts["eth"].error
+        assert way.accounts["gprs"].connections == 1
+
+
+async def test_when_nobody_answers_there_is_a_rest_after_each_round(tmp_path: Path) -> None:
+    way, rests = make(tmp_path, *two(free_port(), free_port())), []
+    for _ in range(6):
+        with pytest.raises(UplinkError):
+            await opened(way)
+        rests.append(way.backoff.delay() > 0)
+    assert rests == [False, True] * 3
+    assert way.accounts["eth"].tries == way.accounts["gprs"].tries == 3
+
+
+async def test_a_broker_that_falls_silent_is_left_within_its_time(tmp_path: Path) -> None:
+    loop = asyncio.get_running_loop()
+    async with scripted(mute) as silent, scripted(lively) as broker:
+        way = make(tmp_path, *two(silent.port, broker.port))
+        began = loop.time()
+        async with held(way) as (_, gone):
+            await gone.wait()
+        assert loop.time() - began >= 0.2
+        assert silent.kinds().count(PINGREQ) == 1
+        assert "nothing came through for 0.2 s" in (way.accounts["eth"].error or "")
+        await silent.until(lambda: silent.open == 0)
+
+
+async def test_one_that_answers_is_kept(tmp_path: Path) -> None:
+    async with scripted(lively) as broker:
+        way = make(tmp_path, *two(broker.port, free_port()))
+        async with held(way) as (_, gone):
+            await broker.until(lambda: broker.kinds().count(PINGREQ) == 3)
+            assert not gone.is_set()
+        assert broker.connections == 1
+
+
+async def test_back_to_the_main_channel_which_is_asked_without_a_second_connection(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ways, "PROBE_EVERY", 0.02)
+    office, port = Office(), free_port()
+    async with scripted(lively) as standby:
+        way = make(tmp_path, *two(port, standby.port), office=office, return_after=0.05)
+        with pytest.raises(UplinkError):
+            await opened(way)
+        async with held(way) as (_, gone):
+            main = await listening(port)
+            await gone.wait()
+            assert main.packets == []
+        assert way.backoff.delay() == 0.0
+        async with held(way):
+            await main.until(lambda: PINGREQ in main.kinds())
+        assert office.channels == ["gprs", "eth"]
+        (changed,) = office.events
+        assert changed == (
+            "uplink channel changed",
+            {"channel": "eth", "was": "gprs", "why": "connection lost: left for another channel"},
+        )
+
+
+SERVERS: list[asyncio.Server] = []
+
+
+@pytest.fixture(autouse=True)
+async def _no_server_stays() -> AsyncIterator[None]:
+    yield
+    while SERVERS:
+        SERVERS.pop().close()
+
+
+async def listening(port: int) -> ScriptedBroker:
+    broker = ScriptedBroker(lively)
+    SERVERS.append(await asyncio.start_server(broker.serve, LOOPBACK, port))
+    return broker
+
+
+async def test_the_operator_changes_the_channel_at_once(tmp_path: Path) -> None:
+    async with scripted(lively) as main, scripted(lively) as standby:
+        way = make(tmp_path, *two(main.port, standby.port))
+        async with held(way) as (_, gone):
+            shown = await way.commands["dcu.switch-uplink"](Command("c", "dcu.switch-uplink", args={"channel": "gprs"}))
+            assert shown["preferred"] == "gprs"
+            await gone.wait()
+        async with held(way) as (_, gone):
+            assert way.describe()["channel"] == "gprs"
+            await way.commands["dcu.switch-uplink"](Command("d", "dcu.switch-uplink"))
+            await gone.wait()
+        assert await opened(way) == "eth"
+
+
+async def test_a_channel_that_there_is_not(tmp_path: Path) -> None:
+    way = make(tmp_path, *two(1, 2))
+    with pytest.raises(CommandRejected, match="expected one of eth, gprs"):
+        await way.commands["dcu.switch-uplink"](Command("c", "dcu.switch-uplink", args={"channel": "x"}))
+
+
+async def test_a_metered_channel_carries_what_it_may_and_counts_its_octets(tmp_path: Path) -> None:
+    async with scripted(lively) as broker:
+        plans = two(free_port(), broker.port, metered=True, budget=10_000, carries=frozenset({"billing"}))
+        way = make(tmp_path, *plans)
+        with pytest.raises(UplinkError):
+            await opened(way)
+        async with held(way) as (link, _):
+            assert link.metered
+            assert (link.admits("billing"), link.admits("load0")) == (True, False)
+            await link.publish(Outgoing("t", bytes(12_000)))
+        again = make(tmp_path, *plans)
+        taken = again.describe()["channels"][1]["taken"]
+        assert 12_000 < taken < 20_000
+        with pytest.raises(UplinkError):
+            await opened(again)
+        async with again.connect(WILL) as link:
+            assert not link.admits("billing"), "the budget of the day is spent"
+
+
+async def test_an_event_that_cannot_be_kept_ends_the_flow_and_the_connection(tmp_path: Path) -> None:
+    async def failing(_name: str, **_: object) -> None:
+        raise StoreError("disk full")
+
+    async with scripted(lively) as main, scripted(lively) as standby:
+        way = make(tmp_path, *two(main.port, standby.port))
+        way._tell = failing
+        assert await opened(way) == "eth"
+        way.channels.prefer("gprs")
+        with pytest.raises(StoreError):
+            await live(way)
+
+
+async def test_a_fleet_is_spread_before_the_first_connection_and_after_a_rest_only(tmp_path: Path) -> None:
+    way = make(tmp_path, *two(free_port(), free_port()), connect_spread=500.0)
+    assert way.settings.connect_spread == 500.0
+    for _ in range(2):
+        with pytest.raises(UplinkError):
+            await opened(way)
+    assert way.settings.connect_spread == 0.0
+    assert any(way.backoff.delay() > 60 for _ in range(40))
+
+
+async def test_what_is_shown(tmp_path: Path) -> None:
+    way = make(tmp_path, *two(1, 2, metered=True, budget=2_000_000, keepalive=300.0, interface="wwan0"))
+    shown = way.describe()
+    assert (shown["state"], shown["channel"], shown["broker"]) == (State.AWAY.value, "eth", "127.0.0.1:1")
+    main, standby = shown["channels"]
+    assert (main["noticed_within"], main["cost"], main["taken"]) == (0.25, "free", None)
+    assert standby["noticed_within"] == 600.0
+    assert standby["idle_octets"] == 86_400 / 300 * 160
+    assert (standby["taken"], standby["budget"], standby["interface"]) == (0, 2_000_000, "wwan0")
+
+
+def test_a_plain_uplink_has_one_channel_to_show_and_none_to_choose() -> None:
+    settings, clock = UplinkSettings("h", "D"), SystemClock()
+    shown = plain(Command("c", "dcu.uplink"), settings, clock, connected=True)
+    assert (shown["state"], shown["broker"]) == ("on", "h:1883")
+    assert [channel["name"] for channel in shown["channels"]] == ["main"]
+    with pytest.raises(CommandRejected, match="there is one channel"):
+        plain(Command("c", "dcu.switch-uplink"), settings, clock, connected=True)
