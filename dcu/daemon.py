@@ -46,6 +46,7 @@ from dcu.messages.envelope import Envelopes
 from dcu.model import Command, Reason
 from dcu.obey import Obey
 from dcu.plan import BusPlan
+from dcu.plan.airtime import Forecast, Measured
 from dcu.polling.clocks import Clocks
 from dcu.polling.poll import Poll
 from dcu.profiles import CompanionProfile, ProfileFolders, load_profile
@@ -154,6 +155,8 @@ class Daemon:
         self._storekeeping = self._make_storekeeping()
         self._delivery = Delivery()
         #: The flow of each bus, by its name.
+        #: What visits take behind the network: gateways may be a thousand, with one meter each.
+        self._beyond = Measured()
         self.polls: dict[str, Poll] = {}
         self._timetables = {"": config.timetable, **config.groups}
         self._archive = Archive(config.meters, profiles, self._timetables, store, kept)
@@ -216,11 +219,15 @@ class Daemon:
         clock = self._clock
         return Workload(
             self.polls,
-            lambda: forecasts(self._config, self._archive.lines(), self._archive.profile_called),
+            self._foresee,
             clock,
             self._reporter.report,
             self._health.watch("workload", clock.monotonic()),
         )
+
+    def _foresee(self) -> dict[str, Forecast]:
+        measured = {name: poll.measured for name, poll in self.polls.items()}
+        return forecasts(self._config, self._archive.lines(), self._archive.profile_called, measured)
 
     def _make_obey(self) -> Obey:
         return Obey(
@@ -307,6 +314,7 @@ class Daemon:
             events=events,
             sessions=sessions,
             held=Held(sessions, bus.keep_open, clock),
+            measured=self._beyond if bus.on_network else Measured(),
             store=self._shelter,
             clock=clock,
             health=self._health.bus(bus.name),

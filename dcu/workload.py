@@ -2,6 +2,7 @@
 
 It changes nothing in the plan: an overloaded bus is the operator's to relieve.
 
+FITS ──foreseen: too much for the bus, or for the period of a stream──► told once: event "bus too slow" ──fits──► FITS
 FITS ──busy for FULL of an hour, intervals passed unread──► told once: event "bus overloaded" ──an hour without──► FITS
 """
 
@@ -12,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from dcu.clock import Clock
-from dcu.forecasts import warnings
+from dcu.forecasts import fits, warnings
 from dcu.health import Progress
 from dcu.plan.airtime import Forecast
 from dcu.polling.poll import Poll
@@ -41,7 +42,7 @@ class _Seen:
 
 @dataclass(slots=True)
 class Workload:
-    """`foresee` gives the forecast of each line as the archive is now; a bus without one is in the network."""
+    """`foresee` gives the forecast of each bus as the archive is now, from what visits took where that was measured."""
 
     polls: Mapping[str, Poll]
     foresee: Callable[[], Mapping[str, Forecast]]
@@ -50,6 +51,8 @@ class Workload:
     progress: Progress
     _seen: dict[str, _Seen] = field(default_factory=dict)
     _warnings: list[str] = field(default_factory=list)
+    #: Buses of which it was told that they are too slow.
+    _slow: set[str] = field(default_factory=set)
     _looked: float = -math.inf
 
     async def run(self) -> None:
@@ -63,11 +66,22 @@ class Workload:
         now = self.clock.monotonic()
         self.progress.mark(now)
         if now - self._looked >= SPAN:  # the archive changes while we run
-            self._looked, self._warnings = now, warnings(self.foresee())
+            self._looked = now
+            await self._look_ahead()
         for name, poll in self.polls.items():
             seen = self._seen.setdefault(name, _Seen(now))
             if now - seen.at >= SPAN:
                 await self._judge(name, poll, seen, now)
+
+    async def _look_ahead(self) -> None:
+        found = self.foresee()
+        self._warnings = warnings(found)
+        slow = {name: each for name, each in found.items() if not fits(each)}
+        for name, each in slow.items():
+            if name not in self._slow:
+                use = round(each.share, 3)
+                await self.report("bus too slow", bus=name, use=use, late=list(each.late), basis=each.basis)
+        self._slow = set(slow)
 
     async def _judge(self, name: str, poll: Poll, seen: _Seen, now: float) -> None:
         busy, missed = poll.health.busy, poll.plan.counts().missed
@@ -85,9 +99,9 @@ class Workload:
     def describe(self) -> dict[str, Any]:
         """Return for each bus what was foreseen and what was measured, JSON-able; shares of 1, seconds of line time."""
         found = self.foresee()
-        return {name: self._bus(name, poll, found.get(name)) for name, poll in self.polls.items()}
+        return {name: self._bus(name, poll, found[name]) for name, poll in self.polls.items()}
 
-    def _bus(self, name: str, poll: Poll, forecast: Forecast | None) -> dict[str, Any]:
+    def _bus(self, name: str, poll: Poll, forecast: Forecast) -> dict[str, Any]:
         seen, health = self._seen.get(name), poll.health
         measured = {
             "use": None if seen is None or seen.use is None else round(seen.use, 4),
@@ -103,11 +117,10 @@ class Workload:
         }
 
 
-def _predicted(forecast: Forecast | None) -> dict[str, Any] | None:
-    if forecast is None:
-        return None
+def _predicted(forecast: Forecast) -> dict[str, Any]:
     return {
         "use": round(forecast.share, 4),
+        "basis": forecast.basis,
         "visits_per_day": round(forecast.visits),
         "octets_per_day": round(forecast.octets),
         "sweeps": {stream: round(seconds, 1) for stream, seconds in forecast.sweeps.items()},

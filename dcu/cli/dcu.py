@@ -75,7 +75,7 @@ def check(path: str) -> None:
     expected = forecasts(config, config.meters, partial(load_profile, folders=folders))
     for bus in config.buses:
         count = sum(meter.bus == bus.name for meter in config.meters)
-        share = f"{expected[bus.name].share:6.0%} of its time" if bus.name in expected else ""
+        share = f"{expected[bus.name].share:6.0%} of its time"
         click.echo(f"  {bus.name:16} {bus.port:24} {bus.baud:6} Bd  {bus.framing.value:8} {count:5} meters{share}")
     for group, timetable in {"": config.timetable, **config.groups}.items():
         click.echo(f"  group {group}:" if group else "  timetable:")

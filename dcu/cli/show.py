@@ -151,7 +151,7 @@ def show_plan(result: dict[str, Any]) -> None:
         predicted, measured = bus["predicted"], bus["measured"]
         table.add_row(
             name,
-            _share(predicted["use"] if predicted else None),
+            f"{_share(predicted['use'])} {predicted['basis']}",
             _share(measured["use"]),
             str(measured["visits"]),
             "-" if measured["seconds_per_visit"] is None else f"{measured['seconds_per_visit']:.2f}",
@@ -160,7 +160,7 @@ def show_plan(result: dict[str, Any]) -> None:
         )
     console.print(table)
     for name, bus in result["buses"].items():
-        for stream in (bus["predicted"] or {"late": ()})["late"]:
+        for stream in bus["predicted"]["late"]:
             seconds = bus["predicted"]["sweeps"][stream]
             console.print(f"{name}: asking every meter for {stream} takes {seconds:.0f} s, longer than it may")
         for cost in bus["costliest"][:COSTLIEST]:

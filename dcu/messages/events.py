@@ -36,6 +36,7 @@ OWN_EVENTS: Final[Mapping[str, OwnEvent]] = {
     "meter added": OwnEvent("info", "a meter came into the archive"),
     "collection below target": OwnEvent("warning", "a stream's success in a period is below its threshold"),
     "bus overloaded": OwnEvent("warning", "what is due on a bus does not fit its period"),
+    "bus too slow": OwnEvent("warning", "what the timetable asks of a bus will not fit, as far as can be foreseen"),
     "dcu clock not synchronised": OwnEvent("warning", "nothing is collected on schedule until it is"),
     "store damaged": OwnEvent(
         "alarm", "the database was damaged; it is kept, a new one has begun, and what can be read is brought over"

@@ -1,12 +1,13 @@
-"""How much of a line's time the timetable needs: predicted octets and turns of the line, added up over the meters.
+"""How much of a line's time the timetable needs: a day of visits, each at what such visits took, or will take.
 
-What visits really took is counted by the bus flow; who is visited when is in `planner`. The octets are those of HDLC
-with four-octet addresses (IEC 62056-46) and of services as `dcu.conversation.session` asks them.
+Who is visited when is in `planner`. The octets of what was not measured yet are those of HDLC with four-octet addresses
+(IEC 62056-46) and of services as `dcu.conversation.session` asks them.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
 
 from dcu.model import Access, Authentication, Task
 
@@ -16,8 +17,8 @@ YEAR = 365.2425 * DAY
 #: Bits on the line per octet at 8N1.
 BITS_PER_OCTET = 10
 
-#: What a meter takes to begin its answer, in seconds, until it was measured.
-TURNAROUND = 0.02
+#: What a meter takes to begin its answer, in seconds, until it was measured; and what it takes behind a network.
+TURNAROUND, ROUND_TRIP = 0.02, 0.1
 
 #: Octets of an information field; what is longer costs a frame and a turn of the line more.
 FIELD = 2030
@@ -36,9 +37,9 @@ class Airtime:
     def __mul__(self, times: float) -> "Airtime":
         return Airtime(self.octets * times, self.turns * times)
 
-    def seconds(self, baud: int, turnaround: float = TURNAROUND) -> float:
-        """Return the line time at `baud`."""
-        return self.octets * BITS_PER_OCTET / baud + self.turns * turnaround
+    def seconds(self, baud: int | None, turnaround: float = TURNAROUND) -> float:
+        """Return the line time at `baud`; None: octets take no time beside the turns."""
+        return (self.octets * BITS_PER_OCTET / baud if baud else 0.0) + self.turns * turnaround
 
 
 #: SNRM, AARQ and their answers; pass 3 and 4 of a high-level authentication; RLRQ or DISC at the end.
@@ -67,6 +68,60 @@ class Size:
         return self.registers * REGISTER + (PROFILE + self.rows * (ROW + self.values * VALUE) if self.values else 0.0)
 
 
+#: Visits of one kind after which their mean is believed, and over how many it is taken.
+ENOUGH, MEAN_OF = 32, 128
+
+#: The part of a forecast that has to rest on visits that were made for it to be called measured.
+PROVEN = 0.9
+
+#: Kinds of visits that are told apart on one line: sets of streams, which hardly ever are more than a dozen.
+MAX_KINDS = 64
+
+#: Visits are alike that open the meter by the same access, follow the same profile, and are for the same streams.
+Kind = tuple[str, str, frozenset[str]]
+
+
+@dataclass(slots=True)
+class Mean:
+    """What one visit of a kind takes on the average: seconds of the bus, octets both ways."""
+
+    visits: int = 0
+    seconds: float = 0.0
+    octets: float = 0.0
+
+    def count(self, seconds: float, octets: float) -> None:
+        self.visits += 1
+        weight = 1 / min(self.visits, MEAN_OF)
+        self.seconds += (seconds - self.seconds) * weight
+        self.octets += (octets - self.octets) * weight
+
+
+@dataclass(slots=True)
+class Measured:
+    """What the visits of one line, or of several that are alike, took since the start."""
+
+    means: dict[Kind, Mean] = field(default_factory=dict)
+
+    def count(self, kind: Kind, seconds: float, octets: float) -> None:
+        """Count a visit that brought all it was made for; of more than MAX_KINDS kinds the last to come are not."""
+        if kind in self.means or len(self.means) < MAX_KINDS:
+            self.means.setdefault(kind, Mean()).count(seconds, octets)
+
+    def mean(self, kind: Kind) -> Mean | None:
+        """Return what a visit of this kind takes, None until there were ENOUGH."""
+        found = self.means.get(kind)
+        return found if found is not None and found.visits >= ENOUGH else None
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """What visits cost before they were measured: at `baud` (None: octets take no time), turns of so many seconds."""
+
+    baud: int | None
+    turnaround: float = TURNAROUND
+    measured: Measured = field(default_factory=Measured)
+
+
 @dataclass(frozen=True, slots=True)
 class Group:
     """Meters of one bus that are used alike: how many, through which access, and what each of their tasks brings."""
@@ -74,6 +129,7 @@ class Group:
     meters: int
     access: Access
     sizes: Mapping[Task, Size]
+    profile: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +137,8 @@ class Forecast:
     """What the timetable asks of one line: its `share` (1.0: all of its time), visits and octets a day.
 
     `sweeps` says per stream how many seconds it takes to ask every meter once for what is due together with it, and
-    `late` names the streams whose sweep is longer than the time until it is due again.
+    `late` names the streams whose sweep is longer than the time until it is due again. `measured` is the part (of 1) of
+    that time which rests on visits that were made, not on what they ought to take.
     """
 
     share: float
@@ -89,10 +146,16 @@ class Forecast:
     octets: float
     sweeps: Mapping[str, float]
     late: tuple[str, ...]
+    measured: float = 0.0
 
     @property
     def fits(self) -> bool:
         return self.share <= 1.0 and not self.late
+
+    @property
+    def basis(self) -> str:
+        """Whether most of it is "measured" or "estimated"."""
+        return "measured" if self.measured >= PROVEN else "estimated"
 
 
 def associated(access: Access) -> Airtime:
@@ -111,23 +174,42 @@ def visit(access: Access, sizes: Iterable[Size]) -> Airtime:
     return associated(access) + asked + (CIPHERING if access.ciphered else Airtime())
 
 
-def forecast(groups: Sequence[Group], baud: int, turnaround: float = TURNAROUND) -> Forecast:
-    """Return what `groups` need of a line at `baud`.
+#: A group by its number, and what some of its meters are due for.
+Due = tuple[int, frozenset[Task]]
 
-    Tasks that fall due at the same second share a visit; others are counted as visits of their own, so that the
-    prediction is rather too high than too low. A failed visit is not foreseen.
+
+@dataclass(frozen=True, slots=True)
+class _Cost:
+    seconds: float
+    octets: float
+    measured: bool
+
+
+def forecast(groups: Sequence[Group], line: Line) -> Forecast:
+    """Return what `groups` need of `line`.
+
+    A meter is read at once of everything that fell due before its turn came, as the planner does. Where a day has not
+    room for all, only what is due at the same second shares a visit, so that the share says how much there is too much.
+    A failed visit is not foreseen.
     """
-    total, visits = Airtime(), 0.0
-    sweeps: defaultdict[str, float] = defaultdict(float)
-    for group in groups:
-        for tasks, times in _visits(group.sizes).items():
-            cost = visit(group.access, (group.sizes[task] for task in tasks)) * group.meters
-            total, visits = total + cost * times, visits + group.meters * times
-            for task in tasks:
-                sweeps[task.stream] = max(sweeps[task.stream], cost.seconds(baud, turnaround))
-    every = {task.stream: interval(task) for group in groups for task in group.sizes}
-    late = tuple(stream for stream, seconds in sweeps.items() if seconds > every[stream])
-    return Forecast(total.seconds(baud, turnaround) / DAY, visits, total.octets, dict(sweeps), late)
+    known: dict[Due, _Cost] = {}
+
+    def cost(due: Due) -> _Cost:
+        if due not in known:
+            known[due] = _cost(groups[due[0]], due[1], line)
+        return known[due]
+
+    rings = [_rings(group.sizes) for group in groups]
+    made = _day(groups, rings, cost) or _apart(groups, rings)
+    for number, group in enumerate(groups):
+        for task in group.sizes:
+            if interval(task) > DAY:
+                made[number, frozenset((task,))] += group.meters * DAY / interval(task)
+    total = sum(cost(due).seconds * times for due, times in made.items())
+    proven = sum(cost(due).seconds * times for due, times in made.items() if cost(due).measured)
+    sweeps, late = _sweeps(groups, made, cost)
+    octets = sum(cost(due).octets * times for due, times in made.items())
+    return Forecast(total / DAY, sum(made.values()), octets, sweeps, late, proven / total if total else 0.0)
 
 
 def interval(task: Task) -> float:
@@ -137,17 +219,87 @@ def interval(task: Task) -> float:
     return DAY if task.day is None else YEAR / 12
 
 
-def _visits(tasks: Iterable[Task]) -> dict[tuple[Task, ...], float]:
-    """Return how often a day each set of tasks falls due together; where the day's zone lies is left aside."""
-    instants: defaultdict[float, list[Task]] = defaultdict(list)
-    often: defaultdict[tuple[Task, ...], float] = defaultdict(float)
+def _cost(group: Group, tasks: Iterable[Task], line: Line) -> _Cost:
+    mean = line.measured.mean((group.access.name, group.profile, frozenset(task.stream for task in tasks)))
+    if mean is not None:
+        return _Cost(mean.seconds, mean.octets, measured=True)
+    expected = visit(group.access, (group.sizes[task] for task in tasks))
+    return _Cost(expected.seconds(line.baud, line.turnaround), expected.octets, measured=False)
+
+
+def _rings(tasks: Iterable[Task]) -> dict[float, frozenset[Task]]:
+    """Return what falls due at each second of a day; where the day's zone lies is left aside."""
+    instants: defaultdict[float, set[Task]] = defaultdict(set)
     for task in tasks:
-        if interval(task) > DAY:
-            often[task,] += DAY / interval(task)
-            continue
-        first = (task.offset if task.at is None else task.at + task.offset) % interval(task)
-        for number in range(int(DAY // interval(task))):
-            instants[number * interval(task) + first].append(task)
-    for together in instants.values():
-        often[tuple(together)] += 1
-    return often
+        if interval(task) <= DAY:
+            first = (task.offset if task.at is None else task.at + task.offset) % interval(task)
+            for number in range(int(DAY // interval(task))):
+                instants[number * interval(task) + first].add(task)
+    return {second: frozenset(together) for second, together in instants.items()}
+
+
+def _day(
+    groups: Sequence[Group], rings: Sequence[Mapping[float, frozenset[Task]]], cost: Callable[[Due], _Cost]
+) -> defaultdict[Due, float] | None:
+    """Return how many visits of each kind a day takes, None when something falls due again before it was read."""
+    made: defaultdict[Due, float] = defaultdict(float)
+    waiting: dict[Due, float] = {}
+    free = 0.0
+    for at, end in pairwise([*sorted({second for each in rings for second in each}), float(DAY)]):
+        due = _joined(waiting, [each.get(at, frozenset()) for each in rings], groups)
+        if due is None:
+            return None
+        waiting, free = due, max(free, at)
+        for each in sorted(waiting, key=lambda due: min(task.priority for task in due[1])):
+            seconds = cost(each).seconds
+            visited = min(waiting[each], max(0.0, end - free) / seconds)
+            made[each] += visited
+            waiting[each] -= visited
+            free += visited * seconds
+    for each, left in waiting.items():
+        made[each] += left
+    return made
+
+
+def _joined(
+    waiting: Mapping[Due, float], wave: Sequence[frozenset[Task]], groups: Sequence[Group]
+) -> dict[Due, float] | None:
+    """Return who waits for what after `wave`, which holds what fell due for each group; None: it waited already."""
+    idle = [float(group.meters) for group in groups]
+    joined: defaultdict[Due, float] = defaultdict(float)
+    for (number, tasks), count in waiting.items():
+        if count > 1e-6:  # what is left of a meter is none
+            if tasks & wave[number]:
+                return None
+            joined[number, tasks | wave[number]] += count
+            idle[number] -= count
+    for number, tasks in enumerate(wave):
+        if tasks and idle[number] > 0:
+            joined[number, tasks] += idle[number]
+    return dict(joined)
+
+
+def _apart(groups: Sequence[Group], rings: Sequence[Mapping[float, frozenset[Task]]]) -> defaultdict[Due, float]:
+    """Return the visits of a day in which only those share one that fall due at the same second."""
+    made: defaultdict[Due, float] = defaultdict(float)
+    for number, each in enumerate(rings):
+        for together in each.values():
+            made[number, together] += groups[number].meters
+    return made
+
+
+def _sweeps(
+    groups: Sequence[Group], made: Iterable[Due], cost: Callable[[Due], _Cost]
+) -> tuple[dict[str, float], tuple[str, ...]]:
+    """Return what it takes to ask all meters once for each stream, and which of them are asked again before that."""
+    dearest: dict[tuple[str, int], float] = {}
+    every: dict[str, float] = {}
+    for number, tasks in made:
+        seconds = cost((number, tasks)).seconds * groups[number].meters
+        for task in tasks:
+            dearest[task.stream, number] = max(dearest.get((task.stream, number), 0.0), seconds)
+            every[task.stream] = min(every.get(task.stream, YEAR), interval(task))
+    sweeps: defaultdict[str, float] = defaultdict(float)
+    for (stream, _), seconds in dearest.items():
+        sweeps[stream] += seconds
+    return dict(sweeps), tuple(stream for stream, seconds in sweeps.items() if seconds > every[stream])

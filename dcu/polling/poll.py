@@ -12,8 +12,7 @@ import math
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import structlog
 
@@ -40,9 +39,11 @@ from dcu.health import Airtimes, BusHealth, Progress
 from dcu.messages.catalogue import SECRET_COMMANDS
 from dcu.model import CLOCK, Meter, Outcome, Reach, Reason, Visit
 from dcu.plan import ANSWERED, BusPlan
+from dcu.plan.airtime import Measured
 from dcu.polling.clocks import SET_CLOCK, Clocks
 from dcu.polling.collecting import Collecting, Readings
 from dcu.polling.handover import Handover
+from dcu.polling.idle import REOPEN_DELAY, Idle
 from dcu.polling.ondemand import by_client, on_demand
 from dcu.report import Reached, Report, unnoted
 
@@ -52,20 +53,12 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-T = TypeVar("T")
-
-#: A lost port (adapter unplugged, gateway down) is tried again this often.
-REOPEN_DELAY = 5.0
-
 #: Characters of an error that are told on: a meter may put much of its own into one.
 ERROR_BOUND = 200
 
 #: A command is tried again at once: somebody waits for it, and noise on the line is not an answer. After a silence it
 #: is not, for the link has asked again as often as is worth its time-outs.
 COMMAND_TRIES = 2
-
-#: The longest an idle flow sleeps, so that its progress is seen.
-IDLE_BOUND = 10.0
 
 #: What was heard of meters' counters in visits that keep no reading waits this long for one that does, unless the line
 #: is idle: a commit for each of them would wear the flash.
@@ -103,15 +96,19 @@ class Poll:
     handover: Handover = field(init=False)
     #: What each meter's visits cost since the start.
     airtimes: Airtimes = field(default_factory=Airtimes)
+    #: The same of each kind of visits, maybe together with other lines.
+    measured: Measured = field(default_factory=Measured)
     _visiting: str | None = None
     _between: asyncio.Event = field(default_factory=asyncio.Event)
     _line: Line = field(init=False)
+    _idle: Idle = field(init=False)
     _collecting: Collecting = field(init=False)
     _got: Sequence[str] | None = None
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
 
     def __post_init__(self) -> None:
         self._line = Line(self.port, self.held)
+        self._idle = Idle(self._line, self._wake, self.clock, self.health, self._alive)
         self.handover = Handover(
             self.store, self.archive, self.events, self.clock, self.health, self.report, self._again
         )
@@ -185,8 +182,9 @@ class Poll:
             await self._collecting.keep_heard()
         if visit is None:
             until = self.plan.next_wake(now) if scheduled else None
-            if not await self._search(until):
-                await self._sleep(until)
+            if not await self._idle.search(self.discovery, until):
+                for meter in await self._idle.rest(self.pushes, until):
+                    self._again(meter, self.events.telling(meter))  # what may say why it spoke
             return
         late = visit.command is not None and (visit.command.expires or math.inf) <= self.clock.now()
         if late or visit.meter not in self.plan:
@@ -194,7 +192,7 @@ class Poll:
             return
         # what stands when the store or a cancellation cuts the visit off: due again, nobody's fault
         outcome, self._got = Outcome.LINE, None
-        self._visiting = visit.meter
+        self._visiting, octets = visit.meter, self._octets()
         try:
             outcome = await self._attempt(visit)
         except StoreError:
@@ -207,50 +205,10 @@ class Poll:
             self._visiting = None
             self._between.set()
             self.plan.finished(visit, outcome, self.clock.monotonic(), self._got)
-        self._count(visit.meter, outcome, self.clock.monotonic() - now)
+        self._count(visit, outcome, self.clock.monotonic() - now, self._octets() - octets)
         await self.reached(visit.meter, self.plan.reach(visit.meter), answered=outcome in ANSWERED)
         if outcome is Outcome.LINE:
             await asyncio.sleep(REOPEN_DELAY)
-
-    async def _search(self, until: float | None) -> bool:
-        """Ask one address whether a meter is there, if there is time for that; return whether that was done."""
-        if self.discovery is None or not self.discovery.wants(self.clock.monotonic(), until):
-            return False
-        asked = await self._while_idle(partial(self.discovery.step, self.port, self._alive))
-        if asked:
-            self._line.disturb()
-        return asked is not None
-
-    async def _sleep(self, until: float | None) -> None:
-        pause = IDLE_BOUND if until is None else min(IDLE_BOUND, until - self.clock.monotonic())
-        if self.pushes is not None and await self._listen(self.pushes, pause):
-            return
-        try:
-            async with asyncio.timeout(max(0.0, min(pause, REOPEN_DELAY) if self.pushes else pause)):
-                await self._wake.wait()
-        except TimeoutError:
-            return
-        self._wake.clear()
-
-    async def _listen(self, pushes: "Pushes", pause: float) -> bool:
-        """Hear what meters say while nobody is asked; return whether the line is there."""
-        speakers = await self._while_idle(partial(pushes.listen, self.port, self._wake, pause))
-        if speakers is None:
-            return False
-        self._wake.clear()
-        for meter in speakers:
-            self._again(meter, self.events.telling(meter))  # what may say why it spoke
-        return True
-
-    async def _while_idle(self, work: Callable[[], Awaitable[T]]) -> T | None:
-        """Return what `work` returns over the line that nobody needs now, None when the line is not there."""
-        try:
-            await self._line.ready()
-            return await work()
-        except BusError as error:
-            self._line.lose()
-            self.health.error = str(error)[:ERROR_BOUND]
-            return None
 
     def _again(self, meter: str, streams: Sequence[str]) -> None:
         """Read streams of a meter again, unless it is read no more."""
@@ -390,8 +348,15 @@ class Poll:
         moves = found.clock is not None and await self.clocks.note(visit.meter, found.clock)
         return Outcome.PARTLY if found.refused or found.bad_rows else Outcome.OK, moves
 
-    def _count(self, meter: str, outcome: Outcome, busy: float) -> None:
-        self.airtimes.count(meter, busy, good=outcome in ANSWERED)
+    def _octets(self) -> int:
+        return self.port.octets_sent + self.port.octets_received
+
+    def _count(self, visit: Visit, outcome: Outcome, busy: float, octets: int) -> None:
+        # the first since the start also asks who the meter is, and what its streams look like
+        if visit.command is None and outcome is Outcome.OK and visit.meter in self.airtimes.visits:
+            meter = self.archive.meter(visit.meter)
+            self.measured.count((meter.access, meter.profile, frozenset(visit.streams)), busy, octets)
+        self.airtimes.count(visit.meter, busy, good=outcome in ANSWERED)
         self.health.count(outcome, busy, good=outcome in ANSWERED)
         self.health.octets_sent, self.health.octets_received = self.port.octets_sent, self.port.octets_received
 

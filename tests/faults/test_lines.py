@@ -14,7 +14,8 @@ from dcu.dlms.hdlc_link import OPEN_REPEATS
 from dcu.errors import BusError, StoreError
 from dcu.health import STEP_BOUND
 from dcu.model import Task
-from dcu.polling.poll import REOPEN_DELAY, Poll
+from dcu.polling.idle import REOPEN_DELAY
+from dcu.polling.poll import Poll
 from sim.faults import Faults
 from sim.fleet import FleetPlan
 from sim.virtual import VirtualClock

@@ -1,8 +1,14 @@
 """What a configuration will need of its lines, and what is said when that is too much."""
 
+from dataclasses import replace
+from unittest.mock import Mock
+
+import pytest
+
 from dcu.config import Config
 from dcu.forecasts import forecasts, warnings
-from dcu.plan.airtime import Forecast
+from dcu.plan.airtime import DAY, ENOUGH, Forecast, Measured
+from dcu.plan.airtime import forecast as forecast_of
 from dcu.profiles import load_profile
 from tests.configurations import good, parsed
 
@@ -23,12 +29,46 @@ def found(config: Config) -> Forecast:
     return expected(config)["rs485-1"]
 
 
-def test_only_lines_have_a_time_to_share() -> None:
-    assert expected(parsed(good())).keys() == {"rs485-1"}
+def test_a_bus_in_the_network_waits_for_its_round_trips_whatever_its_rate() -> None:
+    config = parsed(good())
+    assert expected(config).keys() == {bus.name for bus in config.buses}
+    (gateway,) = (bus for bus in config.buses if bus.on_network)
+    moved = replace(config, meters=tuple(replace(each, bus=gateway.name) for each in config.meters))
+    share = expected(moved)[gateway.name].share
+    assert share > 0
+    slow = replace(moved, buses=tuple(replace(bus, baud=300) for bus in moved.buses))
+    assert expected(slow)[gateway.name].share == share
+
+
+def test_what_visits_took_goes_before_what_they_ought_to_take() -> None:
+    config = crowded(10)
+    assert (found(config).basis, found(config).measured) == ("estimated", 0.0)
+    measured = Measured()
+    for _ in range(ENOUGH):
+        for streams in (["instant", "load0"], ["instant"], ["load0"]):
+            measured.count(("reader", "idis", frozenset(streams)), 2.5, 900.0)
+    forecast = forecasts(config, config.meters, IDIS.__getitem__, {"rs485-1": measured})["rs485-1"]
+    assert (forecast.basis, forecast.measured) == ("measured", 1.0)
+    assert forecast.share == pytest.approx(forecast.visits * 2.5 / DAY)
+    assert forecast.octets == pytest.approx(forecast.visits * 900)
+
+
+def test_a_thousand_gateways_with_a_meter_each_are_reckoned_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    config = parsed(good())
+    line, meter = config.buses[1], config.meters[0]
+    buses = tuple(replace(line, name=f"g{n}") for n in range(1000))
+    many = replace(config, buses=buses, meters=tuple(replace(meter, id=f"N{n}", bus=f"g{n}") for n in range(1000)))
+    reckoned = Mock(side_effect=forecast_of)
+    monkeypatch.setattr("dcu.forecasts.forecast", reckoned)
+    assert len(expected(many)) == 1000
+    assert reckoned.call_count == 1
 
 
 def test_twice_the_meters_need_twice_the_time() -> None:
-    assert found(crowded(200)).share == 2 * found(crowded(100)).share > 0
+    together = "instant: {every: 5m, offset: 60s}"
+    assert found(crowded(200, together)).share == pytest.approx(2 * found(crowded(100, together)).share)
+    # what falls due a minute later meets meters that have not been read yet
+    assert found(crowded(100)).share < found(crowded(200)).share < 2 * found(crowded(100)).share
 
 
 def test_what_a_meter_of_this_kind_does_not_have_costs_nothing() -> None:

@@ -10,6 +10,7 @@ from dcu.clock import ClockState
 from dcu.conversation.keychange import KeyChanges
 from dcu.health import STEP_BOUND, Health, Progress
 from dcu.model import Command, Task
+from dcu.plan.airtime import Forecast
 from dcu.polling.poll import Poll
 from dcu.report import Reporter
 from dcu.sending import Delivery
@@ -40,7 +41,8 @@ class Bench:
         config = parsed(good())
         self.changes = KeyChanges(config.keys, {}, store, Vault(Path("/nowhere/store.key")), clock)
         polls = {"rs485-1": self.poll}
-        workload = Workload(polls, dict, clock, Reporter(store, clock, "DCU-0001").report, Progress(0.0))
+        foreseen = {"rs485-1": Forecast(0.25, 100.0, 70_000.0, {"instant": 30.0}, ())}
+        workload = Workload(polls, lambda: foreseen, clock, Reporter(store, clock, "DCU-0001").report, Progress(0.0))
         self.status = Status(config, store, clock, self.health, self.delivery, self.changes, workload)
 
     @property
@@ -148,5 +150,5 @@ async def test_the_plan_of_the_buses_is_told_on_demand(bench: Bench) -> None:
     bench.poll.airtimes.count("M0001", 2.5, good=True)
     found = await bench.status.answer(Command("1", "dcu.plan"))
     bus = found["buses"]["rs485-1"]
-    assert bus["predicted"] is None
+    assert (bus["predicted"]["use"], bus["predicted"]["basis"]) == (0.25, "estimated")
     assert bus["costliest"] == [{"meter": "M0001", "seconds": 2.5, "visits": 1, "failed": 0}]

@@ -1,5 +1,6 @@
 """What is told of the buses' time, and when one is called overloaded."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -19,13 +20,13 @@ class Lines:
     """One bus whose counters a test sets, and the flow that looks at it."""
 
     def __init__(self, forecast: Forecast = FITS) -> None:
-        self.clock = SetClock()
+        self.clock, self.forecast = SetClock(), forecast
         self.health, self.airtimes, self.missed = BusHealth(), Airtimes(), 0
         self.told: list[tuple[str, dict[str, Any]]] = []
         counts = lambda: SimpleNamespace(missed=self.missed)  # noqa: E731 - the one method of the plan that is used
         poll = SimpleNamespace(health=self.health, airtimes=self.airtimes, plan=SimpleNamespace(counts=counts))
         self.workload = Workload(
-            {"rs485-1": cast("Poll", poll)}, lambda: {"rs485-1": forecast}, self.clock, self._report, Progress(0.0)
+            {"rs485-1": cast("Poll", poll)}, lambda: {"rs485-1": self.forecast}, self.clock, self._report, Progress(0.0)
         )
 
     async def _report(self, name: str, *, meter: str = "", **detail: Any) -> None:
@@ -82,6 +83,7 @@ async def test_what_was_foreseen_and_what_it_took_stand_side_by_side() -> None:
     found = lines.workload.describe()["rs485-1"]
     assert found["predicted"] == {
         "use": 0.25,
+        "basis": "estimated",
         "visits_per_day": 100,
         "octets_per_day": 70_000,
         "sweeps": {"instant": 30.0},
@@ -90,6 +92,18 @@ async def test_what_was_foreseen_and_what_it_took_stand_side_by_side() -> None:
     assert found["measured"] == {"use": 0.25, "visits": 20, "seconds_per_visit": 45.0, "wasted": 3.2, "missed": 0}
     assert found["costliest"][0] == {"meter": "M0019", "seconds": 19.0, "visits": 1, "failed": 1}
     assert len(found["costliest"]) == 10
+
+
+async def test_what_will_not_fit_is_told_once_until_it_fits_again() -> None:
+    lines = Lines(LATE)
+    for forecast in (LATE, LATE, FITS, replace(LATE, measured=0.95)):
+        lines.forecast = forecast
+        await lines.hour(100.0, 0)
+    slow = {"bus": "rs485-1", "use": 1.5, "late": ["instant"]}
+    assert lines.told == [
+        ("bus too slow", slow | {"basis": "estimated"}),
+        ("bus too slow", slow | {"basis": "measured"}),
+    ]
 
 
 async def test_what_will_not_fit_is_a_problem_from_the_start() -> None:

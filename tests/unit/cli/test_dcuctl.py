@@ -277,6 +277,7 @@ def test_the_plan_shows_what_was_foreseen_and_what_it_took(door: Door, ctl: Call
     measured = {"use": 0.305, "visits": 40, "seconds_per_visit": 0.812, "wasted": 12.0, "missed": 3}
     predicted = {
         "use": 0.2512,
+        "basis": "measured",
         "visits_per_day": 96,
         "octets_per_day": 7,
         "sweeps": {"instant": 400.2},
@@ -285,10 +286,12 @@ def test_the_plan_shows_what_was_foreseen_and_what_it_took(door: Door, ctl: Call
     cost = {"meter": "M0007", "seconds": 9.3, "visits": 11, "failed": 2}
     line = {"predicted": predicted, "measured": measured, "costliest": [cost]}
     idle = {"use": None, "visits": 0, "seconds_per_visit": None, "wasted": 0.0, "missed": 0}
-    quiet: dict[str, Any] = {"predicted": None, "measured": idle, "costliest": []}
+    nothing = {"use": 0.0, "basis": "estimated", "visits_per_day": 0, "octets_per_day": 0, "sweeps": {}, "late": []}
+    quiet: dict[str, Any] = {"predicted": nothing, "measured": idle, "costliest": []}
     door.lines = [{"state": "done", "result": {"buses": {"rs485-1": line, "gateway": quiet}}}]
     shown = ctl("plan").stdout
-    assert "25.1%" in shown
+    assert "25.1% measured" in shown
+    assert "0.0% estimated" in shown
     assert "30.5%" in shown
     assert "rs485-1: asking every meter for instant takes 400 s, longer than it may" in shown
     assert "rs485-1: M0007 took 9 s in 11 visits, 2 failed" in shown

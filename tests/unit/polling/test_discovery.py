@@ -252,7 +252,7 @@ def test_a_station_whose_words_are_no_names_is_named_by_its_place(name: str) -> 
 def test_behind_a_gateway_the_server_ports_of_the_range_are_asked() -> None:
     async def work(each: Search) -> None:
         gateway = MemoryGateway("line", each.box.meters, each.clock)
-        each.poll.port = gateway.port
+        each.poll.port = each.poll._line.port = gateway.port
         wrapped = replace(each.box.settings, framing=Framing.WRAPPER)
         each.search.bus = each.poll.sessions._bus = wrapped
         each.search.start()
