@@ -1,11 +1,16 @@
-"""A daemon whose database is deleted or damaged under it goes on by itself; its files hold no secret in the clear."""
+"""A daemon whose database is deleted, damaged or full goes on by itself; its files hold no secret in the clear."""
 
 import asyncio
 import base64
+import random
 from pathlib import Path
 
+from dcu.clock import SystemClock
+from dcu.model import Capture
+from dcu.store import Store
 from sim.fleet import FleetPlan
 from sim.stage import Setting, Stage
+from tests.captures import capture
 from tests.system.playing import Play
 
 TIMETABLE = {"instant": (10, 0), "load0": (900, 3600)}
@@ -14,6 +19,12 @@ PLAN = FleetPlan(meters=3, buses=1, hls=256)
 
 #: Seconds until the daemon must have noticed.
 PATIENCE = 60.0
+
+#: The smallest there can be.
+BUDGET = 16_000_000
+
+#: When what fills it was captured: not so long ago that it has to go for its age.
+SINCE = int(SystemClock().now()) - 3 * 86_400
 
 
 async def until(stage: Stage, word: str) -> None:
@@ -70,6 +81,49 @@ def test_a_database_damaged_between_two_runs_is_set_aside(play: Play) -> None:
         after = (await stage.daemon.status())["store"]["streams"]
         assert all(after[stream]["next_seq"] > before[stream]["next_seq"] for stream in before)
         assert len(list(path.parent.glob("*.damaged-*Z"))) == 1
+        await stage.daemon.stop()
+
+    play(scenario, Setting(PLAN, TIMETABLE))
+
+
+async def fill(path: Path) -> int:
+    """Fill a store nearly to the end of BUDGET with rows nobody has acknowledged; return how many there are."""
+    rows = 0
+    async with Store.open(path, SystemClock()) as store:
+        while await store.used() < 0.97 * BUDGET:
+            visits = [[bulky(rows + 256 * visit + row) for row in range(256)] for visit in range(8)]
+            await asyncio.gather(*(store.record(visit, {}) for visit in visits))
+            rows += 256 * 8
+    return rows
+
+
+def bulky(number: int) -> Capture:
+    """Return a row that does not become small."""
+    return capture(SINCE + number, "M0001", "load1", (random.Random(number).randbytes(1000).hex(),))
+
+
+def test_what_there_is_no_room_for_goes_and_the_head_end_is_told_when_it_is_there_again(play: Play) -> None:
+    async def scenario(stage: Stage) -> None:
+        stage.config.write_text(stage.config.read_text() + f"store: {{budget: {BUDGET // 1_000_000}MB}}\n")
+        path = stage.directory / "data" / "store.db"
+        path.parent.mkdir(exist_ok=True)
+        rows = await fill(path)
+        await stage.broker.stop()
+        await stage.daemon.start()
+        await works(stage)
+        await until(stage, "captures went for want of room")
+        held = (await stage.daemon.ask("dcu.storage"))["result"]
+        lost = held["streams"]["load1"]["dropped"]
+        assert held["share"] < 0.95
+        assert 0 < lost == rows - held["streams"]["load1"]["captures"]
+        await stage.broker.start()
+        await stage.head.until(lambda: bool(stage.head.tally.dropped))
+        [word] = stage.head.tally.dropped
+        assert (word["reason"], word["count"]) == ("storage", lost)
+        await stage.head.until(lambda: "store filling" in {each.event for each in stage.head.tally.events})
+        await stage.head.until(lambda: ("M0001", "load1", SINCE + lost) in stage.head.tally.captures)
+        assert not [at for _, stream, at in stage.head.tally.captures if stream == "load1" and at < SINCE + lost]
+        assert stage.head.tally.holes() == {}
         await stage.daemon.stop()
 
     play(scenario, Setting(PLAN, TIMETABLE))
