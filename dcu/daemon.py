@@ -51,6 +51,7 @@ from dcu.polling.clocks import Clocks
 from dcu.polling.poll import Poll
 from dcu.profiles import CompanionProfile, ProfileFolders, load_profile
 from dcu.reachability import Reachability
+from dcu.redelivery import Redelivery
 from dcu.report import Reporter
 from dcu.roll import EventNames, Roll
 from dcu.sending import Delivery
@@ -243,7 +244,8 @@ class Daemon:
     async def _own(self, command: Command) -> Mapping[str, Any]:
         drifts = Drifts(self._store, self._archive.names)
         stored = StoredReadings(self._store, self._clock)
-        rooms = (self._enrolment, self._completeness, self._reachability, drifts, self._storekeeping, stored)
+        past = Redelivery(self._store, self._deliver.wanted, self._deliver.resend)
+        rooms = (self._enrolment, self._completeness, self._reachability, drifts, self._storekeeping, stored, past)
         if self._ways and command.name in self._ways.commands:
             return await self._ways.commands[command.name](command)
         known = (room.commands[command.name] for room in rooms if command.name in room.commands)

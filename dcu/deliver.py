@@ -3,13 +3,14 @@
 AWAY ──back-off, spread──► CONNECTING ──birth acknowledged, subscribed──► SENDING ──stop──► stopped
   ▲ UplinkError at any point, missing PUBACK included                        │
   └──────────────────────────────────────────────────────────────────────────┘
-A block leaves the store's outbox when the broker has acknowledged all of it; until then every new connection sends
-it again, under the same sequence number. What is sent, and in which words, is `messages`; when a block is allotted
-its number is the store's.
+A block leaves the store's outbox when the broker has acknowledged all of it, or, where that is so configured, the
+head-end; until then every new connection sends it again, under the same sequence number. What is sent, and in which
+words, is `messages`; when a block is allotted its number is the store's.
 """
 
 import asyncio
 import random
+from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, aclosing
 from dataclasses import dataclass, field
@@ -17,13 +18,16 @@ from typing import Protocol
 
 import structlog
 
+from dcu.awaiting import Awaiting
 from dcu.clock import Clock
 from dcu.config import UplinkSettings
-from dcu.errors import UplinkError, first_words
+from dcu.errors import CommandRejected, UplinkError, first_words
 from dcu.health import Progress
+from dcu.messages.acknowledgement import parse_acknowledgement
 from dcu.messages.envelope import Envelopes
-from dcu.sending import Delivery, Outbox, Sending, Strikes
+from dcu.sending import Delivery, Outbox, Sending
 from dcu.standing import MeterStates
+from dcu.strikes import Key, Strikes
 from dcu.uplink import Backoff, Link, Outgoing, Topics
 
 log = structlog.get_logger()
@@ -69,7 +73,13 @@ class Deliver:
     figures: Delivery = field(default_factory=Delivery)
     states: MeterStates | None = None
     stop_reason: str = "stop"
+    wanted: deque[Key] = field(default_factory=deque)
+    awaiting: Awaiting = field(init=False)
     _strikes: Strikes = field(default_factory=Strikes)
+    _sending: Sending | None = None
+
+    def __post_init__(self) -> None:
+        self.awaiting = Awaiting(self.uplink.settings.patience)
 
     async def run(self) -> None:
         """Keep a connection for ever; ends when cancelled. Raises StoreError (in an ExceptionGroup)."""
@@ -111,16 +121,18 @@ class Deliver:
 
     async def _greet(self, link: Link) -> None:
         """Subscribe, then birth: who reads `online` may send commands."""
-        await link.subscribe(*self.uplink.topics.subscriptions)
+        acks = () if self.awaiting.patience is None else (self.uplink.topics.ack,)
+        await link.subscribe(*self.uplink.topics.subscriptions, *acks)
         now, streams, pending = self.clock.now(), await self.store.streams(), await self.store.pending()
-        await link.publish(self._state(self.envelopes.birth(now, streams, pending, link.version)))
+        owed = await self.store.least_owed()
+        await link.publish(self._state(self.envelopes.birth(now, streams, owed, pending, link.version)))
         figures = self.figures
         figures.connected, figures.since, figures.mqtt, figures.error = True, now, link.version, None
         figures.connections += 1
         log.info("uplink connected", mqtt=link.version, window=link.window)
 
     async def _exchange(self, link: Link) -> None:
-        sending = Sending(
+        sending = self._sending = Sending(
             store=self.store,
             link=link,
             envelopes=self.envelopes,
@@ -130,10 +142,12 @@ class Deliver:
             strikes=self._strikes,
             proven=self.backoff.reset,
             alive=self._alive,
+            awaiting=self.awaiting,
+            wanted=self.wanted,
         )
         try:
             async with asyncio.TaskGroup() as group:
-                group.create_task(self._listen(link))
+                group.create_task(self._listen(link, sending))
                 group.create_task(self._report(link))
                 group.create_task(sending.follow())
                 if self.states is not None and not link.metered:
@@ -152,11 +166,19 @@ class Deliver:
         except (UplinkError, TimeoutError) as error:
             log.warning("stopped without farewell", error=str(error))
 
-    async def _listen(self, link: Link) -> None:
+    def resend(self) -> None:
+        """There is something in `wanted`, the blocks that were asked for again."""
+        if self._sending is not None:
+            self._sending.look()
+
+    async def _listen(self, link: Link, sending: Sending) -> None:
         async with aclosing(link.messages()) as messages:
             async for message in messages:
-                self.figures.commands += 1
-                await self.on_command(message.topic, message.payload)
+                if message.topic == self.uplink.topics.ack:
+                    await _heed(message.payload, sending)
+                else:
+                    self.figures.commands += 1
+                    await self.on_command(message.topic, message.payload)
                 link.acknowledge(message)
 
     async def _report(self, link: Link) -> None:
@@ -175,6 +197,15 @@ class Deliver:
 
     def _state(self, payload: bytes) -> Outgoing:
         return Outgoing(self.uplink.topics.state, payload, retain=True)
+
+
+async def _heed(payload: bytes, sending: Sending) -> None:
+    try:
+        words = parse_acknowledgement(payload)
+    except CommandRejected as rejection:
+        log.warning("acknowledgement not understood", reason=str(rejection))
+    else:
+        await sending.acknowledged(words)
 
 
 def _end_if_cancelled() -> None:

@@ -258,7 +258,8 @@ class Obey:
             await self._send_out(Visit(meter, command=command, priority=Priority.COMMAND, doubtful=doubtful))
         if command.meters:
             return record
-        if CATALOGUE[command.name].changes_state:  # it may take its time, and others come through the same door
+        kind = CATALOGUE[command.name]
+        if kind.changes_state or kind.slow:  # it may take its time, and others come through the same door
             self._work.put_nowait(underway)
             return record
         await self._do(underway)

@@ -13,16 +13,15 @@ from typing import Protocol
 
 import structlog
 
+from dcu.awaiting import Awaiting
 from dcu.config import StreamSettings
 from dcu.errors import UplinkError
 from dcu.messages.envelope import RESULT, Envelopes, content_type, is_event, urgent
 from dcu.model import Capture, CommandRecord, Dropped
+from dcu.strikes import ASIDE_PERIOD, Key, Strikes
 from dcu.uplink import Link, Outgoing, RefusedError, Topics
 
 log = structlog.get_logger()
-
-#: A block's stream and sequence number.
-Key = tuple[str, int]
 
 #: Octets of payload under way unacknowledged: a GPRS line (20 kbit/s) empties it within the usual keepalive of 30 s,
 #: and an urgent message never waits behind more than this.
@@ -41,14 +40,6 @@ SHORT_ROWS = 32
 
 #: Places in the window that data leaves to results and events.
 URGENT_PLACES = 2
-
-#: A block that was the oldest under way when that many connections broke, or that was refused, is set aside: it is
-#: tried again ASIDE_PERIOD seconds later when nothing else is under way, and does not hold up its stream.
-SUSPECT_AFTER = 3
-
-#: Blocks set aside at most; when the broker refuses more it is not the blocks' fault.
-MAX_ASIDE = 8
-ASIDE_PERIOD = 300.0
 
 #: The longest that nothing to send is waited for, so that progress is seen.
 IDLE_BOUND = 30.0
@@ -76,14 +67,23 @@ class Outbox(Protocol):
     async def streams(self) -> Mapping[str, int]:
         """Streams that were ever stored, each with the number its next block will bear."""
 
-    async def unacknowledged(self, stream: str) -> Sequence[Block]:
-        """Blocks allotted and not acknowledged, oldest first; no more than once were under way together."""
+    async def owed(self, stream: str) -> Sequence[int]:
+        """Numbers of the blocks allotted and not acknowledged, the lowest first."""
+
+    async def block(self, stream: str, seq: int) -> Block | None:
+        """A block as it was first handed out, acknowledged or not; None when it is not held any more."""
 
     async def next_block(self, stream: str, limit: int) -> Block | None:
         """Allot the next number to at most `limit` rows; committed before it returns. None: all are allotted."""
 
     async def acknowledge(self, stream: str, seq: int) -> None:
         """The broker has this block; in any order."""
+
+    async def acknowledge_to(self, stream: str, seq: int) -> None:
+        """The head-end has all blocks of a stream up to this one."""
+
+    async def least_owed(self) -> Mapping[str, int]:
+        """The lowest number of each stream that is not acknowledged."""
 
     async def pending(self) -> Mapping[str, int]:
         """Rows per stream not yet acknowledged."""
@@ -94,7 +94,10 @@ class Outbox(Protocol):
 
 @dataclass(slots=True)
 class Delivery:
-    """Figures for health. `acknowledged` counts blocks, `published` also those sent again."""
+    """Figures for health. `acknowledged` counts blocks, `published` also those sent again.
+
+    `awaited` are blocks that the broker has and the head-end has not acknowledged, where it does.
+    """
 
     connected: bool = False
     since: float | None = None
@@ -104,48 +107,18 @@ class Delivery:
     refused: int = 0
     in_flight: int = 0
     set_aside: int = 0
+    awaited: int = 0
     connections: int = 0
     commands: int = 0
     error: str | None = None
-
-
-@dataclass(slots=True)
-class Strikes:
-    """Which blocks broke connections or were refused, over all connections. At most MAX_ASIDE blocks are suspected."""
-
-    _counted: dict[Key, int] = field(default_factory=dict)
-
-    def suspect(self, key: Key) -> bool:
-        """Whether the block `key` is to be kept from holding up the others."""
-        return self._counted.get(key, 0) >= SUSPECT_AFTER
-
-    def blame(self, oldest: Key | None) -> None:
-        """A connection broke: count it against the block that was `oldest` under way."""
-        if oldest is not None:
-            self._counted[oldest] = self._counted.get(oldest, 0) + 1
-        self._bound()
-
-    def refuse(self, key: Key) -> bool:
-        """The broker refused the block `key`; say whether that may still be the block's own fault."""
-        self._counted[key] = SUSPECT_AFTER
-        return self._bound()
-
-    def clear(self, key: Key) -> None:
-        """The block `key` was acknowledged."""
-        self._counted.pop(key, None)
-
-    def _bound(self) -> bool:
-        within = len(self._counted) <= MAX_ASIDE
-        if not within:
-            self._counted.clear()
-        return within
 
 
 @dataclass(slots=True, kw_only=True)
 class Sending:
     """Sends blocks over one `link`. `proven` hears of each acknowledgement, `alive` of each look for more to send.
 
-    `settings` says how each stream is sent.
+    `settings` says how each stream is sent; `awaiting` has what waits for the head-end's word, `wanted` what was asked
+    for again.
     """
 
     store: Outbox
@@ -157,8 +130,10 @@ class Sending:
     strikes: Strikes
     proven: Callable[[], None]
     alive: Callable[[], None]
-    _again: dict[str, deque[Block]] = field(default_factory=dict)
-    _aside: deque[tuple[float, Block]] = field(default_factory=deque)
+    awaiting: Awaiting = field(default_factory=Awaiting)
+    wanted: deque[Key] = field(default_factory=deque)
+    _again: dict[str, deque[int]] = field(default_factory=dict)
+    _aside: deque[tuple[float, Key]] = field(default_factory=deque)
     _turn: deque[str] = field(default_factory=deque)
     _dry: set[str] = field(default_factory=set)
     _waiting: dict[str, int] = field(default_factory=dict)
@@ -234,36 +209,55 @@ class Sending:
         except RefusedError as error:
             self._refused(block, error)
         else:
-            await self.store.acknowledge(*key)
-            self._accepted(key)
+            await self._accepted(key)
         del self._under_way[key]
         self.figures.in_flight = len(self._under_way)
         self._wake.set()
 
-    def _accepted(self, key: Key) -> None:
-        self.figures.acknowledged += 1
+    async def _accepted(self, key: Key) -> None:
+        if self.awaiting.patience is None:
+            await self.store.acknowledge(*key)
+            self.figures.acknowledged += 1
+        else:
+            self.awaiting.add(*key, asyncio.get_running_loop().time())
+            self.figures.awaited = len(self.awaiting)
         self.strikes.clear(key)
         self.proven()
+
+    async def acknowledged(self, words: Mapping[str, int]) -> None:
+        """Release what the head-end has: of each stream all up to a number. Raises StoreError."""
+        for stream, seq in words.items():
+            await self.store.acknowledge_to(stream, seq)
+            self.awaiting.acknowledge(stream, seq)
+        self.figures.awaited = len(self.awaiting)
+        self._dry.clear()
+        self._wake.set()
+
+    def look(self) -> None:
+        """There is something in `wanted`."""
+        self._wake.set()
 
     def _refused(self, block: Block, error: RefusedError) -> None:
         log.error("block refused", stream=block.stream, seq=block.seq, error=str(error))
         self.figures.refused += 1
-        self._set_aside(block)
+        self._set_aside((block.stream, block.seq))
         if not self.strikes.refuse((block.stream, block.seq)):
             raise UplinkError(f"the broker refuses everything: {error}") from error
 
     async def _recall(self) -> None:
+        if not self.link.resumed:
+            self.awaiting.forget()
         for stream in await self.store.streams():
-            blocks = await self.store.unacknowledged(stream)
-            self._again[stream] = deque(each for each in blocks if not self.strikes.suspect((stream, each.seq)))
-            for block in blocks:
-                if self.strikes.suspect((stream, block.seq)):
-                    self._set_aside(block)
+            seqs = [seq for seq in await self.store.owed(stream) if not self.awaiting.holds(stream, seq)]
+            self._again[stream] = deque(seq for seq in seqs if not self.strikes.suspect((stream, seq)))
+            for seq in seqs:
+                if self.strikes.suspect((stream, seq)):
+                    self._set_aside((stream, seq))
 
-    def _set_aside(self, block: Block) -> None:
+    def _set_aside(self, key: Key) -> None:
         loop = asyncio.get_running_loop()
         due = loop.time() + ASIDE_PERIOD
-        self._aside.append((due, block))
+        self._aside.append((due, key))
         self.figures.set_aside = len(self._aside)
         loop.call_at(due, self._wake.set)
 
@@ -276,7 +270,7 @@ class Sending:
         if block is None and self._room_for_data(places):
             self._turn.rotate(-1)
             block = await self._first([stream for stream in self._turn if self._may_leave(stream)])
-        return block or self._due_aside()
+        return block or await self._repeated(places) or await self._due_aside()
 
     async def _look_around(self) -> None:
         """Learn of streams and rows that appeared since; asked only when a commit may have brought some."""
@@ -317,9 +311,12 @@ class Sending:
         return None
 
     async def _from(self, stream: str) -> Block | None:
-        if self._again.get(stream):
-            return self._again[stream].popleft()
-        if stream in self._dry:
+        while self._again.get(stream):
+            seq = self._again[stream].popleft()
+            block = None if self.awaiting.holds(stream, seq) else await self.store.block(stream, seq)
+            if block is not None:
+                return block
+        if stream in self._dry or self.awaiting.full(stream):
             return None
         commits = self._commits
         block = await self.store.next_block(stream, self._rows(stream))
@@ -342,7 +339,21 @@ class Sending:
             return True
         return places > URGENT_PLACES and sum(self._under_way.values()) + BLOCK_OCTETS <= WINDOW_OCTETS
 
-    def _due_aside(self) -> Block | None:
+    async def _repeated(self, places: int) -> Block | None:
+        """Return a block that the head-end asked for again, or left without a word for too long."""
+        if not self._room_for_data(places):
+            return None
+        overdue = self.awaiting.overdue(asyncio.get_running_loop().time())
+        if overdue is not None:
+            self.wanted.appendleft(overdue)
+        while self.wanted and self.link.admits(self.wanted[0][0]):
+            key = self.wanted.popleft()
+            block = None if key in self._under_way else await self.store.block(*key)
+            if block is not None:
+                return block
+        return None
+
+    async def _due_aside(self) -> Block | None:
         if self._under_way or not self._aside or self._aside[0][0] > asyncio.get_running_loop().time():
             return None
-        return self._aside.popleft()[1]
+        return await self.store.block(*self._aside.popleft()[1])

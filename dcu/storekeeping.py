@@ -164,6 +164,7 @@ class Storekeeping:
         for stream in await self._streams():
             before = now - self._kept_for(stream)
             self._count(stream, await self.store.shed(stream, "retention", before=before, unsent=True))
+        await self.store.forget_numbers()
         await self.store.prune(now - self.settings.retention["commands"], now - ANSWERED)
 
     async def _sacrifice(self) -> Room:

@@ -6,6 +6,7 @@ Nothing of the daemon is imported here; the contract between the two is docs/asy
 from dcu_headend.block import DecodeError
 from dcu_headend.decoding import Block, Capture, Column, Dropped, Health, Message, MeterState, Result, State, decode
 from dcu_headend.following import Follower, Gap
+from dcu_headend.reconciling import Sums
 
 __all__ = [
     "Block",
@@ -20,5 +21,6 @@ __all__ = [
     "MeterState",
     "Result",
     "State",
+    "Sums",
     "decode",
 ]

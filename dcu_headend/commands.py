@@ -15,6 +15,20 @@ MAX_COMMAND: Final = 100_000
 _ID: Final = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 
 
+def reconcile(stream: str, start: float, end: float, meter: str | None = None) -> tuple[str, bytes]:
+    """Return the id and the bytes of the question what is held of `stream` from `start` to `end` (UTC seconds).
+
+    What it is answered with is compared by `reconciling.Sums.differences`.
+    """
+    args = {"stream": stream, "from": int(start), "to": int(end)} | ({} if meter is None else {"meter": meter})
+    return command("dcu.reconcile", args=args)
+
+
+def resend(stream: str, first: int, last: int) -> tuple[str, bytes]:
+    """Return the id and the bytes of the wish to have blocks `first` to `last` of `stream` once more."""
+    return command("dcu.resend", args={"stream": stream, "from_seq": first, "to_seq": last})
+
+
 def command(
     name: str,
     meters: Sequence[str] = (),

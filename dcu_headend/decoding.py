@@ -64,11 +64,16 @@ class Capture:
 
 @dataclass(frozen=True, slots=True)
 class Dropped:
-    """What cannot be sent, in its place: `count` captures from `at` on. It stays in the DCU's store."""
+    """What does not come: `count` captures with times from `at` to `until`.
+
+    Of one `meter`, then it cannot be sent and stays in the DCU's store; of many (""), then it had to go before it could
+    be sent.
+    """
 
     reason: str
     meter: str
     at: int
+    until: int
     count: int
 
 
@@ -111,12 +116,16 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """Birth, last will or stop of a DCU. `streams`: the number that the next block of each will bear."""
+    """Birth, last will or stop of a DCU. `streams`: the number that the next block of each will bear.
+
+    `owed`: the lowest number of each that was not acknowledged; what is below it comes only when it is asked for.
+    """
 
     dcu: str
     boot: str
     state: str
     streams: Mapping[str, int]
+    owed: Mapping[str, int]
     about: Mapping[str, Any]
 
 
@@ -243,7 +252,15 @@ def _parts(fields: _Fields) -> tuple[int, int]:
 
 
 def _dropped(fields: _Fields) -> Dropped:
-    return Dropped(fields.text("reason"), fields.text("meter"), int(fields.moment("at")), fields.whole("count"))
+    meter = fields.maybe("meter")
+    first, last = ("from", "to") if meter is None else ("at", "at")
+    return Dropped(
+        fields.text("reason"),
+        meter or "",
+        int(fields.moment(first)),
+        int(fields.moment(last)),
+        fields.whole("count"),
+    )
 
 
 def _column_sets(fields: _Fields) -> list[tuple[Column, ...]]:
@@ -359,7 +376,12 @@ def _meter(fields: _Fields) -> MeterState:
 
 
 def _state(fields: _Fields) -> State:
-    streams = fields.all.get("streams", {})
-    if not isinstance(streams, dict) or not all(type(seq) is int for seq in streams.values()):
-        raise DecodeError("streams: not numbers by name")
-    return State(fields.text("dcu"), fields.text("boot"), fields.text("state"), streams, fields.all)
+    streams, owed = _numbers(fields, "streams"), _numbers(fields, "owed")
+    return State(fields.text("dcu"), fields.text("boot"), fields.text("state"), streams, owed, fields.all)
+
+
+def _numbers(fields: _Fields, key: str) -> Mapping[str, int]:
+    numbers = fields.all.get(key, {})
+    if not isinstance(numbers, dict) or not all(type(seq) is int for seq in numbers.values()):
+        raise DecodeError(f"{key}: not numbers by name")
+    return numbers

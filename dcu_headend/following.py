@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final, Self
 
-from dcu_headend.decoding import Block, Result
+from dcu_headend.decoding import Block, Result, State
 
 #: Holes of one stream that are kept apart, and blocks of it of which parts are missing.
 MAX_HOLES: Final = 1000
@@ -39,6 +39,7 @@ class _Came:
     spans: list[tuple[int, int]] = field(default_factory=list)
     parts: dict[int, set[int]] = field(default_factory=dict)
     given_up: int = 0
+    owed: int = 0
 
     def has(self, seq: int, part: int) -> bool:
         return part in self.parts.get(seq, ()) or any(first <= seq <= last for first, last in self.spans)
@@ -48,11 +49,22 @@ class _Came:
         """Return what `memory` wrote down."""
         kept = json.loads(memory)
         parts = {int(seq): set(own) for seq, own in kept["parts"].items()}
-        return cls([(first, last) for first, last in kept["spans"]], parts, kept["given_up"])
+        spans = [(first, last) for first, last in kept["spans"]]
+        return cls(spans, parts, kept["given_up"], kept.get("owed", 0))
 
     def memory(self) -> str:
         parts = {seq: sorted(own) for seq, own in self.parts.items()}
-        return json.dumps({"spans": self.spans, "parts": parts, "given_up": self.given_up})
+        return json.dumps({"spans": self.spans, "parts": parts, "given_up": self.given_up, "owed": self.owed})
+
+    @property
+    def whole(self) -> int | None:
+        """Up to which number nothing is missing that may still come; None: nothing is known."""
+        last = self.owed - 1 if self.owed else None
+        for first, end in self.spans:
+            if last is not None and first > last + 1:
+                break
+            last = end if last is None else max(last, end)
+        return last
 
     def add(self, seq: int, part: int, parts: int) -> None:
         self.parts.setdefault(seq, set()).add(part)
@@ -100,13 +112,26 @@ class Follower:
 
     def positions(self) -> dict[Stream, int]:
         """Return up to which number each stream is whole: what may be acknowledged."""
-        return {stream: came.spans[0][1] for stream, came in self._came.items() if came.spans}
+        return {stream: last for stream, came in self._came.items() if (last := came.whole) is not None}
+
+    def heard(self, state: State) -> None:
+        """Take note of a birth: what is below its numbers comes only when it is asked for (`dcu.resend`)."""
+        for stream, seq in state.owed.items():
+            self._came.setdefault((state.dcu, stream), _Came()).owed = seq
+
+    def acknowledgements(self) -> dict[str, bytes]:
+        """Return by DCU what tells it up to where it was heard: for its topic `ack`, when it waits for that."""
+        streams: dict[str, dict[str, int]] = {}
+        for (dcu, stream), seq in self.positions().items():
+            streams.setdefault(dcu, {})[stream] = seq
+        return {dcu: json.dumps({"streams": of}).encode() for dcu, of in streams.items()}
 
     def gaps(self) -> Iterator[Gap]:
-        """Yield what is missing between blocks that came."""
+        """Yield what is missing between blocks that came, and may still come unasked."""
         for (dcu, stream), came in self._came.items():
             for (_, end), (start, _) in zip(came.spans, came.spans[1:], strict=False):
-                yield Gap(dcu, stream, end + 1, start - 1)
+                if start > came.owed:
+                    yield Gap(dcu, stream, max(end + 1, came.owed), start - 1)
 
     def given_up(self) -> int:
         """Return how many blocks are not waited for any more, because a stream had more than MAX_HOLES holes."""

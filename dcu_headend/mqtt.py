@@ -7,11 +7,17 @@ import ssl
 from collections.abc import Callable
 from typing import Any, Final
 
-import paho.mqtt.client as paho
-from paho.mqtt.enums import CallbackAPIVersion
+try:
+    import paho.mqtt.client as paho
+    from paho.mqtt.enums import CallbackAPIVersion
+except ImportError:
+    raise ImportError(
+        "dcu_headend.mqtt needs paho-mqtt 2.1 or later (Debian 12 has 1.6); all else of dcu_headend does without"
+    ) from None
 
 from dcu_headend.block import DecodeError
 from dcu_headend.decoding import Message, decode
+from dcu_headend.following import Follower
 
 #: What DCUs send, under `{prefix}/{dcu}/`.
 LEAVES: Final = ("state", "data/+", "event", "result", "meter/+/state", "health")
@@ -55,6 +61,11 @@ class Listener:
     def send(self, dcu: str, command: bytes) -> None:
         """Send what `commands.command` made; to every DCU when `dcu` is _all."""
         self.client.publish(f"{self._prefix}/{dcu}/command", command, qos=1)
+
+    def acknowledge(self, follower: Follower) -> None:
+        """Tell DCUs that wait for it what the head-end has; call it when that is kept, as often as is fit."""
+        for dcu, word in follower.acknowledgements().items():
+            self.client.publish(f"{self._prefix}/{dcu}/ack", word, qos=1)
 
     def _connected(self, client: paho.Client, *_: Any) -> None:
         client.subscribe(self._topics)

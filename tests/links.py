@@ -68,6 +68,7 @@ class MemoryLink:
         self.sent: list[Sent] = []
         self.acknowledged: list[bytes] = []
         self.down: asyncio.Queue[bytes] = asyncio.Queue()
+        self.words: asyncio.Queue[bytes] = asyncio.Queue()
         self.lost = asyncio.get_running_loop().create_future()
         self.silent = False
         self.refuses: Callable[[Outgoing], bool] = lambda _: False
@@ -95,14 +96,17 @@ class MemoryLink:
 
     async def messages(self) -> AsyncGenerator[Any, None]:
         while True:
-            payload = asyncio.create_task(self.down.get())
+            heard = {asyncio.create_task(self.down.get()): TOPICS.command}
+            heard[asyncio.create_task(self.words.get())] = TOPICS.ack
             try:
-                await asyncio.wait([payload, self.lost], return_when=asyncio.FIRST_COMPLETED)
+                await asyncio.wait([*heard, self.lost], return_when=asyncio.FIRST_COMPLETED)
                 if self.lost.done():
                     raise UplinkError("connection lost")
-                yield Outgoing(TOPICS.command, payload.result())
+                payload = next(each for each in heard if each.done())
+                yield Outgoing(heard[payload], payload.result())
             finally:
-                payload.cancel()
+                for each in heard:
+                    each.cancel()
 
     def admits(self, stream: str) -> bool:
         return True

@@ -35,6 +35,8 @@ class MemoryOutbox:
         self.allotted: defaultdict[str, dict[int, Block]] = defaultdict(dict)
         self.numbers: defaultdict[str, int] = defaultdict(lambda: FIRST_SEQ)
         self.acknowledged: list[tuple[str, int]] = []
+        self.words: list[tuple[str, int]] = []
+        self.known: dict[tuple[str, int], Block] = {}
         self.failure: Exception | None = None
 
     def add(self, *items: Capture | CommandRecord) -> None:
@@ -46,8 +48,11 @@ class MemoryOutbox:
     async def streams(self) -> Mapping[str, int]:
         return {stream: self.numbers[stream] for stream in self.rows}
 
-    async def unacknowledged(self, stream: str) -> Sequence[Block]:
-        return [self.allotted[stream][seq] for seq in sorted(self.allotted[stream])]
+    async def owed(self, stream: str) -> Sequence[int]:
+        return sorted(self.allotted[stream])
+
+    async def block(self, stream: str, seq: int) -> Block | None:
+        return self.known.get((stream, seq))
 
     async def next_block(self, stream: str, limit: int) -> Block | None:
         await asyncio.sleep(0)
@@ -59,12 +64,20 @@ class MemoryOutbox:
             return None
         block = Block(stream, self.numbers[stream], tuple(taken))  # type: ignore[arg-type]
         self.numbers[stream] += 1
-        self.allotted[stream][block.seq] = block
+        self.allotted[stream][block.seq] = self.known[stream, block.seq] = block
         return block
 
     async def acknowledge(self, stream: str, seq: int) -> None:
-        del self.allotted[stream][seq]
+        self.allotted[stream].pop(seq, None)  # one that was asked for again was released before
         self.acknowledged.append((stream, seq))
+
+    async def acknowledge_to(self, stream: str, seq: int) -> None:
+        self.words.append((stream, seq))
+        for each in [each for each in self.allotted[stream] if each <= seq]:
+            await self.acknowledge(stream, each)
+
+    async def least_owed(self) -> Mapping[str, int]:
+        return {stream: min(self.allotted[stream], default=self.numbers[stream]) for stream in self.rows}
 
     async def pending(self) -> Mapping[str, int]:
         return {

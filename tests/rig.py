@@ -78,6 +78,9 @@ class WholeStore(MemoryStore, MemoryOutbox, MemoryJournal):
     async def prune(self, before: float, answered: float) -> None:
         """Nothing is old here."""
 
+    async def forget_numbers(self) -> None:
+        """Nothing is many here."""
+
     async def acknowledge(self, stream: str, seq: int) -> None:
         await self._commit()
         await super().acknowledge(stream, seq)

@@ -173,6 +173,8 @@ UPLINK: Shape[dict[str, Any]] = Shape(
         "max_payload": words.number(1_000, 1_000_000),
         "connect_spread": words.duration("0s", "1h"),
         "meter_states": words.boolean,
+        "acknowledge": _words("broker", "head-end"),
+        "acknowledge_within": words.duration("1m", "1d"),
         "streams": _streams,
         "interface": interface,
         "source": source,

@@ -142,6 +142,8 @@ class UplinkSettings:
     of its own that says how it stands. `silence` is how long nothing may come through before the connection counts as
     lost (None: as MQTT's keepalive has it). The best of several `channels` is gone back to when it has answered for
     `return_after` seconds.
+    `acknowledge`: on whose word rows are released, "broker" (its PUBACK) or
+    "head-end"; `patience` is how long that word is waited for before they are sent again, None for the broker's.
     """
 
     host: str
@@ -159,6 +161,8 @@ class UplinkSettings:
     max_payload: int = 100_000
     connect_spread: float = 0.0
     meter_states: bool = True
+    acknowledge: str = "broker"
+    acknowledge_within: float = 600.0
     streams: Mapping[str, StreamSettings] = field(default_factory=dict)
     interface: str | None = None
     source: str | None = None
@@ -170,6 +174,10 @@ class UplinkSettings:
     def plain(self) -> bool:
         """Whether there is one broker by one channel, and nothing to watch over but MQTT's keepalive."""
         return not self.channels and self.silence is None and self.tls is None
+
+    @property
+    def patience(self) -> float | None:
+        return self.acknowledge_within if self.acknowledge == "head-end" else None
 
     def stream(self, name: str) -> StreamSettings:
         """Return how the stream `name` is sent."""

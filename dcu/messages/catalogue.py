@@ -39,6 +39,11 @@ MAX_GAPS = 400
 #: Rows that one answer to `dcu.readings` shows at most, of eight values: they fit a message of 100 000 octets.
 MAX_ROWS = 400
 
+#: Blocks that one `dcu.resend` has sent again at most; of `dcu.reconcile` meters and ranges that had to go.
+MAX_RESENT = 500
+MAX_COMPARED = 512
+MAX_DROPPED = 100
+
 _ROWS_CURSOR = re.compile(r"[0-9]{1,15}/[0-9]{1,6}")
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _CURSOR = re.compile(r"[A-Za-z0-9._-]{1,64}/[A-Za-z0-9._-]{1,64}/[0-9]{1,15}")
@@ -55,7 +60,8 @@ class CommandKind:
 
     `meters` bounds the number of target meters; `check` returns the arguments in their normal form (times as UTC
     seconds) or raises CommandRejected. One that `changes_state` is never carried out twice: after a restart that found
-    it running it has failed, unless `shows`, that is, unless its effect can be read from the meter.
+    it running it has failed, unless `shows`, that is, unless its effect can be read from the meter. One of the box that
+    is `slow` may take seconds, and does not hold up those behind it.
     """
 
     name: str
@@ -65,6 +71,7 @@ class CommandKind:
     idempotent: bool = True
     changes_state: bool = False
     shows: bool = False
+    slow: bool = False
 
 
 def moment(value: object, what: str) -> int:
@@ -168,6 +175,22 @@ def _switching(args: Mapping[str, object]) -> Args:
     return {"channel": _word(args["channel"], "args.channel")} if args.get("channel") is not None else {}
 
 
+def _resending(args: Mapping[str, object]) -> Args:
+    only(args, "stream", "from_seq", "to_seq", "from", "to")
+    if len(args) < 2:
+        raise CommandRejected("args: expected from_seq and to_seq, or from and to")
+    found: Args = {"stream": _word(args.get("stream"), "args.stream")}
+    for key, default in (("from_seq", 0), ("to_seq", MAX_ENTRY)):
+        found[key] = number(args.get(key, default), 0, MAX_ENTRY, f"args.{key}")
+    return found | (_range(args) if "from" in args or "to" in args else {})
+
+
+def _comparing(args: Mapping[str, object]) -> Args:
+    only(args, "stream", "meter", "from", "to", "after")
+    found: Args = {key: _word(args[key], f"args.{key}") for key in ("meter", "after") if key in args}
+    return {"after": ""} | found | {"stream": _word(args.get("stream"), "args.stream")} | _range(args)
+
+
 def _changing(args: Mapping[str, object]) -> Args:
     only(args, "kinds")
     kinds = args.get("kinds", [])
@@ -246,6 +269,8 @@ CATALOGUE: Mapping[str, CommandKind] = {
         CommandKind(LEARN, Role.VIEWER, range(1, 2), nothing),
         CommandKind("dcu.storage", Role.VIEWER, range(1), nothing),
         CommandKind("dcu.readings", Role.VIEWER, range(1), _stored),
+        CommandKind("dcu.resend", Role.VIEWER, range(1), _resending),
+        CommandKind("dcu.reconcile", Role.VIEWER, range(1), _comparing, slow=True),
         CommandKind("dcu.gaps", Role.VIEWER, range(1), _missing),
         CommandKind("dcu.ledger", Role.VIEWER, range(1), _counted),
         CommandKind("meter.read", Role.VIEWER, range(1, 2), _reading),

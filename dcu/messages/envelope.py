@@ -65,12 +65,14 @@ class Envelopes:
     units: Mapping[int, str] = field(default_factory=dict)
     describe: Describe = _nameless
 
-    def birth(self, at: float, streams: Mapping[str, int], pending: Mapping[str, int], mqtt: str) -> bytes:
-        """State `online`: next sequence number and unacknowledged rows per stream, and the MQTT version in use."""
+    def birth(
+        self, at: float, streams: Mapping[str, int], owed: Mapping[str, int], pending: Mapping[str, int], mqtt: str
+    ) -> bytes:
+        """State `online`: next number, lowest unacknowledged one and unacknowledged rows per stream; MQTT version."""
         return encode(
             self._head(state="online", at=iso(at), mqtt=mqtt)
             | dict(self.about)
-            | {"streams": dict(streams), "pending": dict(pending)}
+            | {"streams": dict(streams), "owed": dict(owed), "pending": dict(pending)}
         )
 
     def will(self, since: float) -> bytes:

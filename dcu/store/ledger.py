@@ -97,6 +97,12 @@ ORDER BY meter_name, stream_name, start LIMIT ?8
 #: What is expected: by stream, from when on (UTC seconds), of which meters.
 Expected = Mapping[str, Mapping[int, Collection[str]]]
 
+_DROPPED = """
+SELECT meters.name, start, last, intervals FROM gaps JOIN meters USING (meter) JOIN streams USING (stream)
+WHERE streams.name = ?1 AND last >= ?2 AND start <= ?3 AND (?4 IS NULL OR meters.name = ?4) AND reason = ?5
+ORDER BY meters.name, start LIMIT ?6
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Span:
@@ -207,6 +213,11 @@ class Ledger(Database):
             GapLine(name, of, start, end, None if reason is None else Reason(reason), intervals)
             for name, of, start, end, reason, intervals in rows
         ]
+
+    async def dropped(self, stream: str, start: int, end: int, meter: str | None, limit: int) -> list[GapLine]:
+        """Return at most `limit` ranges of `stream` between two times that came and had to go, by meter and time."""
+        rows = await self._read(_DROPPED, (stream, start, end, meter, Reason.DROPPED.value, limit))
+        return [GapLine(name, stream, start, end, Reason.DROPPED, intervals) for name, start, end, intervals in rows]
 
     async def _expect(self, database: Connection, *, wanted: Expected) -> None:
         streams = []

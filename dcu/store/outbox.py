@@ -41,7 +41,19 @@ SELECT outbox.stream, outbox.seq, first, last, dropped FROM outbox JOIN streams 
 ORDER BY outbox.seq
 """
 
-_RELEASE = "DELETE FROM outbox WHERE stream = (SELECT stream FROM streams WHERE name = ?) AND seq = ?"
+_OWED = "SELECT outbox.seq FROM outbox JOIN streams USING (stream) WHERE name = ? ORDER BY outbox.seq"
+
+_LEAST = """
+SELECT name, coalesce((SELECT min(seq) FROM outbox WHERE outbox.stream = streams.stream), seq) FROM streams
+"""
+
+# they are known by their numbers still: docs/reference/mqtt.md, dcu.resend
+_KEEP = """
+INSERT OR REPLACE INTO delivered SELECT outbox.* FROM outbox JOIN streams USING (stream)
+WHERE name = ?1 AND outbox.seq BETWEEN ?2 AND ?3
+"""
+
+_RELEASE = "DELETE FROM outbox WHERE stream = (SELECT stream FROM streams WHERE name = ?1) AND seq BETWEEN ?2 AND ?3"
 
 _WAITING = "SELECT name, tail - sent FROM tails ORDER BY stream"
 
@@ -123,7 +135,19 @@ class Outbox(Readings, Commands):
 
     async def acknowledge(self, stream: str, seq: int) -> None:
         """Release a block; its rows stay in the store. One that was released before is no news."""
-        await self._write(partial(_release, name=stream, seq=seq), patient=not self._draining)
+        await self._write(partial(_release, name=stream, first=seq, last=seq), patient=not self._draining)
+
+    async def acknowledge_to(self, stream: str, seq: int) -> None:
+        """Release all blocks of `stream` up to `seq`."""
+        await self._write(partial(_release, name=stream, first=0, last=seq), patient=True)
+
+    async def owed(self, stream: str) -> list[int]:
+        """Return the numbers of the blocks of `stream` on their way, the lowest first."""
+        return [seq for (seq,) in await self._read(_OWED, (stream,))]
+
+    async def least_owed(self) -> dict[str, int]:
+        """Return the lowest number of each stream that is not acknowledged: of the next block when all are."""
+        return dict(await self._read(_LEAST))
 
     async def pending(self) -> dict[str, int]:
         """Return how many rows of each stream are stored and not acknowledged."""
@@ -200,5 +224,6 @@ class Outbox(Readings, Commands):
         return Block(name, seq, tuple(await self._run(stream, name, first, last)))
 
 
-async def _release(database: Connection, *, name: str, seq: int) -> None:
-    await database.execute(_RELEASE, (name, seq))
+async def _release(database: Connection, *, name: str, first: int, last: int) -> None:
+    await database.execute(_KEEP, (name, first, last))
+    await database.execute(_RELEASE, (name, first, last))

@@ -5,6 +5,7 @@ This file only puts the parts together; each part says what it keeps.
 
 from dcu.store.clocks import Clocks
 from dcu.store.counters import Counters
+from dcu.store.delivered import Delivered
 from dcu.store.descriptors import Descriptors
 from dcu.store.generations import Generations
 from dcu.store.ledger import Ledger
@@ -14,7 +15,7 @@ from dcu.store.retention import Retention
 from dcu.store.salvage import Salvage
 
 
-class Store(Salvage, Retention, Descriptors, Counters, Generations, Reaches, Ledger, Lines, Clocks):
+class Store(Salvage, Retention, Delivered, Descriptors, Counters, Generations, Reaches, Ledger, Lines, Clocks):
     """Use as `async with Store.open(path, clock) as store:`. Every method raises StoreError when the disk fails.
 
     What a method that writes returned from is committed (WAL, synchronous=FULL). Any number of tasks may call at

@@ -39,6 +39,7 @@ _TABLES: Final = (
     "commands",
     "results",
     "outbox",
+    "delivered",
     "drops",
     "audit",
 )
@@ -50,6 +51,7 @@ _SOUND: Final = (
     "DELETE FROM marks WHERE watermark > ?1 OR meter NOT IN (SELECT meter FROM meters)",
     "DELETE FROM gaps WHERE last > ?1 OR (meter, stream) NOT IN (SELECT meter, stream FROM marks)",
     "DELETE FROM outbox WHERE ?1 AND stream NOT IN (SELECT stream FROM streams) OR last < first",
+    "DELETE FROM delivered WHERE ?1 AND stream NOT IN (SELECT stream FROM streams) OR last < first",
 )
 
 _UNACKNOWLEDGED = """

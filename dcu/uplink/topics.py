@@ -38,6 +38,11 @@ class Topics:
         return self._of("command")
 
     @property
+    def ack(self) -> str:
+        """Where the head-end says what it has."""
+        return self._of("ack")
+
+    @property
     def subscriptions(self) -> tuple[str, ...]:
         """Topic filters of the commands: to this DCU, and to all."""
         return self.command, f"{self.prefix}/_all/command"

@@ -73,11 +73,11 @@ def test_the_channels_are_the_topics() -> None:
         *map(topics.of_stream, ("{stream}", "event.fraud", "result")),
     }
     addresses = {channel["address"] for channel in DOCUMENT["channels"].values()}
-    assert addresses == up | set(topics.subscriptions)
+    assert addresses == up | set(topics.subscriptions) | {topics.ack}
     ways: dict[str, set[str]] = {"send": set(), "receive": set()}
     for operation in DOCUMENT["operations"].values():
         ways[operation["action"]].add(followed(operation["channel"]["$ref"])["address"])
-    assert ways == {"send": up, "receive": set(topics.subscriptions)}
+    assert ways == {"send": up, "receive": {*topics.subscriptions, topics.ack}}
     assert DOCUMENT["components"]["messages"]["compact"]["contentType"] == BLOCK
 
 
@@ -151,6 +151,14 @@ ARGUMENTS: dict[str, tuple[list[Any], list[Any]]] = {
     "dcu.readings": (
         [{"meter": "M1", "stream": "load0"}, {"meter": "M1", "stream": "load0", "after": "9/1", "limit": 400, **RANGE}],
         [{}, {"meter": "M1"}, {"meter": "M1", "stream": "load0", "after": "9"}],
+    ),
+    "dcu.resend": (
+        [{"stream": "load0", "from_seq": 5, "to_seq": 9}, {"stream": "load0", **RANGE}, {"stream": "x", "to_seq": 0}],
+        [{}, {"stream": "load0"}, {"stream": "load0", "from": 0}, {"stream": "load0", "from_seq": -1}],
+    ),
+    "dcu.reconcile": (
+        [{"stream": "load0", **RANGE}, {"stream": "load0", "meter": "M1", "after": "M1", **RANGE}],
+        [{}, RANGE, {"stream": "load0", "from": 0}, {"stream": "load0", "after": "", **RANGE}],
     ),
     "dcu.gaps": ([{}, {"after": "M1/load0/17", "limit": 400}], [{"after": "M1"}, {"limit": 0}, {"limit": 401}]),
     "meter.read": (

@@ -58,10 +58,13 @@ async def test_what_is_not_acknowledged_stays_as_it_was(subject: Subject) -> Non
     await subject.add(rows(6))
     blocks = [await block(subject, 2) for _ in range(3)]
     await subject.outbox.acknowledge("load0", blocks[1].seq)
-    left = await subject.outbox.unacknowledged("load0")
-    assert [(each.stream, each.seq, tuple(each.items)) for each in left] == [
-        (each.stream, each.seq, tuple(each.items)) for each in (blocks[0], blocks[2])
-    ]
+    assert await subject.outbox.owed("load0") == [blocks[0].seq, blocks[2].seq]
+    assert await subject.outbox.least_owed() == {"load0": blocks[0].seq}
+    for each in blocks:
+        again = await subject.outbox.block("load0", each.seq)
+        assert again is not None
+        assert (again.stream, again.seq, tuple(again.items)) == (each.stream, each.seq, tuple(each.items))
+    assert await subject.outbox.block("load0", blocks[2].seq + 1) is None
     assert await subject.outbox.pending() == {"load0": 4}
     assert await subject.outbox.waiting() == {"load0": 0}
     await subject.add(rows(3, "load1"))
@@ -75,3 +78,14 @@ async def test_every_commit_is_told(subject: Subject) -> None:
     assert set(await subject.outbox.streams()) == {"load0"}
     await subject.add(rows(1, "instant"))
     assert set(await subject.outbox.streams()) == {"load0", "instant"}
+
+
+async def test_the_head_end_s_word_releases_all_up_to_it(subject: Subject) -> None:
+    await subject.add(rows(6))
+    blocks = [await block(subject, 2) for _ in range(3)]
+    await subject.outbox.acknowledge_to("load0", blocks[1].seq)
+    assert await subject.outbox.owed("load0") == [blocks[2].seq]
+    await subject.outbox.acknowledge_to("load0", blocks[2].seq + 1000)
+    assert await subject.outbox.owed("load0") == []
+    assert await subject.outbox.least_owed() == {"load0": blocks[2].seq + 1}
+    assert await subject.outbox.pending() == {"load0": 0}

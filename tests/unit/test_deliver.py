@@ -1,6 +1,7 @@
 """The flow up over a link in memory: what is sent when, and what happens when the link goes."""
 
 import asyncio
+import dataclasses
 import json
 from collections.abc import Mapping
 from functools import partial
@@ -10,12 +11,14 @@ import pytest
 from dcu import deliver
 from dcu.errors import StoreError
 from dcu.model import Capture, CommandRecord, CommandState, Reach, Standing
-from dcu.sending import MAX_ASIDE, SUSPECT_AFTER, WINDOW_OCTETS
+from dcu.sending import WINDOW_OCTETS
 from dcu.standing import MeterStates
+from dcu.strikes import MAX_ASIDE, SUSPECT_AFTER
 from dcu.uplink import Backoff
 from sim.headend import Tally
 from tests.links import (
     TOPICS,
+    Bench,
     MemoryLink,
     acknowledged,
     bench,
@@ -384,3 +387,58 @@ async def test_the_states_of_meters_go_over_every_connection_that_lost_them() ->
 
 def told(link: MemoryLink) -> bool:
     return TOPICS.of_meter("M1") in {sent.message.topic for sent in link.sent}
+
+
+def waiting_for_the_head_end(*links: MemoryLink) -> Bench:
+    at = bench(*links)
+    at.uplink.settings = dataclasses.replace(at.uplink.settings, acknowledge="head-end")
+    at.deliver.awaiting.patience = 600.0
+    return at
+
+
+async def test_rows_are_released_on_the_head_end_s_word_and_on_nothing_else() -> None:
+    link = MemoryLink()
+    at = waiting_for_the_head_end(link)
+    at.store.add(*rows(3), record())
+    async with running(at.deliver):
+        await until(lambda: at.deliver.figures.awaited == 2)
+        await settle()
+        assert TOPICS.ack in link.filters
+        assert at.store.acknowledged == []
+        link.words.put_nowait(b'{"streams": {"load0": 1000}}')
+        await until(lambda: at.deliver.figures.awaited == 1)
+        link.words.put_nowait(b"nonsense")
+        link.words.put_nowait(b'{"streams": {"result": 2000, "load9": 5}}')
+        await until(lambda: at.deliver.figures.awaited == 0)
+        await until(lambda: len(link.acknowledged) == 3)
+    assert at.store.acknowledged == [("load0", FIRST_SEQ), ("result", FIRST_SEQ)]
+    assert at.commands == []
+
+
+async def test_only_what_neither_side_has_is_sent_over_the_next_connection() -> None:
+    lost, kept, forgetful = MemoryLink(), MemoryLink(), MemoryLink()
+    kept.resumed = True
+    at = waiting_for_the_head_end(lost, kept, forgetful)
+    at.store.add(*rows(1))
+    async with running(at.deliver):
+        await until(lambda: at.deliver.figures.awaited == 1)
+        lost.lose()
+        await until(lambda: bool(kept.states()))
+        at.store.add(*rows(1))
+        await until(lambda: at.deliver.figures.awaited == 2)
+        assert kept.keys == [("load0", FIRST_SEQ + 1)]
+        kept.lose()
+        await until(partial(sent_blocks, forgetful, 2))
+        assert forgetful.keys == [("load0", FIRST_SEQ), ("load0", FIRST_SEQ + 1)]
+
+
+async def test_what_was_asked_for_goes_out_again_as_it_was() -> None:
+    link = MemoryLink()
+    at = bench(link)
+    at.store.add(*rows(1))
+    async with running(at.deliver):
+        await until(lambda: at.store.empty)
+        at.deliver.wanted.extend([("load0", 5), ("load0", FIRST_SEQ)])
+        at.deliver.resend()
+        await until(partial(sent_blocks, link, 2))
+    assert link.blocks[0].message.payload == link.blocks[1].message.payload

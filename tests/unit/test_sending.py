@@ -6,7 +6,8 @@ from typing import cast
 
 from dcu.config import StreamSettings, UplinkSettings
 from dcu.messages.envelope import Envelopes
-from dcu.sending import BLOCK_OCTETS, MAX_ASIDE, SUSPECT_AFTER, Delivery, Sending, Strikes
+from dcu.sending import BLOCK_OCTETS, Delivery, Sending
+from dcu.strikes import MAX_ASIDE, SUSPECT_AFTER, Strikes
 from dcu.uplink import Link, Outgoing, Topics
 from tests.links import PLAIN, until
 from tests.outbox import FIRST_SEQ, MemoryOutbox, capture, record
@@ -17,6 +18,7 @@ class TakingLink:
 
     window = 20
     max_payload = 100_000
+    resumed = True
 
     def __init__(self) -> None:
         self.topics: list[str] = []
@@ -169,3 +171,15 @@ async def test_data_that_a_channel_does_not_carry_waits_and_what_is_urgent_does_
     link.kept_back.clear()
     await all_steps(sending)
     assert link.topics[3:] == ["p/D/data/load0"]
+
+
+async def test_what_was_asked_for_again_goes_behind_everything_else() -> None:
+    store, link = MemoryOutbox(), TakingLink()
+    sending = make(store, link)
+    store.add(capture())
+    assert await all_steps(sending) == 1
+    sending = make(store, link)
+    sending.wanted.append(("load0", FIRST_SEQ))
+    store.add(capture(stream="load1"), record())
+    assert await all_steps(sending) == 3
+    assert link.topics[1:] == ["p/D/result", "p/D/data/load1", "p/D/data/load0"]

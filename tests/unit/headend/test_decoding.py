@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from dcu import model
 from dcu.messages.envelope import Envelopes
 from dcu.messages.events import own_values
 from dcu.model import DCU_EVENTS, Capture
-from dcu_headend import Block, Column, DecodeError, Dropped, Health, Result, State, decode
+from dcu_headend import Block, Column, DecodeError, Dropped, Health, MeterState, Result, State, decode
 from tests.outbox import NOON, capture, record
 
 ENVELOPES = Envelopes("D", "b", {"meters": 2}, {30: "Wh"})
@@ -48,7 +49,10 @@ def test_what_was_lost_or_dropped() -> None:
     (payload,) = ENVELOPES.block("load0", 7, [capture(values=("x" * 5000,))], 1000)
     block = decode(payload)
     assert isinstance(block, Block)
-    assert block.dropped == Dropped("oversized", "M0001", NOON, 1)
+    assert block.dropped == Dropped("oversized", "M0001", NOON, NOON, 1)
+    block = decode(ENVELOPES.dropped("load0", 8, model.Dropped("storage", NOON - 900, NOON, 7)))
+    assert isinstance(block, Block)
+    assert block.dropped == Dropped("storage", "", NOON - 900, NOON, 7)
 
 
 def test_result_state_and_health() -> None:
@@ -62,9 +66,11 @@ def test_result_state_and_health() -> None:
         {"now": 1},
         NOON + 0.5,
     )
-    birth = decode(ENVELOPES.birth(NOON, {"load0": 8}, {}, "5"))
+    birth = decode(ENVELOPES.birth(NOON, {"load0": 8}, {"load0": 6}, {}, "5"))
     assert isinstance(birth, State)
-    assert (birth.state, birth.streams, birth.about["meters"]) == ("online", {"load0": 8}, 2)
+    assert (birth.state, birth.streams, birth.owed, birth.about["meters"]) == ("online", {"load0": 8}, {"load0": 6}, 2)
+    meter = decode(ENVELOPES.meter("M1", model.Standing(model.Reach.DEGRADED, NOON), NOON + 1))
+    assert meter == MeterState("D", "b", "M1", "degraded", NOON, None, NOON + 1)
     assert isinstance(decode(ENVELOPES.will(NOON)), State)
     health = decode(ENVELOPES.health(NOON, {"visits": 3}))
     assert isinstance(health, Health)

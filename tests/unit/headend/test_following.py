@@ -1,6 +1,7 @@
 import dataclasses
+import json
 
-from dcu_headend import Block, Follower, Gap
+from dcu_headend import Block, Follower, Gap, State
 from dcu_headend.following import MAX_HOLES, MAX_PARTIAL
 
 BLOCK = Block("D", "b", "load0", 1000, ())
@@ -61,3 +62,32 @@ def test_what_is_kept_is_bounded() -> None:
     for seq in range(10_000, 10_000 + 2 * MAX_PARTIAL):
         follower.new(block(seq, 1, 2))
     assert len(follower._came["D", "load0"].parts) == MAX_PARTIAL
+
+
+def born(**owed: int) -> State:
+    return State("D", "b", "online", {}, owed, {})
+
+
+def test_a_birth_says_from_where_on_all_will_come() -> None:
+    follower = Follower()
+    follower.heard(born(load0=1000))
+    assert follower.new(block(1002))
+    assert follower.positions() == {("D", "load0"): 999}
+    assert follower.new(block(1000))
+    assert follower.new(block(1001))
+    assert follower.positions() == {("D", "load0"): 1002}
+    assert {dcu: json.loads(word) for dcu, word in follower.acknowledgements().items()} == {
+        "D": {"streams": {"load0": 1002}}
+    }
+
+
+def test_a_hole_below_what_is_owed_is_waited_for_no_more_and_what_comes_there_is_new() -> None:
+    follower = Follower()
+    assert all(follower.new(block(seq)) for seq in (1000, 5000))
+    follower.heard(born(load0=4000))
+    assert list(follower.gaps()) == [Gap("D", "load0", 4000, 4999)]
+    again = Follower({("D", "load0"): follower.memory("D", "load0")})
+    again.heard(born(load0=5000))
+    assert not list(again.gaps())
+    assert again.positions() == {("D", "load0"): 5000}
+    assert again.new(block(1001)), "it was asked for"

@@ -1,13 +1,15 @@
 """The listener at a real broker: what is taken is acknowledged, what is not comes again, nonsense does no harm."""
 
 import asyncio
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import aiomqtt
 import pytest
 
-from dcu_headend import Health, Message, State
+from dcu_headend import Follower, Health, Message, State
 from dcu_headend.mqtt import Listener
 from sim.broker import Broker
 
@@ -89,3 +91,26 @@ async def test_commands_reach_the_dcu(broker: Broker) -> None:
         listener.stop()
         await asyncio.wait_for(listening, PATIENCE)
     assert all(isinstance(each, State) for each in heard.messages)
+
+
+async def test_dcus_hear_what_the_head_end_has(broker: Broker) -> None:
+    heard = Heard()
+    listener = Listener(heard.take, heard.refuse, identifier="h")
+    listening = asyncio.create_task(asyncio.to_thread(listener.run, broker.host, broker.port))
+    async with aiomqtt.Client(broker.host, broker.port) as dcu:
+        await dcu.subscribe("ami/v1/D1/ack", qos=1)
+        await asyncio.sleep(0.5)  # as above
+        follower = Follower()
+        follower.heard(State("D1", "b", "online", {}, {"load0": 8}, {}))
+        listener.acknowledge(follower)
+        async with asyncio.timeout(PATIENCE):
+            message = await anext(aiter(dcu.messages))
+        assert message.payload == b'{"streams": {"load0": 7}}'
+    listener.stop()
+    await listening
+
+
+def test_a_paho_that_is_too_old_is_named() -> None:
+    script = "import sys; sys.modules['paho.mqtt.enums'] = None; import dcu_headend.mqtt"
+    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert "dcu_headend.mqtt needs paho-mqtt 2.1" in ended.stderr

@@ -190,7 +190,7 @@ def test_a_result_that_cannot_be_sent_still_answers(value: object, words: str) -
 
 
 def test_birth_will_stop_and_health() -> None:
-    birth = json.loads(ENVELOPES.birth(NOON, {"load0": 1001}, {"load0": 3}, "5"))
+    birth = json.loads(ENVELOPES.birth(NOON, {"load0": 1001}, {"load0": 998}, {"load0": 3}, "5"))
     assert birth == {
         "dcu": "DCU-1",
         "boot": "b00t",
@@ -200,6 +200,7 @@ def test_birth_will_stop_and_health() -> None:
         "version": "0.1.0",
         "meters": 2,
         "streams": {"load0": 1001},
+        "owed": {"load0": 998},
         "pending": {"load0": 3},
     }
     assert json.loads(ENVELOPES.will(NOON))["state"] == "offline"

@@ -9,11 +9,14 @@ from typing import Any
 
 import pytest
 
+from dcu.awaiting import MAX_AWAITED
 from dcu.completeness import LEDGER_BOUND
 from dcu.config import UplinkSettings
 from dcu.events import describe
+from dcu.messages.acknowledgement import parse_acknowledgement
 from dcu.messages.arguments import MAX_SHOWN
-from dcu.messages.catalogue import CATALOGUE, MAX_GAPS, MAX_ITEMS, MAX_RANGE
+from dcu.messages.canonical import canonical, number, told
+from dcu.messages.catalogue import CATALOGUE, MAX_COMPARED, MAX_DROPPED, MAX_GAPS, MAX_ITEMS, MAX_RANGE, MAX_RESENT
 from dcu.messages.commands import MAX_COMMAND, parse_command
 from dcu.messages.envelope import Envelopes
 from dcu.messages.events import OWN_EVENTS, own_values
@@ -30,9 +33,13 @@ from dcu.model import (
     Standing,
 )
 from dcu.profiles import load_profile
+from dcu.redelivery import MAX_WANTED
 from dcu.report import BURST, PERIOD
-from dcu.sending import SUSPECT_AFTER, URGENT_PLACES
+from dcu.sending import URGENT_PLACES
+from dcu.store.delivered import KNOWN_BLOCKS, SUM_BOUND
+from dcu.strikes import SUSPECT_AFTER
 from dcu.uplink import Topics
+from dcu_headend import Block, Sums, decode
 
 PAGE = (Path(__file__).parents[3] / "docs" / "reference" / "mqtt.md").read_text(encoding="utf-8")
 NOON = 1_769_860_800
@@ -69,7 +76,7 @@ PING = CommandRecord(
 )
 
 WRITTEN: dict[str, Callable[[], bytes]] = {
-    "birth": lambda: ENVELOPES.birth(NOON, {"load0": SEQ + 1}, {"load0": 96}, "5"),
+    "birth": lambda: ENVELOPES.birth(NOON, {"load0": SEQ + 1}, {"load0": SEQ}, {"load0": 96}, "5"),
     "will": lambda: ENVELOPES.will(NOON),
     "stopped": lambda: ENVELOPES.stopped(NOON, "stop"),
     "meter": lambda: ENVELOPES.meter("M0001", Standing(Reach.DEGRADED, NOON - 900, NOON - 1800), NOON),
@@ -90,7 +97,26 @@ def examples(kind: str) -> dict[str, Any]:
 
 def test_every_example_is_held() -> None:
     assert set(examples("example")) == set(WRITTEN)
-    assert PAGE.count("```json") == len(WRITTEN) + len(examples("command"))
+    assert PAGE.count("```json") == len(WRITTEN) + len(examples("command")) + 1
+
+
+def test_the_acknowledgement_is_understood() -> None:
+    (text,) = re.findall(r"<!-- acknowledgement -->\n```json\n(.*?)```", PAGE, re.DOTALL)
+    assert parse_acknowledgement(text.encode()) == json.loads(text)["streams"]
+    assert f"After {MAX_AWAITED} blocks" in PAGE
+
+
+def test_the_hash_is_the_code_s_and_the_head_end_s() -> None:
+    (found,) = re.findall(r"<!-- canonical -->\n```\n(.*?)\n([0-9a-f]{32})\n```", PAGE)
+    held = capture("load0", (18_250_431, b"\x0a\x1b"), COLUMNS)
+    assert (canonical(held).decode(), told(number(held))) == found
+    sums = Sums()
+    received = decode(WRITTEN["block"]())
+    assert isinstance(received, Block)
+    sums.add(received.captures)
+    assert sums.hash == found[1]
+    assert (MAX_RESENT, MAX_WANTED, KNOWN_BLOCKS, SUM_BOUND) == (500, 1000, 20_000, 250_000)
+    assert (MAX_COMPARED, MAX_DROPPED) == (512, 100)
 
 
 @pytest.mark.parametrize("name", sorted(WRITTEN))
@@ -147,7 +173,7 @@ def test_the_topics_are_the_code_s() -> None:
         topics.of_meter("{meter}"),
         *map(topics.of_stream, ("{stream}", "event.fraud", "result")),
     }
-    assert listed == up | set(topics.subscriptions)
+    assert listed == up | set(topics.subscriptions) | {topics.ack}
 
 
 def test_the_numbers_are_the_code_s() -> None:
