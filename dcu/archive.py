@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from sys import intern
 from typing import Any, Protocol
 
+from dcu.clock import Clock
 from dcu.conversation.acquaintance import Acquaintance
 from dcu.conversation.continuity import went_back
 from dcu.conversation.recognition import SERIAL, TITLE
@@ -39,7 +40,7 @@ class DescriptorStore(Protocol):
 
     async def descriptors(self, meter: str) -> Mapping[str, Any]: ...
 
-    async def forgo(self, meter: str) -> None: ...
+    async def forgo(self, meter: str, sinces: Mapping[str, int]) -> None: ...
 
     async def renounce(self, meter: str, streams: Iterable[str]) -> None: ...
 
@@ -292,7 +293,7 @@ class Archive:
         task = self._task(meter, stream)
         return task.order if task else Order.NEWEST
 
-    async def review(self, meter: str, found: Findings, now: float) -> None:
+    async def review(self, meter: str, found: Findings, clock: Clock) -> None:
         """Decide what `found` means for what is remembered; raises StoreError.
 
         Of another meter, or another program in it, nothing remembered holds: all is learned anew, and what was read by
@@ -300,10 +301,10 @@ class Archive:
         passed over: such rows are of no use to anybody and must not hold up the others.
         """
         if found.identity is not None:
-            self.acquaintance.recognised(meter, now, found.identity)
+            self.acquaintance.recognised(meter, clock.monotonic(), found.identity)
             shapes = self._shapes.get(meter, {})
             self._shapes[meter] = {stream: shape for stream, shape in shapes.items() if not shape.partial}
-            await self._compare(meter, found)
+            await self._compare(meter, found, int(clock.now()))
         for stream in found.recast:
             self._shapes[meter].pop(stream)
         for stream, span in found.outgrown.items():
@@ -316,22 +317,36 @@ class Archive:
                 dropped = Asked(span.start, span.end, shape.period, Reason.DROPPED, span.since)
                 found.asked.setdefault((meter, stream), []).append(dropped)
 
-    async def _compare(self, meter: str, found: Findings) -> None:
+    async def _compare(self, meter: str, found: Findings, now: int) -> None:
         stored = await self._store.descriptors(meter)
-        was, now = stored.get(IDENTITY, {}), found.identity or {}
-        found.changed = {word: (was[word], said) for word, said in now.items() if was.get(word, said) != said}
+        was, says = stored.get(IDENTITY, {}), found.identity or {}
+        found.changed = {word: (was[word], said) for word, said in says.items() if was.get(word, said) != said}
         if found.changed:
             found.disown()
             self._shapes[meter] = {}
-            if SERIAL in found.changed:
-                await self._store.forgo(meter)
+            if not found.changed.keys().isdisjoint((SERIAL, TITLE)):
+                sinces = self._sinces(meter, now)
+                await self._store.forgo(meter, sinces)
                 self._pending = {key: gaps for key, gaps in self._pending.items() if key[0] != meter}
+                self._move({(meter, stream): since - 1 for stream, since in sinces.items()})
             # before the new name: a crash in between finds the change again
             for stream in self._shaped(meter, stored) | (stored.keys() & {EXPLORED}):
                 await self._store.put_descriptor(meter, stream, {})
             self._explored.pop(meter, None)
-        if was | now != was:
-            await self._store.put_descriptor(meter, IDENTITY, was | now)
+        if was | says != was:
+            await self._store.put_descriptor(meter, IDENTITY, was | says)
+
+    def _sinces(self, meter: str, now: int) -> dict[str, int]:
+        """Return from when on another device in the place of `meter` is read, where that is not as it stands.
+
+        As far back as a meter that was never read; not from before the last row of any stream, for until then the one
+        before it hung there, and what the new one holds of that time it has measured elsewhere.
+        """
+        marks = {stream: marks[meter] for stream, marks in self._marks.items() if meter in marks}
+        there = min(now, max(marks.values(), default=now))
+        tasks = ((self._task(meter, stream), stream, mark) for stream, mark in marks.items())
+        sinces = {stream: (max(there + 1, now - int(task.backfill)), mark) for task, stream, mark in tasks if task}
+        return {stream: since for stream, (since, mark) in sinces.items() if since > mark + 1}
 
     def stored(self, found: Findings, recorded: Recorded) -> list[str]:
         """Follow a commit; return the streams that have more to be asked for at once."""

@@ -21,10 +21,10 @@ from dcu.errors import BusError
 from dcu.events import SINCE, EventSieve
 from dcu.health import BusHealth, Progress
 from dcu.messages.events import OWN_EVENTS
-from dcu.model import INSTANT, Capture, Command, Meter, Priority, Reason, Task, Visit
+from dcu.model import INSTANT, Capture, Command, Meter, Priority, Task, Visit
 from dcu.obis import parse_obis
 from dcu.plan import BusPlan
-from dcu.plan.ledger import Account, Asked, entered
+from dcu.plan.ledger import Account, Asked, entered, forgone
 from dcu.polling.clocks import Clocks
 from dcu.polling.poll import Poll
 from dcu.profiles import ProfileStream, load_profile
@@ -133,12 +133,12 @@ class MemoryStore(MemoryClocks):
     async def renounce(self, meter: str, streams: Iterable[str]) -> None:
         await self._commit()
 
-    async def forgo(self, meter: str) -> None:
+    async def forgo(self, meter: str, sinces: Mapping[str, int]) -> None:
         await self._commit()
         for key, account in self.accounts.items():
             if key[0] == meter:
-                lost = (replace(gap, reason=Reason.NO_RECORD) for gap in account.gaps)
-                self.accounts[key] = replace(account, gaps=tuple(lost))
+                self.accounts[key] = forgone(account, sinces.get(key[1], account.since))
+                self.watermarks[key] = self.accounts[key].watermark or self.watermarks[key]
 
     async def reserve_counters(self, key: str, count: int, above: int = -1) -> range:
         await self._commit()

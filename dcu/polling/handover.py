@@ -70,7 +70,7 @@ class Handover:
 
         Raises StoreError, also of what was handed over before.
         """
-        await self.archive.review(meter, found, self.clock.monotonic())
+        await self.archive.review(meter, found, self.clock)
         found.captures = await self.events.sift(found.captures)
         if any(is_event(capture.stream) for capture in found.captures):
             await self._kept(meter, found, heard, streams, patient=False)

@@ -11,9 +11,10 @@ from aiosqlite import Connection
 
 from dcu.messages.catalogue import MAX_GAPS
 from dcu.model import Reason
-from dcu.plan.ledger import Gap
+from dcu.plan.ledger import Gap, forgone
 from dcu.store.cells import to_json
 from dcu.store.database import Database
+from dcu.store.marks import Mark, keep
 
 #: Gaps of one answer, and one more that tells whether there are others.
 GAPS_BOUND = MAX_GAPS + 1
@@ -172,9 +173,12 @@ class Ledger(Database):
         """Expect nothing more of these streams of a meter: it does not have them."""
         await self._write(partial(self._renounce, meter=meter, streams=list(streams)))
 
-    async def forgo(self, meter: str) -> None:
-        """Give up what a backfill has still to ask this meter for: it is not the one that held it."""
-        await self._write(partial(self._forgo, meter=meter))
+    async def forgo(self, meter: str, sinces: Mapping[str, int]) -> None:
+        """Give up what a backfill has still to ask this meter for: it is not the one that held it.
+
+        Of the streams in `sinces` also what nobody has asked for yet, up to these times (UTC seconds).
+        """
+        await self._write(partial(self._forgo, meter=meter, sinces=sinces))
 
     async def unread(self) -> dict[tuple[str, str], tuple[Gap, ...]]:
         """Return by (meter, stream) what a backfill has still to ask for."""
@@ -236,9 +240,14 @@ class Ledger(Database):
         number = await self._meters.number(database, meter)
         await database.executemany(_RENOUNCE, [(number, await self._stream(database, each)) for each in streams])
 
-    async def _forgo(self, database: Connection, *, meter: str) -> None:
+    async def _forgo(self, database: Connection, *, meter: str, sinces: Mapping[str, int]) -> None:
         number = await self._meters.number(database, meter)
         await database.execute(_FORGO, (Reason.NO_RECORD.value, number, Reason.PENDING.value))
+        for stream, since in sinces.items():
+            mark = await Mark.find(database, number, await self._stream(database, stream))
+            if mark.account is not None:
+                mark.put(forgone(mark.account, since))
+                await keep(database, [mark])
 
 
 def _json(spans: Sequence[Span]) -> str:

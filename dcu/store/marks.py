@@ -65,11 +65,15 @@ class Mark:
         """Enter an answer with rows of `times`; return which of them, by number, are news."""
         account, news = entered(self.account, asked, times)
         if account is not None:
-            gaps = bounded(account.gaps, GAP_BOUND)
-            self.overflow = gaps is not account.gaps
-            self.account = Account(account.since, account.period, account.watermark, gaps)
-            self.watermark = account.watermark
+            self.put(account)
         return news
+
+    def put(self, account: Account) -> None:
+        """Let it stand as `account` says, with no more gaps than can be kept."""
+        gaps = bounded(account.gaps, GAP_BOUND)
+        self.overflow = gaps is not account.gaps
+        self.account = Account(account.since, account.period, account.watermark, gaps)
+        self.watermark = account.watermark
 
     def move(self, watermark: int) -> None:
         """Move the watermark of a stream that is not accounted for; it only moves forward."""

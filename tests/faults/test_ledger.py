@@ -1,5 +1,7 @@
 """What goes wrong with meters, and what the ledger then says: the whole road from the line to the gaps."""
 
+import asyncio
+
 import pytest
 
 from dcu.model import INSTANT, Order, Reason, Task
@@ -163,6 +165,33 @@ def test_a_meter_that_never_answers_newest_first_keeps_its_whole_past_to_be_read
             ats = sorted(each.at for each in box.store.captures if each.meter == meter.id)
             assert ats == list(range(account.since, account.top + 1, QUARTER))
             assert account.since >= since
+
+    virtually(work)
+
+
+@pytest.mark.parametrize(("away", "backfill"), [(10, 2), (2, 10)])
+def test_the_meter_that_takes_anothers_place_is_read_as_far_back_as_a_new_one(away: int, backfill: int) -> None:
+    """And no further than the last row of any stream of the old one, which hung there until then."""
+
+    async def work(clock: VirtualClock) -> None:
+        box = Box(clock, ONE)
+        days = Task("daily", every=86_400.0, backfill=backfill * float(DAY))
+        tasks = Task("load0", every=900.0, offset=5.0, backfill=backfill * float(DAY)), days
+        await settle(box.poll(*tasks))
+        before = box.store.watermarks[KEY]
+        await asyncio.sleep(away * float(DAY))
+        box.meters[0].identity[SERIAL_NUMBER] = b"another"
+        now, known = int(clock.now()), len(box.store.captures)
+        await settle(box.poll(*tasks))
+        since = max(before + 1, now - backfill * DAY)
+        rows = [each.at for each in box.store.captures[known:] if each.stream == "load0"]
+        assert since - QUARTER < min(rows) <= since + 2 * QUARTER
+        assert len(rows) == (max(rows) - min(rows)) // QUARTER + 1
+        assert min(each.at for each in box.store.captures[known:] if each.stream == "daily") >= since
+        account = box.store.accounts[KEY]
+        assert account.top == max(rows)
+        assert {gap.reason for gap in account.gaps} <= {Reason.NO_RECORD}
+        assert sum(gap.end - gap.start + QUARTER for gap in account.gaps) == (min(rows) - before - QUARTER)
 
     virtually(work)
 

@@ -177,17 +177,17 @@ def test_a_shape_that_was_outgrown_is_learned_anew_and_kept() -> None:
         assert await archive.shapes(session, "M0001", ["load0"]) == {}
         past = Range(1, 900, more=True)
         doubted = Findings(outgrown={"load0": past})
-        await archive.review("M0001", doubted, 0.0)
+        await archive.review("M0001", doubted, clock)
         assert doubted.asked == {}
         before = box.requests
         assert await archive.shapes(session, "M0001", ["load0", "daily"]) == true
         assert box.requests > before
         assert box.store.shapes["M0001"]["load0"]["period"] == 900
         # doubted again with the shape it had then: not the shape's fault
-        await archive.review("M0001", Findings(outgrown={"load0": past}), 0.0)
+        await archive.review("M0001", Findings(outgrown={"load0": past}), clock)
         assert await archive.shapes(session, "M0001", ["load0", "daily"]) == true
         hopeless = Findings(outgrown={"load0": past})
-        await archive.review("M0001", hopeless, 0.0)
+        await archive.review("M0001", hopeless, clock)
         dropped = [Asked(past.start, past.end, 900, Reason.DROPPED)]
         assert (hopeless.asked, hopeless.more) == ({("M0001", "load0"): dropped}, ["load0"])
         await session.close()

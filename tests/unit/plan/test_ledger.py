@@ -1,7 +1,9 @@
 """What answers do to an account, in cases people meet; that it always adds up is in tests/property/test_ledger.py."""
 
+from dataclasses import replace
+
 from dcu.model import Reason
-from dcu.plan.ledger import Account, Asked, Gap, bounded, entered
+from dcu.plan.ledger import Account, Asked, Gap, bounded, entered, forgone
 
 DAY, HOUR, QUARTER = 86_400, 3600, 900
 #: A day that begins at midnight UTC.
@@ -36,6 +38,19 @@ def test_rows_that_did_not_come_are_a_gap_and_stay_one_when_asked_again() -> Non
     assert account.gaps == (hole,)
     again, news = enter(account, day(MIDNIGHT), rows)
     assert (again, news) == (account, [])
+
+
+def test_what_cannot_be_asked_for_any_more_is_no_record_and_the_rest_begins_behind_it() -> None:
+    waits = Gap(MIDNIGHT, MIDNIGHT + HOUR, Reason.PENDING)
+    account = Account(MIDNIGHT, QUARTER, MIDNIGHT + 2 * HOUR, (waits,))
+    lost = replace(waits, reason=Reason.NO_RECORD)
+    assert forgone(account, MIDNIGHT) == replace(account, gaps=(lost,))
+    since = MIDNIGHT + 3 * HOUR + 1
+    later = forgone(account, since)
+    assert later.gaps == (lost, Gap(MIDNIGHT + 2 * HOUR + QUARTER, MIDNIGHT + 3 * HOUR - QUARTER, Reason.NO_RECORD))
+    _, news = enter(later, Asked(since, since + HOUR, QUARTER), [MIDNIGHT + 3 * HOUR + QUARTER])
+    assert news == [MIDNIGHT + 3 * HOUR + QUARTER]
+    assert forgone(Account(MIDNIGHT, 0, MIDNIGHT), since) == Account(MIDNIGHT, 0, since - 1)
 
 
 def test_a_row_that_comes_after_all_splits_its_gap() -> None:

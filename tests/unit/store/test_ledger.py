@@ -116,9 +116,17 @@ async def test_gaps_are_told_in_pages_and_by_what_was_asked_for(store: Store) ->
 async def test_what_another_meter_held_is_not_asked_of_this_one(store: Store) -> None:
     for meter in ("M1", "M2"):
         await ask(store, [4500], Asked(3601, 4500, 900, since=900), meter)
-    await store.forgo("M1")
+    await store.forgo("M1", {})
     assert list(await store.unread()) == [("M2", "load0")]
     assert [line.reason for line in await store.gaps([])] == [Reason.NO_RECORD, Reason.PENDING]
+    await store.forgo("M1", {"load0": 9000, "load1": 9000})
+    assert [(line.meter, line.start, line.end) for line in await store.gaps([])] == [
+        ("M1", 900, 3600),
+        ("M1", 5400, 8100),
+        ("M2", 900, 3600),
+    ]
+    marks = await store.watermarks()
+    assert (marks["M1", "load0"], marks["M2", "load0"]) == (8549, 4500)
 
 
 async def test_too_many_gaps_are_joined_and_that_is_told(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
