@@ -80,6 +80,11 @@ class Held:
         else:
             self._open.pop(meter, None)
 
+    async def dismiss(self, meter: str) -> None:
+        """Close what is held with `meter`, if anything is: it may have room for one connection, whoever has it."""
+        if meter in self._open:
+            await self._release(meter)
+
     async def release(self) -> None:
         """Close all that is held, as far as that goes within RELEASE_BOUND."""
         with suppress(TimeoutError):

@@ -64,6 +64,12 @@ class Findings:
     missed: set[str] = field(default_factory=set)
     stopped: Yielded | DcuError | None = None
 
+    def joined(self, later: "Findings") -> "Findings":
+        """Return what this and `later` findings say of the meter itself, without what was read."""
+        changed = {word: (self.changed.get(word, pair)[0], pair[1]) for word, pair in later.changed.items()}
+        recast = [*dict.fromkeys((*self.recast, *later.recast))]
+        return Findings(changed=self.changed | changed, recast=recast, outgrown=self.outgrown | later.outgrown)
+
     def disown(self) -> None:
         """Give up what was read by the shapes of a meter that is another one now."""
         for found in (self.captures, self.asked, self.watermarks, self.more, self.outgrown, self.recast):

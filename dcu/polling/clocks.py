@@ -24,7 +24,7 @@ from dcu.conversation.visit import measured
 from dcu.dlms import axdr
 from dcu.dlms.moment import DateTime
 from dcu.dlms.services import AccessError, Action, Get, Set
-from dcu.errors import MeterError, NotGivenError, NotServedError
+from dcu.errors import MeterError, NotGivenError, NotServedError, SecurityError
 from dcu.model import Attribute, Meter
 from dcu.plan.calibration import DAY, Advice, Reading, Rules, Verdict, advise, crossed, jumped
 from dcu.report import Report
@@ -181,7 +181,8 @@ class Clocks:
     async def follow(self, session: Session, meter: str, port: Port, alive: Callable[[], None]) -> Session | None:
         """Move a clock that is to be moved over `session`, or over one that may; return what is still open of it.
 
-        A failure costs the visit nothing it has: the next measurement shows what became of the clock.
+        A failure costs the visit nothing it has: the next measurement shows what became of the clock. Raises
+        SecurityError, before anything is said, to another meter that has the same keys.
         """
         target = self._target(meter)
         try:
@@ -191,10 +192,14 @@ class Clocks:
                 return session
             await session.close()
             mover = await self.sessions.open(port, opened, alive)
+            await self.archive.check_title(meter, mover.title)
             await self._move(mover, target)
             await mover.close()
         except NotGivenError as error:
             await self._refused(target, str(error))
+        except SecurityError:  # no failure of this meter: another one answers
+            self._rests[meter] = self.clock.monotonic() + RETRY
+            raise
         except MeterError as error:
             log.warning("a clock could not be moved", meter=target.meter.id, reason=str(error)[:200])
             self._rests[target.meter.id] = self.clock.monotonic() + RETRY
@@ -246,6 +251,7 @@ class Clocks:
             raise NotGivenError("this unit's own clock is not trusted")
         session = await self.sessions.open(port, self._opened(target), alive)
         try:
+            await self.archive.check_title(target.meter.id, session.title)
             return await self._set(session, target)
         finally:
             await session.close()

@@ -64,6 +64,8 @@ class Handover:
     _under_way: dict[str, asyncio.Task[None]] = field(default_factory=dict)
     #: By meter, what was read while the store failed.
     _owed: dict[str, list[str]] = field(default_factory=dict)
+    #: By meter, what was found of it and could not be told yet: it is remembered, no later visit finds it again.
+    _untold: dict[str, Findings] = field(default_factory=dict)
 
     async def keep(self, meter: str, found: Findings, heard: Mapping[str, int], streams: Sequence[str]) -> None:
         """Hand over what was `found` in `streams` and is news; events wait for their commit, anything else does not.
@@ -116,9 +118,12 @@ class Handover:
             await self._tell(meter, found, Recorded({}))
             return
         except StoreError:
+            self._untold[meter] = self._untold.get(meter, Findings()).joined(found)
             self.again(meter, streams)
             raise
         self._ask_owed()
+        while self._untold:
+            await self._tell(*self._untold.popitem(), Recorded({}))
         more = self.archive.stored(found, recorded)
         await self._tell(meter, found, recorded)
         self.health.captures += len(found.captures)

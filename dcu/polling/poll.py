@@ -265,7 +265,7 @@ class Poll:
         meter = self.archive.meter(visit.meter)
         if visit.command is not None:
             if visit.command.name == SET_CLOCK:
-                self.held.forget(meter.id)
+                await self.held.dismiss(meter.id)
                 return Outcome.OK, *await self.clocks.command(meter.id, self.port, self._alive)
             opened = self.archive.opened_for(meter.id, visit.command.name)
             if opened is not meter or visit.command.name in SECRET_COMMANDS:
@@ -280,7 +280,7 @@ class Poll:
 
     async def _apart(self, meter: Meter, visit: Visit) -> Answered:
         """Carry out a command that opens the meter otherwise than readings do."""
-        self.held.forget(meter.id)
+        await self.held.dismiss(meter.id)
         try:
             if visit.command is not None and visit.command.name in SECRET_COMMANDS:
                 from dcu.polling import rekey  # noqa: PLC0415 - most boxes are never asked for it
@@ -345,7 +345,9 @@ class Poll:
             self._again(visit.meter, missed)
         if found.stopped is not None:
             raise found.stopped
-        moves = found.clock is not None and await self.clocks.note(visit.meter, found.clock)
+        # of another meter than before nothing but that is known: its clock is measured anew before it is moved
+        clock = None if found.changed else found.clock
+        moves = clock is not None and await self.clocks.note(visit.meter, clock)
         return Outcome.PARTLY if found.refused or found.bad_rows else Outcome.OK, moves
 
     def _octets(self) -> int:

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
+from dcu.archive import IDENTITY
 from dcu.config.settings import ClockSettings
-from dcu.errors import MeterTimeoutError
+from dcu.errors import Breach, MeterTimeoutError
 from dcu.model import Command, Keys, Priority, Task, Visit
 from dcu.plan.calibration import DAY
 from dcu.polling.clocks import RETRY, SET_CLOCK, Clocks
@@ -224,6 +225,27 @@ def test_another_access_moves_the_clock_where_the_meters_own_may_not() -> None:
         await run_for(poll, 3600.0)
         assert [name for name, _, _ in field.moved] == ["M0001"]
         assert poll.health.refused == poll.health.silent == 0
+
+    in_the_field(work, BY_MANAGEMENT, READERS)
+
+
+def test_no_clock_is_moved_of_another_meter_that_has_the_same_keys() -> None:
+    async def work(field: Field) -> None:
+        field.wrong(0, 100.0)
+        poll = readers(field)
+        await poll.step()
+        await poll.handover.settled()
+        field.box.store.shapes["M0001"][IDENTITY]["title"] = "00" * 8
+        poll.submit(set_clock("M0001"))
+        await run_for(poll, 3 * RETRY - 60.0)
+        assert field.moved == []
+        ((_, answer, reason),) = field.box.answers
+        assert answer is None
+        assert reason == f"system title {field.box.meters[0].title.hex()} is not that of M0001"
+        # the command twice, then once an hour
+        assert [name for name, _, _ in field.box.reports] == ["security breach"] * 5
+        assert poll.health.security == {Breach.TITLE: 5}
+        assert len([each for each in field.box.store.captures if each.meter == "M0001"]) >= 12
 
     in_the_field(work, BY_MANAGEMENT, READERS)
 

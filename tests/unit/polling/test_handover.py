@@ -166,6 +166,28 @@ async def test_a_meter_exchanged_while_the_store_fails_is_told() -> None:
     assert handover.health.changed == 1
 
 
+async def test_a_meter_exchanged_while_nothing_can_be_kept_is_told_when_the_store_is_back() -> None:
+    handover, store, rooms = parts()
+    store.gate.set()
+    store.failure = StoreError("the disk is full")
+    for before, now in (("1", "2"), ("2", "3")):
+        exchanged = found("M1")
+        exchanged.changed, exchanged.recast = {"serial": (before, now)}, ["load0"]
+        await handover.keep("M1", exchanged, HEARD, ["load0"])
+        with pytest.raises(StoreError):
+            await handover.settled()
+    assert rooms.reports == []
+    store.failure = None
+    for _ in range(2):
+        await handover.keep("M2", found("M2"), HEARD, ["load0"])
+        await handover.settled()
+    assert rooms.reports == [
+        ("meter exchanged", "M1", {"before": "1", "now": "3"}),
+        ("profile changed", "M1", {"stream": "load0"}),
+    ]
+    assert handover.health.changed == 1
+
+
 async def test_at_the_end_what_is_under_way_is_committed_at_once() -> None:
     handover, store, rooms = parts()
     await handover.keep("M1", found("M1"), HEARD, ["load0"])
