@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import socket
 import ssl
-from collections.abc import Awaitable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -21,6 +21,12 @@ from dcu.uplink.dial import ANY_ROUTE, DIAL_TIMEOUT, Route, dial
 
 #: Largest packet accepted from the broker; the longest command envelope fits twice.
 MAX_PACKET_IN = 262_144
+
+#: Octets of a message that is too long and read away; one that is longer ends the connection.
+MAX_PASSED_OVER = 16_777_216
+
+#: Octets read from the socket at once.
+PIECE = 65_536
 
 #: Received messages waiting for their turn. A message beyond is not acknowledged, so a broker keeps it.
 MAX_QUEUED_IN = 100
@@ -60,6 +66,8 @@ class Client(aiomqtt.Client):
         self.resumed = False
         self._acknowledgements: dict[int, asyncio.Future[None]] = {}
         self._client.manual_ack_set(True)
+        self._received: Callable[[int], bytes] = self._client._sock_recv  # noqa: SLF001 - nowhere public
+        vars(self._client)["_sock_recv"] = self._receive
         self._disconnected.add_done_callback(self._lost)
 
     async def open(self) -> None:
@@ -200,9 +208,24 @@ class Client(aiomqtt.Client):
             # What TLS has already decrypted makes no socket readable.
             while isinstance(line := self._client.socket(), ssl.SSLSocket) and line.pending():
                 self._client.loop_read()
-            # paho collects whatever length a packet announces, up to 256 MB; here is the bound it lacks.
-            if self._client._in_packet["remaining_length"] > MAX_PACKET_IN:  # noqa: SLF001 - nowhere public
-                raise aiomqtt.MqttError(f"the broker sends a packet of more than {MAX_PACKET_IN} octets")
+
+    def _receive(self, octets: int) -> bytes:
+        """Give paho what the socket has, a piece at a time, so that none of it passes the bound unseen."""
+        self._bound()
+        return self._received(min(octets, PIECE))
+
+    def _bound(self) -> None:
+        """Keep the bound that paho lacks: it collects whatever length a packet announces, up to 256 MB.
+
+        Of a message only what is within it is kept, and that is refused for its length and acknowledged: over 3.1.1 the
+        broker cannot be told of the bound, and would send the message again over every connection.
+        """
+        packet = self._client._in_packet  # noqa: SLF001 - nowhere public
+        if packet["remaining_length"] <= MAX_PACKET_IN:
+            return
+        if packet["command"] & 0xF0 != paho.PUBLISH or packet["remaining_length"] > MAX_PASSED_OVER:
+            raise aiomqtt.MqttError(f"the broker sends a packet of {packet['remaining_length']} octets")
+        del packet["packet"][MAX_PACKET_IN:]
 
     def _write(self) -> None:
         with self._ending():

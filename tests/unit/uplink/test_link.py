@@ -5,6 +5,7 @@ import pytest
 
 from dcu.config import UplinkSettings
 from dcu.errors import UplinkError
+from dcu.messages.commands import MAX_COMMAND
 from dcu.uplink import Link, Outgoing, RefusedError, Uplink, client
 from dcu.uplink.client import MAX_PACKET_IN
 from tests.scripted_broker import (
@@ -237,10 +238,30 @@ async def test_a_packet_without_end_is_cut_off() -> None:
         return {CONNECT: ACCEPTED_5 + endless}.get(first, b"")
 
     async with scripted(answer) as broker:
-        with pytest.raises(UplinkError, match=r"more than 262144 octets|right after CONNACK"):
+        with pytest.raises(UplinkError, match=r"a packet of 268435455 octets|right after CONNACK"):
             async with uplink(broker.port).connect(WILL) as link:
                 await anext(link.messages())
         await broker.until(lambda: broker.open == 0)
+
+
+async def test_a_message_that_is_too_long_is_cut_acknowledged_and_harms_nobody() -> None:
+    topic = b"\x00\x01c" + b"\x00\x07"
+    body = topic + bytes(2 * MAX_PACKET_IN)
+    length = len(body)
+    long = bytes([0x32, length & 127 | 128, length >> 7 & 127 | 128, length >> 14]) + body
+    after = bytes([0x32, 6]) + b"\x00\x01c" + b"\x00\x08!"
+
+    def answer(first: int, body: bytes) -> bytes | None:
+        return {CONNECT: ACCEPTED_3, PUBLISH: puback(body) + long + after}.get(first & 0xF0, b"")
+
+    async with scripted(answer) as broker, uplink(broker.port, mqtt_version="3").connect(WILL) as link:
+        await link.publish(DATA)
+        messages = link.messages()
+        cut, whole = await anext(messages), await anext(messages)
+        assert MAX_COMMAND < len(cut.payload) <= 3 * MAX_PACKET_IN // 2
+        assert whole.payload == b"!"
+        link.acknowledge(cut)
+        await broker.until(lambda: (0x40, b"\x00\x07") in broker.packets)
 
 
 async def test_leaving_says_disconnect() -> None:
