@@ -8,15 +8,15 @@ past his deadline the longest, so that nobody starves; all others go strictly by
         └────────────────────┴──────────────── and reads all it owes ───────────────────┘
 """
 
-from collections import deque
+import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from operator import itemgetter
 
-from dcu.errors import CommandRejected
 from dcu.model import Outcome, Priority, Reach, Task, Visit
 from dcu.plan.failing import DEAD_AFTER, NO_MORE, Failing, More
-from dcu.plan.needs import LAG, NOTHING, Due, need_of
+from dcu.plan.needs import LAG, NOTHING, Due, Need, need_of
+from dcu.plan.overtaking import MOST_CUTS, Commands, presses, rest_of
 from dcu.plan.timetable import Timetable
 
 #: The most of a bus's time that failed probes of unreachable meters may take, unless the configuration says otherwise.
@@ -26,18 +26,8 @@ DEAD_SHARE = 0.1
 FIRST_PACE = 1.0
 PACE_WEIGHT = 0.125
 
-#: Commands that may wait for one bus: one for each of 1024 meters, and as many again.
-MAX_URGENT = 2048
-
 #: One of so many visits belongs to whoever has waited past his deadline the longest.
 AGED_TURN = 4
-
-#: Seconds a command waits for the running visit to end by itself: of the 5 s that it may take to its meter's line, a
-#: visit that stops takes up to 3, for a frame that has begun and for the goodbye.
-PATIENCE = 1.5
-
-#: A meter's visit is stopped for commands so often in a row; then it is finished, or a flood of them would starve it.
-MOST_CUTS = 3
 
 #: How a visit ends in which the meter has answered.
 ANSWERED = {Outcome.OK, Outcome.PARTLY, Outcome.YIELDED}
@@ -100,7 +90,7 @@ class BusPlan:
         self._pile_of: dict[str, _Pile] = {}
         self._failing: dict[str, Failing] = {}
         self._more: dict[str, More] = {}
-        self._urgent: deque[tuple[Visit, float]] = deque()
+        self._urgent = Commands()
         self._running: _Running | None = None
         self._cuts: dict[str, int] = {}
         self._turn = 0
@@ -137,24 +127,30 @@ class BusPlan:
         """Take a meter for unreachable that was so before a restart: retrying it anew would cost the others."""
         self._fail(meter, NO_MORE, now, DEAD_AFTER)
 
-    def urgent(self, visit: Visit, now: float) -> None:
+    def urgent(self, visit: Visit, now: float, deadline: float = math.inf) -> None:
         """Queue a visit that carries a command: it goes before everything but the commands that wait already.
 
-        Raises CommandRejected when `MAX_URGENT` of them wait, ValueError for a visit without a command (see `again`).
+        After `deadline` (monotonic s) it is of no use. Raises what `Commands.put` raises, and ValueError for a visit
+        without a command (see `again`).
         """
         if visit.command is None:
             raise ValueError(f"the visit to {visit.meter} carries no command")
-        if len(self._urgent) >= MAX_URGENT:
-            raise CommandRejected("too many commands wait for this bus")
-        self._urgent.append((visit, now))
+        self._urgent.put(visit, now, deadline)
 
     def yields(self, now: float) -> bool:
-        """Whether the visit under way ought to stop between two frames, for a command that cannot wait for its end."""
+        """Whether the visit under way ought to stop between two frames, for what cannot wait for its end."""
         running = self._running
-        if running is None or running.visit.command is not None or not self._urgent:
+        if running is None or running.visit.command is not None or self._cuts.get(running.visit.meter, 0) >= MOST_CUTS:
             return False
-        waited = now - self._urgent[0][1]
-        return waited >= PATIENCE and self._cuts.get(running.visit.meter, 0) < MOST_CUTS
+        rest = rest_of(self._pace, now - running.started)
+        return self._urgent.cannot_wait(now, rest, self._pace) or presses(
+            self._unheard(now), running.visit.priority, now, rest
+        )
+
+    def _unheard(self, now: float) -> list[Need]:
+        """Return what fell due for some meter of the bus since the visit under way began."""
+        rings = self._timetable.unheard(now)
+        return [need_of(ring) for ring in rings if any(ring.task in self._tasks[pile.group] for pile in self._piles)]
 
     def again(self, meter: str, streams: Sequence[str], now: float) -> None:
         """Make `streams` of a meter due once more, behind what is scheduled: more rows are waiting there."""
@@ -181,7 +177,7 @@ class BusPlan:
         if self._bounded:
             self._expire(now)
         if self._urgent:
-            self._running = _Running(self._urgent.popleft()[0], now)
+            self._running = _Running(self._urgent.take(), now)
         elif scheduled:
             self._running = self._take_due(now)
         return None if self._running is None else self._running.visit
@@ -201,7 +197,7 @@ class BusPlan:
 
         A guess, of use where a wrong one costs little: those who go before it, each at the pace of the latest visits.
         """
-        if any(visit.meter == meter for visit, _ in self._urgent):
+        if self._urgent.concern(meter):
             return 0.0
         before = self._before(meter)
         if before is not None:

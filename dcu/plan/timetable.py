@@ -6,7 +6,7 @@ Which intervals a task has is in `intervals`; which meters a due task concerns, 
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from dcu.model import Task
 from dcu.plan.intervals import begin, interval
@@ -87,6 +87,10 @@ class Timetable:
     def ring(self, now: float) -> list[Ring]:
         """Return the tasks that fell due up to `now`; one whose boundary passed several times rings once."""
         return [alarm.ring(now, self._shift) for alarm in self._alarms if alarm.due <= now]
+
+    def unheard(self, now: float) -> list[Ring]:
+        """Return what `ring` will return, when it is asked."""
+        return [replace(alarm).ring(now, self._shift) for alarm in self._alarms if alarm.due <= now]
 
     def running(self, now: float) -> list[Ring]:
         """Return what may be read at `now` by whoever was not there when it rang.

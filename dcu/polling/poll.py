@@ -149,7 +149,8 @@ class Poll:
 
     def submit(self, visit: Visit) -> None:
         """Queue a visit for a command and wake the flow; raises CommandRejected when too many wait."""
-        self.plan.urgent(visit, self.clock.monotonic())
+        now, expires = self.clock.monotonic(), visit.command.expires if visit.command else None
+        self.plan.urgent(visit, now, math.inf if expires is None else now + expires - self.clock.now())
         self._wake.set()
 
     def take_in(self, meter: Meter) -> None:

@@ -2,13 +2,14 @@
 
 import asyncio
 from dataclasses import replace
+from functools import partial
 
 import pytest
 
 from dcu.dlms.hdlc import ServerAddress
 from dcu.model import INSTANT, Task
 from dcu.plan.failing import FIRST_REST
-from dcu.plan.planner import MOST_CUTS
+from dcu.plan.overtaking import MOST_CUTS, PATIENCE
 from sim.fleet import FleetPlan
 from sim.truth import expected_times
 from sim.virtual import VirtualClock
@@ -95,6 +96,27 @@ def test_a_command_reaches_its_meter_within_its_bound(later: float) -> None:
             assert rows(box, number)[-96:] == list(expected_times(meter, profile, first, int(clock.origin)))[-96:]
 
     virtually(work)
+
+
+def test_a_command_that_would_expire_meanwhile_does_not_wait_out_the_patience() -> None:
+    async def work(clock: VirtualClock, *, expires: float | None) -> float:
+        box, watched = slow_box(clock)
+        poll = box.poll(DAY_LONG)
+        async with asyncio.TaskGroup() as group:
+            flow = group.create_task(run_for(poll, 60.0))
+            await watched.rows_come.wait()
+            began, visit = clock.monotonic(), read_command("M0002")
+            assert visit.command is not None
+            until = None if expires is None else clock.now() + expires
+            poll.submit(replace(visit, command=replace(visit.command, expires=until)))
+            await flow
+        assert [error for _, _, error in box.answers] == [None]
+        return watched.reached(box.entry(1).address, began)
+
+    patient = virtually(partial(work, expires=None))
+    assert patient >= PATIENCE
+    assert virtually(partial(work, expires=600.0)) == patient
+    assert virtually(partial(work, expires=4.0)) <= patient - PATIENCE / 2
 
 
 def test_a_flood_of_commands_holds_a_visit_up_but_not_for_ever() -> None:

@@ -15,7 +15,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from dcu.model import LAST_DAY, Command, Outcome, Priority, Reach, Task, Visit
 from dcu.plan import ANSWERED, BusPlan
 from dcu.plan.intervals import interval
-from dcu.plan.planner import AGED_TURN, MOST_CUTS, PATIENCE
+from dcu.plan.overtaking import MOST_CUTS, PATIENCE
+from dcu.plan.planner import AGED_TURN
 
 #: 2027-03-27T20:00:00Z: the clocks of Zurich go forward five hours later.
 WALL = 1_806_177_600.0

@@ -1,15 +1,16 @@
 """Who is visited next: commands, priorities, deadlines, windows, groups."""
 
+import math
 import time
 
 import pytest
 
 from dcu.errors import CommandRejected
 from dcu.model import Outcome, Priority, Reach, Task, Visit
-from dcu.plan import BusPlan, PlanCounts, planner
+from dcu.plan import BusPlan, PlanCounts, overtaking, planner
 from dcu.plan.failing import FIRST_REST
 from dcu.plan.needs import LAG
-from dcu.plan.planner import MOST_CUTS, PATIENCE
+from dcu.plan.overtaking import MOST_CUTS, PATIENCE
 from tests.plans import EVENTS, LOAD, command, plan_of, visit
 
 NIGHTLY = Task("daily", at=0.0, window=600.0)
@@ -47,7 +48,7 @@ def test_a_command_is_not_tried_again() -> None:
 
 
 def test_commands_beyond_the_bound_are_rejected(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(planner, "MAX_URGENT", 2)
+    monkeypatch.setattr(overtaking, "MAX_URGENT", 2)
     plan = plan_of("A")
     plan.urgent(command("A"), 0.0)
     plan.urgent(command("A"), 0.0)
@@ -204,6 +205,80 @@ def test_a_command_that_has_waited_stops_a_visit_but_not_another_command() -> No
     assert urgent is not None
     plan.urgent(command("A"), 12.0)
     assert not plan.yields(100.0)
+
+
+def paced(seconds: float, *tasks: Task) -> BusPlan:
+    """Return a plan whose visits take so many seconds each, at the start of the next of them at 1000 s."""
+    plan = plan_of("A", tasks=tasks or (LOAD,))
+    for now in (0.0, 300.0):
+        visit(plan, now)
+    plan._pace = seconds
+    chosen = plan.next_visit(1000.0)
+    assert chosen is not None
+    return plan
+
+
+@pytest.mark.parametrize(
+    ("pace", "deadline", "at", "stops"),
+    [
+        (10.0, 1005.0, 1000.5, True),  # it would last until 1010
+        (10.0, 1012.0, 1000.5, False),
+        (0.4, 1001.0, 1000.1, False),
+        (0.4, 1001.2, 1000.9, True),  # it has outrun its time by as much as is left
+        (10.0, math.inf, 1000.5, False),
+        (10.0, math.inf, 1000.0 + PATIENCE, True),
+        (0.4, 1500.0, 1000.0 + PATIENCE, True),
+    ],
+)
+def test_a_visit_stops_for_a_command_that_would_expire_before_its_end(
+    pace: float, deadline: float, at: float, *, stops: bool
+) -> None:
+    plan = paced(pace)
+    plan.urgent(command("A"), 1000.0, deadline)
+    assert plan.yields(at) is stops
+
+
+def test_a_command_behind_others_has_their_time_to_wait_too() -> None:
+    plan = paced(2.0)
+    for _ in range(3):
+        plan.urgent(command("A"), 1000.0)
+    plan.urgent(command("A"), 1000.0, 1009.0)
+    assert not plan.yields(1000.0)
+    plan.urgent(command("A"), 1000.0, 1009.0)
+    assert plan.yields(1000.0)
+
+
+@pytest.mark.parametrize(
+    ("priority", "deadline", "stops"),
+    [
+        (Priority.EVENT, 5.0, True),
+        (Priority.EVENT, 300.0, False),
+        (Priority.EVENT, None, False),  # late from the first moment: a second more or less is not worth a visit
+        (Priority.SCHEDULED, 5.0, False),
+    ],
+)
+def test_a_visit_stops_for_what_is_more_urgent_and_has_a_deadline_before_its_end(
+    priority: Priority, deadline: float | None, *, stops: bool
+) -> None:
+    pressing = Task("event.fraud", 900.0, offset=210.0, priority=priority, deadline=deadline)
+    plan = paced(40.0, LOAD, pressing)
+    assert not plan.yields(1109.0)
+    assert plan.yields(1112.0) is stops
+    # only a look: it rings all the same
+    running = plan._running
+    assert running is not None
+    plan.finished(running.visit, Outcome.YIELDED, 1112.0)
+    again = plan.next_visit(1112.0)
+    assert again is not None
+    assert "event.fraud" in again.streams
+
+
+def test_what_concerns_other_groups_stops_nothing() -> None:
+    pressing = Task("event.fraud", 900.0, offset=210.0, priority=Priority.EVENT, deadline=5.0)
+    plan = BusPlan({"A": ""}, {"": [LOAD], "shops": [pressing]}, now=0.0, wall=0.0)
+    plan._pace = 40.0
+    assert plan.next_visit(1000.0) is not None
+    assert not plan.yields(1112.0)
 
 
 def test_what_a_stopped_visit_did_not_get_is_due_at_its_old_age() -> None:
