@@ -56,7 +56,7 @@ _FILE: Shape[dict[str, Any]] = Shape(dict, {}, {"default": ENTRY, "meters": name
 
 def keys_file(place: Place) -> KeyFile:
     """Read the file that `place` names. Nothing of what stands in it is ever shown."""
-    path = words.path(place)
+    path = words.secret_path(place)
     text = place.other(path, secret=True)
     from dcu.forms.node import compose  # noqa: PLC0415 - the daemon, which never parses, needs the words of this file
 

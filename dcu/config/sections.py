@@ -5,7 +5,6 @@ Defaults are those of `settings` and `dcu.model`; docs/reference/configuration.m
 
 from collections.abc import Mapping
 from dataclasses import replace
-from functools import partial
 from hashlib import sha256
 from typing import Any
 
@@ -22,10 +21,10 @@ from dcu.config.settings import (
     DiscoverSettings,
     StoreSettings,
     StreamSettings,
-    TlsSettings,
     of_events,
 )
 from dcu.config.timetable import group, timetable
+from dcu.config.tls import tls
 from dcu.forms import words
 from dcu.forms.access import access
 from dcu.forms.shape import Place, Reader, Shape, items, named
@@ -88,26 +87,7 @@ DCU = Shape(
 
 
 def _secret_line(place: Place) -> str:
-    return place.other(words.path(place), secret=True).rstrip("\r\n")
-
-
-def _tls(place: Place) -> TlsSettings:
-    files = _TLS.read(place)
-    if ("cert" in files) != ("key" in files):
-        place.fault("cert and key together, or neither")
-    return TlsSettings(**files)
-
-
-def _readable(place: Place, *, secret: bool = False) -> str:
-    """Return the path of a file that can be read: better missed now than at the first connection."""
-    path = words.path(place)
-    place.other(path, secret=secret)
-    return path
-
-
-_TLS: Shape[dict[str, str]] = Shape(
-    dict, {}, {"ca": _readable, "cert": _readable, "key": partial(_readable, secret=True)}
-)
+    return place.other(words.secret_path(place), secret=True).rstrip("\r\n")
 
 
 def _uplink(place: Place) -> dict[str, Any]:
@@ -166,7 +146,7 @@ UPLINK: Shape[dict[str, Any]] = Shape(
         "window": words.number(1, 1000),
         "username": words.text,
         "password_file": _secret_line,
-        "tls": _tls,
+        "tls": tls,
         "retain": words.boolean,
         # Without PUBACK nothing is delivered, so QoS 0 is no choice.
         "max_qos": words.number(1, 2),

@@ -80,11 +80,16 @@ class StoreSettings:
 
 @dataclass(frozen=True, slots=True)
 class TlsSettings:
-    """Section `uplink.tls`: paths of PEM files. Without `ca` the system's authorities are trusted."""
+    """Section `uplink.tls`: paths of PEM files. Without `ca` the system's authorities are trusted.
+
+    `alpn` are the protocols offered (RFC 7301), the best first; `only_13`: no TLS 1.2.
+    """
 
     ca: str | None = None
     cert: str | None = None
     key: str | None = None
+    alpn: tuple[str, ...] = ()
+    only_13: bool = False
 
 
 @dataclass(frozen=True, slots=True)

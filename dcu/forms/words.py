@@ -3,6 +3,7 @@
 Each reader takes a place and returns the value, or raises `Expected` with what should stand there.
 """
 
+import os
 import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, tzinfo
@@ -28,6 +29,9 @@ MAX_SOCKET_PATH = 107
 
 #: A topic has at most seven slashes (some cloud brokers), and `PREFIX/DCU/meter/METER/state` takes four of them.
 MAX_PREFIX_SLASHES = 3
+
+#: Before the name of a credential, where a path may stand.
+CREDENTIAL = "credential:"
 
 #: What a name is, for people.
 NAME = "a name (letters, digits, '.', '_', '-'; at most 64)"
@@ -113,6 +117,17 @@ def prefix(place: Place) -> str:
 def path(place: Place) -> str:
     """Return a path; a relative one is relative to the file it stands in."""
     return str(PurePath(place.file).parent / text(place, "a path"))
+
+
+def secret_path(place: Place) -> str:
+    """Return the path of a file with something secret, or of a credential of the service (systemd.exec(5))."""
+    word = text(place, "a path, or credential:NAME")
+    if not word.startswith(CREDENTIAL):
+        return path(place)
+    folder, credential = os.environ.get("CREDENTIALS_DIRECTORY"), word.removeprefix(CREDENTIAL)
+    if folder is None or not _NAME.fullmatch(credential):
+        raise Expected("credential:NAME of one that systemd passes on (LoadCredential=)")
+    return str(PurePath(folder) / credential)
 
 
 def socket_path(place: Place) -> str:

@@ -47,6 +47,8 @@ OWN_EVENTS: Final[Mapping[str, OwnEvent]] = {
     "store failing": OwnEvent("alarm", "the store could keep nothing for a time"),
     "store filling": OwnEvent("warning", "four fifths of the room for readings are taken; when it is full, some go"),
     "uplink channel changed": OwnEvent("warning", "another channel is in use; `why` says what befell the one before"),
+    "certificate expires": OwnEvent("warning", "a certificate of the uplink ends within 30 days, or has ended"),
+    "certificate unusable": OwnEvent("warning", "renewed certificates cannot be used; those before are still in use"),
     "ledger overflow": OwnEvent("warning", "gaps of one stream were too many to be kept apart"),
 }
 

@@ -10,6 +10,7 @@ Nothing is connected here and no clock is read; who asks brings the time (monoto
     ON        lost earlier than that                    AWAY         after a rest, by the next way
     ON        a better channel answered long enough     LEAVING      at once, by that channel
     ON        the operator named another channel        LEAVING      at once, by that channel
+    ON        the certificates were renewed             LEAVING      at once, by the same channel
     LEAVING   lost                                      AWAY
 
 The ways are the brokers of the best channel, then those of the next; which is best is the order of the configuration,
@@ -121,6 +122,11 @@ class Channels:
         since = self._answers.setdefault(channel, now)
         if self.state is State.ON and now - since >= self._stable:
             self.state, self._goal, self._returned = State.LEAVING, channel, True
+
+    def renew(self) -> None:
+        """The connection is to be made anew by the same channel."""
+        if self.state is State.ON:
+            self.state, self._goal = State.LEAVING, self.way.channel
 
     def prefer(self, channel: str | None) -> None:
         """Put `channel` before all others, None: as the configuration has it; one that is in use is left for it."""

@@ -18,6 +18,7 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from dcu.uplink.dial import ANY_ROUTE, DIAL_TIMEOUT, Route, dial
+from dcu.uplink.tls import TellingSocket, in_words
 
 #: Largest packet accepted from the broker; the longest command envelope fits twice.
 MAX_PACKET_IN = 262_144
@@ -62,6 +63,7 @@ class Client(aiomqtt.Client):
         super().__init__(hostname, port, timeout=DIAL_TIMEOUT, max_queued_incoming_messages=MAX_QUEUED_IN, **settings)
         self._context = context
         self._route = route
+        self._dialled: socket.socket | None = None
         self.granted = Granted()
         self.resumed = False
         self._acknowledgements: dict[int, asyncio.Future[None]] = {}
@@ -73,6 +75,7 @@ class Client(aiomqtt.Client):
     async def open(self) -> None:
         """Connect. Raises OSError or MqttError; leaves nothing behind, also when cancelled."""
         line = await dial(self._hostname, self._port, self._context, self._route)
+        self._dialled = line
         vars(self._client)["_create_socket"] = lambda: line
         try:
             await self.__aenter__()
@@ -85,6 +88,12 @@ class Client(aiomqtt.Client):
             if silent:
                 raise NoConnackError("no CONNACK in time") from error
             raise
+
+    def _refusal(self) -> aiomqtt.MqttError:
+        """Return why there was no CONNACK; with TLS 1.3 our certificate is refused as late as that."""
+        if isinstance(self._dialled, TellingSocket) and self._dialled.failure is not None:
+            return aiomqtt.MqttError(in_words(self._dialled.failure))
+        return NoConnackError("connection closed before CONNACK")
 
     def _require_socket(self) -> None:
         if self._client.socket() is None:
@@ -157,7 +166,7 @@ class Client(aiomqtt.Client):
         properties: Properties | None = None,
     ) -> None:
         if not self._connected.done():
-            self._connected.set_exception(NoConnackError("connection closed before CONNACK"))
+            self._connected.set_exception(self._refusal())
         elif not self._connected.cancelled():
             super()._on_disconnect(client, userdata, flags, reason_code, properties)
 

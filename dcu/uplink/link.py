@@ -18,7 +18,7 @@ from dcu.config import UplinkSettings
 from dcu.errors import UplinkError
 from dcu.uplink.client import MAX_PACKET_IN, Client, NoConnackError, PubackRefusedError
 from dcu.uplink.dial import Route
-from dcu.uplink.tls import tls_context
+from dcu.uplink.tls import in_words, tls_context
 from dcu.uplink.topics import Topics
 
 #: Seconds the broker keeps our subscriptions and the commands for us while we are away.
@@ -282,5 +282,7 @@ def _translated() -> Iterator[None]:
         raise RefusedError(str(error)) from error
     except TimeoutError as error:
         raise UplinkError("the broker does not answer in time") from error
-    except (aiomqtt.MqttError, OSError) as error:
+    except OSError as error:
+        raise UplinkError(in_words(error)) from error
+    except aiomqtt.MqttError as error:
         raise UplinkError(str(error) or type(error).__name__) from error

@@ -5,6 +5,7 @@ Which is next is decided in `channels`, whether one lives in `traffic`. A unit w
 
 import asyncio
 import random
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
@@ -23,6 +24,7 @@ from dcu.uplink.budget import Budget
 from dcu.uplink.channels import Channels, State, Way
 from dcu.uplink.dial import Route, dial
 from dcu.uplink.link import Link, Outgoing, Uplink
+from dcu.uplink.renewal import Renewal
 from dcu.uplink.tls import tls_context
 from dcu.uplink.topics import Topics
 from dcu.uplink.traffic import LOOKS, Pulse, Sign, idle_octets, noticed_within, traffic
@@ -35,6 +37,9 @@ ONLY = "main"
 #: Seconds between two looks at a connection whose silence is not watched, and two questions to a better channel.
 LOOK = 5.0
 PROBE_EVERY = 20.0
+
+#: Seconds between two looks at the files of certificates.
+RENEWAL_LOOK = 30.0
 
 #: Seconds that a connection which is left waits for what is under way.
 LULL = 10.0
@@ -114,6 +119,7 @@ class Ways:
             "dcu.switch-uplink": self._switch,
         }
         self._budget = Budget(folder / "uplink.json")
+        self._renewal = None if settings.tls is None else Renewal(settings.tls)
         self._clock = clock
         self._tell = tell
         self._about = about
@@ -133,11 +139,13 @@ class Ways:
         account = self.accounts[way.channel]
         account.tries += 1
         opened = False
+        if self._renewal:
+            self._renewal.used()
         try:
             async with self._uplinks[way].connect(will) as link:
                 opened = True
                 was = self._open(way, link)
-                async with _beside(link, self._watch(link, way, was), self._probe()):
+                async with _beside(link, self._watch(link, way, was), self._probe(), self._certify(link)):
                     yield link
         except Exception as error:
             account.error = first_words(error)
@@ -226,6 +234,26 @@ class Ways:
                 self.channels.answered(name, self._clock.monotonic(), well=well)
             if self.channels.state is State.LEAVING:
                 self._look_now.set()
+
+    async def _certify(self, link: Link) -> None:
+        """Look after the certificates of this connection."""
+        while self._renewal is not None:
+            await self.certify(self._renewal, link)
+            await asyncio.sleep(RENEWAL_LOOK)
+
+    async def certify(self, renewal: Renewal, link: Link) -> None:
+        """Look once whether files were renewed or end soon. Raises StoreError."""
+        line = link.client.line
+        brokers = line.getpeercert(binary_form=True) if isinstance(line, ssl.SSLSocket) else None
+        if self._clock.trusted():
+            for found in renewal.ending(self._clock.now(), brokers):
+                await self._tell("certificate expires", **found)
+        try:
+            if renewal.changed():
+                self.channels.renew()
+                self._look_now.set()
+        except UplinkError as error:
+            await self._tell("certificate unusable", why=str(error))
 
     async def _answers(self, ways: list[Way]) -> bool:
         for way in ways:

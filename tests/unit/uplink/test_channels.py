@@ -146,6 +146,15 @@ def test_a_channel_that_was_named_and_is_dead_does_not_cut_the_unit_off() -> Non
     assert channels.better == {"gprs": [STANDBY]}
 
 
+@pytest.mark.parametrize("way", [MAIN, STANDBY])
+def test_a_connection_made_anew_stays_with_its_channel(way: Way) -> None:
+    channels = on(three(), way)
+    channels.renew()
+    assert state(channels) is State.LEAVING
+    channels.lost(1)
+    assert (channels.at_once, channels.way) == (True, way)
+
+
 def test_naming_the_channel_in_use_changes_nothing_now() -> None:
     channels = on(three(), SPARE)
     channels.prefer("eth")

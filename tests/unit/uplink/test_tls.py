@@ -40,6 +40,7 @@ def self_signed(directory: Path, name: str) -> tuple[Path, Path]:
     )
     paths = directory / f"{name}.pem", directory / f"{name}.key"
     paths[0].write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    paths[1].touch(mode=0o600)
     paths[1].write_bytes(
         key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     )
