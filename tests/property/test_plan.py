@@ -2,17 +2,28 @@
 
 import math
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, cast
+from unittest.mock import Mock
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dcu.config import BusConfig
+from dcu.config.settings import DiscoverSettings
+from dcu.health import BusHealth
 from dcu.model import Command, Outcome, Priority, Task, Visit
 from dcu.plan import BusPlan
 from dcu.plan.failing import DEAD_AFTER
 from dcu.plan.needs import LAG
 from dcu.plan.planner import DEAD_SHARE
 from dcu.plan.timetable import Timetable
+from dcu.polling.discovery import MARGIN, Discovery
+
+if TYPE_CHECKING:
+    from dcu.clock import Clock
 
 #: 2026-11-21T10:00:00Z
 WALL = 1_795_255_200.0
@@ -183,6 +194,51 @@ def test_the_unreachable_never_exceed_their_share(
             assert spent <= DEAD_SHARE * window + silence + 1e-6
     retries = Counter(made.visit.meter for made in bus.made if made.outcome is Outcome.SILENT and not made.probe)
     assert all(count == DEAD_AFTER for count in retries.values())
+
+
+@dataclass
+class Searched(Bus):
+    """A bus on which new meters are looked for whenever the daemon would, each address as dear as it can be."""
+
+    search: Discovery | None = None
+    asked: int = 0
+
+    def step(self) -> Made | None:
+        wake = self.plan.next_wake(self.now)
+        assert wake is not None
+        if self.search is None or wake <= self.now or not self.search.wants(self.now, wake):
+            return super().step()
+        self.asked += 1
+        self.now += self.search.bus.timeout + MARGIN
+        self.search._rest_until = self.now + self.search._left.popleft() % 40
+        return None
+
+
+@given(
+    TASKS, st.integers(1, 12), st.integers(0, 3), st.sampled_from([0.1, 1.0, 8.0]), st.sampled_from([0.5, 2.0, 20.0])
+)
+@settings(max_examples=60, deadline=None)
+def test_the_search_for_new_meters_moves_no_visit(
+    tasks: list[Task], meters: int, silent: int, cost: float, timeout: float
+) -> None:
+    """It has what no priority wants: the visits are the same, and at the same seconds, as without it."""
+    alone, beside = (
+        Searched(each.plan, each.silent, cost)
+        for each in (bus_of(meters, tasks, min(silent, meters)) for _ in range(2))
+    )
+    beside.search = searching(lambda: beside.now, timeout)
+    made = [[(each.visit, each.start) for each in bus.run(3 * 3600.0)] for bus in (alone, beside)]
+    assert made[0] == made[1][: len(made[0])]
+    assert beside.asked or cost == 8.0 or timeout == 20.0
+
+
+def searching(now: Callable[[], float], timeout: float) -> Discovery:
+    """Return a search of 250 addresses that nobody has."""
+    line, clock = BusConfig("line", "/dev/x", timeout=timeout), SimpleNamespace(monotonic=now)
+    nobody, wanted = Mock(), DiscoverSettings((range(1, 251),), "reader")
+    found = Discovery(line, wanted, nobody, nobody, nobody, cast("Clock", clock), BusHealth(), nobody, nobody)
+    found.start()
+    return found
 
 
 @given(
