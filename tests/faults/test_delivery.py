@@ -1,0 +1,118 @@
+"""Brokers and ways that lose, repeat, reorder or never acknowledge: nothing is lost, and nothing is taken twice."""
+
+import asyncio
+import random
+from pathlib import Path
+
+import pytest
+
+from dcu.config import UplinkSettings
+from dcu_headend.commands import command
+from sim.broker import Broker, mosquitto
+from tests.box import DCU, ROOT, STREAMS, HeadEnd, box, head_end
+from tests.flow import fill, make_flow, running
+from tests.outbox import NOON, MemoryOutbox, capture
+from tests.scripted_broker import ACCEPTED_3, CONNECT, PUBLISH, SUBSCRIBE, ScriptedBroker, packet_id, puback, scripted
+
+needs_mosquitto = pytest.mark.skipif(mosquitto() is None, reason="mosquitto is not installed")
+
+
+def settings(broker: Broker, **more: object) -> UplinkSettings:
+    return UplinkSettings("127.0.0.1", DCU, broker.port, streams=STREAMS, **more)  # type: ignore[arg-type]
+
+
+def published(broker: ScriptedBroker) -> list[bytes]:
+    """The payloads of data, in the order in which they came."""
+    data = [body for first, body in broker.packets if first & 0xF0 == PUBLISH and b"/data/" in body[:60]]
+    return [body.partition(packet_id(body))[2] for body in data]
+
+
+async def test_a_broker_that_takes_everything_and_acknowledges_no_data() -> None:
+    """Each connection is given up in its time, all is sent again as it was, and nothing counts as delivered."""
+
+    def answer(first: int, body: bytes) -> bytes | None:
+        kind = first & 0xF0
+        if kind == PUBLISH and b"/data/" in body[:60]:
+            return b""
+        return {
+            CONNECT: ACCEPTED_3,
+            SUBSCRIBE: b"\x90\x04" + body[:2] + b"\x01\x01",
+            PUBLISH: puback(body) if first & 0x06 else b"",
+        }.get(kind, b"")
+
+    store = MemoryOutbox()
+    fill(store, 300)
+    async with scripted(answer) as broker:
+        flow = make_flow(broker.port, store, mqtt_version="3", keepalive=0.2)
+        async with running(flow):
+            await broker.until(lambda: broker.connections >= 4)
+    sent = published(broker)
+    assert len(sent) >= 3
+    assert len(set(sent)) == 1, "the same content under the same number"
+    assert not store.acknowledged
+    assert (await store.pending())["load0"] == 300
+
+
+@needs_mosquitto
+async def test_a_broker_that_forgets_everything(tmp_path: Path) -> None:
+    """What it had not handed on is sent again, for the head-end has not acknowledged it; so are states of meters."""
+    rows = [capture(f"M{n % 8:04}", at=NOON + 900 * (n // 8), values=(n,)) for n in range(400)]
+    async with Broker(tmp_path / "broker", ("persistence false",)) as broker:
+        waits = settings(broker, acknowledge="head-end", acknowledge_within=60.0)
+        async with box(tmp_path, waits) as subject:
+            await subject.store.record(rows, {})
+            async with asyncio.timeout(20):
+                while not subject.deliver.figures.awaited:  # noqa: ASYNC110 - figures have no event
+                    await asyncio.sleep(0.01)
+            await broker.kill()  # nobody had subscribed: it took all of it, and has none
+            await broker.start()
+            async with head_end(broker) as head:
+                await head.until(lambda: len(head.captures) == 400 and bool(head.states("meter/M0002/state")))
+                await head.acknowledge()
+                await head.ask("dcu.ping")
+                assert (await subject.store.pending())["load0"] == 0
+
+
+class Mixer:
+    """Hands on what it hears, each message once or twice and in any order, as brokers in a chain may."""
+
+    def __init__(self, seed: int) -> None:
+        self.dice = random.Random(seed)
+
+    def through(self, heard: list[tuple[str, bytes]]) -> list[tuple[str, bytes]]:
+        twice = [each for each in heard for _ in range(self.dice.choice((1, 1, 2)))]
+        return sorted(twice, key=lambda _: self.dice.random())
+
+
+@needs_mosquitto
+async def test_repeats_and_another_order_on_the_way(tmp_path: Path) -> None:
+    rows = [capture(f"M{n % 8:04}", "load1", NOON + 900 * (n // 8), (n,)) for n in range(400)]
+    async with Broker(tmp_path / "broker") as broker, head_end(broker) as head:
+        async with box(tmp_path, settings(broker)) as subject:
+            await subject.store.record(rows, {})
+            await head.until(lambda: len(head.captures) == 400)
+            answer = await head.ask("dcu.reconcile", stream="load1", **{"from": NOON, "to": NOON + 86_400})
+        for seed in range(20):
+            far = HeadEnd(head.client)
+            for leaf, payload in Mixer(seed).through(head.heard):
+                far.take(leaf, payload)
+            assert len(far.captures) == 400
+            assert far.repeats > 0
+            assert not list(far.follower.gaps())
+            assert not list(far.sums("load1").differences(answer))
+            assert far.follower.positions() == head.follower.positions()
+
+
+@needs_mosquitto
+async def test_a_command_beyond_every_bound_is_refused_once_and_breaks_nothing(tmp_path: Path) -> None:
+    async with (
+        Broker(tmp_path / "broker") as broker,
+        head_end(broker) as head,
+        box(tmp_path, settings(broker, mqtt_version="3")) as subject,
+    ):
+        await head.until(lambda: head.states("state") == ["online"])
+        _, ping = command("dcu.ping")
+        await head.client.publish(ROOT + "command", ping[:-1] + b" " * 600_000 + b"}", qos=1)
+        await head.until(lambda: any(each.state == "rejected" for each in head.results.values()))
+        await head.ask("dcu.ping")
+        assert subject.deliver.figures.connections == 1
