@@ -30,6 +30,9 @@ class Kept(Protocol):
     async def streams(self) -> dict[str, int]:
         """Return the streams, each with its next sequence number. Raises StoreError."""
 
+    async def bring_owed(self) -> None:
+        """Bring over what is to be delivered of a damaged file and did not come at once. Raises StoreError."""
+
     async def salvage(self) -> Salvaged | None:
         """Bring over what is left of a damaged file; None where nothing is. Raises StoreError."""
 
@@ -56,6 +59,7 @@ class Upkeep:
         """Tell, then check and renew for ever. Raises StoreError."""
         await self.tell()
         await self.store.newest_audited()  # for the health: it names the head from the start
+        await self.store.bring_owed()
         await asyncio.sleep(FIRST_CHECK)
         await self.salvage()
         while True:

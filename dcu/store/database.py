@@ -22,7 +22,7 @@ from dcu.store.pages import Pages
 from dcu.store.restore import kept_by, restore
 from dcu.store.schema import BUSY_SECONDS, prepare, prepare_reader, translated
 from dcu.store.spare import Kept, Spare
-from dcu.store.wreck import Note, Salvaged, begin, fill
+from dcu.store.wreck import Note, Owed, Salvaged, begin, fill
 from dcu.store.writer import Apply, Writer
 
 
@@ -54,6 +54,8 @@ class Database:
         self.broken = asyncio.Event()
         #: What was brought over from a damaged file when this one was opened.
         self.salvaged = Salvaged()
+        #: What is still to come of it and was not acknowledged: by stream, first and last position.
+        self._owed: Owed = {}
         self._meters: Numbers = meters()
         self._layouts: Numbers = layouts()
         self._streams: Numbers = streams()
@@ -122,13 +124,15 @@ class Database:
         with translated("cannot open the store"):
             kept = await asyncio.to_thread(Kept.read, self._spare.path)
             if aside is not None:
-                self.salvaged = await asyncio.to_thread(begin, self._path, aside, self._clock.now())
+                self.salvaged, self._owed = await asyncio.to_thread(begin, self._path, aside, self._clock.now())
             leapt = await self._restore(database, mishap, kept)
             if mishap is not None and aside is not None:
                 spared = kept is not None and not kept.damaged
                 await asyncio.to_thread(fill, self._path, aside, spared=spared)
                 await self._renew_spare(database)
-                await asyncio.to_thread(Note(aside, mishap.reason, begun=True).write, self._path)
+                await asyncio.to_thread(Note(aside, mishap.reason, begun=True, owed=self._owed).write, self._path)
+            elif (note := await asyncio.to_thread(Note.read, self._path)) is not None:
+                self._owed = note.owed
         if mishap is None and leapt:
             mishap = Mishap(TORN, "the database is older than what was kept beside it")
         return mishap and replace(mishap, leapt=tuple(leapt))

@@ -206,6 +206,8 @@ class Outbox(Readings, Commands):
         """Return the extent of a new block."""
         for stream, seq, sent in await database.execute_fetchall(_SENT, (name,)):
             last, dropped = min(await self._tails.last(database, stream), sent + limit), None
+            if stream in self._owed:  # rows of before are still being salvaged
+                last = min(last, self._owed[stream][0] - 1)
             for last, *fields in await database.execute_fetchall(_DROPPED, (stream,)):  # noqa: B007 - one row or none
                 dropped = to_json(fields)
                 await database.execute("DELETE FROM drops WHERE stream = ?", (stream,))

@@ -148,7 +148,7 @@ class Retention(Outbox):
             if delivered := [each for each in delivered if position_of(each[0]) + each[1] <= extent.first]:
                 await self._delete(database, extent.stream, delivered)
                 return Shed(sum(each[1] for each in delivered))
-            if unsent:
+            if unsent and extent.stream not in self._owed:
                 return await self._give_up(database, extent, reason, before)
         return Shed()
 

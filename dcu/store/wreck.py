@@ -1,8 +1,8 @@
 """What can be read of a damaged database is brought over into the new one, to the same places: nothing comes twice.
 
-Before the store is used: what it knows, and the captures that were not acknowledged. In the background, piece by piece:
-the captures that were. Until then the name of the damaged file stands in a note beside the database, so that a restart
-goes on. All of it blocks: call it in a thread.
+Before the store is used: what it knows, and of the captures that were not acknowledged as much as a start has time for.
+In the background, window by window: the rest of these, then those that were acknowledged. Until then the name of the
+damaged file stands in a note beside the database, so that a restart goes on. All of it blocks: call it in a thread.
 """
 
 import json
@@ -10,7 +10,7 @@ import sqlite3
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import closing, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -54,8 +54,10 @@ _SOUND: Final = (
     "DELETE FROM delivered WHERE ?1 AND stream NOT IN (SELECT stream FROM streams) OR last < first",
 )
 
+#: The first position that was not acknowledged, and the last that was sent.
 _UNACKNOWLEDGED = """
-SELECT stream, min(sent + 1, coalesce((SELECT min(first) FROM outbox WHERE outbox.stream = streams.stream), sent + 1))
+SELECT stream, min(sent + 1, coalesce((SELECT min(first) FROM outbox WHERE outbox.stream = streams.stream), sent + 1)),
+    sent
 FROM streams
 """
 
@@ -79,13 +81,15 @@ PUT_SALVAGED = """
 INSERT OR IGNORE INTO segments (place, rows, read, oldest, newest, octets, content) VALUES (?, ?, ?, ?, ?, ?, ?)
 """
 
-#: Questions asked of a damaged tree at most, each of half the range of one that failed.
+#: Questions asked of a damaged tree before the store is used, each of half the range of one that failed, and octets of
+#: captures brought over by then: about ten seconds' work on an old board, and a start may take 25.
 TRIES: Final = 20_000
+FOREMOST_OCTETS: Final = 4 << 20
 
 #: Positions that are given up together.
 LEAST: Final = 8
 
-#: Positions looked at in one go in the background: a megabyte at most.
+#: Positions looked at in one go: a megabyte at most.
 WINDOW: Final = 4096
 
 #: Memory of a connection to a damaged file, in KiB.
@@ -112,27 +116,37 @@ class Salvaged:
         return Salvaged(self.captures + more.captures, self.unreadable + more.unreadable)
 
 
+#: Positions of a stream, first and last, that are still to be brought over.
+Owed = dict[int, tuple[int, int]]
+
+
 @dataclass(frozen=True, slots=True)
 class Note:
-    """What is still to be salvaged: the damaged file and why; `begun`: what comes first is there."""
+    """What is still to be salvaged: the damaged file and why; `begun`: what comes first is there.
+
+    `owed` are by stream the captures that were not acknowledged and are still to come.
+    """
 
     aside: Path
     reason: str
     begun: bool = False
+    owed: Owed = field(default_factory=dict)
 
     @classmethod
     def read(cls, path: Path) -> "Note | None":
         """Return the note beside the database `path`, None where nothing is left to do. Raises OSError."""
         try:
             found = json.loads(_beside(path).read_text())
-            note = cls(path.with_name(found["aside"]), found["reason"], found["begun"])
+            owed = {stream: (first, last) for stream, first, last in found.get("owed", [])}
+            note = cls(path.with_name(found["aside"]), found["reason"], found["begun"], owed)
         except (FileNotFoundError, ValueError, KeyError, TypeError):
             return None
         return note if note.aside.exists() else None
 
     def write(self, path: Path) -> None:
         """Put the note beside `path`, on the disk. Raises OSError."""
-        found = {"aside": self.aside.name, "reason": self.reason, "begun": self.begun}
+        owed = [[stream, *span] for stream, span in self.owed.items()]
+        found = {"aside": self.aside.name, "reason": self.reason, "begun": self.begun, "owed": owed}
         put_file(_beside(path), json.dumps(found).encode())
 
     def remove(self, path: Path) -> None:
@@ -145,8 +159,22 @@ def _beside(path: Path) -> Path:
     return path.with_suffix(".salvage")
 
 
-def begin(path: Path, aside: Path, now: float) -> Salvaged:
-    """Bring over what is known and what was not acknowledged; the database at `path` is new. Raises sqlite3.Error."""
+@dataclass(slots=True)
+class _Time:
+    """What is left of the time before the store is used."""
+
+    tries: int = field(default_factory=lambda: TRIES)
+    octets: int = field(default_factory=lambda: FOREMOST_OCTETS)
+
+    def __bool__(self) -> bool:
+        return self.tries > 0 and self.octets > 0
+
+
+def begin(path: Path, aside: Path, now: float) -> tuple[Salvaged, Owed]:
+    """Bring over what is known and what was not acknowledged; the database at `path` is new. Raises sqlite3.Error.
+
+    Also returns what of it is left for later, where there is much.
+    """
     with closing(_wreck(aside)) as wreck, closing(sqlite3.connect(path, isolation_level=None)) as fresh:
         fresh.execute("PRAGMA synchronous = FULL")
         fresh.execute("BEGIN IMMEDIATE")
@@ -154,18 +182,46 @@ def begin(path: Path, aside: Path, now: float) -> Salvaged:
             _copy(wreck, fresh, table)
         for statement in _SOUND:
             fresh.execute(statement, (now + _DAY,))
-        found = Salvaged()
-        for stream, first in fresh.execute(_UNACKNOWLEDGED).fetchall():
-            base = stream << POSITION_BITS
-            # the segment that holds the first of them may begin before it
+        found, time = Salvaged(), _Time()
+        owed: Owed = {}
+        for stream, first, sent in fresh.execute(_UNACKNOWLEDGED).fetchall():
             [(newest,)] = fresh.execute(_NEWEST, (stream, first)).fetchall()
-            span = (base + max(1, first - SEGMENT_ROWS), base + newest + SEGMENT_ROWS)
-            for rows, unreadable in _pieces(wreck, *span):
-                found += Salvaged(put(fresh, rows), unreadable)
+            # the segment that holds the first of them may begin before it
+            span = (max(1, first - SEGMENT_ROWS), newest + SEGMENT_ROWS)
+            came, left = _foremost(wreck, fresh, stream, span, sent, time)
+            found += came
+            if left:
+                owed[stream] = left
         for statement in _CUT:
             fresh.execute(statement)
         fresh.execute("COMMIT")
-    return found
+    return found, owed
+
+
+def _foremost(
+    wreck: sqlite3.Connection, fresh: sqlite3.Connection, stream: int, span: tuple[int, int], sent: int, time: _Time
+) -> tuple[Salvaged, tuple[int, int] | None]:
+    """Bring over the end of a stream, which new rows come behind, then from its beginning what there is time for.
+
+    What was sent comes in any case: it is sent again as soon as there is somebody to hear it.
+    """
+    found, (first, last) = Salvaged(), span
+    while first <= last and not found.captures:
+        begin = max(first, last - WINDOW + 1)
+        found += _brought(wreck, fresh, stream, (begin, last), time)
+        last = begin - 1
+    while first <= last and (time or first <= sent):
+        end = min(last, first + WINDOW - 1)
+        found += _brought(wreck, fresh, stream, (first, end), time)
+        first = end + 1
+    return found, (first, last) if first <= last else None
+
+
+def _brought(
+    wreck: sqlite3.Connection, fresh: sqlite3.Connection, stream: int, span: tuple[int, int], time: _Time
+) -> Salvaged:
+    rows, lost = _window(wreck, stream, *span, time)
+    return Salvaged(put(fresh, rows), lost)
 
 
 def fill(path: Path, aside: Path, *, spared: bool) -> None:
@@ -177,12 +233,18 @@ def fill(path: Path, aside: Path, *, spared: bool) -> None:
         fresh.execute("COMMIT")
 
 
-def window(aside: Path, stream: int, last: int) -> tuple[list[Row], int]:
-    """Return the segments of a stream that begin in the WINDOW positions up to `last`, and what cannot be read."""
-    base = stream << POSITION_BITS
+def window(aside: Path, stream: int, first: int, last: int) -> tuple[list[Row], int]:
+    """Return the segments of a stream that begin at these positions, and how many positions cannot be read."""
     with closing(_wreck(aside)) as wreck:
-        pieces = list(_pieces(wreck, base + max(1, last - WINDOW + 1), base + last))
-    return [row for rows, _ in pieces for row in rows if _sound(row)], sum(lost for _, lost in pieces)
+        return _window(wreck, stream, first, last, _Time())
+
+
+def _window(wreck: sqlite3.Connection, stream: int, first: int, last: int, time: _Time) -> tuple[list[Row], int]:
+    base = stream << POSITION_BITS
+    pieces = list(_pieces(wreck, base + first, base + last, time))
+    sound = [row for rows, _ in pieces for row in rows if _sound(row)]
+    time.octets -= sum(len(row[-1]) for row in sound)
+    return sound, sum(lost for _, lost in pieces)
 
 
 def _wreck(aside: Path) -> sqlite3.Connection:
@@ -221,16 +283,16 @@ def _copied(wreck: sqlite3.Connection, fresh: sqlite3.Connection, select: str, p
     return True
 
 
-def _pieces(wreck: sqlite3.Connection, first: int, last: int) -> Iterator[tuple[list[Row], int]]:
+def _pieces(wreck: sqlite3.Connection, first: int, last: int, time: _Time) -> Iterator[tuple[list[Row], int]]:
     """Yield the segments between two places, range by range, and how many positions cannot be read of each."""
-    ranges, tries = [(first, last)], 0
+    ranges = [(first, last)]
     while ranges:
         low, high = ranges.pop()
-        tries += 1
+        time.tries -= 1
         try:
             yield wreck.execute(_SEGMENTS, (low, high)).fetchall(), 0
         except _UNREADABLE:
-            if high - low < LEAST or tries >= TRIES:
+            if high - low < LEAST or time.tries <= 0:
                 yield [], high - low + 1
                 continue
             middle = (low + high) // 2
@@ -239,9 +301,8 @@ def _pieces(wreck: sqlite3.Connection, first: int, last: int) -> Iterator[tuple[
 
 def put(fresh: sqlite3.Connection, rows: Sequence[Row]) -> int:
     """Put segments to their places, those that are there already left as they are; return how many captures came."""
-    sound = [row for row in rows if _sound(row)]
-    fresh.executemany(PUT_SALVAGED, sound)
-    return sum(row[1] for row in sound)
+    fresh.executemany(PUT_SALVAGED, rows)
+    return sum(row[1] for row in rows)
 
 
 def _sound(row: Row) -> bool:

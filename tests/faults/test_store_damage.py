@@ -14,7 +14,7 @@ import pytest
 
 from dcu.errors import DamagedError, StoreError
 from dcu.model import Capture, Command, CommandRecord
-from dcu.store import Store
+from dcu.store import Store, salvage, wreck
 from dcu.store import database as database_module
 from dcu.store.generations import Sealed
 from dcu.store.integrity import DAMAGED, KEPT_FILES, LOST, TORN
@@ -310,6 +310,45 @@ async def test_what_can_be_read_is_salvaged_and_nothing_comes_twice(tmp_path: Pa
         assert await store.next_block("load0", 100) is not None
         assert await store.next_block("load0", 100) is None
         assert await store.salvage() is None
+
+
+async def taken(store: Store) -> list[int]:
+    """Take all blocks that are to be had; return the times of their rows."""
+    found: list[int] = []
+    while (block := await store.next_block("load0", 100)) is not None:
+        found += times(block.items)
+    return found
+
+
+async def test_much_that_was_not_acknowledged_comes_after_the_start_and_leaves_in_its_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A start has little time: the end comes at once, so that new rows have their places, and what is due first."""
+    path = tmp_path / "store.db"
+    await damaged_half(path)
+    monkeypatch.setattr(wreck, "FOREMOST_OCTETS", 1)
+    for module in (wreck, salvage):
+        monkeypatch.setattr(module, "WINDOW", 100)
+    async with Store.open(path, SetClock()) as store:
+        assert store._owed
+        sent = [row for block in await store.unacknowledged("load0") for row in times(block.items)]
+        sent += await taken(store)
+        await store.record([capture(ROWS)], {("M1", "load0"): ROWS})
+        assert await taken(store) == []
+        assert (await store.shed("load0", "storage", unsent=True)).unsent == 0
+    async with Store.open(path, SetClock()) as store:  # a restart before the rest came
+        assert store.mishap is None
+        assert await taken(store) == []
+        await store.bring_owed()
+        assert not store._owed
+        rest = await taken(store)
+        assert sent + rest == sorted({*sent, *rest})
+        assert rest[-1] == ROWS
+        assert ROWS // 2 - 80 < len(sent + rest) <= ROWS // 2 + 1
+        assert (await store.salvage()) is not None
+    async with Store.open(path, SetClock()) as store:
+        assert not store._owed
+        assert not list(tmp_path.glob("*.salvage"))
 
 
 async def test_a_power_cut_in_a_salvage_begins_it_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,6 +19,9 @@ class File:
     async def streams(self) -> dict[str, int]:
         return {"load0": 700, "daily": 5}
 
+    async def bring_owed(self) -> None:
+        self.done.append("owed")
+
     async def salvage(self) -> Salvaged | None:
         return self.salvaged
 

@@ -1,5 +1,7 @@
 """Segments: what goes in comes out, whatever meters say; what is damaged is said."""
 
+import zlib
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -62,9 +64,36 @@ def test_a_row_tells_what_is_in_it() -> None:
     assert [(position, run.meter) for position, run in segment.placed()] == [(5, 1), (6, 2)]
 
 
-def test_what_does_not_get_shorter_is_kept_as_it_is() -> None:
-    *_, octets, content = Segment(1, (Run.of(1, 1, 0, [capture(900, values=())]),)).row
-    assert len(content) == octets
+@pytest.mark.parametrize("length", [*range(24), 500])
+def test_a_wrong_octet_anywhere_is_noticed_however_short_the_segment(length: int) -> None:
+    text = "".join(chr(33 + number * 37 % 90) for number in range(length))
+    segment = Segment(1, (Run.of(1, 1, 0, [capture(900, values=(text,))]),))
+    *_, octets, content = segment.row
+    assert Segment.unpacked(1, octets, content) == segment
+    for place in range(len(content)):
+        wrong = content[:place] + bytes([content[place] ^ 0x10]) + content[place + 1 :]
+        try:
+            found = Segment.unpacked(1, octets, wrong)
+        except ValueError:
+            continue
+        assert found == segment  # a bit behind the end of the last symbol
+
+
+def test_what_an_older_program_left_unpacked_is_read() -> None:
+    segment = Segment(1, (Run.of(1, 1, 0, [capture(900, values=())]),))
+    text = to_json(segment.runs).encode()
+    assert Segment.unpacked(1, len(text), text) == segment
+
+
+def test_a_packed_segment_is_never_as_long_as_its_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By that it is told from one that an older program left unpacked."""
+    segment = Segment(1, (Run.of(1, 1, 0, [capture(900)]),))
+    text = to_json(segment.runs).encode()
+    pack = zlib.compress
+    monkeypatch.setattr(zlib, "compress", lambda octets, level=-1: octets if level == -1 else pack(octets, level))
+    *_, octets, content = segment.row
+    assert octets == len(text) < len(content)
+    assert Segment.unpacked(1, octets, content) == segment
 
 
 @pytest.mark.parametrize("damaged", [b"", b"\x78\x9c", b"x" * 50])

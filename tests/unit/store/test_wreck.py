@@ -14,34 +14,43 @@ async def test_a_window_has_the_segments_that_begin_in_it(path: Path, clock: Set
     async with Store.open(path, clock) as store:
         for start in range(0, 2 * WINDOW, 1024):
             await store.record([capture(at) for at in range(start, start + 1024)], {})
-    found = [row for last in (2 * WINDOW, WINDOW) for row in window(path, 1, last)[0]]
+    found = [row for first in (1, 1 + WINDOW) for row in window(path, 1, first, first + WINDOW - 1)[0]]
     assert sum(row[1] for row in found) == 2 * WINDOW
     assert len({row[0] for row in found}) == len(found)
-    assert window(path, 1, WINDOW)[1] == 0
-    assert window(path, 7, WINDOW) == ([], 0)
+    assert window(path, 1, 1, WINDOW)[1] == 0
+    assert window(path, 7, 1, WINDOW) == ([], 0)
 
 
 def test_a_file_that_is_no_database_gives_nothing(tmp_path: Path) -> None:
     path = tmp_path / "wreck"
     path.write_bytes(b"nothing at all" * 500)
-    assert window(path, 1, 100) == ([], 100)
+    assert window(path, 1, 1, 100) == ([], 100)
+
+
+TABLE = "CREATE TABLE segments (place INTEGER PRIMARY KEY, rows, read, oldest, newest, octets, content)"
 
 
 def test_only_whole_segments_are_put_and_none_twice(tmp_path: Path) -> None:
     packed, text = zlib.compress(b"x" * 100), b"x" * 100
+    first = 1 << 40
+    rows = [
+        (first | 1, 5, 0, 0, 0, 100, packed),
+        (first | 6, 5, 0, 0, 0, 100, text),
+        (first | 11, 5, 0, 0, 0, 100, packed[:-3] + b"???"),
+        (first | 16, 5, 0, 0, 0, 99, packed),
+        (first | 21, 5, 0, 0, 0, 100, "text"),
+        (first | 26, None, 0, 0, 0, 100, packed),
+    ]
+    with closing(sqlite3.connect(tmp_path / "wreck")) as damaged, damaged:
+        damaged.execute(TABLE)
+        damaged.executemany("INSERT INTO segments VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
+    sound, _ = window(tmp_path / "wreck", 1, 1, 100)
+    assert sound == rows[:2]
     with closing(sqlite3.connect(tmp_path / "fresh")) as fresh:
-        fresh.execute("CREATE TABLE segments (place INTEGER PRIMARY KEY, rows, read, oldest, newest, octets, content)")
-        rows = [
-            (1, 5, 0, 0, 0, 100, packed),
-            (2, 5, 0, 0, 0, 100, text),
-            (3, 5, 0, 0, 0, 100, packed[:-3] + b"???"),
-            (4, 5, 0, 0, 0, 99, packed),
-            (5, 5, 0, 0, 0, 100, "text"),
-            (6, None, 0, 0, 0, 100, packed),
-        ]
-        assert put(fresh, rows) == 10
-        put(fresh, rows)
-        assert fresh.execute("SELECT place FROM segments").fetchall() == [(1,), (2,)]
+        fresh.execute(TABLE)
+        assert put(fresh, sound) == 10
+        put(fresh, sound)
+        assert fresh.execute("SELECT place FROM segments").fetchall() == [(first | 1,), (first | 6,)]
 
 
 def test_a_note_says_what_is_left_while_the_file_is_there(tmp_path: Path) -> None:
@@ -54,5 +63,8 @@ def test_a_note_says_what_is_left_while_the_file_is_there(tmp_path: Path) -> Non
     assert Note.read(path) == note
     path.with_suffix(".salvage").write_text("{")
     assert Note.read(path) is None
+    owing = Note(aside, "malformed", begun=True, owed={3: (7, 900)})
+    owing.write(path)
+    assert Note.read(path) == owing
     note.remove(path)
     assert not path.with_suffix(".salvage").exists()
