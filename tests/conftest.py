@@ -1,9 +1,9 @@
-"""What runs beside what when pytest has two workers: the tests in real time follow one another on one of them.
+"""What runs beside what when pytest has workers: the tests in real time follow one another on one, what is long begins.
 
 Property tests have no deadline of their own.
 """
 
-from pathlib import Path
+import os
 
 import pytest
 from hypothesis import settings
@@ -12,16 +12,35 @@ from xdist.scheduler import LoadScopeScheduling
 #: The tests that pace serial lines and start daemons; two at a time would disturb each other.
 REAL_TIME = "tests/system/"
 
+#: What takes minutes, the longest first: begun last, it would keep one worker busy while the others have ended. The
+#: package's daemon is in a container of its own.
+LONG = (
+    "tests/system/test_package.py",
+    "tests/property/test_fuzz_volume.py",
+    "tests/property/test_fuzz_long.py",
+    "tests/faults/test_store_damage.py",
+    "tests/faults/test_ledger.py",
+)
+
+#: By how much a worker steps back that has nothing in real time to do: there are more workers than processors.
+STEP_BACK = 5
+
 # a machine under load is no failure of what is tested; whoever bounds a time says so in the test
 settings.register_profile("unhurried", deadline=None)
 settings.load_profile("unhurried")
+
+
+def _scope(nodeid: str) -> str:
+    """Return what one worker takes as a whole: a file, or all that is in real time."""
+    file = nodeid.partition("::")[0]
+    return REAL_TIME if file.startswith(REAL_TIME) and file not in LONG else file
 
 
 class RealTimeApart(LoadScopeScheduling):  # type: ignore[misc] # xdist ships no types
     """A worker takes a whole file, and whoever takes the first test of REAL_TIME takes them all."""
 
     def _split_scope(self, nodeid: str) -> str:
-        return REAL_TIME if nodeid.startswith(REAL_TIME) else nodeid.partition("::")[0]
+        return _scope(nodeid)
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> RealTimeApart:
@@ -29,6 +48,12 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> RealTimeA
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the tests in real time: they take longest."""
-    root = Path(__file__).parents[1] / REAL_TIME
-    items.sort(key=lambda item: root not in item.path.parents)
+    """Begin with the tests in real time, which take longest, and go on with what is long."""
+    order = {scope: number for number, scope in enumerate((REAL_TIME, *LONG))}
+    items.sort(key=lambda item: order.get(_scope(item.nodeid), len(order)))
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Leave the processors to the tests in real time, of which others are no part."""
+    if "PYTEST_XDIST_WORKER" in os.environ and _scope(item.nodeid) != REAL_TIME:
+        os.nice(max(0, STEP_BACK - os.nice(0)))
