@@ -49,6 +49,7 @@ GOALS: dict[tuple[str, str], Goal] = {
     ("recovery", "start_seconds"): Goal(2.0, 1.0, "s"),
     ("recovery", "grown_mb"): Goal(2.0, 0.5, "MB"),
     ("success", "share"): Goal(0.995, 1.0, "share", least=True),
+    ("success", "dead_budget"): Goal(1.0, 0.5, "share"),
 }
 
 

@@ -235,13 +235,14 @@ class Daemon:
             self._store,
             self._roll.submit,
             self._archive.__contains__,
-            self._own,
+            self.answer,
             self._clock,
             self._health,
             self._config.dcu.allow,
         )
 
-    async def _own(self, command: Command) -> Mapping[str, Any]:
+    async def answer(self, command: Command) -> Mapping[str, Any]:
+        """Return the result of a command about the box itself. Raises CommandRejected, StoreError."""
         drifts = Drifts(self._store, self._archive.names)
         stored = StoredReadings(self._store, self._clock)
         past = Redelivery(self._store, self._deliver.wanted, self._deliver.resend)
@@ -362,7 +363,7 @@ class Daemon:
         guard = guards.guard
         async with asyncio.TaskGroup() as group:
             workers = [group.create_task(guard(f"bus {name}", poll.run)) for name, poll in self.polls.items()]
-            for name, run in self._flows().items():
+            for name, run in self.flows().items():
                 workers.append(group.create_task(guard(name, run)))
             workers.append(group.create_task(door.run()))
             deliver = group.create_task(guard("deliver", self._deliver.run))
@@ -375,7 +376,7 @@ class Daemon:
             # upward goes last: it tells the head-end that we stop
             await finish([deliver, watchdog], END_UPLINK)
 
-    def _flows(self) -> Mapping[str, Callable[[], Awaitable[None]]]:
+    def flows(self) -> Mapping[str, Callable[[], Awaitable[None]]]:
         """Return the small flows by the names under which they are watched."""
         return {
             "clock": self._timekeeping().run,

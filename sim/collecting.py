@@ -5,7 +5,8 @@ what was stored is handed to the head-end's tally without a broker, in the words
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine, Mapping
+import json
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -15,6 +16,7 @@ from dcu.bus import make_port
 from dcu.config import load
 from dcu.daemon import Daemon
 from dcu.dlms.cosem import UNITS
+from dcu.messages.commands import parse_command
 from dcu.messages.envelope import Envelopes
 from dcu.polling.poll import Poll
 from dcu.profiles import load_profile, stream_names
@@ -25,6 +27,9 @@ from sim.headend import Tally
 from sim.site import Site, Task, Word, write_site
 from sim.stage import DCU, Timetable, dues, in_words
 from sim.virtual import LoopClock, Outside, VirtualClock, VirtualLoop
+
+#: The flows that run beside those of the buses: what they know and tell comes from the collecting alone.
+BESIDE = ("completeness", "reachability")
 
 #: Captures in one message, and its longest payload.
 BLOCK, PAYLOAD = 500, 1_000_000
@@ -57,8 +62,10 @@ class Collecting:
         return self.daemon.polls
 
     async def collect(self, seconds: float) -> None:
-        """Let the daemon collect for so long. Raises what one of its flows raises."""
-        flows = [asyncio.create_task(poll.run(), name=name) for name, poll in self.polls.items()]
+        """Let the daemon collect for so long, and keep its books. Raises what one of its flows raises."""
+        beside = self.daemon.flows()
+        runs = {name: poll.run for name, poll in self.polls.items()} | {name: beside[name] for name in BESIDE}
+        flows = [asyncio.create_task(_flow(run), name=name) for name, run in runs.items()]
         done, running = await asyncio.wait(flows, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
         for flow in running:
             flow.cancel()
@@ -71,10 +78,20 @@ class Collecting:
         taken = await asyncio.gather(*(_sweep(poll) for poll in self.polls.values()))
         return dict(zip(self.polls, taken, strict=True))
 
-    async def account(self, timetable: Timetable) -> list[Line]:
-        """Draw up the account of everything that was due up to now, capture by capture against the meters' truth."""
+    async def account(self, timetable: Timetable, silent: Collection[str] = ()) -> list[Line]:
+        """Draw up the account of everything that was due up to now, capture by capture against the meters' truth.
+
+        Nothing is due of meters that are `silent`.
+        """
         due = dues(timetable, self.began, self.clock.now())
-        return draw_up(self.fleet.meters, due, await self.delivered(), self.path)
+        talking = [meter for meter in self.fleet.meters if meter.id not in silent]
+        return draw_up(talking, due, await self.delivered(), self.path)
+
+    async def ask(self, name: str, **args: object) -> dict[str, Any]:
+        """Return what the daemon answers the command `name` about itself."""
+        envelope = {"id": name, "name": name, "args": args}
+        command = parse_command(json.dumps(envelope).encode(), door="local", received=self.clock.now())
+        return dict(await self.daemon.answer(command))
 
     async def delivered(self) -> Tally:
         """Return the tally of a head-end that gets all that is stored and was not handed out yet."""
@@ -86,6 +103,10 @@ class Collecting:
                     tally.take(f"data/{stream}", payload)
                 await self.store.acknowledge(stream, block.seq)
         return tally
+
+
+async def _flow(run: Callable[[], Awaitable[None]]) -> None:
+    await run()
 
 
 async def _sweep(poll: Poll) -> float:

@@ -12,10 +12,11 @@ from xdist.scheduler import LoadScopeScheduling
 #: The tests that pace serial lines and start daemons; two at a time would disturb each other.
 REAL_TIME = "tests/system/"
 
-#: What takes minutes, the longest first: begun last, it would keep one worker busy while the others have ended. The
-#: package's daemon is in a container of its own.
+#: What takes long, the longest first: begun last, it would keep one worker busy while the others have ended. The
+#: package's daemon is in a container of its own, and a virtual day needs no real time.
 LONG = (
     "tests/system/test_package.py",
+    "tests/system/test_virtual_day.py",
     "tests/property/test_fuzz_volume.py",
     "tests/property/test_fuzz_long.py",
     "tests/faults/test_store_damage.py",
