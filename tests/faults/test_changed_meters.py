@@ -91,18 +91,29 @@ def test_a_change_while_the_box_was_off_is_found_at_the_first_visit() -> None:
     virtually(work)
 
 
+def columns_of(meter: SimMeter, stream: str, order: Callable[[Columns], Columns]) -> None:
+    """Let the meter capture the columns of a profile in another order from now on."""
+    name = COMPANION.streams[stream].name
+    profile = PROFILES[meter.plate.phases][name]
+    meter.profiles = {**meter.profiles, name: replace(profile, columns=order(profile.columns))}
+
+
 def test_columns_exchanged_for_others_of_the_same_form_are_noticed_within_a_day() -> None:
     async def work(clock: VirtualClock) -> None:
         box = Box(clock, ONE)
-        poll = box.poll(*TASKS)
+        poll = box.poll(Task("load1", every=900.0, offset=5.0, backfill=3600.0))
         await settle(poll)
-        meter = box.meters[0]
-        name = COMPANION.streams["load0"].name
-        profile = PROFILES[meter.plate.phases][name]
-        meter.profiles = {**meter.profiles, name: replace(profile, columns=profile.columns[::-1])}
-        await settled(box, poll)
-        assert box.reports == [("profile changed", "M0001", {"stream": "load0"})]
+        # voltages and currents: no row of them contradicts another
+        columns_of(box.meters[0], "load1", lambda columns: (*columns[:1], *columns[:0:-1]))
+        await run_for(poll, RECOGNISE_EVERY - 3600.0)
+        assert box.reports == []
+        await run_for(poll, 5400.0)
+        assert box.reports == [("profile changed", "M0001", {"stream": "load1"})]
         assert poll.health.changed == 0
+        known = len(box.store.captures)
+        await run_for(poll, 3600.0)
+        assert len(box.store.captures) == known + 4
+        assert_true(box, box.store.captures[known:])
 
     virtually(work)
 
@@ -122,20 +133,13 @@ def test_a_meter_that_tells_another_word_each_time_costs_one_visit_a_day() -> No
     virtually(work)
 
 
-def columns_of(meter: SimMeter, order: Callable[[Columns], Columns]) -> None:
-    """Let the meter capture the columns of its load profile in another order from now on."""
-    name = COMPANION.streams["load0"].name
-    profile = PROFILES[meter.plate.phases][name]
-    meter.profiles = {**meter.profiles, name: replace(profile, columns=order(profile.columns))}
-
-
 def test_columns_that_changed_places_are_noticed_before_a_row_of_them_is_kept() -> None:
     async def work(clock: VirtualClock) -> None:
         box = Box(clock, ONE)
         poll = box.poll(TASKS[1])
         await settle(poll)
         kept = len(box.store.captures)
-        columns_of(box.meters[0], lambda columns: (*columns[:1], *columns[:0:-1]))
+        columns_of(box.meters[0], "load0", lambda columns: (*columns[:1], *columns[:0:-1]))
         await asyncio.sleep(900.0)
         await poll.step()  # the ring
         await settle(poll)
