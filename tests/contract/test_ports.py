@@ -151,6 +151,7 @@ async def test_a_tty_can_be_had_again_as_soon_as_it_is_closed_however_busy_the_t
             await port.open()
             await port.write(b"x")
             await port.close()
+    assert [port.octets_sent for port in ports] == [25, 25]
     os.close(near)
     os.close(far)
 

@@ -171,10 +171,12 @@ async def test_enough_company_is_not_waited_for(path: Path, clock: SetClock, mon
     monkeypatch.setattr(room, "COMPANY_ROWS", 10)
     async with Store.open(path, clock, patience=60.0) as store:
         await asyncio.gather(*(store.record([capture(at)] * 5, {}, patient=True) for at in range(2)))
+        assert await store.pending() == {"load0": 10}
 
 
 async def test_at_the_end_nobody_is_patient(path: Path, clock: SetClock) -> None:
     async with Store.open(path, clock, patience=60.0) as store:
         waiting = asyncio.create_task(store.record([capture(1)], {}, patient=True))
         await turn()
-    await waiting
+        assert not waiting.done()
+    assert (await waiting).accounts == {}
