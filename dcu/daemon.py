@@ -184,13 +184,12 @@ class Daemon:
             self.polls[bus.name] = self._make_poll(bus, events)
 
     def _make_storekeeping(self) -> Storekeeping:
-        clock = self._clock
         return Storekeeping(
             self._store,
             self._config.store,
-            clock,
+            self._clock,
             self._reporter.report,
-            self._health.watch("store room", clock.monotonic()),
+            self._health.watch("store room", self._clock.monotonic()),
         )
 
     def _make_roll(self) -> Roll:
@@ -362,9 +361,8 @@ class Daemon:
         guards = Guard(self._store, self._clock, self._health)
         guard = guards.guard
         async with asyncio.TaskGroup() as group:
-            workers = [group.create_task(guard(f"bus {name}", poll.run)) for name, poll in self.polls.items()]
-            for name, run in self.flows().items():
-                workers.append(group.create_task(guard(name, run)))
+            flows = {f"bus {name}": poll.run for name, poll in self.polls.items()} | self.flows()
+            workers = [group.create_task(guard(name, run)) for name, run in flows.items()]
             workers.append(group.create_task(door.run()))
             deliver = group.create_task(guard("deliver", self._deliver.run))
             watchdog = group.create_task(guards.watch(self._status.line))
@@ -376,7 +374,7 @@ class Daemon:
             # upward goes last: it tells the head-end that we stop
             await finish([deliver, watchdog], END_UPLINK)
 
-    def flows(self) -> Mapping[str, Callable[[], Awaitable[None]]]:
+    def flows(self) -> dict[str, Callable[[], Awaitable[None]]]:
         """Return the small flows by the names under which they are watched."""
         return {
             "clock": self._timekeeping().run,

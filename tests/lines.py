@@ -55,6 +55,9 @@ WIDER = replace(COMPANION, streams={**COMPANION.streams, "absent": ProfileStream
 #: Two meters that only want a password, one with a single phase and one with three.
 PAIR = FleetPlan(meters=2, buses=1, baud=BAUD, hls=0, seed=4)
 
+#: The same with short names.
+OLD = replace(PAIR, old=256)
+
 #: One meter that talks HLS-GMAC, ciphered.
 CIPHERED = FleetPlan(meters=1, buses=1, baud=BAUD, hls=256)
 

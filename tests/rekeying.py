@@ -1,7 +1,7 @@
 """A meter whose secrets are changed, in virtual time: the rooms of the daemon that know keys, and a store that dies."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from dcu.store import Sealed, Vault
 from sim.fleet import FleetPlan
 from sim.meter import SimMeter
 from sim.virtual import VirtualClock
-from tests.lines import CIPHERED, TITLE, Box, MemoryStore, PortAround
+from tests.lines import CIPHERED, TITLE, Box, MemoryStore, PortAround, virtually
 
 _take = Ledger.take
 
@@ -150,3 +150,18 @@ def noting(used: list[tuple[str, int]]) -> Callable[[Ledger], int]:
         return counter
 
     return noted
+
+
+#: What a test does with one meter.
+Work = Callable[[Rekeying], Awaitable[None]]
+
+
+def rekeyed(directory: Path, work: Work, plan: FleetPlan = CIPHERED, access: Access | None = None) -> None:
+    """Run `work` with one meter, ciphered unless `plan` says otherwise, let in by `access` if that is given."""
+
+    async def run(clock: VirtualClock) -> None:
+        rekeying = Rekeying(clock, directory, plan, access)
+        await rekeying.start()
+        await work(rekeying)
+
+    virtually(run)

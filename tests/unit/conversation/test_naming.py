@@ -12,9 +12,9 @@ from dcu.conversation.session import Session, Yielded
 from dcu.dlms.acse import Conformance
 from dcu.dlms.axdr import octets
 from dcu.dlms.moment import DateTime
-from dcu.dlms.services import AccessError, Action, Get, Set, Variable, by_entry, by_range
+from dcu.dlms.services import AccessError, Get, Set, Variable, by_entry, by_range
 from dcu.dlms.short_names import OBJECT_LIST, ShortNames
-from dcu.errors import MeterError, NotServedError, StoreError
+from dcu.errors import MeterError, StoreError
 from dcu.model import INSTANT, Attribute, Capture, Referencing, Task
 from dcu.obis import parse_obis
 from sim import server, short_names
@@ -22,9 +22,8 @@ from sim.fleet import FleetPlan
 from sim.objects import CLASSES
 from sim.profiles import BILLING, DAILY, LOAD_0, LOAD_1
 from sim.virtual import VirtualClock
-from tests.lines import LOAD, PAIR, REGISTERS, Box, MemoryStore, assert_true, run_for, settle, virtually
+from tests.lines import LOAD, OLD, PAIR, REGISTERS, Box, MemoryStore, assert_true, run_for, settle, virtually
 
-OLD = replace(PAIR, old=256)
 ENERGY = Get(Attribute(3, parse_obis("1-0:1.8.0.255")))
 CLOCK = Attribute(8, parse_obis("0-0:1.0.0.255"))
 UNKNOWN = Get(Attribute(3, parse_obis("1-0:99.8.0.255")))
@@ -350,37 +349,6 @@ def test_answers_find_their_places(answers: list[Any], results: list[Any]) -> No
     assert Naming.told([None, Variable(8), None, Variable(16)], answers) == results
 
 
-MESSAGE = Attribute(1, parse_obis("0-0:96.13.0.255"))
-
-
-def test_a_value_is_written_by_its_short_name() -> None:
-    async def work(clock: VirtualClock) -> None:
-        box = Box(clock, OLD)
-        session = await box.session()
-        assert await session.perform(Set(MESSAGE, octets(b"hello"))) is None
-        assert box.meters[0].message == b"hello"
-        assert await session.perform(Set(ENERGY.attribute, octets(b""))) == AccessError(3)
-        assert await session.perform(Set(UNKNOWN.attribute, octets(b""))) == UNDEFINED
-        # the clock, as everybody will want to set it
-        target = octets(DateTime.from_utc(int(clock.now()) + 30).to_bytes())
-        assert await session.perform(Set(CLOCK, target)) is None
-        assert 28 < box.meters[0].clock_shift < 31
-
-    virtually(work)
-
-
-def test_no_method_is_invoked_and_the_conversation_goes_on() -> None:
-    async def work(clock: VirtualClock) -> None:
-        box = Box(clock, OLD)
-        session = await box.session()
-        with pytest.raises(NotServedError, match="no method"):
-            await session.perform(Action(70, parse_obis("0-0:96.3.10.255"), 1))
-        assert type((await session.get([ENERGY]))[0]) is int
-        assert box.meters[0].relay.connected
-
-    virtually(work)
-
-
 def test_a_conversation_held_over_visits_goes_on_by_short_names(lists: list[int]) -> None:
     async def work(clock: VirtualClock) -> None:
         box = Box(clock, OLD)
@@ -390,7 +358,7 @@ def test_a_conversation_held_over_visits_goes_on_by_short_names(lists: list[int]
         assert session.rest()
         session.resume()
         # its own name first: nothing that can be done twice may be what finds the association gone
-        assert await session.perform(Set(MESSAGE, octets(b"again"))) is None
+        assert await session.perform(Set(Attribute(1, parse_obis("0-0:96.13.0.255")), octets(b"again"))) is None
         assert box.requests - before == 2
         assert session.rest()
         session.resume()
