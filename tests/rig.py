@@ -102,6 +102,9 @@ class WholeStore(MemoryStore, MemoryOutbox, MemoryJournal):
     async def away(self) -> list[tuple[str, float, int]]:
         return []
 
+    async def bring_owed(self) -> None:
+        """There was no damaged file."""
+
     async def salvage(self) -> Salvaged | None:
         return None
 
