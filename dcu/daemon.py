@@ -32,7 +32,7 @@ from dcu.deliver import Broker, Deliver
 from dcu.dlms.cosem import UNITS
 from dcu.drifts import Drifts
 from dcu.enrol import Enrolment
-from dcu.errors import DamagedError, StoreError
+from dcu.errors import DamagedError
 from dcu.events import EventSieve
 from dcu.forecasts import forecasts
 from dcu.guarding import Guard
@@ -58,7 +58,7 @@ from dcu.sending import Delivery
 from dcu.shelter import Shelter
 from dcu.standing import MeterStates
 from dcu.status import Status
-from dcu.store import PATIENCE, Mishap, Store, vault_for
+from dcu.store import PATIENCE, Mishap, Store, make_place, vault_for
 from dcu.stored import StoredReadings
 from dcu.storekeeping import Storekeeping
 from dcu.timekeeping import Timekeeping
@@ -90,10 +90,7 @@ def serve(config: Config, base: TimeBase = REAL_TIME) -> None:
     folders = ProfileFolders.at(config.dcu.profiles_dir)
     profiles = apart(lambda: {name: load_profile(name, folders) for name in used})
     path = Path(config.dcu.data) / "store.db"
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise StoreError(f"{path.parent}: cannot be made: {error.strerror}") from error
+    make_place(path)
     one_pool()
     with alone(path.with_suffix(".lock")), asyncio.Runner(loop_factory=base.loop_factory) as runner:
         runner.run(_run(config, profiles, base.clock or system_clock(config), path))

@@ -7,6 +7,7 @@ from dcu.store.integrity import Mishap
 from dcu.store.lines import Line, Station, line_of
 from dcu.store.outbox import BLOCK_ROWS, Block, Shipped
 from dcu.store.readings import Recorded
+from dcu.store.room import make_place
 from dcu.store.store import Store
 from dcu.store.vault import Vault, vault_for
 from dcu.store.wreck import Salvaged
@@ -29,5 +30,6 @@ __all__ = [
     "Vault",
     "Verdict",
     "line_of",
+    "make_place",
     "vault_for",
 ]

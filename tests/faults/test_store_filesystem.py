@@ -6,6 +6,7 @@ switch; what comes before and after is real.
 
 import subprocess
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ import pytest
 from dcu.errors import ShelteredError, StoreError
 from dcu.health import Health
 from dcu.shelter import NAME, Shelter
-from dcu.store import Store
+from dcu.store import Store, make_place
 from tests.captures import SetClock, capture
 
 
@@ -21,15 +22,33 @@ def mount(*words: str) -> bool:
     return subprocess.run(["mount", *words], capture_output=True, check=False).returncode == 0
 
 
-@pytest.fixture
-def disk(tmp_path: Path) -> Iterator[Path]:
-    """A megabyte."""
-    place = tmp_path / "disk"
+@contextmanager
+def mounted(place: Path, size: str) -> Iterator[Path]:
     place.mkdir()
-    if not mount("-t", "tmpfs", "-o", "size=1m", "none", str(place)):
+    if not mount("-t", "tmpfs", "-o", f"size={size}", "none", str(place)):
         pytest.skip("no right to mount: run as root")
     yield place
     subprocess.run(["umount", "-l", str(place)], check=True)
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Path]:
+    """A megabyte."""
+    with mounted(tmp_path / "disk", "1m") as place:
+        yield place
+
+
+@pytest.fixture
+def larger_disk(tmp_path: Path) -> Iterator[Path]:
+    with mounted(tmp_path / "disk", "40m") as place:
+        yield place
+
+
+def fill_up(ballast: Path) -> None:
+    """Leave no octet of the disk."""
+    with ballast.open("wb", buffering=0) as file, suppress(OSError):
+        while file.write(bytes(512)):
+            pass
 
 
 async def fill(store: Store) -> int:
@@ -64,12 +83,7 @@ async def test_on_a_full_disk_no_counter_is_given_that_the_spare_does_not_know(d
     path, ballast = disk / "store.db", disk / "ballast"
     async with Store.open(path, SetClock()) as store:
         given = await store.reserve_counters("k", 5)
-        with ballast.open("wb", buffering=0) as file:
-            while True:
-                try:
-                    file.write(bytes(512))
-                except OSError:
-                    break
+        fill_up(ballast)
         taken = [given]
         for _ in range(200):
             try:
@@ -80,6 +94,24 @@ async def test_on_a_full_disk_no_counter_is_given_that_the_spare_does_not_know(d
     path.unlink()
     async with Store.open(path, SetClock()) as store:
         assert (await store.reserve_counters("k", 5)).start >= taken[-1].stop
+
+
+async def test_on_a_disk_that_others_filled_it_opens_and_collects(larger_disk: Path) -> None:
+    """The room that was held makes it so: without it there is not even a log."""
+    path = larger_disk / "store.db"
+    make_place(path)
+    async with Store.open(path, SetClock()) as store:
+        await store.record([capture(1)], {})
+    fill_up(larger_disk / "ballast")
+    with pytest.raises(StoreError):
+        async with Store.open(path, SetClock()):
+            pass
+    make_place(path)
+    async with Store.open(path, SetClock()) as store:
+        assert store.mishap is None
+        for at in range(2, 300):
+            await store.record([capture(at)], {("M1", "load0"): at})
+        assert await store.pending() == {"load0": 299}
 
 
 async def test_a_read_only_file_system_is_said_and_left_alone_until_it_can_be_written(disk: Path) -> None:
