@@ -81,6 +81,8 @@ class Archive:
         self.acquaintance = Acquaintance()
         # what meters that are explored were found to have; alike ones share one object
         self._explored: dict[str, CompanionProfile] = {}
+        # those of which that is another's: until they are explored anew, the same is expected of them
+        self._strange: set[str] = set()
         self._alikes: dict[str, CompanionProfile] = {}
         # meters of one model share one shape object: 1024 meters must not hold 1024 copies
         self._shared: dict[Shape, Shape] = {}
@@ -127,6 +129,7 @@ class Archive:
     def _forget(self, meter: str) -> None:
         self._shapes.pop(meter, None)
         self._explored.pop(meter, None)
+        self._strange.discard(meter)
         self.acquaintance.forget(meter)
 
     def meter(self, meter: str) -> Meter:
@@ -169,18 +172,27 @@ class Archive:
             self._explored[meter] = self._alike(to_data(found), found)
         return found
 
+    async def recall(self) -> None:
+        """Have what is kept of meters that were explored before; raises StoreError."""
+        for meter in tuple(self._meters):
+            await self._recall(meter)
+
     async def _know(self, session: Session, meter: str) -> None:
         """Have the profile of a meter that its configuration says nothing of."""
+        if meter in self._strange or not await self._recall(meter):
+            await self.explore(session, meter)
+            self._strange.discard(meter)
+
+    async def _recall(self, meter: str) -> bool:
+        """Return whether it is known what `meter` has, as far as its configuration or what is kept tells."""
         profile = self._profiles[self._meters[meter].profile]
         if not profile.discovers or meter in self._explored:
-            return
+            return True
         from dcu.conversation.exploring import from_data  # noqa: PLC0415 - as above
 
-        data = (await self._store.descriptors(meter)).get(EXPLORED)
-        if data:
+        if data := (await self._store.descriptors(meter)).get(EXPLORED):
             self._explored[meter] = self._alike(data, from_data(profile, data))
-        else:
-            await self.explore(session, meter)
+        return meter in self._explored
 
     def _alike(self, data: Mapping[str, Any], profile: CompanionProfile) -> CompanionProfile:
         """Return one object for all meters that have the same."""
@@ -332,7 +344,8 @@ class Archive:
             # before the new name: a crash in between finds the change again
             for stream in self._shaped(meter, stored) | (stored.keys() & {EXPLORED}):
                 await self._store.put_descriptor(meter, stream, {})
-            self._explored.pop(meter, None)
+            if meter in self._explored:
+                self._strange.add(meter)
         if was | says != was:
             await self._store.put_descriptor(meter, IDENTITY, was | says)
 

@@ -54,7 +54,8 @@ class Completeness:
         self._health = health
         self._report = report
         self._progress: Progress = health.watch("completeness", clock.monotonic(), waits=STEP)
-        self._expected: frozenset[Meter] = frozenset()
+        #: Of which line what is expected: that follows from what its profile object tells.
+        self._expected: Mapping[Meter, int] = {}
         self._judged: dict[str, int] = {}
 
     async def run(self) -> None:
@@ -69,13 +70,19 @@ class Completeness:
         if not self._clock.trusted():  # a clock that was never set cannot say what ought to be here
             return
         now = int(self._clock.now())
-        meters = frozenset(self._archive.lines())  # another device under the same name is another line
-        if meters != self._expected:
+        standing = self._standing()
+        if standing.keys() != self._expected.keys():  # another device under the same name is another line
+            await self._archive.recall()
+            standing = self._standing()
+        if standing != self._expected:
             wanted = self._wanted(now)
             await self._store.expect(wanted)
             self._archive.expect(wanted)
-            self._expected = meters
+            self._expected = standing
         await self._count(now)
+
+    def _standing(self) -> dict[Meter, int]:
+        return {line: id(self._archive.profile(line.id)) for line in self._archive.lines()}
 
     def _wanted(self, now: int) -> dict[str, dict[int, list[str]]]:
         """Return from when on each stream is expected, of which meters: from a multiple of its usual period."""

@@ -7,14 +7,16 @@ from typing import Any
 
 import pytest
 
-from dcu.archive import Archive, Kept
+from dcu.archive import EXPLORED, Archive, Kept
 from dcu.clock import iso
 from dcu.completeness import DAY, LEDGER_BOUND, Completeness
+from dcu.conversation.exploring import to_data
 from dcu.conversation.shapes import Shape
 from dcu.health import Health
 from dcu.model import INSTANT, Column, Command, Meter, Reason, Task
 from dcu.plan.backfill import Range
 from dcu.plan.ledger import Asked
+from dcu.profiles import load_profile
 from dcu.store import Store
 from tests.captures import SetClock, capture
 from tests.lines import COMPANION
@@ -105,6 +107,32 @@ async def test_what_a_meter_lacks_is_not_expected_of_it_and_a_new_meter_is_expec
     desk.archive._meters["M3"] = Meter("M3", "a", 19, "reader", "idis")
     await desk.flow.step()
     assert await desk.store._read("SELECT count(*) FROM marks WHERE since IS NOT NULL") == [(3,)]
+
+
+async def test_of_a_meter_that_is_explored_what_it_was_found_to_have_is_expected_and_after_a_restart_too(
+    desk: Desk,
+) -> None:
+    generic = load_profile("generic")
+    found = replace(COMPANION, name=generic.name)
+    line = Meter("M1", "a", 17, "reader", "generic")
+
+    async def since() -> list[tuple[object, ...]]:
+        return await desk.store._read("SELECT since FROM marks JOIN streams USING (stream) WHERE name = 'load0'")
+
+    def again() -> Completeness:
+        desk.archive = Archive([line], {"generic": generic}, {"": TASKS}, desk.store, Kept())
+        return Completeness(desk.store, desk.archive, {"": TASKS}, desk._why, desk.clock, desk.health, desk._report)
+
+    flow = again()
+    await flow.step()
+    assert await since() == []
+    await desk.store.put_descriptor("M1", EXPLORED, to_data(found))
+    await desk.archive.recall()
+    await flow.step()
+    assert await since() == [(QUARTER - 2700,)]
+    desk.clock.time += 7200.0
+    await again().step()
+    assert await since() == [(QUARTER - 2700,)]
 
 
 async def test_a_meter_that_was_never_read_is_asked_from_where_it_is_expected_on(desk: Desk) -> None:
