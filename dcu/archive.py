@@ -5,12 +5,10 @@ It talks to a meter only to learn a shape that the store does not hold yet; the 
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from sys import intern
 from typing import Any, Protocol
 
 from dcu.clock import Clock
 from dcu.conversation.acquaintance import Acquaintance
-from dcu.conversation.continuity import went_back
 from dcu.conversation.recognition import SERIAL, TITLE
 from dcu.conversation.session import Session
 from dcu.conversation.shapes import Shape, learn
@@ -18,8 +16,9 @@ from dcu.conversation.visit import Findings
 from dcu.errors import Breach, SecurityError
 from dcu.model import ALARM, INSTANT, Attribute, Column, Meter, Order, Reason, Task
 from dcu.obis import format_obis, parse_obis
-from dcu.plan.backfill import Range, newer, older, slice_of
-from dcu.plan.ledger import Asked, Gap
+from dcu.plan.backfill import Range, ahead, newer, older, slice_of
+from dcu.plan.ledger import Account, Asked, Gap
+from dcu.plan.standing import CLOCK_PLAY, Standing
 from dcu.profiles import CompanionProfile
 from dcu.store import Recorded
 from dcu.store.ledger import Expected
@@ -41,6 +40,8 @@ class DescriptorStore(Protocol):
     async def descriptors(self, meter: str) -> Mapping[str, Any]: ...
 
     async def forgo(self, meter: str, sinces: Mapping[str, int]) -> None: ...
+
+    async def reopen(self, meter: str, ats: Mapping[str, int], *, sure: bool) -> Mapping[tuple[str, str], Account]: ...
 
     async def renounce(self, meter: str, streams: Iterable[str]) -> None: ...
 
@@ -71,10 +72,7 @@ class Archive:
         self._profiles = dict(profiles)
         self._tasks = {group: {task.stream: task for task in tasks} for group, tasks in timetables.items()}
         self._store = store
-        # by stream, then meter: a pair of words for each of 8000 marks would be half a megabyte of tuples
-        self._marks: dict[str, dict[str, int]] = {}
-        self._move(kept.watermarks)
-        self._pending = dict(kept.unread)
+        self._standing = Standing(kept.watermarks, kept.unread)
         self._shapes: dict[str, dict[str, Shape]] = {}
         # the shape each stream had when it was doubted last; at most one a stream, and hardly ever one
         self._doubted: dict[tuple[str, str], Shape] = {}
@@ -122,9 +120,9 @@ class Archive:
     def begin_anew(self, meter: str, since: int) -> None:
         """Forget the device that stood under this name: the one that comes is read from `since` (UTC seconds) on."""
         self._forget(meter)
-        self._pending = {key: gaps for key, gaps in self._pending.items() if key[0] != meter}
-        streams = {stream for tasks in self._tasks.values() for stream in tasks}.union(self._marks)
-        self._move({(meter, stream): since for stream in streams})
+        self._standing.forgo(meter)
+        streams = {stream for tasks in self._tasks.values() for stream in tasks}.union(self._standing.streams)
+        self._standing.move({(meter, stream): since for stream in streams})
 
     def _forget(self, meter: str) -> None:
         self._shapes.pop(meter, None)
@@ -245,7 +243,25 @@ class Archive:
 
     def behind(self, meter: str, now: float) -> bool:
         """Whether the meter's clock, which shows `now`, went back behind rows that it gave before."""
-        return went_back([marks[meter] for marks in self._marks.values() if meter in marks], now)
+        return any(mark > now + CLOCK_PLAY for mark in self._standing.of(meter).values())
+
+    async def reopen(self, meter: str, now: int, shown: int | None) -> None:
+        """Ask again for what counts as read and cannot be: beyond our clock `now` and what the meter's has `shown`.
+
+        Where rows come as they come, the meter's alone counts: what it captures now has earlier times than what was
+        read of it. `shown` is None where it tells no time: then only what is missing is asked for again. Raises
+        StoreError.
+        """
+        shapes = self._shapes.get(meter, {})
+        known = now if shown is None else shown
+        kept = ((stream, shape) for stream, shape in shapes.items() if stream not in MOMENTARY)
+        limits = {stream: max(now, known) if shape.period else known for stream, shape in kept}
+        marks = self._standing.of(meter)
+        void = {stream: at for stream, at in limits.items() if marks.get(stream, at) > at + CLOCK_PLAY}
+        if void and shown is not None:
+            self._standing.move({(meter, stream): at for stream, at in void.items()})
+        if void:
+            self._standing.follow(await self._store.reopen(meter, void, sure=shown is not None))
 
     async def bears(self, meter: str, serial: str | None) -> bool:
         """Whether `serial` is the number that the meter is known by; None is nobody's. Raises StoreError."""
@@ -264,11 +280,8 @@ class Archive:
     def expect(self, wanted: Expected) -> None:
         """Begin at these times with what was never asked for."""
         for stream, sinces in wanted.items():
-            marks = self._marks.setdefault(intern(stream), {})
             for since, meters in sinces.items():
-                mark = since - 1
-                for meter in meters:
-                    marks.setdefault(intern(meter), mark)
+                self._standing.expect(stream, since, meters)
 
     def lacks(self, meter: str, stream: str) -> bool:
         """Whether a meter was asked for `stream` and does not have it."""
@@ -280,17 +293,17 @@ class Archive:
         return {
             stream: older(shape.period, pending, self._order(meter, stream))
             for stream, shape in shapes.items()
-            if (pending := self._pending.get((meter, stream)))
+            if (pending := self._standing.pending(meter, stream))
         }
 
     def _new(self, meter: str, stream: str, period: int, now: int, slow: int) -> Range:
-        mark, task = self._marks.get(stream, {}).get(meter), self._task(meter, stream)
+        mark, task = self._standing.mark(meter, stream), self._task(meter, stream)
         start = now - int(task.backfill if task else 0) if mark is None else mark + 1
         since = start if mark is None else None
         # a profile that is always given whole is not asked for in slices
         profile = self.profile(meter).streams.get(stream)
         if profile is not None and profile.whole:
-            return Range(start, now, more=False, since=since)
+            return Range(start, ahead(period, now), more=False, since=since)
         # only where too little of a slice would be left: the clock may have been set meanwhile
         end = now - slow if start <= now - slow and 2 * slow > slice_of(period) else now
         return newer(period, start, end, self._order(meter, stream), since)
@@ -339,8 +352,8 @@ class Archive:
             if not found.changed.keys().isdisjoint((SERIAL, TITLE)):
                 sinces = self._sinces(meter, now)
                 await self._store.forgo(meter, sinces)
-                self._pending = {key: gaps for key, gaps in self._pending.items() if key[0] != meter}
-                self._move({(meter, stream): since - 1 for stream, since in sinces.items()})
+                self._standing.forgo(meter)
+                self._standing.move({(meter, stream): since - 1 for stream, since in sinces.items()})
             # before the new name: a crash in between finds the change again
             for stream in self._shaped(meter, stored) | (stored.keys() & {EXPLORED}):
                 await self._store.put_descriptor(meter, stream, {})
@@ -355,7 +368,7 @@ class Archive:
         As far back as a meter that was never read; not from before the last row of any stream, for until then the one
         before it hung there, and what the new one holds of that time it has measured elsewhere.
         """
-        marks = {stream: marks[meter] for stream, marks in self._marks.items() if meter in marks}
+        marks = self._standing.of(meter)
         there = min(now, max(marks.values(), default=now))
         tasks = ((self._task(meter, stream), stream, mark) for stream, mark in marks.items())
         sinces = {stream: (max(there + 1, now - int(task.backfill)), mark) for task, stream, mark in tasks if task}
@@ -363,19 +376,10 @@ class Archive:
 
     def stored(self, found: Findings, recorded: Recorded) -> list[str]:
         """Follow a commit; return the streams that have more to be asked for at once."""
-        self._move(found.watermarks)
-        accounts = recorded.accounts
-        self._move({key: account.watermark for key, account in accounts.items() if account.watermark is not None})
-        for key, account in accounts.items():
-            if account.pending:
-                self._pending[key] = account.pending
-            else:
-                self._pending.pop(key, None)
-        return list(dict.fromkeys((*found.more, *(stream for (_, stream), each in accounts.items() if each.pending))))
-
-    def _move(self, watermarks: Mapping[tuple[str, str], int]) -> None:
-        for (meter, stream), mark in watermarks.items():
-            self._marks.setdefault(intern(stream), {})[intern(meter)] = mark
+        self._standing.move(found.watermarks)
+        self._standing.follow(recorded.accounts)
+        left = (stream for (_, stream), account in recorded.accounts.items() if account.pending)
+        return list(dict.fromkeys((*found.more, *left)))
 
     def _shaped(self, meter: str, stored: Mapping[str, Any]) -> set[str]:
         """Return which of the names in `stored` are of shapes; whatever else is kept of a meter is none."""

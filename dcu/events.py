@@ -21,6 +21,9 @@ _DATA, _CODES = 1, b"\x00\x00\x60\x0b"
 #: Events of a log that are looked through for the one that another ends.
 LOOK_BACK: Final = 100
 
+#: Seconds.
+DAY: Final = 86_400
+
 #: Later than any clock shows.
 LATEST: Final = 1 << 62
 
@@ -32,6 +35,14 @@ class Recorded(Protocol):
 
     async def before(self, meter: str, stream: str, end: int, limit: int) -> list[Capture]:
         """Return the last `limit` captures with at ≤ `end`, in the order of recording."""
+
+
+#: An event: of which meter and log, when, and its code.
+_Key = tuple[str, str, int, int | None]
+
+
+def _key(capture: Capture) -> _Key:
+    return capture.meter, capture.stream, capture.at, code_of(capture)
 
 
 def code_of(capture: Capture) -> int | None:
@@ -113,7 +124,7 @@ class EventSieve:
         An event that ends another gets, where that is known, the column SINCE. Raises StoreError.
         """
         found: list[Capture] = []
-        seen: set[tuple[str, str, int, int | None]] = set()
+        seen = await self._held(captures)
         for capture in captures:
             if not is_event(capture.stream):
                 found.append(capture)
@@ -121,7 +132,7 @@ class EventSieve:
                 found += await self._changed(capture)
             elif capture.stream == PUSH:
                 found.append(capture)
-            elif (key := (capture.meter, capture.stream, capture.at, code_of(capture))) not in seen:
+            elif (key := _key(capture)) not in seen:
                 seen.add(key)
                 found.append(await self._with_beginning(capture, found))
         return found
@@ -132,6 +143,24 @@ class EventSieve:
         for capture in words:
             self._words[capture.meter] = capture.values[0]
         return bool(words)
+
+    async def _held(self, captures: Iterable[Capture]) -> set[_Key]:
+        """Return which of the latest events are held of those logs whose rows are no later than these.
+
+        So it is after a meter's clock was set back, and what it captured before is asked for once more.
+        """
+        first: dict[tuple[str, str], int] = {}
+        for capture in captures:
+            if is_event(capture.stream) and capture.stream not in {ALARM, PUSH}:
+                log = capture.meter, capture.stream
+                first[log] = min(capture.at, first.get(log, capture.at))
+        held: set[_Key] = set()
+        for (meter, stream), at in first.items():
+            latest = await self._store.before(meter, stream, LATEST, 1)
+            # within a day they lie as they came
+            if latest and latest[0].at // DAY >= at // DAY:
+                held.update(map(_key, await self._store.before(meter, stream, LATEST, LOOK_BACK)))
+        return held
 
     async def _changed(self, capture: Capture) -> list[Capture]:
         """Return the alarm word with the one before it, when their bits differ."""

@@ -24,7 +24,7 @@ from dcu.messages.events import OWN_EVENTS
 from dcu.model import INSTANT, Capture, Command, Meter, Priority, Task, Visit
 from dcu.obis import parse_obis
 from dcu.plan import BusPlan
-from dcu.plan.ledger import Account, Asked, entered, forgone
+from dcu.plan.ledger import Account, Asked, entered, forgone, reopened
 from dcu.polling.clocks import Clocks
 from dcu.polling.poll import Poll
 from dcu.profiles import ProfileStream, load_profile
@@ -142,6 +142,14 @@ class MemoryStore(MemoryClocks):
             if key[0] == meter:
                 self.accounts[key] = forgone(account, sinces.get(key[1], account.since))
                 self.watermarks[key] = self.accounts[key].watermark or self.watermarks[key]
+
+    async def reopen(self, meter: str, ats: Mapping[str, int], *, sure: bool) -> Mapping[tuple[str, str], Account]:
+        await self._commit()
+        before = {(meter, stream): self.accounts[meter, stream] for stream in ats if (meter, stream) in self.accounts}
+        found = {key: reopened(account, ats[key[1]], sure=sure) for key, account in before.items()}
+        self.accounts |= found
+        self.watermarks |= {key: account.watermark for key, account in found.items() if account.watermark is not None}
+        return found
 
     async def reserve_counters(self, key: str, count: int, above: int = -1) -> range:
         await self._commit()

@@ -1,11 +1,10 @@
-"""Whether new rows can follow those that are known: energies only grow, and a meter's clock only goes on.
+"""Whether new rows can follow those that are known: energies only grow.
 
 What contradicts that is no proof of anything; it is a reason to ask the meter who it is before a row is kept.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from itertools import pairwise
-from typing import Final
 
 from dcu.model import Capture, Column
 from dcu.obis import format_obis
@@ -15,10 +14,6 @@ _ELECTRICITY, _SINCE_EVER = 1, 8
 
 #: A register's value (Blue Book, class 3, attribute 2).
 _REGISTER, _VALUE = 3, 2
-
-#: Seconds by which a meter's clock may lie behind a row that was read: rows and clocks are whole seconds, and a small
-#: deviation is set back by somebody.
-CLOCK_PLAY: Final = 60
 
 
 def counts_up(column: Column) -> bool:
@@ -44,8 +39,3 @@ def _fallen(before: Capture, after: Capture) -> Column | None:
         if type(was) is int and type(now) is int and now < was and counts_up(column):
             return column
     return None
-
-
-def went_back(marks: Sequence[int], now: float) -> bool:
-    """Whether a clock that shows `now` lies behind rows that were read up to `marks` (UTC seconds by that clock)."""
-    return any(mark > now + CLOCK_PLAY for mark in marks)

@@ -204,7 +204,7 @@ class Reading:
                 if span is None or (stray and span is self._past.get(stream)):
                     self._take_rows(found, stamp, stream, span, answer)
                 else:
-                    self._take_rows(found, stamp, stream, until(span, at, stray=stray), answer)
+                    self._take_rows(found, stamp, stream, until(span, at, int(stamp.read_at), stray=stray), answer)
 
     def _known_clock(self, session: Session, now: float) -> float | None:
         """Return the meter's clock minus monotonic time when that is known well enough for what is wanted."""

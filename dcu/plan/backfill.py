@@ -42,6 +42,11 @@ def slice_of(period: int) -> int:
     return SLICE_ROWS * period if period else SLICE_APERIODIC
 
 
+def ahead(period: int, now: int) -> int:
+    """Return up to when rows are asked for: where they come as they come, as far as a clock that is believed may be."""
+    return now if period else now + CLOCK_LOST
+
+
 def newer(period: int, start: int, now: int, order: Order = Order.NEWEST, since: int | None = None) -> Range:
     """Return what to ask of a stream that is new from `start` on, one slice at most.
 
@@ -49,10 +54,10 @@ def newer(period: int, start: int, now: int, order: Order = Order.NEWEST, since:
     """
     size = slice_of(period)
     if order is Order.NEWEST:
-        return Range(max(start, now - size + 1), now, more=False, since=since)
+        return Range(max(start, now - size + 1), ahead(period, now), more=False, since=since)
     end = start + size - 1
     settled = end <= now - SETTLED
-    return Range(start, end if settled else now, more=settled, since=since)
+    return Range(start, end if settled else ahead(period, now), more=settled, since=since)
 
 
 def older(period: int, pending: Sequence[Gap], order: Order = Order.NEWEST) -> Range:
@@ -69,15 +74,16 @@ def lost(offset: float | None) -> bool:
     return offset is not None and abs(offset) >= CLOCK_LOST
 
 
-def until(span: Range, clock: int | None, *, stray: bool) -> Range:
-    """Return the part of `span` that is over when the meter's clock shows `clock` (None: unknown).
+def until(span: Range, clock: int | None, now: int, *, stray: bool) -> Range:
+    """Return the part of `span` that is over when the meter's clock shows `clock` (None: unknown), and ours `now`.
 
     A clock that is `stray`, or else that of the DCU, says nothing about what is over: then the rows alone do.
     """
-    if clock is None or clock > span.end:
-        return span
+    more = span.more and (clock is None or clock > span.end)
+    if clock is None or stray:
+        return replace(span, end=min(span.end, now), more=more)
     # a second that is not over may still bring another event with the same time, behind the watermark
-    return replace(span, end=span.end if stray else clock - 1, more=False)
+    return replace(span, end=min(span.end, clock - 1), more=more)
 
 
 def settles(

@@ -216,6 +216,22 @@ def forgone(account: Account, since: int) -> Account:
     return account if start >= since else settled(account, Asked(start, since - 1, account.period), ())
 
 
+def reopened(account: Account, at: int, *, sure: bool) -> Account:
+    """Return the account when nothing later than `at` counts as asked for, nor what is missing right up to there.
+
+    Unless it is `sure`, only what is missing to the end is open again: what is here may be what is right.
+    """
+    if account.watermark is None or account.watermark <= at:
+        return account
+    if not (sure or (account.gaps and account.gaps[-1].end >= account.top)):
+        return account
+    grid, gaps = account.grid, [gap for gap in account.gaps if gap.start <= at]
+    top = grid.last_whole(at)
+    while gaps and gaps[-1].end >= top:
+        top = gaps.pop().start - grid.period
+    return replace(account, watermark=grid.times(top, top)[1], gaps=tuple(gaps))
+
+
 def given_up(account: Account, times: Iterable[int]) -> Account:
     """Return the account when the captures of `times`, which were here, had to go: DROPPED."""
     if not account.period:

@@ -155,6 +155,9 @@ class Collecting:
 
     async def _look_at_clock(self, meter: str, offset: float | None) -> None:
         (self._stray.add if lost(offset) else self._stray.discard)(meter)
+        if not lost(offset):
+            now = self.clock.now()
+            await self.archive.reopen(meter, int(now), None if offset is None else int(now + offset))
         if offset is None:
             return
         if -offset > SETTLED and not lost(offset):

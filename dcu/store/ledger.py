@@ -11,7 +11,7 @@ from aiosqlite import Connection
 
 from dcu.messages.catalogue import MAX_GAPS
 from dcu.model import Reason
-from dcu.plan.ledger import Gap, forgone
+from dcu.plan.ledger import Account, Gap, forgone, reopened
 from dcu.store.cells import to_json
 from dcu.store.database import Database
 from dcu.store.marks import Mark, keep
@@ -180,6 +180,16 @@ class Ledger(Database):
         """
         await self._write(partial(self._forgo, meter=meter, sinces=sinces))
 
+    async def reopen(self, meter: str, ats: Mapping[str, int], *, sure: bool) -> dict[tuple[str, str], Account]:
+        """Let nothing later than these times (UTC seconds) count as asked for; return the accounts that have changed.
+
+        What is missing without a break up to there is open again too. Unless it is `sure`, nothing else is.
+        """
+        accounts: dict[tuple[str, str], Account] = await self._write(
+            partial(self._reopen, meter=meter, ats=ats, sure=sure)
+        )
+        return accounts
+
     async def unread(self) -> dict[tuple[str, str], tuple[Gap, ...]]:
         """Return by (meter, stream) what a backfill has still to ask for."""
         found: dict[tuple[str, str], tuple[Gap, ...]] = {}
@@ -248,6 +258,19 @@ class Ledger(Database):
             if mark.account is not None:
                 mark.put(forgone(mark.account, since))
                 await keep(database, [mark])
+
+    async def _reopen(
+        self, database: Connection, *, meter: str, ats: Mapping[str, int], sure: bool
+    ) -> dict[tuple[str, str], Account]:
+        number = await self._meters.number(database, meter)
+        accounts = {}
+        for stream, at in ats.items():
+            mark = await Mark.find(database, number, await self._stream(database, stream))
+            if mark.account is not None and (account := reopened(mark.account, at, sure=sure)) != mark.account:
+                mark.put(account)
+                await keep(database, [mark])
+                accounts[meter, stream] = account
+        return accounts
 
 
 def _json(spans: Sequence[Span]) -> str:

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from dcu.clock import Clock, ClockState, iso, seconds
-from dcu.model import Order, Task
+from dcu.model import Order, Reason, Task
 from sim.truth import expected_times
 from sim.virtual import VirtualClock
 from tests.lines import COMPANION, LOAD, Box, assert_true, read_command, run_for, virtually
@@ -86,6 +86,59 @@ def test_a_night_in_which_the_clocks_are_changed_has_one_half_past_two(evening: 
         await run_for(poll, 14 * 3600.0)
         read = [each for each in box.store.captures if each.meter == "M0001"]
         assert [iso(int(each.read_at) // 60 * 60) for each in read] == [at]
+
+    virtually(work)
+
+
+RELAY = "event.disconnector"
+
+
+@pytest.mark.parametrize("fast", [600.0, 7200.0, 5.0 * DAY])
+def test_events_of_a_fast_clock_come_when_they_happen_and_once_when_it_is_set_right(fast: float) -> None:
+    async def work(clock: VirtualClock) -> None:
+        box = Box(clock)
+        meter = box.meters[0]
+        meter.clock_shift = fast
+        poll = box.poll(Task(RELAY, every=300.0, backfill=3600.0))
+
+        async def happens(code: int) -> None:
+            at = meter.clock_at(clock.now())
+            meter.relay.history.append((at, code))
+            await run_for(poll, 330.0)
+            assert [each.values[0] for each in box.store.captures if each.at == at] == [code]
+
+        await run_for(poll, 330.0)
+        await happens(59)
+        meter.clock_shift = 0.0
+        await run_for(poll, 330.0)
+        await happens(60)
+        await run_for(poll, min(fast, 3.0 * 3600.0))
+        await happens(61)
+        told = [(each.meter, each.at, each.values[0]) for each in box.store.captures]
+        assert len(told) == len(set(told)) >= 3
+
+    virtually(work)
+
+
+@pytest.mark.parametrize("days", [3, 20])
+def test_a_dcu_clock_that_was_ahead_while_it_was_believed_costs_no_row(days: int) -> None:
+    """The meters tell no time, so what is not captured yet counts as missing until the clock is right again."""
+
+    async def work(clock: VirtualClock) -> None:
+        own = Jumping(clock.loop, clock.origin)
+        own.jump = float(days * DAY)
+        box = Dcu(clock, own)
+        box.companion = replace(COMPANION, clock=replace(COMPANION.clock, index=99))
+        poll = box.poll(LOAD)
+        await run_for(poll, 7200.0)
+        account = box.store.accounts["M0001", "load0"]
+        assert account.top > clock.now() + (days - 1) * DAY
+        assert {gap.reason for gap in account.gaps} == {Reason.NO_RECORD}
+        await run_for(poll, 3600.0)
+        assert box.store.accounts["M0001", "load0"].gaps == ()
+        rows = sorted(each.at for each in box.store.captures if each.meter == "M0001")
+        assert rows == list(range(rows[0], int(clock.now()) - 60, 900))
+        assert_true(box, box.store.captures)
 
     virtually(work)
 

@@ -5,7 +5,7 @@ import pytest
 from dcu.conversation.visit import Findings
 from dcu.errors import MeterTimeoutError, StoreError
 from dcu.model import INSTANT, Order, Reason, Task
-from dcu.plan.backfill import Range
+from dcu.plan.backfill import CLOCK_LOST, Range
 from dcu.plan.ledger import Account, Asked, Gap
 from dcu.store import Recorded
 from sim.fleet import FleetPlan
@@ -136,7 +136,7 @@ def test_ranges_begin_at_the_watermark_or_the_backfill() -> None:
         assert archive.ranges("M0001", shapes, now) == {
             INSTANT: None,
             "load0": Range(now - 4999, now, more=False),
-            "billing": Range(now - 86_400, now, more=False, since=now - 86_400),
+            "billing": Range(now - 86_400, now + CLOCK_LOST, more=False, since=now - 86_400),
         }
         recorded = Recorded({("M0001", "load0"): Account(0, 900, now - 100)})
         assert archive.stored(Findings(), recorded) == []

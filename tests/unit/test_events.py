@@ -56,6 +56,14 @@ def test_bits_count_from_the_lowest_of_a_number_and_from_the_first_of_a_bit_stri
     assert bits(None) == bits(-1) == bits(True) == bits(b"\x01") == set()
 
 
+async def test_an_event_that_is_held_is_no_news_when_its_meters_clock_shows_that_time_again() -> None:
+    store = MemoryStore()
+    store.captures = [event(40, at) for at in (100, 7300)]
+    fresh = [event(40, 3700), event(42, 7300), event(40, 7300)]
+    assert await sieve(store).sift(fresh) == fresh[:2]
+    assert await sieve(store).sift([event(40, 100_000)]) == [event(40, 100_000)]
+
+
 def test_an_event_has_its_name_and_an_end_says_what_it_ends() -> None:
     assert describe(COMPANION, event(40)) == {"event": "terminal cover removed", "severity": "alarm"}
     end = {"event": "terminal cover closed", "severity": "info", "restores": "terminal cover removed"}

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from dcu.conversation.continuity import CLOCK_PLAY, counts_up, fallen, went_back
+from dcu.conversation.continuity import counts_up, fallen
 from dcu.model import Capture, Column, Value
 from dcu.obis import parse_obis
 from tests.captures import capture
@@ -56,9 +56,3 @@ def test_what_is_older_than_what_is_known_may_be_less() -> None:
 
 def test_rows_of_other_columns_say_nothing() -> None:
     assert fallen(row(10, 0, 11, 5), [row(20, 0, 1, 1, columns=(STATUS, EXPORTED, IMPORTED))]) is None
-
-
-def test_a_clock_may_lie_a_little_behind_what_was_read() -> None:
-    assert not went_back([], 100)
-    assert not went_back([100, 100 + CLOCK_PLAY], 100)
-    assert went_back([0, 101 + CLOCK_PLAY], 100)

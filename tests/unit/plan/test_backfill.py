@@ -11,6 +11,7 @@ from dcu.plan.backfill import (
     SLICE_APERIODIC,
     SLICE_ROWS,
     Range,
+    ahead,
     lost,
     newer,
     older,
@@ -57,7 +58,9 @@ def test_of_what_is_pending_one_slice_is_asked_at_the_end_that_comes_first() -> 
 
 
 def test_a_profile_without_a_period_is_asked_whole() -> None:
-    assert newer(0, NOW - SLICE_APERIODIC + 1, NOW) == Range(NOW - SLICE_APERIODIC + 1, NOW, more=False)
+    for order in Order:  # as far as the clock may be that writes the rows
+        first = NOW - SLICE_APERIODIC + 1
+        assert newer(0, first, NOW, order) == Range(first, NOW + CLOCK_LOST, more=False)
     assert newer(0, 1, NOW, Order.OLDEST) == Range(1, SLICE_APERIODIC, more=True)
     seconds = Gap(NOW - 900, NOW - 800, Reason.PENDING)
     assert older(0, (seconds,)) == Range(NOW - 900, NOW - 800, more=True)
@@ -65,15 +68,23 @@ def test_a_profile_without_a_period_is_asked_whole() -> None:
 
 def test_the_second_that_runs_and_what_a_slow_clock_has_not_passed_are_left_for_later() -> None:
     span = Range(NOW - 9000, NOW - 10, more=True, since=5)
-    assert until(span, NOW, stray=False) is span
-    assert until(span, None, stray=False) is span
-    assert until(span, NOW - 10, stray=False) == Range(NOW - 9000, NOW - 11, more=False, since=5)
-    assert until(span, NOW, stray=True) is span
+    assert until(span, NOW, NOW, stray=False) == span
+    assert until(span, None, NOW, stray=False) == span
+    assert until(span, NOW - 10, NOW, stray=False) == Range(NOW - 9000, NOW - 11, more=False, since=5)
+    assert until(span, NOW, NOW, stray=True) == span
+
+
+def test_what_lies_ahead_of_us_is_over_when_a_clock_that_is_believed_has_passed_it() -> None:
+    span = Range(NOW - 9000, ahead(0, NOW), more=False)
+    assert ahead(900, NOW) == NOW
+    assert until(span, NOW + 100, NOW, stray=False) == replace(span, end=NOW + 99)
+    assert until(span, NOW + 2 * CLOCK_LOST, NOW, stray=True) == replace(span, end=NOW)
+    assert until(span, None, NOW, stray=False) == replace(span, end=NOW)
 
 
 def test_while_the_clocks_are_a_week_apart_a_slice_that_one_of_them_has_not_passed_is_not_over() -> None:
     span = Range(NOW - 9000, NOW - 10, more=True, since=5)
-    assert until(span, 1000, stray=True) == replace(span, more=False)
+    assert until(span, 1000, NOW, stray=True) == replace(span, more=False)
     assert settles(replace(span, more=False), 900, [], 1000, Reason.CLOCK) is None
 
 

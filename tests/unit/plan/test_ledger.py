@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from dcu.model import Reason
-from dcu.plan.ledger import Account, Asked, Gap, bounded, entered, forgone
+from dcu.plan.ledger import Account, Asked, Gap, bounded, entered, forgone, reopened
 
 DAY, HOUR, QUARTER = 86_400, 3600, 900
 #: A day that begins at midnight UTC.
@@ -51,6 +51,31 @@ def test_what_cannot_be_asked_for_any_more_is_no_record_and_the_rest_begins_behi
     _, news = enter(later, Asked(since, since + HOUR, QUARTER), [MIDNIGHT + 3 * HOUR + QUARTER])
     assert news == [MIDNIGHT + 3 * HOUR + QUARTER]
     assert forgone(Account(MIDNIGHT, 0, MIDNIGHT), since) == Account(MIDNIGHT, 0, since - 1)
+
+
+def test_what_counted_as_read_beyond_the_present_is_open_again_with_what_is_missing_up_to_it() -> None:
+    holes = (
+        Gap(MIDNIGHT, MIDNIGHT, Reason.NO_RECORD),
+        Gap(MIDNIGHT + HOUR, MIDNIGHT + 2 * HOUR, Reason.CLOCK),
+        Gap(MIDNIGHT + 2 * HOUR + QUARTER, MIDNIGHT + DAY, Reason.NO_RECORD),
+    )
+    account = Account(MIDNIGHT, QUARTER, MIDNIGHT + DAY, holes)
+    now = MIDNIGHT + 3 * HOUR
+    for sure in (False, True):
+        again = reopened(account, now, sure=sure)
+        assert (again.gaps, again.top) == (holes[:1], MIDNIGHT + HOUR - QUARTER)
+    rows = quarters(MIDNIGHT + HOUR, now)
+    assert enter(again, Asked(MIDNIGHT + HOUR, now, QUARTER), rows)[1] == rows
+    assert reopened(account, MIDNIGHT + DAY, sure=True) is account
+
+
+def test_what_is_here_is_given_up_only_when_every_clock_denies_it() -> None:
+    account = Account(MIDNIGHT, QUARTER, MIDNIGHT + DAY, ())
+    now = MIDNIGHT + 3 * HOUR + 100
+    assert reopened(account, now, sure=False) is account
+    again = reopened(account, now, sure=True)
+    assert (again.top, again.gaps) == (MIDNIGHT + 3 * HOUR - QUARTER, ())
+    assert reopened(Account(MIDNIGHT, 0, now + DAY), now, sure=True) == Account(MIDNIGHT, 0, now)
 
 
 def test_a_row_that_comes_after_all_splits_its_gap() -> None:

@@ -129,6 +129,15 @@ async def test_what_another_meter_held_is_not_asked_of_this_one(store: Store) ->
     assert (marks["M1", "load0"], marks["M2", "load0"]) == (8549, 4500)
 
 
+async def test_what_is_open_again_is_so_after_a_restart(store: Store) -> None:
+    await ask(store, [900, 1800], Asked(1, 9000, 900))
+    assert await store.reopen("M1", {"load0": 9000, "load9": 5}, sure=True) == {}
+    accounts = await store.reopen("M1", {"load0": 4500}, sure=True)
+    assert [(account.top, account.gaps) for account in accounts.values()] == [(1800, ())]
+    assert (await store.watermarks())[KEY] == accounts[KEY].watermark == 2249
+    assert await store.gaps([]) == []
+
+
 async def test_too_many_gaps_are_joined_and_that_is_told(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("dcu.store.marks.GAP_BOUND", 3)
     times = list(range(900, 9000, 1800))

@@ -1,0 +1,66 @@
+"""How far each stream of each meter is read, and what a backfill has left of it, as far as the store has confirmed it.
+
+Plain state over capture times (UTC seconds). What follows for the next visit is in `backfill`, keeping it the store's.
+"""
+
+from collections.abc import Collection, Mapping
+from sys import intern
+
+from dcu.plan.ledger import Account, Gap
+
+#: (meter, stream).
+Key = tuple[str, str]
+
+#: Seconds by which a clock may lie behind a row that was read: rows and clocks are whole seconds, and a small deviation
+#: is set back by somebody.
+CLOCK_PLAY = 60
+
+
+class Standing:
+    """The watermarks of all meters, and what is `unread` of what lies before them."""
+
+    def __init__(self, watermarks: Mapping[Key, int], unread: Mapping[Key, tuple[Gap, ...]]) -> None:
+        # by stream, then meter: a pair of words for each of 8000 marks would be half a megabyte of tuples
+        self._marks: dict[str, dict[str, int]] = {}
+        self.move(watermarks)
+        self._pending = dict(unread)
+
+    @property
+    def streams(self) -> Collection[str]:
+        """The streams of which anything is known."""
+        return self._marks.keys()
+
+    def mark(self, meter: str, stream: str) -> int | None:
+        """Return up to when a stream is read, or nothing is expected of it; None where nobody knows."""
+        return self._marks.get(stream, {}).get(meter)
+
+    def of(self, meter: str) -> dict[str, int]:
+        """Return the same of all streams of a meter."""
+        return {stream: marks[meter] for stream, marks in self._marks.items() if meter in marks}
+
+    def pending(self, meter: str, stream: str) -> tuple[Gap, ...]:
+        """Return what a backfill has left of a stream."""
+        return self._pending.get((meter, stream), ())
+
+    def expect(self, stream: str, since: int, meters: Collection[str]) -> None:
+        """Begin at `since` with what was never asked for."""
+        marks, mark = self._marks.setdefault(intern(stream), {}), since - 1
+        for meter in meters:
+            marks.setdefault(intern(meter), mark)
+
+    def move(self, watermarks: Mapping[Key, int]) -> None:
+        for (meter, stream), mark in watermarks.items():
+            self._marks.setdefault(intern(stream), {})[intern(meter)] = mark
+
+    def follow(self, accounts: Mapping[Key, Account]) -> None:
+        """Stand as the store's accounts do."""
+        self.move({key: account.watermark for key, account in accounts.items() if account.watermark is not None})
+        for key, account in accounts.items():
+            if account.pending:
+                self._pending[key] = account.pending
+            else:
+                self._pending.pop(key, None)
+
+    def forgo(self, meter: str) -> None:
+        """Have nothing left of the past of a meter."""
+        self._pending = {key: gaps for key, gaps in self._pending.items() if key[0] != meter}

@@ -1,0 +1,31 @@
+"""How far streams are read, as it is remembered between two visits."""
+
+from dcu.model import Reason
+from dcu.plan.ledger import Account, Gap
+from dcu.plan.standing import Standing
+
+KEY = ("M1", "load0")
+WAITS = (Gap(900, 1800, Reason.PENDING),)
+
+
+def test_what_was_kept_is_where_it_goes_on() -> None:
+    standing = Standing({KEY: 1000, ("M2", "daily"): 5}, {KEY: WAITS})
+    assert (standing.mark(*KEY), standing.mark("M2", "load0"), standing.pending(*KEY)) == (1000, None, WAITS)
+    assert standing.of("M1") == {"load0": 1000}
+    assert set(standing.streams) == {"load0", "daily"}
+
+
+def test_what_was_never_asked_for_begins_where_it_is_expected() -> None:
+    standing = Standing({KEY: 1000}, {})
+    standing.expect("load0", 500, ["M1", "M2"])
+    assert [standing.mark(meter, "load0") for meter in ("M1", "M2")] == [1000, 499]
+
+
+def test_it_follows_the_accounts_back_too() -> None:
+    standing = Standing({KEY: 1000}, {KEY: WAITS})
+    standing.follow({KEY: Account(0, 900, 900)})
+    assert (standing.mark(*KEY), standing.pending(*KEY)) == (900, ())
+    standing.follow({KEY: Account(0, 900, None, WAITS)})
+    assert (standing.mark(*KEY), standing.pending(*KEY)) == (900, WAITS)
+    standing.forgo("M1")
+    assert standing.pending(*KEY) == ()
