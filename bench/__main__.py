@@ -18,6 +18,7 @@ BENCHMARKS = {
     "latency": "how late the daemon's event loop is while it polls ciphered meters on three lines",
     "command": "from a command's publication to its question at the meter, on a line full of profile reads",
     "uplink": "octets on the air for a row of eight values, both ways, through TLS to a real broker",
+    "fleet": "what a fleet costs a broker: connections, messages, octets, and its coming back after the broker fell",
     "faults": "promises of the store that are broken when its process is killed, or its power cut",
     "success": "share of captures stored within their period, with lost frames and dead meters on the lines",
 }

@@ -44,6 +44,8 @@ GOALS: dict[tuple[str, str], Goal] = {
     ("latency", "p99_ms"): Goal(10.0, 5.0, "ms"),
     ("command", "p99_s"): Goal(5.0, 1.5, "s"),
     ("uplink", "bytes_ratio"): Goal(0.059, 0.025, "ratio"),
+    ("fleet", "lost"): Goal(0, 0, "blocks"),
+    ("fleet", "tries"): Goal(6, 3, "tries"),
     ("faults", "lost"): Goal(0, 0, "faults"),
     ("recovery", "seconds"): Goal(10.0, 3.0, "s"),
     ("recovery", "start_seconds"): Goal(2.0, 1.0, "s"),

@@ -22,7 +22,7 @@ class Backoff:
 
     def delay(self) -> float:
         """Return the seconds to wait before the next try."""
-        self._last = min(self.cap, self.dice.uniform(self.base, max(self.base, 3 * self._last)))
+        self._last = min(self.cap, self.dice.uniform(self.base, 3 * max(self.base, self._last)))
         return self._last
 
     def reset(self) -> None:
