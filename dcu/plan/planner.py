@@ -229,8 +229,9 @@ class BusPlan:
             self._rest(running, outcome, got)
         else:
             self._fail(visit.meter, running.more.without(got), now, 1, got)
-            if running.probe:
-                self._probe_after = now + (now - running.started) * (1 / self._dead_share - 1)
+        # whatever it failed by, also where that was the line: a gateway may hang up over a station that is not there
+        if running.probe and outcome not in ANSWERED:
+            self._probe_after = now + (now - running.started) * (1 / self._dead_share - 1)
 
     def reach(self, meter: str) -> Reach:
         failing = self._failing.get(meter)
