@@ -18,9 +18,6 @@ LONG_INPUTS: Final = (70_000, 700_000, axdr.MAX_OCTETS + 4096)
 #: are judged.
 MAX_LONG_GROWTH: Final = 131_072
 
-# every octet of a megabyte passes the same lines
-pytestmark = pytest.mark.no_cover
-
 
 @by_target
 @pytest.mark.parametrize("size", LONG_INPUTS)

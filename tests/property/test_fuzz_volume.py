@@ -3,8 +3,6 @@
 from collections.abc import Callable
 from typing import Final
 
-import pytest
-
 from tests.property.octets import EVERYTHING, inputs
 from tests.property.targets import TARGETS, by_target, largest, least, timed
 
@@ -13,9 +11,6 @@ INPUTS: Final = 16_000
 MAX_SECONDS: Final = 2.0
 #: Kilobytes by which the process may be larger at any time within one target than it was before it.
 MAX_GROWTH: Final = 32_768
-
-# to count each line would take three times as long, and a hundredth of this shows which are covered
-pytestmark = pytest.mark.no_cover
 
 
 def test_there_are_enough_inputs() -> None:

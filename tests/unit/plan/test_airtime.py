@@ -125,6 +125,7 @@ def test_octets_take_no_time_where_only_turns_count() -> None:
     assert Airtime(960, 3).seconds(None, 0.1) == pytest.approx(0.3)
 
 
+@pytest.mark.no_cover  # a thousand visits, each like the others
 @pytest.mark.parametrize("hls", [0, 256])
 def test_the_forecast_of_a_day_is_what_the_day_takes(tmp_path_factory: pytest.TempPathFactory, hls: int) -> None:
     """Reckoned before the first visit it is too high by a quarter or so; measured over some hours it is right."""

@@ -68,6 +68,7 @@ def in_the_field(
     virtually(run)
 
 
+@pytest.mark.no_cover  # a thousand visits, each like the others
 def test_drifting_clocks_stay_within_tolerance_and_no_row_is_lost_or_doubled() -> None:
     async def work(field: Field) -> None:
         field.wrong(0, 28.0, drift=9.0)
