@@ -26,6 +26,7 @@ from dcu.clock import SystemClock
 from dcu.config import StreamSettings, TlsSettings, UplinkSettings
 from dcu.config.settings import DATA_STREAM
 from dcu.deliver import Deliver
+from dcu.dialect import Dialect
 from dcu.dlms.cosem import UNITS
 from dcu.messages.envelope import Envelopes
 from dcu.model import Capture, Column
@@ -171,11 +172,13 @@ async def _deliver(
         port = await proxy.start()
         hurried = replace(settings, delay=settings.delay / SPEED)
         uplink = UplinkSettings("127.0.0.1", DCU, port, tls=TlsSettings(str(certificate)), streams={"load0": hurried})
+        clock, ours = SystemClock(), Uplink(uplink, DCU)
+        envelopes = Envelopes(DCU, "5f0c2a9be1d4", {"version": "0.1.0"}, UNITS)
         flow = Deliver(
             store=store,
-            uplink=Uplink(uplink, DCU),
-            envelopes=Envelopes(DCU, "5f0c2a9be1d4", {"version": "0.1.0"}, UNITS),
-            clock=SystemClock(),
+            uplink=ours,
+            dialect=Dialect(envelopes, ours.topics, clock),
+            clock=clock,
             on_command=_no_command,
         )
         async with asyncio.TaskGroup() as group:

@@ -29,6 +29,7 @@ from dcu.conversation.invocations import Invocations
 from dcu.conversation.keychange import KeyChanges
 from dcu.conversation.opening import SessionMaker, base_names
 from dcu.deliver import Broker, Deliver
+from dcu.dialect import Dialect
 from dcu.dlms.cosem import UNITS
 from dcu.drifts import Drifts
 from dcu.enrol import Enrolment
@@ -43,7 +44,7 @@ from dcu.host.heap import one_pool
 from dcu.host.local import LocalDoor
 from dcu.host.notify import notify
 from dcu.messages.envelope import Envelopes
-from dcu.model import Command, Reason
+from dcu.model import Command, Reach, Reason
 from dcu.obey import Obey
 from dcu.plan import BusPlan
 from dcu.plan.airtime import Forecast, Measured
@@ -266,24 +267,39 @@ class Daemon:
     def _make_deliver(self) -> Deliver:
         config = self._config
         uplink: Broker = self._ways or Uplink(config.uplink, config.dcu.id)
-        envelopes = Envelopes(config.dcu.id, uuid.uuid4().hex[:12], self._about, UNITS, self._names)
+        dialect = self._make_dialect(uplink)
         return Deliver(
             store=self._store,
             uplink=uplink,
             backoff=self._ways.backoff if self._ways else Backoff(),
-            envelopes=envelopes,
+            dialect=dialect,
             clock=self._clock,
             on_command=self._on_command,
             health=self._status.figures,
             figures=self._delivery,
             # a PUBACK is waited for about as long as the broker may be silent
             progress=self._health.watch("deliver", self._clock.monotonic(), waits=config.uplink.keepalive),
-            states=self._meter_states(uplink, envelopes) if config.uplink.meter_states else None,
+            states=self._meter_states(dialect) if config.uplink.meter_states else None,
         )
 
-    def _meter_states(self, uplink: Broker, envelopes: Envelopes) -> MeterStates:
+    def _make_dialect(self, uplink: Broker) -> Dialect:
+        config = self._config
+        envelopes = Envelopes(config.dcu.id, uuid.uuid4().hex[:12], self._about, UNITS, self._names)
+        if config.uplink.sparkplug is None:
+            return Dialect(envelopes, uplink.topics, self._clock)
+        from dcu.messages.edge_node import EdgeNode  # noqa: PLC0415 - as the next
+        from dcu.sparkplug import Sparkplug  # noqa: PLC0415 - for whose head-end speaks it
+
+        node = EdgeNode(config.uplink.sparkplug, config.dcu.id, {"version": __version__}, UNITS, envelopes.more)
+        return Sparkplug(envelopes, uplink.topics, self._clock, node, self._lost)
+
+    def _lost(self, meter: str) -> bool:
+        standing = self._reachability.standing(meter)
+        return meter not in self._archive or (standing is not None and standing.state is Reach.UNREACHABLE)
+
+    def _meter_states(self, dialect: Dialect) -> MeterStates:
         return MeterStates(
-            lambda: self._archive.names, self._reachability.standing, envelopes, uplink.topics, self._clock
+            lambda: self._archive.names, self._reachability.standing, dialect.envelopes, dialect.topics, self._clock
         )
 
     def _make_poll(self, bus: BusConfig, events: EventSieve) -> Poll:

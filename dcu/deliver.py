@@ -21,10 +21,10 @@ import structlog
 from dcu.awaiting import Awaiting
 from dcu.clock import Clock
 from dcu.config import UplinkSettings
-from dcu.errors import CommandRejected, UplinkError, first_words
+from dcu.dialect import Dialect, Owed
+from dcu.errors import CommandRejected, DcuError, UplinkError, first_words
 from dcu.health import Progress
 from dcu.messages.acknowledgement import parse_acknowledgement
-from dcu.messages.envelope import Envelopes
 from dcu.sending import Delivery, Outbox, Sending
 from dcu.standing import MeterStates
 from dcu.strikes import Key, Strikes
@@ -64,7 +64,7 @@ class Deliver:
 
     store: Outbox
     uplink: Broker
-    envelopes: Envelopes
+    dialect: Dialect
     clock: Clock
     on_command: OnCommand
     health: Callable[[], Mapping[str, object]] = dict
@@ -93,7 +93,7 @@ class Deliver:
         began = self.clock.monotonic()
         self._alive()
         try:
-            async with self.uplink.connect(self._state(self.envelopes.will(self.clock.now()))) as link:
+            async with self.uplink.connect(self.dialect.will()) as link:
                 await self._live(link)
         except* UplinkError as lost:
             self.figures.error = first_words(lost)
@@ -122,12 +122,12 @@ class Deliver:
     async def _greet(self, link: Link) -> None:
         """Subscribe, then birth: who reads `online` may send commands."""
         acks = () if self.awaiting.patience is None else (self.uplink.topics.ack,)
-        await link.subscribe(*self.uplink.topics.subscriptions, *acks)
-        now, streams, pending = self.clock.now(), await self.store.streams(), await self.store.pending()
-        owed = await self.store.least_owed()
-        await link.publish(self._state(self.envelopes.birth(now, streams, owed, pending, link.version)))
+        await link.subscribe(*self.uplink.topics.subscriptions, *acks, *self.dialect.hears)
+        owed = Owed(await self.store.streams(), await self.store.least_owed(), await self.store.pending())
+        for message in self.dialect.births(owed, link.version):
+            await link.publish(message)
         figures = self.figures
-        figures.connected, figures.since, figures.mqtt, figures.error = True, now, link.version, None
+        figures.connected, figures.since, figures.mqtt, figures.error = True, self.clock.now(), link.version, None
         figures.connections += 1
         log.info("uplink connected", mqtt=link.version, window=link.window)
 
@@ -135,8 +135,7 @@ class Deliver:
         sending = self._sending = Sending(
             store=self.store,
             link=link,
-            envelopes=self.envelopes,
-            topics=self.uplink.topics,
+            dialect=self.dialect,
             settings=self.uplink.settings.stream,
             figures=self.figures,
             strikes=self._strikes,
@@ -162,7 +161,7 @@ class Deliver:
     async def _farewell(self, link: Link) -> None:
         try:
             async with asyncio.timeout(STOP_TIMEOUT):
-                await link.publish(self._state(self.envelopes.stopped(self.clock.now(), self.stop_reason)))
+                await self.dialect.farewell(link, self.stop_reason)
         except (UplinkError, TimeoutError) as error:
             log.warning("stopped without farewell", error=str(error))
 
@@ -176,17 +175,27 @@ class Deliver:
             async for message in messages:
                 if message.topic == self.uplink.topics.ack:
                     await _heed(message.payload, sending)
+                elif message.topic in self.dialect.hears:
+                    self._hear(message.payload, sending)
                 else:
                     self.figures.commands += 1
                     await self.on_command(message.topic, message.payload)
                 link.acknowledge(message)
 
+    def _hear(self, payload: bytes, sending: Sending) -> None:
+        try:
+            self.dialect.heard(payload)
+        except DcuError as error:
+            log.warning("request not understood", reason=str(error))
+        sending.look()
+
     async def _report(self, link: Link) -> None:
+        write = self.dialect.envelopes.health
         while True:
             figures = self.health()
-            payload = self.envelopes.health(self.clock.now(), figures)
+            payload = write(self.clock.now(), figures)
             if len(payload) > link.max_payload:  # many lines, a small broker: the rest is worth more than nothing
-                payload = self.envelopes.health(self.clock.now(), {**figures, "buses": f"{len(payload)} octets"})
+                payload = write(self.clock.now(), {**figures, "buses": f"{len(payload)} octets"})
             period = METERED_HEALTH_PERIOD if link.metered else HEALTH_PERIOD
             expiry = int(HEALTH_EXPIRY * period)
             await link.publish(Outgoing(self.uplink.topics.health, payload, qos=0, retain=True, expiry=expiry))
@@ -194,9 +203,6 @@ class Deliver:
 
     def _alive(self) -> None:
         self.progress.mark(self.clock.monotonic())
-
-    def _state(self, payload: bytes) -> Outgoing:
-        return Outgoing(self.uplink.topics.state, payload, retain=True)
 
 
 async def _heed(payload: bytes, sending: Sending) -> None:

@@ -15,11 +15,11 @@ import structlog
 
 from dcu.awaiting import Awaiting
 from dcu.config import StreamSettings
+from dcu.dialect import Block, Dialect
 from dcu.errors import UplinkError
-from dcu.messages.envelope import RESULT, Envelopes, content_type, is_event, urgent
-from dcu.model import Capture, CommandRecord, Dropped
+from dcu.messages.envelope import RESULT, is_event, urgent
 from dcu.strikes import ASIDE_PERIOD, Key, Strikes
-from dcu.uplink import Link, Outgoing, RefusedError, Topics
+from dcu.uplink import Link, Outgoing, RefusedError
 
 log = structlog.get_logger()
 
@@ -43,19 +43,6 @@ URGENT_PLACES = 2
 
 #: The longest that nothing to send is waited for, so that progress is seen.
 IDLE_BOUND = 30.0
-
-
-class Block(Protocol):
-    """A row range of one stream under the number it keeps for ever."""
-
-    @property
-    def stream(self) -> str: ...
-    @property
-    def seq(self) -> int: ...
-    @property
-    def items(self) -> Sequence[Capture] | Sequence[CommandRecord]: ...
-    @property
-    def dropped(self) -> Dropped | None: ...
 
 
 class Outbox(Protocol):
@@ -123,8 +110,7 @@ class Sending:
 
     store: Outbox
     link: Link
-    envelopes: Envelopes
-    topics: Topics
+    dialect: Dialect
     settings: Callable[[str], StreamSettings]
     figures: Delivery
     strikes: Strikes
@@ -173,39 +159,36 @@ class Sending:
 
     async def step(self, group: asyncio.TaskGroup) -> bool:
         """Send the most urgent block there is room for; say whether one was sent."""
+        for message in self.dialect.due():
+            await self.link.publish(message)
         block = await self._next()
         if block is None:
             return False
-        payloads = await self._written(block)
-        octets = sum(map(len, payloads))
+        messages = await self._written(block)
+        octets = sum(len(message.payload) for message in messages)
         if len(block.items) >= TELLING_ROWS or (block.items and not self.settings(block.stream).compact):
             self._row_octets[block.stream] = octets / max(1, len(block.items))
         self._under_way[block.stream, block.seq] = octets
         self.figures.in_flight = len(self._under_way)
-        sent = group.create_task(self._send(block, payloads))
-        if len(payloads) > 1:
+        sent = group.create_task(self._send(block, messages))
+        if len(messages) > 1:
             # The later parts are queued only after the earlier ones' acknowledgement: nothing may come between them.
             await asyncio.wait([sent])
         return True
 
-    async def _written(self, block: Block) -> list[bytes]:
-        if block.dropped is not None:
-            return [self.envelopes.dropped(block.stream, block.seq, block.dropped)]
+    async def _written(self, block: Block) -> list[Outgoing]:
         compact = self.settings(block.stream).compact
-        write = partial(
-            self.envelopes.block, block.stream, block.seq, block.items, self.link.max_payload, compact=compact
-        )
+        write = partial(self.dialect.block, block, self.link.max_payload, compact=compact)
+        long = compact or self.dialect.laborious
         # hundreds of rows are tens of milliseconds of work: beside the loop, which has lines to listen to
-        return await asyncio.to_thread(write) if compact and len(block.items) > SHORT_ROWS else write()
+        return await asyncio.to_thread(write) if long and len(block.items) > SHORT_ROWS else write()
 
-    async def _send(self, block: Block, payloads: Sequence[bytes]) -> None:
+    async def _send(self, block: Block, messages: Sequence[Outgoing]) -> None:
         key = block.stream, block.seq
         try:
-            for payload in payloads:
+            for message in messages:
                 self.figures.published += 1
-                await self.link.publish(
-                    Outgoing(self.topics.of_stream(block.stream), payload, content_type=content_type(payload))
-                )
+                await self.link.publish(message)
         except RefusedError as error:
             self._refused(block, error)
         else:

@@ -11,8 +11,9 @@ from contextlib import asynccontextmanager, suppress
 from dcu.clock import SystemClock
 from dcu.config import StreamSettings, UplinkSettings
 from dcu.deliver import Deliver
+from dcu.dialect import Dialect
 from dcu.messages.envelope import Envelopes
-from dcu.uplink import Backoff, Uplink
+from dcu.uplink import Backoff, Topics, Uplink
 from tests.outbox import NOON, MemoryOutbox, capture
 
 DCU = "DCU-0001"
@@ -30,7 +31,7 @@ def make_flow(port: int, store: MemoryOutbox, commands: list[bytes] | None = Non
     return Deliver(
         store=store,
         uplink=Uplink(UplinkSettings("127.0.0.1", DCU, port, **{"streams": AT_ONCE, **settings}), DCU),  # type: ignore[arg-type]
-        envelopes=Envelopes(DCU, "b"),
+        dialect=Dialect(Envelopes(DCU, "b"), Topics("ami/v1", DCU), SystemClock()),
         clock=SystemClock(),
         on_command=on_command,
         backoff=Backoff(base=0.02, cap=0.1),

@@ -12,6 +12,7 @@ import pytest
 from dcu.clock import ClockState
 from dcu.config import StreamSettings, UplinkSettings
 from dcu.deliver import Deliver
+from dcu.dialect import Dialect
 from dcu.errors import UplinkError
 from dcu.messages.envelope import Envelopes
 from dcu.model import Capture
@@ -170,7 +171,7 @@ def bench(*links: MemoryLink, store: MemoryOutbox | None = None) -> Bench:
     flow = Deliver(
         store=store,
         uplink=uplink,
-        envelopes=Envelopes("DCU-1", "b"),
+        dialect=Dialect(Envelopes("DCU-1", "b"), uplink.topics, FixedClock()),
         clock=FixedClock(),
         on_command=on_command,
         backoff=Backoff(base=1e-6, cap=1e-6),

@@ -134,6 +134,9 @@ def _streams(place: Place) -> dict[str, StreamSettings]:
     return dict(entry for entry, _ in _STREAMS(place))
 
 
+SPARKPLUG: Shape[str] = Shape(lambda group: group, {"group": words.name})
+
+
 UPLINK: Shape[dict[str, Any]] = Shape(
     dict,
     {"host": words.host},
@@ -147,6 +150,7 @@ UPLINK: Shape[dict[str, Any]] = Shape(
         "username": words.text,
         "password_file": _secret_line,
         "tls": tls,
+        "sparkplug": SPARKPLUG,
         "retain": words.boolean,
         # Without PUBACK nothing is delivered, so QoS 0 is no choice.
         "max_qos": words.number(1, 2),

@@ -144,9 +144,9 @@ class UplinkSettings:
     """Section `uplink`. `mqtt_version` is "auto", "5" or "3"; `window` counts unacknowledged messages.
 
     `streams` says by name how a stream is sent; `stream` is who asks. `meter_states`: whether each meter has a topic
-    of its own that says how it stands. `silence` is how long nothing may come through before the connection counts as
-    lost (None: as MQTT's keepalive has it). The best of several `channels` is gone back to when it has answered for
-    `return_after` seconds.
+    of its own that says how it stands. `sparkplug` is the group as part of which readings leave in that dialect.
+    `silence` is how long nothing may come through before the connection counts as lost (None: as MQTT's keepalive has
+    it). The best of several `channels` is gone back to when it has answered for `return_after` seconds.
     `acknowledge`: on whose word rows are released, "broker" (its PUBACK) or
     "head-end"; `patience` is how long that word is waited for before they are sent again, None for the broker's.
     """
@@ -166,6 +166,7 @@ class UplinkSettings:
     max_payload: int = 100_000
     connect_spread: float = 0.0
     meter_states: bool = True
+    sparkplug: str | None = None
     acknowledge: str = "broker"
     acknowledge_within: float = 600.0
     streams: Mapping[str, StreamSettings] = field(default_factory=dict)

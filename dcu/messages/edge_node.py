@@ -77,6 +77,11 @@ class EdgeNode:
         """The topic a host's requests come by."""
         return self._topic("NCMD")
 
+    @property
+    def devices(self) -> tuple[str, ...]:
+        """The meters that live."""
+        return tuple(self._devices)
+
     def connect(self) -> Message:
         """Begin a connection: return its last will."""
         self._bdseq = (self._bdseq + 1) % COUNT
@@ -85,13 +90,6 @@ class EdgeNode:
     def death(self) -> Message:
         """The death certificate: to be published before an ordered end too."""
         return Message(self._topic("NDEATH"), encode_payload(Payload(None, (self._connection(None),))))
-
-    def know(self, captures: Iterable[Capture]) -> None:
-        """Take what was stored before for what the meters show now; to be told by the next births."""
-        for capture in captures:
-            if capture.stream != DCU_EVENTS:
-                self._learn(capture)
-                self._note(capture)
 
     def births(self, now: float) -> Iterator[Message]:
         """All births, in their order; nothing else may be sent in between."""

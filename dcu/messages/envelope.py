@@ -114,6 +114,10 @@ class Envelopes:
         write = self._compact if compact else self._readable
         return _divided(self._head(stream=stream, seq=seq), cast("Sequence[Capture]", items), limit, write)
 
+    def receipt(self, stream: str, seq: int, messages: int) -> bytes:
+        """The word that a block was told by so many `messages` of Sparkplug."""
+        return encode(self._head(stream=stream, seq=seq) | {"columns": [], "captures": [], "sparkplug": messages})
+
     def dropped(self, stream: str, seq: int, dropped: Dropped) -> bytes:
         """The word of captures that had to go before they were delivered, under the number that they would have had."""
         what = {"reason": dropped.reason, "from": iso(dropped.start), "to": iso(dropped.end), "count": dropped.count}
@@ -146,7 +150,7 @@ class Envelopes:
         from dcu.messages.block import encode_block  # noqa: PLC0415 - a box whose streams are all JSON never needs it
 
         sets, numbers = _sets(captures)
-        more = [self._more(capture) for capture in captures]
+        more = [self.more(capture) for capture in captures]
         rows = [replace(each, values=()) if each.stream == DCU_EVENTS else each for each in captures]
         words = [encode(told).decode() if told else None for told in more]
         try:
@@ -167,10 +171,10 @@ class Envelopes:
             "trusted": capture.trusted,
             "columns": columns,
             "values": () if capture.stream == DCU_EVENTS else capture.values,
-            **self._more(capture),
+            **self.more(capture),
         }
 
-    def _more(self, capture: Capture) -> Mapping[str, object]:
+    def more(self, capture: Capture) -> Mapping[str, object]:
         """Return what is told of an event besides its values; nothing of other captures."""
         if capture.stream == DCU_EVENTS:
             return own_event(capture)

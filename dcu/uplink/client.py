@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 import aiomqtt
 import paho.mqtt.client as paho
+from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
@@ -99,9 +100,9 @@ class Client(aiomqtt.Client):
         if self._client.socket() is None:
             raise aiomqtt.MqttError("connection lost right after CONNACK")
 
-    def close(self) -> None:
-        """Say DISCONNECT if the socket takes it at once, and drop the connection."""
-        self._client.disconnect()
+    def close(self, *, with_will: bool = False) -> None:
+        """Say DISCONNECT if the socket takes it at once, and drop the connection; `with_will` of MQTT 5 (3.14.2.1)."""
+        self._client.disconnect(_with_will() if with_will else None)
         self._client.loop_write()
         self._client._sock_close()  # noqa: SLF001 - paho has no public way to drop a socket that takes no more
 
@@ -262,3 +263,7 @@ def _granted(properties: Properties) -> Granted:
         retain=bool(getattr(properties, "RetainAvailable", usual.retain)),
         max_packet=getattr(properties, "MaximumPacketSize", usual.max_packet),
     )
+
+
+def _with_will() -> ReasonCode:
+    return ReasonCode(PacketTypes.DISCONNECT, "Disconnect with will message")

@@ -103,6 +103,7 @@ class Link:
         self._patience = settings.keepalive
         self._client = client
         self._under_way = 0
+        self._leaves_will = False
 
     async def publish(self, message: Outgoing) -> None:
         """Send `message`; returns after its PUBACK (at QoS 0: after the write).
@@ -153,6 +154,14 @@ class Link:
         """Let the broker forget `message`."""
         self._client.acknowledge(message.origin)
 
+    def leave_will(self) -> None:
+        """Have the broker publish our last will when we go in order, where the protocol has a word for it (MQTT 5)."""
+        self._leaves_will = self.version == "5"
+
+    @property
+    def leaves_will(self) -> bool:
+        return self._leaves_will
+
     @property
     def client(self) -> Client:
         """What lies below, for who watches over it."""
@@ -179,15 +188,17 @@ class Uplink:
 
         What a broker could not do, and connected without, is not asked of it again.
 
-        Raises UplinkError when there is no connection to be had. Ends with DISCONNECT, so that the will is not sent.
+        Raises UplinkError when there is no connection to be had. Ends with DISCONNECT, so that the will
+        is not sent, unless it is left.
         """
         with _translated():
             async with asyncio.timeout(CONNECT_TIMEOUT):
                 client, version, retain = await self._open(will)
+        link = Link(client, self.settings, version, retain=retain)
         try:
-            yield Link(client, self.settings, version, retain=retain)
+            yield link
         finally:
-            client.close()
+            client.close(with_will=link.leaves_will)
 
     async def _open(self, will: Outgoing) -> tuple[Client, int, bool]:
         failure = UplinkError("no protocol version left to try")

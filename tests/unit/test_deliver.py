@@ -378,7 +378,8 @@ async def test_the_states_of_meters_go_over_every_connection_that_lost_them() ->
     lost, link = MemoryLink(), MemoryLink()
     at = bench(lost, link)
     standing = Standing(Reach.UNREACHABLE, NOON)
-    at.deliver.states = MeterStates(lambda: ["M1"], lambda _: standing, at.deliver.envelopes, TOPICS, at.deliver.clock)
+    envelopes = at.deliver.dialect.envelopes
+    at.deliver.states = MeterStates(lambda: ["M1"], lambda _: standing, envelopes, TOPICS, at.deliver.clock)
     async with running(at.deliver):
         for each in (lost, link):
             await until(partial(told, each))

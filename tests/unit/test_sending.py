@@ -5,11 +5,12 @@ from collections.abc import Mapping
 from typing import cast
 
 from dcu.config import StreamSettings, UplinkSettings
+from dcu.dialect import Dialect
 from dcu.messages.envelope import Envelopes
 from dcu.sending import BLOCK_OCTETS, Delivery, Sending
 from dcu.strikes import MAX_ASIDE, SUSPECT_AFTER, Strikes
 from dcu.uplink import Link, Outgoing, Topics
-from tests.links import PLAIN, until
+from tests.links import PLAIN, FixedClock, until
 from tests.outbox import FIRST_SEQ, MemoryOutbox, capture, record
 
 
@@ -44,8 +45,7 @@ def make(
     return Sending(
         store=store,
         link=cast("Link", link),
-        envelopes=Envelopes("D", "b"),
-        topics=Topics("p", "D"),
+        dialect=Dialect(Envelopes("D", "b"), Topics("p", "D"), FixedClock()),
         settings=UplinkSettings("broker", "D", streams=PLAIN if streams is None else streams).stream,
         figures=Delivery(),
         strikes=strikes or Strikes(),

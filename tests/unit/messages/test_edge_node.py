@@ -50,7 +50,7 @@ def test_a_capture_is_told_with_time_value_scaler_and_unit() -> None:
 
 def test_a_known_meter_is_born_with_what_it_shows_before_any_data() -> None:
     edge = node()
-    edge.know([capture("M1"), capture("M2", values=(5, 6))])
+    tell(edge, hosted(edge), capture("M1"), capture("M2", values=(5, 6)))
     host = hosted(edge)
     assert host.births == ["", "M1", "M2"]
     tell(edge, host, capture("M2", NOW + 60, values=(7, None)), now=NOW + 60)

@@ -1,0 +1,90 @@
+"""How the box speaks over a connection: our own contract. Another dialect of the same streams is in `sparkplug`.
+
+Which block goes next, and when it counts as delivered, is decided in `sending`; what messages hold, in `messages`.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from dcu.clock import Clock
+from dcu.messages.envelope import Envelopes, content_type
+from dcu.model import Capture, CommandRecord, Dropped
+from dcu.uplink import Link, Outgoing, Topics
+
+
+class Block(Protocol):
+    """A row range of one stream under the number it keeps for ever."""
+
+    @property
+    def stream(self) -> str: ...
+    @property
+    def seq(self) -> int: ...
+    @property
+    def items(self) -> Sequence[Capture] | Sequence[CommandRecord]: ...
+    @property
+    def dropped(self) -> Dropped | None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Owed:
+    """What a birth tells of the streams: their next numbers, the lowest not acknowledged, rows that wait."""
+
+    streams: Mapping[str, int]
+    least: Mapping[str, int]
+    pending: Mapping[str, int]
+
+
+@dataclass(slots=True)
+class Dialect:
+    """Our contract (docs/reference/mqtt.md): blocks under a number, and `state` with its last will."""
+
+    envelopes: Envelopes
+    topics: Topics
+    clock: Clock
+
+    @property
+    def laborious(self) -> bool:
+        """Whether a block of some rows takes longer to write than JSON does."""
+        return False
+
+    @property
+    def hears(self) -> tuple[str, ...]:
+        """Topics of what is said in this dialect to us; commands are not among it."""
+        return ()
+
+    def will(self) -> Outgoing:
+        """The last will of the connection that is made now."""
+        return self._state(self.envelopes.will(self.clock.now()))
+
+    def births(self, owed: Owed, version: str) -> Iterable[Outgoing]:
+        """What is said first on a connection of MQTT `version`, in this order."""
+        yield self._state(
+            self.envelopes.birth(self.clock.now(), owed.streams, owed.least, owed.pending, version),
+        )
+
+    def heard(self, payload: bytes) -> None:
+        """Take what came by one of the topics in `hears`. Raises DcuError when it cannot be understood."""
+
+    def due(self) -> Iterable[Outgoing]:
+        """What has to be said before the next block, in this order."""
+        return ()
+
+    def block(self, block: Block, limit: int, *, compact: bool) -> list[Outgoing]:
+        """Return the messages of a block, each of at most `limit` octets; the last one's PUBACK proves them all.
+
+        Takes tens of milliseconds for hundreds of rows; to be called by one at a time.
+        """
+        if block.dropped is not None:
+            payloads = [self.envelopes.dropped(block.stream, block.seq, block.dropped)]
+        else:
+            payloads = self.envelopes.block(block.stream, block.seq, block.items, limit, compact=compact)
+        topic = self.topics.of_stream(block.stream)
+        return [Outgoing(topic, payload, content_type=content_type(payload)) for payload in payloads]
+
+    async def farewell(self, link: Link, reason: str) -> None:
+        """Say that we go on purpose. Raises UplinkError."""
+        await link.publish(self._state(self.envelopes.stopped(self.clock.now(), reason)))
+
+    def _state(self, payload: bytes) -> Outgoing:
+        return Outgoing(self.topics.state, payload, retain=True)
