@@ -13,6 +13,7 @@ import aiomqtt
 from dcu.clock import SystemClock
 from dcu.config import StreamSettings, UplinkSettings
 from dcu.deliver import Deliver
+from dcu.dialect import Dialect
 from dcu.health import Health
 from dcu.messages.envelope import Envelopes
 from dcu.model import Command, Reach, Standing
@@ -62,7 +63,7 @@ async def box(folder: Path, settings: UplinkSettings) -> AsyncIterator[Box]:
         deliver = Deliver(
             store=store,
             uplink=way,
-            envelopes=envelopes,
+            dialect=Dialect(envelopes, way.topics, clock),
             clock=clock,
             on_command=on_command,
             backoff=Backoff(base=0.02, cap=0.1),

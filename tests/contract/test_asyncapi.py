@@ -101,6 +101,8 @@ def test_rarer_messages() -> None:
     assert len(parts) > 1
     assert not [fault for part in parts for fault in faults("data", part)]
     assert not faults("health", envelopes.health(NOON, {"visits": 1}))
+    assert not faults("data", envelopes.receipt("load0", 1, 96))
+    assert not faults("event", envelopes.receipt("event.alarm", 1, 1))
     for state in CommandState:
         (payload,) = envelopes.block("result", 1, [record(state=state, error="no")], 10_000)
         assert not faults("result", payload)

@@ -92,8 +92,8 @@ async def listening(broker: Broker) -> AsyncIterator[Listening]:
 def speaking(port: int, store: MemoryOutbox, lost: set[str] | None = None, version: str = "auto") -> Deliver:
     flow = make_flow(port, store, mqtt_version=version)
     node = EdgeNode(GROUP, DCU, {"version": "1"})
-    topics = flow.uplink.topics
-    flow.dialect = Sparkplug(Envelopes(DCU, "b"), topics, SystemClock(), node, (set() if lost is None else lost).__contains__)
+    gone = set[str]() if lost is None else lost
+    flow.dialect = Sparkplug(Envelopes(DCU, "b"), flow.uplink.topics, SystemClock(), node, gone.__contains__)
     return flow
 
 
