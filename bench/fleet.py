@@ -22,6 +22,7 @@ from bench.uplink import COLUMNS, NOON
 from dcu.clock import SystemClock
 from dcu.config import StreamSettings, UplinkSettings
 from dcu.deliver import Deliver
+from dcu.dialect import Dialect
 from dcu.dlms.cosem import UNITS
 from dcu.messages.envelope import Envelopes
 from dcu.model import Capture, Dropped, Reach, Standing
@@ -231,8 +232,9 @@ def _fleet(port: int, count: int) -> Fleet:
         way, envelopes = Counting(settings, name, tries), Envelopes(name, "5f0c2a9be1d4", {}, UNITS)
         meters = [f"M{meter:04}" for meter in range(STATES)]
         states = MeterStates(lambda of=meters: of, lambda _: standing, envelopes, way.topics, clock)  # type: ignore[misc]
+        dialect = Dialect(envelopes, way.topics, clock)
         fleet.flows.append(
-            Deliver(store=rows, uplink=way, envelopes=envelopes, clock=clock, on_command=_no_command, states=states)
+            Deliver(store=rows, uplink=way, dialect=dialect, clock=clock, on_command=_no_command, states=states)
         )
     return fleet
 
