@@ -1,9 +1,7 @@
 """`dcuctl archive` against a door that answers what a test tells it to."""
 
 import json
-import socket
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,45 +10,7 @@ from click.testing import CliRunner, Result
 
 from dcu.cli import dcuctl
 
-Answer = Callable[[dict[str, Any]], dict[str, Any]]
-
-
-class Door:
-    """Answers each request with what `answer` makes of it, and notes it."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.requests: list[dict[str, Any]] = []
-        self.answer: Answer = lambda _: {"state": "done", "result": {}}
-        self._listener = socket.socket(socket.AF_UNIX)
-        self._listener.bind(str(path))
-        self._listener.listen()
-        self._thread = threading.Thread(target=self._serve)
-        self._thread.start()
-
-    def _serve(self) -> None:
-        while True:
-            connection, _ = self._listener.accept()
-            with connection, connection.makefile("rw") as stream:
-                request = stream.readline()
-                if not request:
-                    return
-                self.requests.append(json.loads(request))
-                stream.write(json.dumps(self.answer(self.requests[-1])) + "\n")
-                stream.flush()
-
-    def close(self) -> None:
-        with socket.socket(socket.AF_UNIX) as last:
-            last.connect(str(self.path))
-        self._thread.join()
-        self._listener.close()
-
-
-@pytest.fixture
-def door(tmp_path: Path) -> Iterator[Door]:
-    opened = Door(tmp_path / "s")
-    yield opened
-    opened.close()
+from .door import Answer, Door
 
 
 @pytest.fixture
@@ -94,6 +54,7 @@ def test_a_refusal_is_said_with_its_reason(door: Door, ctl: Callable[..., Result
 
 
 def test_replace_and_delete(door: Door, ctl: Callable[..., Result]) -> None:
+    door.lines = [{"state": "done", "result": {}}]
     assert "another device" in ctl("replace", "M0101", *LINE).output
     assert ctl("delete", "M0101", "M0102").output == "deleted: M0101, M0102\n"
     assert [(each["name"], each["args"]) for each in door.requests] == [

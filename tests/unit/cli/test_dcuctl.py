@@ -2,8 +2,7 @@
 
 import json
 import socket
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,8 @@ from click.testing import CliRunner, Result
 
 from dcu.cli import dcuctl, talk
 from dcu.clock import iso
+
+from .door import Door
 
 READING = {
     "meter": "M0001",
@@ -47,45 +48,6 @@ STATUS = {
     "success": {"load0": {"share": 0.5, "day": 0.75, "target": 0.985}},
     "uplink": {"broker": "h:1883", "connected": False, "published": 5, "acknowledged": 3, "connections": 1},
 }
-
-
-class Door:
-    """Takes one connection after the other: notes the request, answers `lines`, hangs up."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.requests: list[dict[str, Any]] = []
-        self.lines: list[object] = []
-        self._listener = socket.socket(socket.AF_UNIX)
-        self._listener.bind(str(path))
-        self._listener.listen()
-        self._thread = threading.Thread(target=self._serve)
-        self._thread.start()
-
-    def _serve(self) -> None:
-        while True:
-            connection, _ = self._listener.accept()
-            with connection, connection.makefile("rw") as stream:
-                request = stream.readline()
-                if not request:
-                    return
-                self.requests.append(json.loads(request))
-                for line in self.lines:
-                    stream.write((line if isinstance(line, str) else json.dumps(line)) + "\n")
-                stream.flush()
-
-    def close(self) -> None:
-        with socket.socket(socket.AF_UNIX) as last:
-            last.connect(str(self.path))
-        self._thread.join()
-        self._listener.close()
-
-
-@pytest.fixture
-def door(tmp_path: Path) -> Iterator[Door]:
-    opened = Door(tmp_path / "s")
-    yield opened
-    opened.close()
 
 
 @pytest.fixture
