@@ -7,21 +7,25 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
+import structlog
+
 from dcu.clock import Clock
 from dcu.conversation.acquaintance import Acquaintance
 from dcu.conversation.recognition import SERIAL, TITLE
 from dcu.conversation.session import Session
-from dcu.conversation.shapes import Shape, learn
+from dcu.conversation.shapes import Shape, from_data, learn, missing, to_data
 from dcu.conversation.visit import Findings
 from dcu.errors import Breach, SecurityError
-from dcu.model import ALARM, INSTANT, Attribute, Column, Meter, Order, Reason, Task
-from dcu.obis import format_obis, parse_obis
+from dcu.model import ALARM, INSTANT, Attribute, Meter, Order, Reason, Task
+from dcu.obis import format_obis
 from dcu.plan.backfill import Range, ahead, newer, older, slice_of
 from dcu.plan.ledger import Account, Asked, Gap
 from dcu.plan.standing import CLOCK_PLAY, Standing
 from dcu.profiles import CompanionProfile
 from dcu.store import Recorded
 from dcu.store.ledger import Expected
+
+log = structlog.get_logger()
 
 #: Streams of what a meter holds at the moment it is asked.
 MOMENTARY = frozenset((INSTANT, ALARM))
@@ -161,13 +165,13 @@ class Archive:
 
     async def explore(self, session: Session, meter: str) -> CompanionProfile:
         """Ask the meter for its objects, and keep what it has; raises what `exploring.explore` raises."""
-        from dcu.conversation.exploring import explore, to_data  # noqa: PLC0415 - for meters of which nothing is known
+        from dcu.conversation import exploring  # noqa: PLC0415 - for meters of which nothing is known
 
         profile = self._profiles[self._meters[meter].profile]
-        found = await explore(session, profile)
+        found = await exploring.explore(session, profile)
         if profile.discovers:
-            await self._store.put_descriptor(meter, EXPLORED, to_data(found))
-            self._explored[meter] = self._alike(to_data(found), found)
+            await self._store.put_descriptor(meter, EXPLORED, exploring.to_data(found))
+            self._explored[meter] = self._alike(exploring.to_data(found), found)
         return found
 
     async def recall(self) -> None:
@@ -186,10 +190,10 @@ class Archive:
         profile = self._profiles[self._meters[meter].profile]
         if not profile.discovers or meter in self._explored:
             return True
-        from dcu.conversation.exploring import from_data  # noqa: PLC0415 - as above
+        from dcu.conversation import exploring  # noqa: PLC0415 - as above
 
         if data := (await self._store.descriptors(meter)).get(EXPLORED):
-            self._explored[meter] = self._alike(data, from_data(profile, data))
+            self._explored[meter] = self._alike(data, exploring.from_data(profile, data))
         return meter in self._explored
 
     def _alike(self, data: Mapping[str, Any], profile: CompanionProfile) -> CompanionProfile:
@@ -208,7 +212,7 @@ class Archive:
             stored = await self._store.descriptors(meter)
             self._shapes[meter] = {
                 # an empty one was learned from a meter that was there before
-                name: self._share(_shape(stored[name]))
+                name: self._share(meter, name, from_data(stored[name]))
                 for name in self._shaped(meter, stored)
                 if stored[name]
             }
@@ -216,12 +220,12 @@ class Archive:
         if missing := [stream for stream in streams if stream not in known]:
             lists = self._lists(meter)
             for stream, shape in (await learn(session, self.profile(meter), missing, lists)).items():
-                known[stream] = self._share(shape)
+                known[stream] = self._share(meter, stream, shape)
                 # the operator may have changed a list since the start, and a register may be told tomorrow
                 if stream in lists or shape.partial:
                     continue
                 if shape.columns:
-                    await self._store.put_descriptor(meter, stream, _data(shape))
+                    await self._store.put_descriptor(meter, stream, to_data(shape))
                 else:  # it is asked for again after a restart
                     await self._store.renounce(meter, [stream])
         return {stream: known[stream] for stream in streams if stream in known and known[stream].columns}
@@ -385,15 +389,8 @@ class Archive:
         """Return which of the names in `stored` are of shapes; whatever else is kept of a meter is none."""
         return stored.keys() & {*MOMENTARY, *self.profile(meter).streams}
 
-    def _share(self, shape: Shape) -> Shape:
+    def _share(self, meter: str, stream: str, shape: Shape) -> Shape:
+        """Return one object for all shapes that are alike; of the first it is told what it lacks."""
+        if shape not in self._shared and (lacking := missing(self.profile(meter), stream, shape)):
+            log.warning("a profile lacks columns", meter=meter, stream=stream, columns=[*map(format_obis, lacking)])
         return self._shared.setdefault(shape, shape)
-
-
-def _data(shape: Shape) -> dict[str, Any]:
-    columns = [[c.class_id, format_obis(c.name), c.index, c.data_index, c.scaler, c.unit] for c in shape.columns]
-    return {"period": shape.period, "columns": columns}
-
-
-def _shape(data: Mapping[str, Any]) -> Shape:
-    columns = tuple(Column(class_id, parse_obis(name), *rest) for class_id, name, *rest in data["columns"])
-    return Shape(columns, data["period"])

@@ -14,6 +14,7 @@ from dcu.dlms import cosem
 from dcu.dlms.services import AccessError, Get
 from dcu.errors import MeterError
 from dcu.model import ALARM, INSTANT, Attribute, Column
+from dcu.obis import format_obis, parse_obis
 from dcu.profiles import CompanionProfile
 
 PROFILE_GENERIC = 7
@@ -50,6 +51,27 @@ class Shape:
 
 
 NOTHING = Shape((), 0)
+
+
+def to_data(shape: Shape) -> dict[str, Any]:
+    """Return a shape in a form that JSON can keep."""
+    columns = [[c.class_id, format_obis(c.name), c.index, c.data_index, c.scaler, c.unit] for c in shape.columns]
+    return {"period": shape.period, "columns": columns}
+
+
+def from_data(data: Mapping[str, Any]) -> Shape:
+    """Return the shape that `to_data` kept."""
+    columns = tuple(Column(class_id, parse_obis(name), *rest) for class_id, name, *rest in data["columns"])
+    return Shape(columns, data["period"])
+
+
+def missing(profile: CompanionProfile, stream: str, shape: Shape) -> list[bytes]:
+    """Return the logical names that meters of this kind capture in `stream`, says `profile`, and this one does not.
+
+    Nothing is missing of a stream that the meter does not have.
+    """
+    promised = profile.streams[stream].columns if stream in profile.streams and shape.columns else ()
+    return [name for name in promised if name not in {column.name for column in shape.columns}]
 
 
 async def learn(

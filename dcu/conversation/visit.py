@@ -7,7 +7,7 @@ where it was measured over this association.
 
 import math
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain, repeat
 from types import MappingProxyType
 from typing import Any, Final
@@ -215,12 +215,12 @@ class Reading:
         return shift if now - measured < CLOCK_FRESH else None
 
     def _take_rows(self, found: Findings, stamp: "_Stamp", stream: str, span: Range | None, answer: Any) -> None:
-        bad = found.bad_rows
+        shape, bad = self._shapes[stream], found.bad_rows
         rows = self._rows(found, stream, span, answer)
         # of a profile of this moment its newest row, which may have been read before; otherwise: a meter that ignores
         # the range must not push the watermark past what was asked
         rows = rows[-1:] if span is None else [row for row in rows if span.start <= row[0] <= span.end]
-        columns = cosem.value_columns(self._shapes[stream].columns)
+        columns = cosem.value_columns(shape.columns)
         found.captures += [stamp.capture(stream, at, status, values, columns) for at, status, values in rows]
         if stream in found.refused:
             return
@@ -228,10 +228,11 @@ class Reading:
         if span is None:
             found.watermarks |= {key: times[0]} if times else {}
             return
-        reason = Reason.DROPPED if found.bad_rows > bad else Reason.NO_RECORD
-        reason = Reason.CLOCK if lost(found.offset) else reason
+        reason = Reason.CLOCK if lost(found.offset) else Reason.NO_RECORD
         now = int(stamp.read_at + min(0.0, found.offset or 0.0))
-        asked = settles(span, self._shapes[stream].period, times, now, reason)
+        asked = settles(span, shape.period, times, now, reason)
+        if asked is not None and shape.period and found.bad_rows > bad:
+            asked = replace(asked, dropped=tuple(cosem.bad_times(answer, shape.columns, shape.period)))
         if asked is not None:
             found.asked.setdefault(key, []).append(asked)
         if span.more:

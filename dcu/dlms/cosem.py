@@ -169,6 +169,36 @@ def profile_rows(buffer: Any, columns: Sequence[Column], period: int | None) -> 
     return rows, len(buffer) - len(rows)
 
 
+def bad_times(buffer: Sequence[Any], columns: Sequence[Column], period: int) -> list[int]:
+    """Return when those rows were captured, most likely, that `profile_rows` cannot use of a `buffer` it has read.
+
+    One follows the other by `period` seconds: each is that much later than the row above, or earlier than the next good
+    one. Where no row is good, nobody knows.
+    """
+    clock = clock_column(columns)
+    assert clock is not None
+    table = _Table(len(columns), clock, period)
+    complete = (table.row(row) for row in buffer)
+    known = [None if row is None else row[0] for row in complete]
+    forward = _counted_on(known, period)
+    back = _counted_on(known[::-1], -period)[::-1]
+    return [at for good, at in zip(known, map(_either, forward, back), strict=True) if good is None and at is not None]
+
+
+def _counted_on(known: Sequence[int | None], step: int) -> list[int | None]:
+    """Return `known` times with those that are not counted on from the one before."""
+    found: list[int | None] = []
+    at: int | None = None
+    for each in known:
+        at = each if each is not None or at is None else at + step
+        found.append(at)
+    return found
+
+
+def _either(one: int | None, other: int | None) -> int | None:
+    return other if one is None else one
+
+
 class _Table:
     """What a compressed row refers to: the values above it, or None when they are not known, and the time above it."""
 

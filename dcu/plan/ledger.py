@@ -26,7 +26,8 @@ class Asked:
     """Capture times that a meter was asked for, and answered for good: from `start` to `end`, both included.
 
     `period` is the meter's capture period, 0 where captures come as they come. What is expected there and did not come
-    is missing for `reason`. `since` says from when on anything is expected, where nobody has said so before.
+    is missing for `reason`; at the times `dropped` rows came and could not be used. `since` says from when on anything
+    is expected, where nobody has said so before.
     """
 
     start: int
@@ -34,6 +35,7 @@ class Asked:
     period: int
     reason: Reason = Reason.NO_RECORD
     since: int | None = None
+    dropped: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +149,9 @@ def settled(account: Account, asked: Asked, times: Collection[int]) -> Account:
     skipped = Gap(account.top + grid.period, top, Reason.PENDING)
     gaps = [*account.gaps, skipped] if skipped.start <= top else account.gaps
     left = (piece for gap in gaps for piece in _judged(gap, judged, account.period))
-    missing = (piece for gap in left for piece in _without(gap, points, grid.period))
+    dropped = sorted({grid.nearest(at) for at in asked.dropped} - set(points))
+    without = (piece for gap in left for piece in _without(gap, points, grid.period))
+    missing = (piece for gap in without for piece in _dropped(gap, dropped, grid.period))
     known = [] if account.watermark is None else [account.watermark]
     marks = [*known, *times, *(grid.times(point, point)[1] for point in reached)]
     return replace(account, watermark=max(marks, default=None), gaps=tuple(_joined(missing, grid.period)))
@@ -178,6 +182,13 @@ def _without(gap: Gap, points: Iterable[int], period: int) -> Iterator[Gap]:
             start = point + period
     if start <= gap.end:
         yield Gap(start, gap.end, gap.reason)
+
+
+def _dropped(gap: Gap, points: Sequence[int], period: int) -> Iterator[Gap]:
+    """Yield `gap` in pieces, those of `points` that lie in it as DROPPED; what is still to be read stays whole."""
+    within = [] if gap.reason is Reason.PENDING else [at for at in points if gap.start <= at <= gap.end]
+    lost = (Gap(at, at, Reason.DROPPED) for at in within)
+    yield from sorted((*_without(gap, within, period), *lost), key=lambda piece: piece.start)
 
 
 def _joined(gaps: Iterable[Gap], period: int) -> Iterator[Gap]:

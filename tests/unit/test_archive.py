@@ -1,10 +1,14 @@
 """What is known of each meter: learned once, kept over a restart, shared by its like."""
 
+from dataclasses import replace
+
 import pytest
+from structlog.testing import capture_logs
 
 from dcu.conversation.visit import Findings
 from dcu.errors import MeterTimeoutError, StoreError
 from dcu.model import INSTANT, Order, Reason, Task
+from dcu.obis import format_obis, parse_obis
 from dcu.plan.backfill import CLOCK_LOST, Range
 from dcu.plan.ledger import Account, Asked, Gap
 from dcu.store import Recorded
@@ -191,6 +195,24 @@ def test_a_shape_that_was_outgrown_is_learned_anew_and_kept() -> None:
         dropped = [Asked(past.start, past.end, 900, Reason.DROPPED)]
         assert (hopeless.asked, hopeless.more) == ({("M0001", "load0"): dropped}, ["load0"])
         await session.close()
+
+    virtually(work)
+
+
+def test_a_column_that_meters_of_its_kind_have_and_this_one_lacks_is_told_once() -> None:
+    async def work(clock: VirtualClock) -> None:
+        box = Box(clock, FleetPlan(meters=2, buses=1, hls=0, seed=2))
+        stream, lacked = COMPANION.streams["load0"], parse_obis("1-0:9.8.0.255")
+        wider = replace(stream, columns=(*stream.columns, lacked))
+        box.companion = replace(COMPANION, streams={**COMPANION.streams, "load0": wider})
+        for archive in (box.archive(), box.archive()):  # and after a restart
+            with capture_logs() as told:
+                for number, meter in enumerate(box.meters):
+                    session = await box.session(number)
+                    await archive.shapes(session, meter.id, ["load0", "daily"])
+                    await session.close()
+            (line,) = told
+            assert (line["event"], line["columns"]) == ("a profile lacks columns", [format_obis(lacked)])
 
     virtually(work)
 

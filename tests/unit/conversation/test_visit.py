@@ -169,7 +169,7 @@ async def test_what_a_meter_that_lost_the_time_does_not_have_is_missing_for_its_
 async def test_a_row_that_cannot_be_used_leaves_a_place_that_says_so() -> None:
     span = Range(QUARTER - 1800, QUARTER, more=True)
     found = await take({"load0": span}, [row(QUARTER - 900), [octets(QUARTER)]])
-    assert found.asked == {("M1", "load0"): [Asked(span.start, span.end, 900, Reason.DROPPED)]}
+    assert found.asked == {("M1", "load0"): [Asked(span.start, span.end, 900, dropped=(QUARTER,))]}
 
 
 async def test_a_slice_of_the_past_is_asked_beside_what_is_new() -> None:

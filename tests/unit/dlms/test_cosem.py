@@ -7,6 +7,7 @@ import pytest
 from dcu.dlms.axdr import BitString, DateTime
 from dcu.dlms.cosem import (
     UNITS,
+    bad_times,
     clock_column,
     decode_capture_objects,
     decode_compact_data,
@@ -140,6 +141,18 @@ def test_a_bad_time_costs_its_row_but_not_its_values() -> None:
 @pytest.mark.parametrize("period", [None, 0])
 def test_without_a_period_a_null_time_is_unknown(period: int | None) -> None:
     assert profile_rows([[at(NOON), 0, 1], [None, 0, 2]], COLUMNS, period) == ([(NOON, 0, (0, 1))], 1)
+
+
+def test_a_row_that_cannot_be_used_is_one_period_from_its_neighbour() -> None:
+    good, bad = [at(NOON), 0, 1], [at(NOON)]
+    assert bad_times([bad, bad, good, bad, [at(NOON + 1800), 0, 1], bad], COLUMNS, 900) == [
+        NOON - 1800,
+        NOON - 900,
+        NOON + 900,
+        NOON + 2700,
+    ]
+    assert bad_times([bad, bad], COLUMNS, 900) == []
+    assert bad_times([good], COLUMNS, 900) == []
 
 
 @pytest.mark.parametrize("buffer", [None, 5, {}])

@@ -78,6 +78,17 @@ def test_what_is_here_is_given_up_only_when_every_clock_denies_it() -> None:
     assert reopened(Account(MIDNIGHT, 0, now + DAY), now, sure=True) == Account(MIDNIGHT, 0, now)
 
 
+def test_only_the_place_of_a_row_that_could_not_be_used_says_so() -> None:
+    rows = quarters(MIDNIGHT + QUARTER, MIDNIGHT + 4 * HOUR)
+    bad = MIDNIGHT + 5 * HOUR
+    account, _ = enter(None, replace(day(MIDNIGHT), dropped=(rows[0], bad, bad + QUARTER)), rows)
+    assert account.gaps == (
+        Gap(MIDNIGHT + 4 * HOUR + QUARTER, bad - QUARTER, Reason.NO_RECORD),
+        Gap(bad, bad + QUARTER, Reason.DROPPED),
+        Gap(bad + 2 * QUARTER, MIDNIGHT + DAY - QUARTER, Reason.NO_RECORD),
+    )
+
+
 def test_a_row_that_comes_after_all_splits_its_gap() -> None:
     asked = Asked(MIDNIGHT - 450, MIDNIGHT + HOUR + 449, QUARTER, Reason.CLOCK)
     account, _ = enter(Account(MIDNIGHT, QUARTER), asked, [])
