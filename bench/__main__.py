@@ -19,6 +19,8 @@ BENCHMARKS = {
     "command": "from a command's publication to its question at the meter, on a line full of profile reads",
     "uplink": "octets on the air for a row of eight values, both ways, through TLS to a real broker",
     "fleet": "what a fleet costs a broker: connections, messages, octets, and its coming back after the broker fell",
+    "drain": "time to send a week's backlog over 20 kbit/s and 600 ms, by what the line takes for its octets",
+    "failover": "from the loss of the main channel to the first row delivered on the standby",
     "faults": "promises of the store that are broken when its process is killed, or its power cut",
     "success": "share of captures stored within their period, with lost frames and dead meters on the lines",
 }

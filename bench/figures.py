@@ -46,6 +46,8 @@ GOALS: dict[tuple[str, str], Goal] = {
     ("uplink", "bytes_ratio"): Goal(0.059, 0.025, "ratio"),
     ("fleet", "lost"): Goal(0, 0, "blocks"),
     ("fleet", "tries"): Goal(6, 3, "tries"),
+    ("drain", "ratio"): Goal(1.2, 1.05, "ratio"),
+    ("failover", "seconds"): Goal(5.0, 3.0, "s"),
     ("faults", "lost"): Goal(0, 0, "faults"),
     ("recovery", "seconds"): Goal(10.0, 3.0, "s"),
     ("recovery", "start_seconds"): Goal(2.0, 1.0, "s"),

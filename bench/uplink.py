@@ -123,7 +123,7 @@ def run(quick: bool) -> Sequence[Figure]:  # noqa: FBT001 - the one question eve
 
 def _row_octets(meters: int, rows: int, settings: StreamSettings, words: str) -> float:
     with tempfile.TemporaryDirectory() as folder:
-        connection, count, messages = asyncio.run(_deliver(Path(folder), _visits(meters, rows), settings))
+        connection, count, messages = asyncio.run(_deliver(Path(folder), visits(meters, rows), settings))
     each = count.total / (meters * rows)
     headers, block = count.headers / (meters * rows), meters * rows / messages
     print(f"{each:6.2f} octets a row ({each / NAIVE:.4f} of {NAIVE}), {headers:.2f} of TCP and IP; {words}:", end=" ")
@@ -131,7 +131,7 @@ def _row_octets(meters: int, rows: int, settings: StreamSettings, words: str) ->
     return each
 
 
-def _visits(meters: int, rows: int) -> list[list[Capture]]:
+def visits(meters: int, rows: int) -> list[list[Capture]]:
     """Return the captures of each visit in the order in which the lines come to them."""
     dice = random.Random(1)
     plan = FleetPlan(meters=meters, buses=BUSES, clock_spread=5.0)
@@ -159,10 +159,10 @@ def _visit(meter: SimMeter, rows: int, after: float, dice: random.Random) -> lis
 
 
 async def _deliver(
-    folder: Path, visits: Sequence[Sequence[Capture]], settings: StreamSettings
+    folder: Path, brought: Sequence[Sequence[Capture]], settings: StreamSettings
 ) -> tuple[Count, Count, int]:
     """Return what the connection cost, what the rows cost, and how many blocks they made."""
-    certificate, key = _certificate(folder)
+    certificate, key = certified(folder)
     options = (f"certfile {certificate}", f"keyfile {key}")
     async with (
         Broker(folder / "broker", options, embedded=False) as broker,
@@ -185,7 +185,7 @@ async def _deliver(
             sending = group.create_task(flow.run())
             await _until_quiet(proxy, flow)
             connection, proxy.count = proxy.count, Count()
-            await _collect(store, visits)
+            await _collect(store, brought)
             while any((await store.pending()).values()):  # noqa: ASYNC110 - the store tells of commits, not of this
                 await asyncio.sleep(0.05)
             await _until_quiet(proxy, flow)
@@ -195,10 +195,10 @@ async def _deliver(
     return connection, count, blocks
 
 
-async def _collect(store: Store, visits: Sequence[Sequence[Capture]]) -> None:
+async def _collect(store: Store, brought: Sequence[Sequence[Capture]]) -> None:
     loop = asyncio.get_running_loop()
     began = loop.time()
-    for number, captures in enumerate(visits):
+    for number, captures in enumerate(brought):
         await asyncio.sleep(began + number * VISIT / BUSES / SPEED - loop.time())
         await store.record(captures, {})
 
@@ -215,12 +215,12 @@ async def _no_command(topic: str, payload: bytes) -> None:
     raise AssertionError(f"a command on {topic}: {payload[:40]!r}")
 
 
-def _certificate(folder: Path) -> tuple[Path, Path]:
-    """Write a certificate for 127.0.0.1 that is its own authority, and its key; return their paths."""
+def certified(folder: Path, host: str = "127.0.0.1") -> tuple[Path, Path]:
+    """Write a certificate for `host` that is its own authority, and its key; return their paths."""
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "broker")])
     now = dt.datetime.now(dt.UTC)
-    address = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
+    address = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(host))])
     certificate = (
         x509.CertificateBuilder(subject, subject, key.public_key(), 1, now - dt.timedelta(1), now + dt.timedelta(1))
         .add_extension(address, critical=False)

@@ -120,12 +120,14 @@ class Deliver:
             raise
 
     async def _greet(self, link: Link) -> None:
-        """Subscribe, then birth: who reads `online` may send commands."""
+        """Subscribe, then birth: who reads `online` may send commands. Both in one round trip, in this order."""
         acks = () if self.awaiting.patience is None else (self.uplink.topics.ack,)
-        await link.subscribe(*self.uplink.topics.subscriptions, *acks, *self.dialect.hears)
         owed = Owed(await self.store.streams(), await self.store.least_owed(), await self.store.pending())
-        for message in self.dialect.births(owed, link.version):
-            await link.publish(message)
+        births = map(link.publish, self.dialect.births(owed, link.version))
+        subscribing = link.subscribe(*self.uplink.topics.subscriptions, *acks, *self.dialect.hears)
+        for outcome in await asyncio.gather(subscribing, *births, return_exceptions=True):
+            if isinstance(outcome, BaseException):
+                raise outcome
         figures = self.figures
         figures.connected, figures.since, figures.mqtt, figures.error = True, self.clock.now(), link.version, None
         figures.connections += 1

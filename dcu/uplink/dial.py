@@ -65,6 +65,8 @@ async def _connected(host: str, port: int, route: Route) -> socket.socket:
     for family, kind, protocol, _, address in await NAMES.addresses(host, port):
         line = socket.socket(family, kind, protocol)
         line.setblocking(False)
+        # a message is written whole; without this each waits a round trip for the acknowledgement of the one before
+        line.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         try:
             route.take(line)
             async with asyncio.timeout(DIAL_TIMEOUT):
