@@ -39,6 +39,16 @@ CHANNELS = {
 COMMAND = schema("command")
 
 
+#: The keys of AsyncAPI 3.0.0's objects, besides `$ref` and those that begin with x-.
+COMMON = {"title", "summary", "description", "tags", "externalDocs", "bindings"}
+KEYS = {
+    "channels": COMMON | {"address", "messages", "servers", "parameters"},
+    "operations": COMMON | {"action", "channel", "security", "traits", "messages", "reply"},
+    "messages": COMMON | {"headers", "payload", "correlationId", "contentType", "name", "examples", "traits"},
+    "parameters": {"enum", "default", "description", "examples", "location"},
+}
+
+
 def references(part: Any) -> Iterator[str]:
     if isinstance(part, dict):
         if isinstance(part.get("$ref"), str):
@@ -57,6 +67,9 @@ def test_the_document_holds_together() -> None:
     for each in DOCUMENT["components"]["schemas"].values():
         if "type" in each:  # the others are pieces of such
             Draft7Validator.check_schema(each)
+    for kind, keys in KEYS.items():
+        for name, each in (DOCUMENT.get(kind) or DOCUMENT["components"][kind]).items():
+            assert each.keys() <= keys, f"{kind}.{name}"
     for operation in DOCUMENT["operations"].values():
         assert operation["action"] in {"send", "receive"}
         assert operation["channel"]["$ref"].removeprefix("#/channels/") in DOCUMENT["channels"]
