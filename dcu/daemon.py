@@ -174,6 +174,7 @@ class Daemon:
         )
         self._reachability = self._make_reachability()
         self._obey = self._make_obey()
+        self._obey.among = self._roll.among
         self._ways = self._make_ways()
         self._deliver = self._make_deliver()
         tasks = chain(config.timetable, *config.groups.values())

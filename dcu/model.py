@@ -329,7 +329,10 @@ class CommandState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """A command as it was accepted. `door` is where it came from: "mqtt" or "local"."""
+    """A command as it was accepted. `door` is where it came from: "mqtt" or "local".
+
+    One to many meters names none: its `targets` are "all", or "group" and the name of one.
+    """
 
     id: str
     name: str
@@ -339,14 +342,19 @@ class Command:
     expires: float | None = None
     door: str = "mqtt"
     received: float = 0.0
+    targets: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class CommandRecord:
-    """A journal line: the command, its state, and its answer once there is one (JSON-able)."""
+    """A journal line: the command, its state, and its answer once there is one (JSON-able).
+
+    Of a command to many meters `progress` has how many there are, and how many have answered and failed so far.
+    """
 
     command: Command
     state: CommandState
     result: dict[str, object] | None = None
     error: str | None = None
     changed: float = 0.0
+    progress: dict[str, int] | None = None

@@ -10,13 +10,13 @@ Results leave as readings leave: the store puts each journal change of an MQTT c
     Each state is committed before it is told. A repeat of an id gets the recorded answer and touches no meter.
     After a restart an unfinished command starts over if it changes nothing, or was not yet running. What changes a
     meter and was running is not sent again: it is done when the meter shows what it was to do, and has failed if not.
+    A command to many (`targets`) changes nothing: it asks some meters at a time, and tells more of the same state.
     What the box itself does (`own`) is done here, one after the other; doing it twice leaves what doing it once does.
 """
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from typing import Any, Protocol
 
 import structlog
@@ -29,6 +29,7 @@ from dcu.messages.commands import parse_command
 from dcu.messages.encoding import encode
 from dcu.messages.envelope import answer
 from dcu.model import Command, CommandRecord, CommandState, Priority, Role, Visit
+from dcu.underway import BOX, Underway
 
 log = structlog.get_logger()
 
@@ -37,9 +38,6 @@ UNDERWAY_BOUND = 1000
 
 #: Payloads without so much as an id that are journalled and answered, per start: a stranger must not fill the disk.
 GARBAGE_BOUND = 100
-
-#: The part of a command that the box itself has: no meter has this name.
-BOX = ""
 
 #: How often expiry is looked at: a fifth of the 5 s a command may take to a meter.
 EXPIRY_STEP = 1.0
@@ -56,22 +54,17 @@ class Journal(Protocol):
         """Commit a new command as accepted, or as rejected with the reason; a known id gives its record and False."""
 
     async def change(
-        self, command_id: str, state: CommandState, result: Any = None, error: str | None = None
+        self,
+        command_id: str,
+        state: CommandState,
+        result: Any = None,
+        error: str | None = None,
+        progress: dict[str, int] | None = None,
     ) -> CommandRecord:
-        """Commit the next state."""
+        """Commit the next state, or more of the same."""
 
     async def unfinished(self) -> list[CommandRecord]:
         """Return what a restart finds accepted or running."""
-
-
-@dataclass(slots=True)
-class _Underway:
-    command: Command
-    waiting: set[str]
-    answers: dict[str, Any] = field(default_factory=dict)
-    errors: dict[str, str] = field(default_factory=dict)
-    ending: bool = False
-    over: asyncio.Future[CommandRecord] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 
 
 class Obey:
@@ -90,9 +83,11 @@ class Obey:
         health: Health,
         allow: Collection[Role] = (Role.VIEWER,),
     ) -> None:
+        #: Gives the meters that a command to all or to a group is for.
+        self.among: Callable[[str], Sequence[str]] = lambda _: ()
         self._allow = allow
         # bounded by UNDERWAY_BOUND
-        self._work: asyncio.Queue[_Underway] = asyncio.Queue()
+        self._work: asyncio.Queue[Underway] = asyncio.Queue()
         self._journal = journal
         self._submit = submit
         self._knows = knows
@@ -100,7 +95,7 @@ class Obey:
         self._clock = clock
         self._health = health
         self._progress: Progress = health.watch("obey", clock.monotonic())
-        self._underway: dict[str, _Underway] = {}
+        self._underway: dict[str, Underway] = {}
         self._garbage = 0
 
     async def run(self) -> None:
@@ -141,6 +136,8 @@ class Obey:
             # without a meter to wait for it is about to end by itself
             if expires is not None and expires <= now and underway.waiting:
                 await self._end(underway, CommandState.EXPIRED, "expired before every meter had answered")
+            elif underway.due(self._clock.monotonic()):
+                await self._tell(underway)
 
     async def work(self) -> None:
         """Wait for something that the box itself has to do, and do it."""
@@ -152,7 +149,7 @@ class Obey:
             self._underway.pop(underway.command.id, None)
             raise
 
-    async def _do(self, underway: _Underway) -> None:
+    async def _do(self, underway: Underway) -> None:
         found, error = await self._ask_own(underway.command)
         await self.told(underway.command.id, BOX, found, error)
 
@@ -183,6 +180,8 @@ class Obey:
         unknown = [meter for meter in command.meters if not self._knows(meter)]
         if unknown:
             return f"no such meter: {', '.join(unknown[:10])}"
+        if command.targets and command.door == "local":
+            return "commands to many meters come by MQTT"
         if refusal := self._forbidden(command) or _shapeless(command):
             return refusal
         return f"{UNDERWAY_BOUND} commands are under way already" if len(self._underway) >= UNDERWAY_BOUND else None
@@ -220,15 +219,39 @@ class Obey:
         underway = self._underway.get(command_id)
         if underway is None or part not in underway.waiting:
             return  # it expired meanwhile: the journal has its end already
-        if found is not None:
-            underway.answers[part] = found
-        else:
-            underway.errors[part] = error or "no answer"
+        underway.take(part, found, error)
         if underway.waiting == {part}:
-            state = CommandState.FAILED if underway.errors else CommandState.DONE
-            await self._end(underway, state, "; ".join(_said(part, why) for part, why in underway.errors.items()))
+            state = CommandState.FAILED if underway.failed else CommandState.DONE
+            await self._end(underway, state, underway.complaint())
         # only now: when the end could not be kept, the visit is made again
         underway.waiting.discard(part)
+        if underway.waiting:
+            await self._go_on(underway)
+
+    async def _go_on(self, underway: Underway) -> None:
+        """Tell what has come together, and ask the next meters."""
+        if underway.due(self._clock.monotonic()):
+            await self._tell(underway)
+        await self._ask_next(underway)
+
+    async def _tell(self, underway: Underway) -> None:
+        answers, why = dict(underway.answers), underway.complaint()
+        told = [*answers, *underway.errors]
+        command, progress = underway.command, underway.progress()
+        await self._journal.change(command.id, CommandState.RUNNING, answers, why or None, progress)
+        underway.forget(told, self._clock.monotonic())
+
+    async def _ask_next(self, underway: Underway) -> None:
+        if underway.asking:  # a bus that takes no more says so at once
+            return
+        underway.asking = True
+        try:
+            command = underway.command
+            while command.id in self._underway and (meter := underway.ask()) is not None:
+                doubtful = underway.doubtful
+                await self._send_out(Visit(meter, command=command, priority=Priority.COMMAND, doubtful=doubtful))
+        finally:
+            underway.asking = False
 
     async def gone(self, meter: str, reason: str) -> None:
         """End what commands want of `meter`, which takes part no more."""
@@ -243,20 +266,24 @@ class Obey:
         doubtful = kind.changes_state and record.state is CommandState.RUNNING
         if doubtful and not kind.shows:
             return await self._journal.change(command.id, CommandState.FAILED, error=str(UnsureError()))
-        underway = self._underway[command.id] = _Underway(command, set(command.meters or (BOX,)))
+        among = self.among(command.targets) if command.targets else ()
+        underway = self._underway[command.id] = Underway.of(command, among, self._clock.monotonic())
+        underway.doubtful = doubtful
         try:
-            return await self._begin(underway, doubtful=doubtful)
+            return await self._begin(underway)
         except BaseException:
             # for want of the store, or because the uplink that brought it went: whoever brings it again starts it
             self._underway.pop(command.id, None)
             raise
 
-    async def _begin(self, underway: _Underway, *, doubtful: bool) -> CommandRecord:
+    async def _begin(self, underway: Underway) -> CommandRecord:
         command = underway.command
         record = await self._journal.change(command.id, CommandState.RUNNING)
-        for meter in command.meters:
-            await self._send_out(Visit(meter, command=command, priority=Priority.COMMAND, doubtful=doubtful))
-        if command.meters:
+        if command.targets and not underway.many:
+            await self.told(command.id, BOX, {}, None)
+            return await underway.over
+        if BOX not in underway.waiting:
+            await self._ask_next(underway)
             return record
         kind = CATALOGUE[command.name]
         if kind.changes_state or kind.slow:  # it may take its time, and others come through the same door
@@ -280,14 +307,14 @@ class Obey:
         except CommandRejected as rejection:  # the bus has more commands waiting than it can ever serve in time
             await self.answered(visit, None, str(rejection))
 
-    async def _end(self, underway: _Underway, state: CommandState, error: str | None) -> None:
+    async def _end(self, underway: Underway, state: CommandState, error: str | None) -> None:
         command = underway.command
         if underway.ending:  # its answer and its expiry meet: the first of them counts
             return
-        result = underway.answers if command.meters else underway.answers.get(BOX)
+        result = underway.answers.get(BOX) if BOX in underway.answers else underway.answers
         underway.ending = True
         try:
-            record = await self._journal.change(command.id, state, result=result or None, error=error or None)
+            record = await self._journal.change(command.id, state, result or None, error or None, underway.progress())
         finally:
             underway.ending = False
         self._underway.pop(command.id, None)
@@ -299,10 +326,6 @@ class Obey:
         log.warning("command rejected", id=command.id, name=command.name, reason=reason)
         record, _ = await self._journal.accept(command, rejected=reason)
         return record
-
-
-def _said(part: str, why: str) -> str:
-    return why if part == BOX else f"{part}: {why}"
 
 
 def _shapeless(command: Command) -> str | None:

@@ -68,6 +68,10 @@ class Roll:
         self.about["meters"] = len(self.archive)
         await self.end(meter, reason)
 
+    def among(self, targets: str) -> list[str]:
+        """Return the meters that a command to "all", or to "group NAME", is for."""
+        return [each.id for each in self.archive.lines() if targets in {"all", f"group {each.group}"}]
+
     def begin_anew(self, meter: str, since: int) -> None:
         self.archive.begin_anew(meter, since)
         self.forget(meter)

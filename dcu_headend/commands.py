@@ -36,11 +36,13 @@ def command(
     *,
     id: str | None = None,  # noqa: A002 - the contract's word
     expires: float | None = None,
+    group: str | None = None,
+    everybody: bool = False,
 ) -> tuple[str, bytes]:
     """Return the id of a command and its bytes; without `id` it gets one of its own.
 
     The id makes it idempotent for ever: send the same bytes again when in doubt. `expires` is UTC seconds. Raises
-    ValueError for an id or a length that no DCU takes.
+    ValueError for an id or a length that no DCU takes. Reads may be for all meters of a `group`, or for `everybody`.
     """
     identity = uuid.uuid4().hex if id is None else id
     if not _ID.fullmatch(identity):
@@ -48,6 +50,8 @@ def command(
     envelope: dict[str, Any] = {"id": identity, "name": name, "args": dict(args or {})}
     if meters:
         envelope["targets"] = {"meters": list(meters)}
+    elif group is not None or everybody:
+        envelope["targets"] = {"all": True} if group is None else {"group": group}
     if expires is not None:
         envelope["expires"] = int(expires)
     payload = json.dumps(envelope, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()

@@ -93,7 +93,10 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """One state of a command; `state` of the last one is done, failed, expired or rejected."""
+    """One state of a command; `state` of the last one is done, failed, expired or rejected.
+
+    One to many meters is `running` several times, each with more answers; `progress` says how many of how many.
+    """
 
     dcu: str
     boot: str
@@ -105,6 +108,7 @@ class Result:
     at: float
     result: Mapping[str, Any] | None
     error: str | None
+    progress: Mapping[str, int] | None = None
     stream: str = "result"
     part: int = 1
     parts: int = 1
@@ -360,6 +364,7 @@ def _result(fields: _Fields) -> Result:
         fields.moment("at"),
         None if fields.all.get("result") is None else fields.of("result", dict),
         fields.maybe("error"),
+        None if fields.all.get("progress") is None else _numbers(fields, "progress"),
     )
 
 

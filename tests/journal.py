@@ -25,13 +25,19 @@ class MemoryJournal:
         return self.records[command.id], True
 
     async def change(
-        self, command_id: str, state: CommandState, result: Any = None, error: str | None = None
+        self,
+        command_id: str,
+        state: CommandState,
+        result: Any = None,
+        error: str | None = None,
+        progress: dict[str, int] | None = None,
     ) -> CommandRecord:
         await asyncio.sleep(0)  # a commit takes its time, and somebody else may come meanwhile
         if self.failure is not None:
             raise self.failure
         assert not self.records[command_id].state.final
-        self.records[command_id] = replace(self.records[command_id], state=state, result=result, error=error)
+        changed = replace(self.records[command_id], state=state, result=result, error=error, progress=progress)
+        self.records[command_id] = changed
         self.changes.append((command_id, state))
         return self.records[command_id]
 

@@ -73,7 +73,7 @@ def _config(dcu: DcuSettings, uplink: dict[str, Any], clock: ClockSettings, part
     return Config(
         dcu=dcu,
         clock=clock,
-        uplink=UplinkSettings(**{"client_id": dcu.id, "port": port, **uplink}),
+        uplink=UplinkSettings(**{"client_id": dcu.id, "port": port, "groups": dcu.groups, **uplink}),
         buses=_in_turn([bus for bus, _ in parts.buses]),
         access={access.name: access for access, _ in parts.access},
         keys={name: parts.keys.of(name) if parts.keys else Keys() for name in names},

@@ -47,6 +47,9 @@ AUTO = "auto"
 PROPOSE, ADD = "propose", "add"
 MAX_GROUPS = 32
 
+#: Groups of DCUs that one belongs to: with the other topics of commands they fit one SUBSCRIBE of eight filters.
+MAX_DCU_GROUPS = 5
+
 BAUDS = (300, 600, 1200, 2400, 4800, 9600, 19200, 38400, 57600, 115200)
 
 #: `inter_octet` of a bus on the network that does not say otherwise: a lost segment is sent again after a second or so.
@@ -64,6 +67,10 @@ def _roles(place: Place) -> frozenset[Role]:
     return frozenset(role for role, _ in items(words.choice({role.value: role for role in Role}), len(Role))(place))
 
 
+def _groups(place: Place) -> tuple[str, ...]:
+    return tuple(name for name, _ in items(words.name, MAX_DCU_GROUPS)(place))
+
+
 def _dcu(id: str, system_title: bytes | None = None, **others: Any) -> DcuSettings:  # noqa: A002 - the file's key
     """A system title has to be this client's alone: with its counter it makes the nonce of AES-GCM."""
     return DcuSettings(id, system_title or b"DCU" + sha256(id.encode()).digest()[:5], **others)
@@ -79,6 +86,7 @@ DCU = Shape(
         "system_title": words.octets(8),
         "store_key": words.path,
         "allow": _roles,
+        "groups": _groups,
         "profiles_dir": words.path,
         "zone": words.zone,
         "unreachable_after": words.duration("1m", "365d"),

@@ -20,6 +20,7 @@ class DcuSettings:
     `store_key` is the file of the key that seals secrets in the store, None: store.key in `data`.
     `allow` are the roles whose commands are taken, at either door.
     `zone` is where times of day are told. A meter is reported when it is unreachable for `unreachable_after`.
+    `groups` are those of DCUs to which it belongs: their commands are heard too.
     `profiles_dir` is where the operator's companion profiles lie; None: where `dcu.profiles` looks by itself.
     """
 
@@ -33,6 +34,7 @@ class DcuSettings:
     profiles_dir: str | None = None
     zone: tzinfo = UTC
     unreachable_after: float = 72 * 3600.0
+    groups: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +171,7 @@ class UplinkSettings:
     sparkplug: str | None = None
     acknowledge: str = "broker"
     acknowledge_within: float = 600.0
+    groups: tuple[str, ...] = ()
     streams: Mapping[str, StreamSettings] = field(default_factory=dict)
     interface: str | None = None
     source: str | None = None

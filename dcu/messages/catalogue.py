@@ -61,7 +61,7 @@ class CommandKind:
     `meters` bounds the number of target meters; `check` returns the arguments in their normal form (times as UTC
     seconds) or raises CommandRejected. One that `changes_state` is never carried out twice: after a restart that found
     it running it has failed, unless `shows`, that is, unless its effect can be read from the meter. One of the box that
-    is `slow` may take seconds, and does not hold up those behind it.
+    is `slow` may take seconds, and does not hold up those behind it. One that `fans` may be for a group or for all.
     """
 
     name: str
@@ -72,6 +72,7 @@ class CommandKind:
     changes_state: bool = False
     shows: bool = False
     slow: bool = False
+    fans: bool = False
 
 
 def moment(value: object, what: str) -> int:
@@ -253,7 +254,7 @@ def _type(args: Mapping[str, object]) -> Args:
     return {"type": args["type"]}
 
 
-#: One meter per read: each target is a visit of its own, and group commands come with their own bookkeeping.
+#: One meter per command, but for reads, which may be for many; each target is a visit of its own.
 CATALOGUE: Mapping[str, CommandKind] = {
     kind.name: kind
     for kind in (
@@ -273,8 +274,8 @@ CATALOGUE: Mapping[str, CommandKind] = {
         CommandKind("dcu.reconcile", Role.VIEWER, range(1), _comparing, slow=True),
         CommandKind("dcu.gaps", Role.VIEWER, range(1), _missing),
         CommandKind("dcu.ledger", Role.VIEWER, range(1), _counted),
-        CommandKind("meter.read", Role.VIEWER, range(1, 2), _reading),
-        CommandKind(GET, Role.VIEWER, range(1, 2), _getting),
+        CommandKind("meter.read", Role.VIEWER, range(1, 2), _reading, fans=True),
+        CommandKind(GET, Role.VIEWER, range(1, 2), _getting, fans=True),
         CommandKind(SET, Role.ENGINEER, range(1, 2), _setting, changes_state=True, shows=True),
         CommandKind(EXECUTE, Role.OPERATOR, range(1, 2), _executing, idempotent=False, changes_state=True),
         CommandKind(

@@ -57,10 +57,13 @@ def _checked(command_id: str, envelope: Mapping[str, Any], door: str, received: 
         if key not in _KEYS:
             raise CommandRejected(f"{key[:32]!a} is unknown, expected {', '.join(_KEYS)}")
     kind = _kind(envelope.get("name"))
+    targets = _mapping(envelope.get("targets", {}), "targets")
+    many = _many(kind, targets)
     return Command(
         id=command_id,
         name=kind.name,
-        meters=_meters(kind, envelope.get("targets", {})),
+        meters=() if many else _meters(kind, targets),
+        targets=many,
         args=kind.check(_mapping(envelope.get("args", {}), "args")),
         issued=_issued(envelope.get("issued"), received),
         expires=None if envelope.get("expires") is None else moment(envelope["expires"], "expires"),
@@ -76,11 +79,21 @@ def _kind(name: object) -> CommandKind:
     return kind
 
 
-def _meters(kind: CommandKind, targets: object) -> tuple[str, ...]:
-    found = _mapping(targets, "targets")
-    if set(found) - {"meters"}:
-        raise CommandRejected('targets: expected {"meters": […]}; groups are not known yet')
-    meters = found.get("meters", [])
+def _many(kind: CommandKind, targets: Mapping[str, Any]) -> str:
+    """Return which meters a command to many is for, "" for one that names its meters or has none."""
+    if not targets.keys() - {"meters"}:
+        return ""
+    group = targets.get("group")
+    named = isinstance(group, str) and _METER.fullmatch(group) is not None
+    if len(targets) != 1 or not (named or targets.get("all") is True):
+        raise CommandRejected('targets: expected {"meters": […]}, {"group": NAME} or {"all": true}')
+    if not kind.fans:
+        raise CommandRejected(f"targets: {kind.name} is not for many meters")
+    return f"group {group}" if named else "all"
+
+
+def _meters(kind: CommandKind, targets: Mapping[str, Any]) -> tuple[str, ...]:
+    meters = targets.get("meters", [])
     if not isinstance(meters, list) or not all(isinstance(meter, str) and _METER.fullmatch(meter) for meter in meters):
         raise CommandRejected("targets.meters: expected a list of meter names")
     if len(meters) not in kind.meters:

@@ -242,7 +242,7 @@ def describe_column(column: Column, units: Mapping[int, str]) -> dict[str, Any]:
 def answer(record: CommandRecord) -> dict[str, Any]:
     """Return what both doors tell of a journal line."""
     command = record.command
-    return {
+    told = {
         "id": command.id,
         "name": command.name,
         "meters": command.meters,
@@ -251,6 +251,7 @@ def answer(record: CommandRecord) -> dict[str, Any]:
         "result": record.result,
         "error": record.error,
     }
+    return told if record.progress is None else told | {"progress": record.progress}
 
 
 def _payload(message: Mapping[str, Any]) -> bytes | None:

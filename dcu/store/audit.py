@@ -122,7 +122,7 @@ def _entry(number: int, record: CommandRecord, before: bytes) -> AuditEntry:
     if len(text := to_json(args)) > ARGUMENTS_BOUND:
         args = "sha256:" + hashlib.sha256(text.encode()).hexdigest()
     meters: object = command.meters if len(command.meters) <= METERS_BOUND else len(command.meters)
-    what = to_json({"name": command.name, "meters": meters, "args": args})
+    what = to_json({"name": command.name, "meters": command.targets or meters, "args": args})
     outcome = f"{record.state}: {record.error}"[:OUTCOME_BOUND] if record.error else str(record.state)
     return AuditEntry(number, record.changed, command.door, command.id, what, outcome, before, b"")
 

@@ -54,13 +54,18 @@ class Commands(Audit):
         return result
 
     async def change(
-        self, command_id: str, state: CommandState, result: dict[str, object] | None = None, error: str | None = None
+        self,
+        command_id: str,
+        state: CommandState,
+        result: dict[str, object] | None = None,
+        error: str | None = None,
+        progress: dict[str, int] | None = None,
     ) -> CommandRecord:
         """Record that a command is now in `state`, with its answer.
 
         Raises DcuError for a command that was never accepted or has its final state: that is our own mistake.
         """
-        apply = partial(self._change, command_id=command_id, state=state, answer=_answer(result, error))
+        apply = partial(self._change, command_id=command_id, state=state, answer=_answer(result, error, progress))
         record: CommandRecord | None = await self._write(apply, deliverable=True)
         if record is None:
             raise DcuError(f"command {command_id!r} is not open: it cannot become {state}")
@@ -121,8 +126,9 @@ async def _find(database: Connection, command_id: str) -> _Entry | None:
     return None
 
 
-def _answer(result: dict[str, object] | None, error: str | None) -> str:
-    return to_json({"result": result, "error": error})
+def _answer(result: dict[str, object] | None, error: str | None, progress: dict[str, int] | None = None) -> str:
+    answer = {"result": result, "error": error}
+    return to_json(answer if progress is None else {**answer, "progress": progress})
 
 
 def _record(body: str, state: str, answer: str, changed: float) -> CommandRecord:

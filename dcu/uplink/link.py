@@ -178,7 +178,7 @@ class Uplink:
 
     def __init__(self, settings: UplinkSettings, dcu: str) -> None:
         self.settings = settings
-        self.topics = Topics(settings.prefix, dcu)
+        self.topics = Topics(settings.prefix, dcu, settings.groups)
         self._identifier = settings.client_id
         self._unsupported: set[tuple[int, bool]] = set()
 

@@ -14,10 +14,14 @@ _OWN_SLASHES = 4
 
 @dataclass(frozen=True, slots=True)
 class Topics:
-    """Names of topics. Raises ConfigError for a prefix or a DCU id that cannot be part of one."""
+    """Names of topics; `groups` are those of DCUs that this one belongs to.
+
+    Raises ConfigError for a prefix or a DCU id that cannot be part of one.
+    """
 
     prefix: str
     dcu: str
+    groups: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if any(letter in self.prefix + self.dcu for letter in "+#\0") or not self.prefix or not self.dcu:
@@ -44,8 +48,9 @@ class Topics:
 
     @property
     def subscriptions(self) -> tuple[str, ...]:
-        """Topic filters of the commands: to this DCU, and to all."""
-        return self.command, f"{self.prefix}/_all/command"
+        """Topic filters of the commands: to this DCU, to all, and to its groups."""
+        groups = (f"{self.prefix}/_group/{group}/command" for group in self.groups)
+        return self.command, f"{self.prefix}/_all/command", *groups
 
     def of_meter(self, meter: str) -> str:
         """Topic of the state of a meter."""

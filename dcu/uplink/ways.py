@@ -112,7 +112,7 @@ class Ways:
         self._uplinks = {way: Uplink(_narrowed(settings, self._plans[way.channel], way), dcu) for way in ways}
         self.channels = Channels(ways, settings.return_after)
         self.backoff = Turns(self.channels, settings.connect_spread)
-        self.topics = Topics(settings.prefix, dcu)
+        self.topics = Topics(settings.prefix, dcu, settings.groups)
         self.accounts = {name: Account() for name in self._plans}
         self.commands: Mapping[str, Callable[[Command], Awaitable[dict[str, Any]]]] = {
             "dcu.uplink": self._show,

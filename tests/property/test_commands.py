@@ -24,7 +24,9 @@ ARGS = st.fixed_dictionaries(
 ENVELOPES = st.fixed_dictionaries(
     {"id": st.just("c1") | JSON, "name": NAMES | JSON},
     optional={
-        "targets": st.fixed_dictionaries({"meters": st.lists(st.just("M1") | JSON, max_size=2) | JSON}) | JSON,
+        "targets": st.fixed_dictionaries({"meters": st.lists(st.just("M1") | JSON, max_size=2) | JSON})
+        | st.fixed_dictionaries({}, optional={"group": st.just("north") | JSON, "all": st.booleans() | JSON})
+        | JSON,
         "args": ARGS | JSON,
         "issued": TIMES,
         "expires": TIMES,
@@ -41,7 +43,8 @@ def sound(payload: bytes) -> bool:
         return len(encode({"reason": rejected.reason, "id": rejected.id})) < 500
     kind = CATALOGUE[command.name]
     written = encode({"id": command.id, "args": command.args, "issued": command.issued, "expires": command.expires})
-    return len(command.meters) in kind.meters and kind.check(command.args) == command.args and bool(written)
+    fitting = kind.fans if command.targets else len(command.meters) in kind.meters
+    return fitting and kind.check(command.args) == command.args and bool(written)
 
 
 @given(st.binary(max_size=2 * MAX_COMMAND))

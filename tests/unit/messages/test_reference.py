@@ -75,6 +75,15 @@ PING = CommandRecord(
     Command("hes-20260131-0008", "dcu.ping"), CommandState.DONE, {"now": NOON + 0.25}, changed=NOON + 0.25
 )
 
+PORTION = CommandRecord(
+    Command("hes-20260131-0011", "meter.read", targets="all"),
+    CommandState.RUNNING,
+    {"M0001": {"captures": []}},
+    "M0002: silent",
+    changed=NOON + 30.0,
+    progress={"of": 48, "answered": 1, "failed": 1},
+)
+
 WRITTEN: dict[str, Callable[[], bytes]] = {
     "birth": lambda: ENVELOPES.birth(NOON, {"load0": SEQ + 1}, {"load0": SEQ}, {"load0": 96}, "5"),
     "will": lambda: ENVELOPES.will(NOON),
@@ -87,6 +96,7 @@ WRITTEN: dict[str, Callable[[], bytes]] = {
     "alarm": lambda: block("event.alarm", SEQ + 1, capture("event.alarm", (8192, 16), ALARM_REGISTER * 2)),
     "own_event": lambda: block("event.dcu", SEQ + 1, own("security breach", breach="tag")),
     "result": lambda: block("result", SEQ + 3, PING),
+    "portion": lambda: block("result", SEQ + 4, PORTION),
 }
 
 
@@ -165,7 +175,7 @@ def test_the_dcu_s_own_events_are_complete() -> None:
 
 
 def test_the_topics_are_the_code_s() -> None:
-    topics = Topics("{prefix}", "{dcu}")
+    topics = Topics("{prefix}", "{dcu}", ("{group}",))
     listed = set(re.findall(r"^\| `(\{prefix\}/[^`]+)` \|", PAGE, re.MULTILINE))
     up = {
         topics.state,

@@ -37,3 +37,13 @@ def test_what_cannot_begin_a_topic(prefix: str, dcu: str) -> None:
 def test_the_longest_topic_keeps_to_the_bound() -> None:
     longest = Topics("a/b/c/d", "D").state.removesuffix("state") + "meter/M0001/state"
     assert longest.count("/") == MAX_SLASHES
+
+
+def test_commands_come_to_this_one_to_all_and_to_its_groups() -> None:
+    grouped = Topics("ami/v1", "DCU-1", ("north", "pilot"))
+    assert grouped.subscriptions == (
+        "ami/v1/DCU-1/command",
+        "ami/v1/_all/command",
+        "ami/v1/_group/north/command",
+        "ami/v1/_group/pilot/command",
+    )
