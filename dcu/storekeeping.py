@@ -97,6 +97,9 @@ class Storekeeping:
     async def step(self) -> None:
         """Look once."""
         self.progress.mark(self.clock.monotonic())
+        for lost in await self.store.forfeit():
+            times = {"from": iso(lost.start), "to": iso(lost.end)}
+            await self.report("captures unreadable", stream=lost.stream, count=lost.count, **times, again=lost.again)
         if self.clock.trusted():  # what is old is known by a clock only
             await self._expire()
         room = await self.room()

@@ -20,6 +20,7 @@ from dcu.store import Line, Mishap, Recorded, Salvaged, Store
 from dcu.store.ledger import Expected, Span
 from dcu.store.ledger import Tally as Account
 from dcu.store.retention import Shed
+from dcu.store.spoilt import Forfeited
 from dcu.uplink import Outgoing, Topics
 from sim.bus import MemoryBus
 from sim.fleet import PROFILE, Fleet, FleetPlan, make_line
@@ -71,6 +72,9 @@ class WholeStore(MemoryStore, MemoryOutbox, MemoryJournal):
 
     async def free(self) -> int:
         return 1 << 40
+
+    async def forfeit(self) -> list[Forfeited]:
+        return []
 
     async def shed(self, stream: str, reason: str, **_: Any) -> Shed:
         return Shed()

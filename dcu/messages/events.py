@@ -44,6 +44,7 @@ OWN_EVENTS: Final[Mapping[str, OwnEvent]] = {
     "store lost": OwnEvent("alarm", "the database was gone; what was kept beside it is there"),
     "store set back": OwnEvent("warning", "the database may have lost its last commits; sequence numbers leapt"),
     "store salvaged": OwnEvent("info", "what could be read of a damaged database was brought over"),
+    "captures unreadable": OwnEvent("warning", "a part of the store is damaged: captures are lost, or read again"),
     "store failing": OwnEvent("alarm", "the store could keep nothing for a time"),
     "store filling": OwnEvent("warning", "four fifths of the room for readings are taken; when it is full, some go"),
     "uplink channel changed": OwnEvent("warning", "another channel is in use; `why` says what befell the one before"),

@@ -243,15 +243,26 @@ def reopened(account: Account, at: int, *, sure: bool) -> Account:
     return replace(account, watermark=grid.times(top, top)[1], gaps=tuple(gaps))
 
 
-def given_up(account: Account, times: Iterable[int]) -> Account:
-    """Return the account when the captures of `times`, which were here, had to go: DROPPED."""
+def given_up(account: Account, times: Iterable[int], reason: Reason = Reason.DROPPED) -> Account:
+    """Return the account when the captures of `times`, which were here, are gone; PENDING: they are asked for again."""
     if not account.period:
         return account
     grid = account.grid
     points = {point for at in times if account.since <= (point := grid.nearest(at)) <= account.top}
     held = sorted(point for point in points if not any(gap.start <= point <= gap.end for gap in account.gaps))
-    gaps = sorted((*account.gaps, *(Gap(each, each, Reason.DROPPED) for each in held)), key=lambda gap: gap.start)
+    gaps = sorted((*account.gaps, *(Gap(each, each, reason) for each in held)), key=lambda gap: gap.start)
     return replace(account, gaps=tuple(_joined(gaps, account.period)))
+
+
+def absent(account: Account, start: int, end: int, times: Iterable[int]) -> list[int]:
+    """Return the points from `start` to `end` that count as present, and are none of `times`: what was lost of them."""
+    if not account.period:
+        return []
+    grid = account.grid
+    first, last = max(grid.nearest(start), account.since), min(grid.nearest(end), account.top)
+    held = {grid.nearest(at) for at in times}
+    points = (point for point in range(first, last + 1, account.period) if point not in held)
+    return [point for point in points if not any(gap.start <= point <= gap.end for gap in account.gaps)]
 
 
 def bounded(gaps: tuple[Gap, ...], bound: int) -> tuple[Gap, ...]:

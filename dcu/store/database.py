@@ -56,6 +56,8 @@ class Database:
         self.salvaged = Salvaged()
         #: What is still to come of it and was not acknowledged: by stream, first and last position.
         self._owed: Owed = {}
+        #: Places of segments that were found to be unreadable, until they are let go of.
+        self._spoilt: set[int] = set()
         self._meters: Numbers = meters()
         self._layouts: Numbers = layouts()
         self._streams: Numbers = streams()

@@ -15,7 +15,7 @@ from dcu.messages.canonical import number
 from dcu.model import Capture
 from dcu.store.numbers import place_of
 from dcu.store.outbox import Block, Outbox
-from dcu.store.readings import TIME_BOUND, segment_of
+from dcu.store.readings import TIME_BOUND
 from dcu.store.segments import SEGMENT_ROWS
 
 #: Blocks of one stream whose numbers are known after they were acknowledged: of a block each half a minute, a week.
@@ -126,7 +126,7 @@ class Delivered(Outbox):
     ) -> AsyncIterator[tuple[int, Capture]]:
         after = place_of(stream, 0)
         while rows := await self._read(_OF_TIME, (after, place_of(stream + 1, 0), start, end, PIECE)):
-            for segment in map(segment_of, rows):
+            for segment in self._readable(rows):
                 for position, run in segment.placed():
                     for row, capture in enumerate(await self._named(name, [run])):
                         if start <= capture.at <= end and meter in {None, capture.meter}:

@@ -7,7 +7,7 @@ never published with other content. Publishing is the business of `dcu.deliver`.
 import asyncio
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from aiosqlite import Connection
@@ -17,7 +17,7 @@ from dcu.model import Capture, CommandRecord, Dropped
 from dcu.store.cells import to_json
 from dcu.store.commands import Commands
 from dcu.store.numbers import POSITION_BITS, place_of, position_of
-from dcu.store.readings import Readings, segment_of
+from dcu.store.readings import Readings
 from dcu.store.segments import Segment
 
 #: The most rows of one block.
@@ -33,6 +33,14 @@ _SENT = "SELECT stream, seq, sent FROM streams WHERE name = ?"
 _ALLOT = "UPDATE streams SET seq = ?, sent = ? WHERE stream = ?"
 
 _PUT = "INSERT INTO outbox (stream, seq, first, last, dropped) VALUES (?, ?, ?, ?, ?)"
+
+_SAY = "UPDATE outbox SET dropped = ? WHERE stream = ? AND seq = ?"
+
+# of a segment that cannot be read its row still says the times
+_TIMES = """
+SELECT min(oldest), max(newest) FROM segments
+WHERE place >= coalesce((SELECT place FROM segments WHERE place <= ?1 ORDER BY place DESC LIMIT 1), ?1) AND place <= ?2
+"""
 
 _DROPPED = "SELECT last, reason, oldest, newest, count FROM drops WHERE stream = ?"
 
@@ -127,11 +135,11 @@ class Outbox(Readings, Commands):
         self._draining = waiting > DRAIN_BLOCKS * limit
         patient = not (urgent(stream) or self._draining)
         extent = await self._write(partial(self._allot, name=stream, limit=min(limit, BLOCK_ROWS)), patient=patient)
-        return await self._block(stream, *extent) if extent else None
+        return await self._handed(stream, extent) if extent else None
 
     async def unacknowledged(self, stream: str) -> list[Block]:
         """Return the blocks of `stream` on their way, oldest first, as they were when they were first handed out."""
-        return [await self._block(stream, *extent) for extent in await self._read(_OUT, (stream,))]
+        return [await self._handed(stream, extent) for extent in await self._read(_OUT, (stream,))]
 
     async def acknowledge(self, stream: str, seq: int) -> None:
         """Release a block; its rows stay in the store. One that was released before is no news."""
@@ -167,7 +175,7 @@ class Outbox(Readings, Commands):
                 piece = await self._read(_READ_PIECE, (place_of(number, first), place_of(number, tail), COUNTED))
                 if not piece:
                     break
-                for segment in map(segment_of, piece):
+                for segment in self._readable(piece):
                     shipped += await self._counted(segment, since, meter, sent, out)
                     await asyncio.sleep(0)
                 first = position_of(piece[-1][0]) + 1
@@ -224,6 +232,21 @@ class Outbox(Readings, Commands):
         if name == RESULT:
             return Block(name, seq, tuple(await self._results(stream, first, last)))
         return Block(name, seq, tuple(await self._run(stream, name, first, last)))
+
+    async def _handed(self, name: str, extent: _Extent) -> Block:
+        """Return a block that is to be sent; of one nothing of which can be read, the word of that."""
+        block = await self._block(name, *extent)
+        if block.items or block.dropped is not None:
+            return block
+        return replace(block, dropped=await self._lost(*extent[:4]))
+
+    async def _lost(self, stream: int, seq: int, first: int, last: int) -> Dropped:
+        """Return, and keep, what is said in place of a block nothing of which can be read."""
+        [(oldest, newest)] = await self._read(_TIMES, (place_of(stream, first), place_of(stream, last)))
+        lost = Dropped("damaged", oldest or 0, newest or 0, last - first + 1)
+        said = to_json([lost.reason, lost.start, lost.end, lost.count])
+        await self._write(lambda database: database.execute(_SAY, (said, stream, seq)))
+        return lost
 
 
 async def _release(database: Connection, *, name: str, first: int, last: int) -> None:

@@ -10,9 +10,10 @@ from functools import partial
 from itertools import groupby
 from sys import intern
 
+import structlog
 from aiosqlite import Connection
 
-from dcu.errors import StoreError
+from dcu.errors import DamagedError, StoreError
 from dcu.messages.envelope import is_event
 from dcu.model import Capture, Column
 from dcu.plan.ledger import Account, Asked
@@ -20,9 +21,15 @@ from dcu.store.cells import columns_from, columns_text
 from dcu.store.chains import HEADS, link
 from dcu.store.counters import remember
 from dcu.store.database import Database
+from dcu.store.integrity import DAMAGED, Mishap
 from dcu.store.marks import Mark, keep
 from dcu.store.numbers import CACHE_BOUND, POSITION_BITS, place_of, position_of
 from dcu.store.segments import DAY, Run, Segment, alike
+
+log = structlog.get_logger()
+
+#: Segments that cannot be read, found and not let go of yet; with one more the file as a whole is taken for damaged.
+SPOILT_BOUND = 64
 
 #: The most captures one question gets for an answer.
 ANSWER_BOUND = 1000
@@ -143,20 +150,40 @@ class Readings(Database):
         return runs
 
     async def _run(self, stream: int, name: str, first: int, last: int) -> list[Capture]:
-        """Return the captures at these positions of a stream."""
-        runs: list[Run] = []
-        skipped = 0
+        """Return the captures at these positions of a stream, as far as they can be read."""
+        captures: list[Capture] = []
         for segment in await self._segments(stream, first, last):
             for position, run in segment.placed():
-                if position + len(run.at) > first and position <= last:
-                    skipped = max(0, first - position) if not runs else skipped
-                    runs.append(run)
-        return (await self._named(name, runs))[skipped : skipped + last - first + 1]
+                begin, end = max(first - position, 0), last - position + 1
+                if begin < len(run.at) and end > 0:
+                    captures += (await self._named(name, [run]))[begin:end]
+        return captures
 
     async def _segments(self, stream: int, first: int, last: int) -> list[Segment]:
         """Return the segments of a stream that hold these positions."""
         rows = await self._read(_SEGMENTS, (place_of(stream, first), place_of(stream, last)))
-        return [segment_of(row) for row in rows if row[0] >> POSITION_BITS == stream]
+        return self._readable(row for row in rows if row[0] >> POSITION_BITS == stream)
+
+    def _readable(self, rows: Iterable[tuple[int, int, bytes]]) -> list[Segment]:
+        """Return the segments of rows (place, octets, content); one that is damaged is left out, and noted.
+
+        Raises DamagedError when there are many: then it is the file.
+        """
+        found = []
+        for place, octets, content in rows:
+            try:
+                found.append(Segment.unpacked(position_of(place), octets, content))
+            except ValueError as error:
+                self._spoil(place, str(error))
+        return found
+
+    def _spoil(self, place: int, reason: str) -> None:
+        if place not in self._spoilt:
+            log.critical("captures cannot be read", place=place, reason=reason)
+            self._spoilt.add(place)
+        if len(self._spoilt) > SPOILT_BOUND:
+            self._break(Mishap(DAMAGED, reason))
+            raise DamagedError(f"{self._path}: {reason}")
 
     async def _named(self, stream: str, runs: Iterable[Run]) -> list[Capture]:
         captures: list[Capture] = []
@@ -219,15 +246,6 @@ class Readings(Database):
         if len(self._names) >= CACHE_BOUND:
             self._names.clear()
         return self._names.setdefault(meter, intern(name))
-
-
-def segment_of(row: tuple[int, int, bytes]) -> Segment:
-    """Return the segment of a row (place, octets, content). Raises StoreError."""
-    place, octets, content = row
-    try:
-        return Segment.unpacked(position_of(place), octets, content)
-    except ValueError as error:
-        raise StoreError(f"cannot read from the store: {error}") from error
 
 
 def _key(capture: Capture) -> _Key:

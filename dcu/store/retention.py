@@ -17,7 +17,6 @@ from dcu.plan.ledger import GAP_BOUND, bounded, given_up
 from dcu.store.marks import Mark, keep
 from dcu.store.numbers import place_of, position_of
 from dcu.store.outbox import Outbox
-from dcu.store.readings import segment_of
 from dcu.store.segments import DAY
 
 #: Segments that go in one slice; of those that were not delivered fewer, for each of their rows is entered as a gap.
@@ -182,9 +181,10 @@ class Retention(Outbox):
     async def _enter_gaps(self, database: Connection, stream: int, row: Sequence[Any], begin: int) -> None:
         """Enter what is in a segment from position `begin` on as DROPPED."""
         times: dict[int, list[int]] = {}
-        for position, run in segment_of((row[0], row[5], row[6])).placed():
-            lost = [at for number, at in enumerate(run.times) if position + number >= begin]
-            times.setdefault(run.meter, []).extend(lost)
+        for segment in self._readable([(row[0], row[5], row[6])]):
+            for position, run in segment.placed():
+                lost = [at for number, at in enumerate(run.times) if position + number >= begin]
+                times.setdefault(run.meter, []).extend(lost)
         marks = []
         for meter, lost in times.items():
             mark = await Mark.find(database, meter, stream)

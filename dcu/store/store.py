@@ -5,7 +5,6 @@ This file only puts the parts together; each part says what it keeps.
 
 from dcu.store.clocks import Clocks
 from dcu.store.counters import Counters
-from dcu.store.delivered import Delivered
 from dcu.store.descriptors import Descriptors
 from dcu.store.generations import Generations
 from dcu.store.ledger import Ledger
@@ -13,9 +12,10 @@ from dcu.store.lines import Lines
 from dcu.store.reach import Reaches
 from dcu.store.retention import Retention
 from dcu.store.salvage import Salvage
+from dcu.store.spoilt import Spoilt
 
 
-class Store(Salvage, Retention, Delivered, Descriptors, Counters, Generations, Reaches, Ledger, Lines, Clocks):
+class Store(Salvage, Retention, Spoilt, Descriptors, Counters, Generations, Reaches, Ledger, Lines, Clocks):
     """Use as `async with Store.open(path, clock) as store:`. Every method raises StoreError when the disk fails.
 
     What a method that writes returned from is committed (WAL, synchronous=FULL). Any number of tasks may call at

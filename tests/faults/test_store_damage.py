@@ -127,6 +127,34 @@ async def test_a_flipped_octet_in_the_list_of_free_pages(tmp_path: Path) -> None
     await assert_begun_anew(path, seq)
 
 
+async def test_a_flipped_octet_anywhere_in_what_holds_captures_stops_nothing(tmp_path: Path) -> None:
+    """Content of leaves and pages behind them: what cannot be read is left out, the rest leaves, once each."""
+    path = tmp_path / "store.db"
+    seq = await filled(path)
+    with closing(sqlite3.connect(path)) as database:
+        contents = [content for (content,) in database.execute("SELECT content FROM segments ORDER BY place")]
+    whole = path.read_bytes()
+    places = [place for content in contents for place in (whole.find(content[-30:]), whole.find(content[:30]))]
+    left_out = 0
+    for number, place in enumerate(each for each in places if each > 0):
+        copy = tmp_path / f"{number}" / "store.db"
+        copy.parent.mkdir()
+        shutil.copy(path, copy)
+        shutil.copy(path.with_suffix(".spare"), copy.with_suffix(".spare"))
+        flip(copy, place + 10)
+        async with Store.open(copy, SetClock()) as store:
+            assert store.mishap is None
+            sent = [row for block in await store.unacknowledged("load0") for row in times(block.items)]
+            sent += await taken(store)
+            assert sent == sorted(set(sent))
+            assert ROWS - 256 <= len(sent) <= ROWS
+            left_out += len(sent) < ROWS
+            assert bool(await store.forfeit()) == (len(sent) < ROWS)
+            await assert_nothing_went_back(store, seq)
+        shutil.rmtree(copy.parent)
+    assert left_out
+
+
 async def test_a_file_cut_short(tmp_path: Path) -> None:
     path = tmp_path / "store.db"
     seq = await filled(path)

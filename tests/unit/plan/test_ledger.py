@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from dcu.model import Reason
-from dcu.plan.ledger import Account, Asked, Gap, bounded, entered, forgone, reopened
+from dcu.plan.ledger import Account, Asked, Gap, absent, bounded, entered, forgone, given_up, reopened
 
 DAY, HOUR, QUARTER = 86_400, 3600, 900
 #: A day that begins at midnight UTC.
@@ -196,3 +196,19 @@ def test_gaps_beyond_the_bound_are_joined_from_the_oldest_on() -> None:
     waiting = tuple(Gap(10 * n, 10 * n, Reason.PENDING) for n in range(3))
     assert bounded((*waiting, *holes), 6) == (*waiting, Gap(0, 10, Reason.NO_RECORD), *holes[2:])
     assert bounded(waiting, 2) == (Gap(0, 10, Reason.DROPPED), waiting[2])
+
+
+def test_what_is_in_no_segment_and_counts_as_present_is_absent() -> None:
+    account = Account(900, 900, 7200, (Gap(3600, 4500, Reason.NO_RECORD),))
+    assert absent(account, 0, 90_000, [901, 1799, 7190]) == [2700, 5400, 6300]
+    assert absent(account, 2700, 2700, []) == [2700]
+    assert absent(account, 5000, 5300, [5400]) == []
+    assert absent(Account(900, 0, 7200), 0, 9000, []) == []
+    assert absent(Account(900, 900), 0, 9000, []) == []
+
+
+def test_what_was_lost_is_asked_for_again() -> None:
+    account = given_up(Account(900, 900, 7200), [2700, 3600, 5400], Reason.PENDING)
+    assert account.pending == (Gap(2700, 3600, Reason.PENDING), Gap(5400, 5400, Reason.PENDING))
+    assert not account.knows(3601)
+    assert account.knows(4500)
