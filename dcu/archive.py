@@ -45,6 +45,8 @@ class DescriptorStore(Protocol):
 
     async def forgo(self, meter: str, sinces: Mapping[str, int]) -> None: ...
 
+    async def repeat(self, meter: str, start: int) -> None: ...
+
     async def reopen(self, meter: str, ats: Mapping[str, int], *, sure: bool) -> Mapping[tuple[str, str], Account]: ...
 
     async def renounce(self, meter: str, streams: Iterable[str]) -> None: ...
@@ -249,6 +251,10 @@ class Archive:
         """Whether the meter's clock, which shows `now`, went back behind rows that it gave before."""
         return any(mark > now + CLOCK_PLAY for mark in self._standing.of(meter).values())
 
+    async def repeat(self, meter: str, start: int) -> None:
+        """Have it told that from `start` on captures come under times that are here already; raises StoreError."""
+        await self._store.repeat(meter, start)
+
     async def reopen(self, meter: str, now: int, shown: int | None) -> None:
         """Ask again for what counts as read and cannot be: beyond our clock `now` and what the meter's has `shown`.
 
@@ -354,7 +360,8 @@ class Archive:
             found.disown()
             self._shapes[meter] = {}
             if not found.changed.keys().isdisjoint((SERIAL, TITLE)):
-                sinces = self._sinces(meter, now)
+                tasks = self._timetable(meter).items()
+                sinces = self._standing.anew(meter, now, {stream: int(task.backfill) for stream, task in tasks})
                 await self._store.forgo(meter, sinces)
                 self._standing.forgo(meter)
                 self._standing.move({(meter, stream): since - 1 for stream, since in sinces.items()})
@@ -365,18 +372,6 @@ class Archive:
                 self._strange.add(meter)
         if was | says != was:
             await self._store.put_descriptor(meter, IDENTITY, was | says)
-
-    def _sinces(self, meter: str, now: int) -> dict[str, int]:
-        """Return from when on another device in the place of `meter` is read, where that is not as it stands.
-
-        As far back as a meter that was never read; not from before the last row of any stream, for until then the one
-        before it hung there, and what the new one holds of that time it has measured elsewhere.
-        """
-        marks = self._standing.of(meter)
-        there = min(now, max(marks.values(), default=now))
-        tasks = ((self._task(meter, stream), stream, mark) for stream, mark in marks.items())
-        sinces = {stream: (max(there + 1, now - int(task.backfill)), mark) for task, stream, mark in tasks if task}
-        return {stream: since for stream, (since, mark) in sinces.items() if since > mark + 1}
 
     def stored(self, found: Findings, recorded: Recorded) -> list[str]:
         """Follow a commit; return the streams that have more to be asked for at once."""

@@ -9,8 +9,11 @@ from collections import Counter, deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
+from zoneinfo import ZoneInfo
 
+from dcu.clock import utc
 from dcu.dlms.axdr import Typed
+from dcu.dlms.moment import DateTime
 from dcu.model import Attribute, Column, Keys, Referencing, Value
 from dcu.obis import parse_obis
 from sim.events import EventLog, power_failed
@@ -45,7 +48,8 @@ class Nameplate:
     are what its HDLC layer grants at most; `inactivity` is how many seconds without a word end a connection. `suite` is
     its security suite, and its keys have that suite's sizes. A `single` one has room for one HDLC connection, whoever
     has it; a `mute` one says nothing to who comes with a counter that it will not take. An old meter's attributes have
-    short names, others know logical names only (`referencing`).
+    short names, others know logical names only (`referencing`). One with a `zone` (IANA) shows local time without its
+    deviation, and changes between summer and winter time by itself.
     """
 
     seed: int
@@ -66,6 +70,7 @@ class Nameplate:
     shifts: bool = True
     single: bool = False
     mute: bool = False
+    zone: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +178,19 @@ class SimMeter:
         """Make the clock, which shows `at`, show `target`."""
         self.clock_shift += target - at
 
+    def shown(self, at: int) -> int:
+        """Return the second that its display shows at `at`, as if that were UTC."""
+        if not self.plate.zone:
+            return at
+        ahead = utc(at).astimezone(ZoneInfo(self.plate.zone)).utcoffset()
+        assert ahead is not None
+        return at + int(ahead.total_seconds())
+
+    def moment(self, at: int) -> DateTime:
+        """Return `at` as the meter writes it."""
+        moment = DateTime.from_utc(self.shown(at))
+        return moment._replace(deviation=None) if self.plate.zone else moment
+
     def value(self, column: Attribute | Column, at: int) -> Value:
         """Return what a capture of `column` at `at` holds; KeyError for what this meter does not capture."""
         name = column.name
@@ -199,9 +217,12 @@ class SimMeter:
 
     def rows(self, profile: SimProfile, wanted: Rows, at: int) -> Sequence[int]:
         """Return the capture times that `wanted` selects from what the profile holds at `at`."""
+        oldest = max(at - profile.keep, INSTALLED)
+        if self.plate.zone and wanted.end is not None:  # by the times that they bear
+            near = self.times(profile, max(wanted.start - DAY, oldest), min(wanted.end + DAY, at))
+            return [each for each in near if wanted.start <= self.shown(each) <= wanted.end]
         end = at if wanted.end is None else min(wanted.end, at)
-        start = max(wanted.start, at - profile.keep, INSTALLED)
-        return self.times(profile, start, end)[max(wanted.first - 1, 0) : wanted.last or None]
+        return self.times(profile, max(wanted.start, oldest), end)[max(wanted.first - 1, 0) : wanted.last or None]
 
     def times(self, profile: SimProfile, start: int, end: int) -> Sequence[int]:
         """Return all capture times of `profile` in start..end, both included."""

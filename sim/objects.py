@@ -175,7 +175,7 @@ def _attributes(meter: SimMeter, attribute: Attribute, at: int) -> dict[int, Typ
     if attribute.class_id == REGISTER:
         return {3: _scaler_unit(meter, attribute.name)}
     if attribute.class_id == CLOCK_CLASS:
-        return _clock(at)
+        return _clock(meter.moment(at))
     if attribute.class_id == DISCONNECT_CONTROL:
         return _disconnector(connected=meter.relay.connected)
     if attribute.class_id == ASSOCIATION_LN:
@@ -188,11 +188,11 @@ def _scaler_unit(meter: SimMeter, name: bytes) -> Typed:
     return axdr.structure(axdr.i8(register.scaler), axdr.enum(register.unit))
 
 
-def _clock(at: int) -> dict[int, Typed]:
-    """Return a Clock in UTC without daylight saving (IEC 62056-6-2, class 8)."""
+def _clock(moment: DateTime) -> dict[int, Typed]:
+    """Return a Clock that tells of no daylight saving (IEC 62056-6-2, class 8)."""
     never = axdr.octets(bytes.fromhex("ffffffffffffffffff800000"))
     return {
-        2: axdr.date_time(DateTime.from_utc(at)),
+        2: axdr.date_time(moment),
         3: axdr.i16(0),
         4: axdr.u8(0),
         5: never,
@@ -279,13 +279,13 @@ def _buffer(meter: SimMeter, profile: SimProfile, times: Sequence[int], columns:
     last_at = 0
     last: list[Typed] = []
     for at in times:
-        values = [axdr.date_time(DateTime.from_utc(at)), *(_typed(meter, column, at) for column in profile.columns)]
+        values = [axdr.date_time(meter.moment(at)), *(_typed(meter, column, at) for column in profile.columns)]
         shown = values
         if meter.plate.compressed and last:
             shown = [axdr.null() if now == before else now for now, before in zip(values, last, strict=True)]
             # the client adds one period to the time above, so only an unbroken series may be shortened
-            if at - last_at == profile.period:
+            if meter.shown(at) - last_at == profile.period:
                 shown[0] = axdr.null()
         rows.append(axdr.structure(*(shown if columns is None else (shown[number] for number in columns))))
-        last_at, last = at, values
+        last_at, last = meter.shown(at), values
     return axdr.array(*rows)

@@ -24,7 +24,7 @@ from dcu.messages.events import OWN_EVENTS
 from dcu.model import INSTANT, Capture, Command, Meter, Priority, Task, Visit
 from dcu.obis import parse_obis
 from dcu.plan import BusPlan
-from dcu.plan.ledger import Account, Asked, entered, forgone, reopened
+from dcu.plan.ledger import Account, Asked, entered, forgone, reopened, repeated
 from dcu.polling.clocks import Clocks
 from dcu.polling.poll import Poll
 from dcu.profiles import ProfileStream, load_profile
@@ -142,6 +142,10 @@ class MemoryStore(MemoryClocks):
             if key[0] == meter:
                 self.accounts[key] = forgone(account, sinces.get(key[1], account.since))
                 self.watermarks[key] = self.accounts[key].watermark or self.watermarks[key]
+
+    async def repeat(self, meter: str, start: int) -> None:
+        await self._commit()
+        self.accounts |= {key: repeated(each, start) for key, each in self.accounts.items() if key[0] == meter}
 
     async def reopen(self, meter: str, ats: Mapping[str, int], *, sure: bool) -> Mapping[tuple[str, str], Account]:
         await self._commit()

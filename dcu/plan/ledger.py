@@ -265,6 +265,14 @@ def absent(account: Account, start: int, end: int, times: Iterable[int]) -> list
     return [point for point in points if not any(gap.start <= point <= gap.end for gap in account.gaps)]
 
 
+def repeated(account: Account, start: int) -> Account:
+    """Return the account when from `start` on captures come under times that are here already: those are CLOCK."""
+    if not account.period:
+        return account
+    first = account.grid.nearest(start + account.period - 1 - account.period // 2)
+    return given_up(account, range(first, account.top + 1, account.period), Reason.CLOCK)
+
+
 def bounded(gaps: tuple[Gap, ...], bound: int) -> tuple[Gap, ...]:
     """Return at most `bound` gaps, the oldest joined over what is present between them, which then counts as missing.
 

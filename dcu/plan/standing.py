@@ -38,6 +38,18 @@ class Standing:
         """Return the same of all streams of a meter."""
         return {stream: marks[meter] for stream, marks in self._marks.items() if meter in marks}
 
+    def anew(self, meter: str, now: int, backfills: Mapping[str, int]) -> dict[str, int]:
+        """Return from when on another device in the place of `meter` is read, where that is not as it stands.
+
+        As far back as one that was never read (`backfills`, seconds by stream); not from before the last row of any
+        stream, for until then the one before it hung there, and what the new one holds of that time it has measured
+        elsewhere.
+        """
+        marks = self.of(meter)
+        there = min(now, max(marks.values(), default=now))
+        sinces = {each: max(there + 1, now - back) for each, back in backfills.items() if each in marks}
+        return {stream: since for stream, since in sinces.items() if since > marks[stream] + 1}
+
     def pending(self, meter: str, stream: str) -> tuple[Gap, ...]:
         """Return what a backfill has left of a stream."""
         return self._pending.get((meter, stream), ())

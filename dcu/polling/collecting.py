@@ -26,6 +26,9 @@ from dcu.report import Report
 
 log = structlog.get_logger()
 
+#: Seconds by which clocks are set back in autumn, where they are.
+HOUR = 3600
+
 
 class Readings(Keeping, Protocol):
     """What is needed of the store."""
@@ -103,7 +106,7 @@ class Collecting:
             known.heard(meter, self.clock.monotonic())
         await self.handover.keep(meter, found, self.sessions.heard(), streams)
         self.kept_at = self.clock.monotonic()
-        await self._look_at_clock(meter, found.offset)
+        await self._look_at_clock(meter, found)
         return Gathered(found, self.events.kept(found.captures))
 
     async def keep_heard(self) -> None:
@@ -153,7 +156,8 @@ class Collecting:
                 return register
         return None
 
-    async def _look_at_clock(self, meter: str, offset: float | None) -> None:
+    async def _look_at_clock(self, meter: str, found: Findings) -> None:
+        offset = found.offset
         (self._stray.add if lost(offset) else self._stray.discard)(meter)
         if not lost(offset):
             now = self.clock.now()
@@ -168,4 +172,17 @@ class Collecting:
             self._back.discard(meter)
         elif meter not in self._back:
             self._back.add(meter)
+            local = found.clock is not None and found.clock.deviation is None
+            await self._repeats(meter, int(self.clock.now() + offset), local=local)
             await self.report("meter clock jumped", meter=meter, offset=round(offset, 1))
+
+    async def _repeats(self, meter: str, shown: int, *, local: bool) -> None:
+        """Have it told that what comes from now on bears times of captures that are here, by a clock that went back.
+
+        One that keeps `local` time has gone back by the hour: to its beginning.
+        """
+        hour = shown // HOUR * HOUR
+        if local and not self.archive.behind(meter, hour + HOUR):
+            shown = hour - 1
+        if meter not in self._stray:
+            await self.archive.repeat(meter, shown + 1)

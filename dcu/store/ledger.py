@@ -11,7 +11,7 @@ from aiosqlite import Connection
 
 from dcu.messages.catalogue import MAX_GAPS
 from dcu.model import Reason
-from dcu.plan.ledger import Account, Gap, forgone, reopened
+from dcu.plan.ledger import Account, Gap, forgone, reopened, repeated
 from dcu.store.cells import to_json
 from dcu.store.database import Database
 from dcu.store.marks import Mark, keep
@@ -39,6 +39,8 @@ UPDATE marks SET since = NULL WHERE since IS NOT NULL AND stream NOT IN (SELECT 
 """
 
 _FORGO = "UPDATE gaps SET reason = ? WHERE meter = ? AND reason = ?"
+
+_AHEAD = "SELECT stream FROM marks WHERE meter = ? AND watermark >= ? AND since IS NOT NULL"
 
 _UNREAD = """
 SELECT meters.name, streams.name, start, last FROM gaps JOIN meters USING (meter) JOIN streams USING (stream)
@@ -190,6 +192,13 @@ class Ledger(Database):
         )
         return accounts
 
+    async def repeat(self, meter: str, start: int) -> None:
+        """Say that captures from `start` on (UTC seconds) come a second time under times that are here: CLOCK.
+
+        Of streams whose captures come at fixed times; the second ones cannot be told apart from those that are here.
+        """
+        await self._write(partial(self._repeat, meter=meter, start=start))
+
     async def unread(self) -> dict[tuple[str, str], tuple[Gap, ...]]:
         """Return by (meter, stream) what a backfill has still to ask for."""
         found: dict[tuple[str, str], tuple[Gap, ...]] = {}
@@ -271,6 +280,14 @@ class Ledger(Database):
                 await keep(database, [mark])
                 accounts[meter, stream] = account
         return accounts
+
+    async def _repeat(self, database: Connection, *, meter: str, start: int) -> None:
+        number = await self._meters.number(database, meter)
+        for (stream,) in await database.execute_fetchall(_AHEAD, (number, start)):
+            mark = await Mark.find(database, number, stream)
+            if mark.account is not None:
+                mark.put(repeated(mark.account, start))
+                await keep(database, [mark])
 
 
 def _json(spans: Sequence[Span]) -> str:

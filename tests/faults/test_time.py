@@ -8,12 +8,14 @@ import pytest
 
 from dcu.clock import Clock, ClockState, iso, seconds
 from dcu.model import Order, Reason, Task
+from sim.fleet import FleetPlan
 from sim.truth import expected_times
 from sim.virtual import VirtualClock
 from tests.lines import COMPANION, LOAD, Box, assert_true, read_command, run_for, virtually
 
 ZURICH = ZoneInfo("Europe/Zurich")
 DAY = 86_400
+ONE = FleetPlan(meters=1, buses=1, hls=0, seed=4)
 
 
 class Jumping(VirtualClock):
@@ -139,6 +141,41 @@ def test_a_dcu_clock_that_was_ahead_while_it_was_believed_costs_no_row(days: int
         rows = sorted(each.at for each in box.store.captures if each.meter == "M0001")
         assert rows == list(range(rows[0], int(clock.now()) - 60, 900))
         assert_true(box, box.store.captures)
+
+    virtually(work)
+
+
+@pytest.mark.parametrize(
+    ("zone", "evening", "twice", "left_out"),
+    [
+        ("Europe/Zurich", "2026-10-24T20:00:00Z", 0, 0),  # both hours lie behind it when they are asked for
+        ("Europe/Zurich", "2027-03-27T20:00:00Z", 0, 4),
+        ("America/New_York", "2026-10-31T20:00:00Z", 4, 0),
+        ("America/New_York", "2027-03-13T20:00:00Z", 0, 4),
+    ],
+)
+def test_of_a_meter_that_keeps_local_time_no_row_is_lost_untold(
+    zone: str, evening: str, twice: int, left_out: int
+) -> None:
+    async def work(clock: VirtualClock) -> None:
+        night = VirtualClock(clock.loop, wall(evening))
+        box = Box(night, ONE)
+        meter = box.meters[0]
+        meter.plate = replace(meter.plate, zone=zone)
+        await run_for(box.poll(replace(LOAD, backfill=12 * 3600.0)), 20 * 3600.0)
+        account = box.store.accounts["M0001", "load0"]
+        first = box.store.captures[0].at
+        begun = next(
+            at for at in range(int(night.origin) // 900 * 900 - DAY, int(night.now())) if meter.shown(at) == first
+        )
+        last = next(at for at in range(int(night.now()), begun, -1) if meter.shown(at) == account.top)
+        held = expected_times(meter, COMPANION.streams["load0"].name, begun, last)
+        missing = {
+            reason: sum(account.grid.count(gap.start, gap.end) for gap in account.gaps if gap.reason is reason)
+            for reason in Reason
+        }
+        assert (missing[Reason.CLOCK], missing[Reason.NO_RECORD]) == (twice, left_out)
+        assert len(box.store.captures) == len(held) - twice
 
     virtually(work)
 

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from dcu.model import Reason
-from dcu.plan.ledger import Account, Asked, Gap, absent, bounded, entered, forgone, given_up, reopened
+from dcu.plan.ledger import Account, Asked, Gap, absent, bounded, entered, forgone, given_up, reopened, repeated
 
 DAY, HOUR, QUARTER = 86_400, 3600, 900
 #: A day that begins at midnight UTC.
@@ -67,6 +67,18 @@ def test_what_counted_as_read_beyond_the_present_is_open_again_with_what_is_miss
     rows = quarters(MIDNIGHT + HOUR, now)
     assert enter(again, Asked(MIDNIGHT + HOUR, now, QUARTER), rows)[1] == rows
     assert reopened(account, MIDNIGHT + DAY, sure=True) is account
+
+
+def test_what_comes_a_second_time_under_one_time_is_missing_once() -> None:
+    hole = Gap(MIDNIGHT + HOUR, MIDNIGHT + HOUR, Reason.NO_RECORD)
+    account = Account(MIDNIGHT, QUARTER, MIDNIGHT + 2 * HOUR, (hole,))
+    again = repeated(account, MIDNIGHT + HOUR)
+    twice = Gap(MIDNIGHT + HOUR + QUARTER, MIDNIGHT + 2 * HOUR, Reason.CLOCK)
+    assert again == replace(account, gaps=(hole, twice))
+    assert repeated(again, MIDNIGHT + HOUR + QUARTER) == again
+    assert repeated(account, MIDNIGHT + 2 * HOUR + 1) == account
+    events = Account(MIDNIGHT, 0, MIDNIGHT + HOUR)
+    assert repeated(events, MIDNIGHT) == events
 
 
 def test_what_is_here_is_given_up_only_when_every_clock_denies_it() -> None:

@@ -21,6 +21,13 @@ def test_what_was_never_asked_for_begins_where_it_is_expected() -> None:
     assert [standing.mark(meter, "load0") for meter in ("M1", "M2")] == [1000, 499]
 
 
+def test_another_device_is_read_as_far_back_as_a_new_one_but_from_when_the_last_one_was_seen() -> None:
+    standing = Standing({KEY: 1000, ("M1", "daily"): 500, ("M1", "list"): 700, ("M2", "load0"): 9000}, {})
+    assert standing.anew("M1", 5000, {"load0": 3000, "daily": 9000, "event": 10}) == {"load0": 2000, "daily": 1001}
+    assert standing.anew("M1", 1000, {"load0": 900}) == {}
+    assert standing.anew("M3", 1000, {"load0": 900}) == {}
+
+
 def test_it_follows_the_accounts_back_too() -> None:
     standing = Standing({KEY: 1000}, {KEY: WAITS})
     standing.follow({KEY: Account(0, 900, 900)})

@@ -129,6 +129,15 @@ async def test_what_another_meter_held_is_not_asked_of_this_one(store: Store) ->
     assert (marks["M1", "load0"], marks["M2", "load0"]) == (8549, 4500)
 
 
+async def test_what_comes_a_second_time_has_its_clock_for_a_reason(store: Store) -> None:
+    await ask(store, [900, 1800, 2700], Asked(1, 2700, 900))
+    await ask(store, [2700], Asked(1, 2700, 0), stream="billing")
+    for _ in range(2):
+        await store.repeat("M1", 1000)
+        found = [(line.stream, line.start, line.end, line.reason) for line in await store.gaps([])]
+        assert found == [("load0", 1800, 2700, Reason.CLOCK)]
+
+
 async def test_what_is_open_again_is_so_after_a_restart(store: Store) -> None:
     await ask(store, [900, 1800], Asked(1, 9000, 900))
     assert await store.reopen("M1", {"load0": 9000, "load9": 5}, sure=True) == {}
