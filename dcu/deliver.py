@@ -22,7 +22,7 @@ from dcu.awaiting import Awaiting
 from dcu.clock import Clock
 from dcu.config import UplinkSettings
 from dcu.dialect import Dialect, Owed
-from dcu.errors import CommandRejected, DcuError, UplinkError, first_words
+from dcu.errors import CommandRejected, DcuError, SentAwayError, UplinkError, first_words
 from dcu.health import Progress
 from dcu.messages.acknowledgement import parse_acknowledgement
 from dcu.sending import Delivery, Outbox, Sending
@@ -91,12 +91,15 @@ class Deliver:
     async def step(self) -> None:
         """One connection, from CONNECT to its loss. Returns when it is lost or could not be had."""
         began = self.clock.monotonic()
+        self.figures.tries += 1
         self._alive()
         try:
             async with self.uplink.connect(self.dialect.will()) as link:
                 await self._live(link)
         except* UplinkError as lost:
             self.figures.error = first_words(lost)
+            if lost.subgroup(SentAwayError):
+                self.backoff.hold()
             log.warning("uplink lost", error=self.figures.error)
         finally:
             self.figures.connected, self.figures.in_flight = False, 0

@@ -134,6 +134,10 @@ class UplinkError(DcuError):
     who = "uplink"
 
 
+class SentAwayError(UplinkError):
+    """The broker sent us away and does not want us back at once: it is busy, or another has our name."""
+
+
 class CommandRejected(DcuError):  # noqa: N818 - the word of the command journal, not a fault of ours
     """The sender of a command has to correct it. `id` names the command when that much could be read."""
 

@@ -96,6 +96,7 @@ class Delivery:
     set_aside: int = 0
     awaited: int = 0
     connections: int = 0
+    tries: int = 0
     commands: int = 0
     error: str | None = None
 

@@ -44,12 +44,20 @@ def source(place: Place) -> str:
 SILENCE = words.duration("1s", "1h")
 
 
+def endpoint(word: str) -> Endpoint | None:
+    """Return the broker that `word` names as HOST or HOST:PORT, None when it does not."""
+    match = _BROKER.fullmatch(word)
+    if match is None or not 0 < int(match[3] or 1) < 65536:
+        return None
+    return match[1] or match[2], int(match[3]) if match[3] else None
+
+
 def _broker(place: Place) -> Endpoint:
     expected = "HOST or HOST:PORT"
-    match = _BROKER.fullmatch(words.text(place, expected))
-    if match is None or not 0 < int(match[3] or 1) < 65536:
+    found = endpoint(words.text(place, expected))
+    if found is None:
         raise Expected(expected)
-    return match[1] or match[2], int(match[3]) if match[3] else None
+    return found
 
 
 def _channel(brokers: Any = (), carries: Any = None, **others: Any) -> ChannelSettings:

@@ -168,6 +168,8 @@ UPLINK: Shape[dict[str, Any]] = Shape(
         "acknowledge": _words("broker", "head-end"),
         "acknowledge_within": words.duration("1m", "1d"),
         "streams": _streams,
+        "rate": words.number(1, 1000),
+        "referral": words.boolean,
         "interface": interface,
         "source": source,
         "silence": SILENCE,

@@ -149,6 +149,7 @@ class UplinkSettings:
     of its own that says how it stands. `sparkplug` is the group as part of which readings leave in that dialect.
     `silence` is how long nothing may come through before the connection counts as lost (None: as MQTT's keepalive has
     it). The best of several `channels` is gone back to when it has answered for `return_after` seconds.
+    `rate` bounds the messages a second; with `referral` a broker may name another to use.
     `acknowledge`: on whose word rows are released, "broker" (its PUBACK) or
     "head-end"; `patience` is how long that word is waited for before they are sent again, None for the broker's.
     """
@@ -173,6 +174,8 @@ class UplinkSettings:
     acknowledge_within: float = 600.0
     groups: tuple[str, ...] = ()
     streams: Mapping[str, StreamSettings] = field(default_factory=dict)
+    rate: int | None = None
+    referral: bool = False
     interface: str | None = None
     source: str | None = None
     silence: float | None = None

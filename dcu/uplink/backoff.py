@@ -25,6 +25,10 @@ class Backoff:
         self._last = min(self.cap, self.dice.uniform(self.base, 3 * max(self.base, self._last)))
         return self._last
 
+    def hold(self) -> None:
+        """Draw the next delay from the whole range: the broker asked for time, or two are fighting for one name."""
+        self._last = self.cap / 3
+
     def reset(self) -> None:
         """Begin again at `base`: the connection proved itself."""
         self._last = 0.0

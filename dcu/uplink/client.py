@@ -55,6 +55,14 @@ class Granted:
     max_packet: int = 268_435_455
 
 
+@dataclass(frozen=True, slots=True)
+class Dismissal:
+    """What the broker said when it sent us away: a reason (MQTT 5, 2.4) and perhaps which other to use (4.11)."""
+
+    reason: int
+    reference: str | None = None
+
+
 class Client(aiomqtt.Client):
     """One connection; made anew for each, so that no message survives in paho's queues."""
 
@@ -67,6 +75,7 @@ class Client(aiomqtt.Client):
         self._dialled: socket.socket | None = None
         self.granted = Granted()
         self.resumed = False
+        self.dismissal: Dismissal | None = None
         self._acknowledgements: dict[int, asyncio.Future[None]] = {}
         self._client.manual_ack_set(True)
         self._received: Callable[[int], bytes] = self._client._sock_recv  # noqa: SLF001 - nowhere public
@@ -156,6 +165,8 @@ class Client(aiomqtt.Client):
         self.resumed = flags.session_present
         if properties is not None:
             self.granted = _granted(properties)
+        if reason_code.is_failure:
+            self.dismissal = _dismissal(reason_code, properties)
         super()._on_connect(client, userdata, flags, reason_code, properties)
 
     def _on_disconnect(
@@ -166,6 +177,8 @@ class Client(aiomqtt.Client):
         reason_code: ReasonCode,
         properties: Properties | None = None,
     ) -> None:
+        if flags.is_disconnect_packet_from_server:
+            self.dismissal = _dismissal(reason_code, properties)
         if not self._connected.done():
             self._connected.set_exception(self._refusal())
         elif not self._connected.cancelled():
@@ -252,6 +265,10 @@ class Client(aiomqtt.Client):
                 if not ending.done():
                     ending.set_exception(aiomqtt.MqttError(str(error)))
                     break
+
+
+def _dismissal(reason: ReasonCode, properties: Properties | None) -> Dismissal:
+    return Dismissal(int(reason.value), getattr(properties, "ServerReference", None))
 
 
 def _granted(properties: Properties) -> Granted:

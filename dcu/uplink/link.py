@@ -6,7 +6,7 @@ Nothing is kept here: a message is the caller's until `publish` has returned. Wh
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import aiomqtt
@@ -15,8 +15,9 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
 from dcu.config import UplinkSettings
-from dcu.errors import UplinkError
-from dcu.uplink.client import MAX_PACKET_IN, Client, NoConnackError, PubackRefusedError
+from dcu.config.settings import Endpoint
+from dcu.errors import SentAwayError, UplinkError
+from dcu.uplink.client import MAX_PACKET_IN, Client, Dismissal, NoConnackError, PubackRefusedError
 from dcu.uplink.dial import Route
 from dcu.uplink.tls import in_words, tls_context
 from dcu.uplink.topics import Topics
@@ -38,7 +39,14 @@ PACKET_ROOM = 512
 
 # MQTT 5, 3.2.2.2, and MQTT 3.1.1, 3.2.2.3.
 _UNSUPPORTED_VERSION = (132, 1)
+# MQTT 5, 2.4: unavailable, busy, shutting down, session taken over, quota exceeded, connection rate exceeded.
+_STAY_AWAY = (136, 137, 139, 142, 151, 159)
 _RETAIN_NOT_SUPPORTED = 154
+# Use another server, server moved.
+_USE_ANOTHER = (156, 157)
+
+#: Brokers that send us on to another, one after the other, before we begin at home again.
+MAX_REFERRALS = 3
 
 _PROTOCOLS = {5: aiomqtt.ProtocolVersion.V5, 3: aiomqtt.ProtocolVersion.V311}
 
@@ -103,6 +111,8 @@ class Link:
         self._patience = settings.keepalive
         self._client = client
         self._under_way = 0
+        self._pause = 1 / settings.rate if settings.rate else 0.0
+        self._turn = 0.0
         self._leaves_will = False
 
     async def publish(self, message: Outgoing) -> None:
@@ -112,16 +122,24 @@ class Link:
         Raises RefusedError when the broker refuses it, UplinkError when the connection is lost or acknowledges nothing
         in its time.
         """
+        if self._pause:
+            await self._paced()
         if not min(message.qos, self._max_qos):
             return await self._publish(message)
         async with self._room:
             return await self._publish(message)
 
+    async def _paced(self) -> None:
+        """Wait for the next turn where messages are limited; they keep their order."""
+        loop = asyncio.get_running_loop()
+        self._turn = max(loop.time(), self._turn + self._pause)
+        await asyncio.sleep(self._turn - loop.time())
+
     async def _publish(self, message: Outgoing) -> None:
         size = len(message.payload)
         self._under_way += size
         try:
-            with _translated():
+            with _translated(self._client):
                 acknowledgement = self._client.send(
                     message.topic,
                     message.payload,
@@ -136,7 +154,7 @@ class Link:
 
     async def subscribe(self, *filters: str) -> None:
         """Subscribe to `filters` at QoS 1 (the broker's session keeps them too, but may have lost them)."""
-        with _translated():
+        with _translated(self._client):
             granted = await self._client.subscribe([(each, min(1, self._max_qos)) for each in filters])
         refused = [each for each, code in zip(filters, granted, strict=False) if _code(code) >= 128]
         if refused:
@@ -148,7 +166,7 @@ class Link:
             async for message in self._client.messages:
                 yield Incoming(str(message.topic), bytes(message.payload), message)
         except aiomqtt.MqttError as error:
-            raise UplinkError(f"connection lost: {error.__cause__ or error}") from error
+            raise _kind(self._client)(f"connection lost: {error.__cause__ or error}") from error
 
     def acknowledge(self, message: Incoming) -> None:
         """Let the broker forget `message`."""
@@ -181,6 +199,8 @@ class Uplink:
         self.topics = Topics(settings.prefix, dcu, settings.groups)
         self._identifier = settings.client_id
         self._unsupported: set[tuple[int, bool]] = set()
+        self._elsewhere: Endpoint | None = None
+        self._hops = 0
 
     @asynccontextmanager
     async def connect(self, will: Outgoing) -> AsyncIterator[Link]:
@@ -194,11 +214,29 @@ class Uplink:
         with _translated():
             async with asyncio.timeout(CONNECT_TIMEOUT):
                 client, version, retain = await self._open(will)
-        link = Link(client, self.settings, version, retain=retain)
+        link = Link(client, self._here(), version, retain=retain)
         try:
             yield link
         finally:
             client.close(with_will=link.leaves_will)
+            self._refer(client.dismissal)
+
+    def _here(self) -> UplinkSettings:
+        """Return the settings, with the broker we were referred to."""
+        if self._elsewhere is None:
+            return self.settings
+        host, port = self._elsewhere
+        return replace(self.settings, host=host, port=port or self.settings.port)
+
+    def _refer(self, said: Dismissal | None) -> None:
+        """Note whither the broker sent us for the next connection; after some who send us on it is home again."""
+        self._elsewhere = None
+        if self.settings.referral and self._hops < MAX_REFERRALS and said is not None and said.reason in _USE_ANOTHER:
+            from dcu.config.channels import endpoint  # noqa: PLC0415 - for brokers that refer to others
+
+            # MQTT 5, 4.11: several are divided by spaces
+            self._elsewhere = endpoint((said.reference or "").partition(" ")[0])
+        self._hops = self._hops + 1 if self._elsewhere else 0
 
     async def _open(self, will: Outgoing) -> tuple[Client, int, bool]:
         failure = UplinkError("no protocol version left to try")
@@ -208,10 +246,11 @@ class Uplink:
                 continue
             client = self._client(will, version, retain=retain)
             try:
-                with _translated():
+                with _translated(client):
                     await client.open()
             except UplinkError as error:
                 failure = error
+                self._refer(client.dismissal)
                 if not self._concedes(error.__cause__, version):
                     break
                 passed.append((version, retain))
@@ -239,7 +278,7 @@ class Uplink:
         return True
 
     def _client(self, will: Outgoing, version: int, *, retain: bool) -> Client:
-        settings = self.settings
+        settings = self._here()
         session: dict[str, Any] = {"clean_session": False}
         if version == 5:
             session = {"clean_start": False, "properties": _connect_properties()}
@@ -285,7 +324,7 @@ def _code(reason: object) -> int:
 
 
 @contextmanager
-def _translated() -> Iterator[None]:
+def _translated(client: Client | None = None) -> Iterator[None]:
     """Foreign errors become ours, once, here."""
     try:
         yield
@@ -296,4 +335,10 @@ def _translated() -> Iterator[None]:
     except OSError as error:
         raise UplinkError(in_words(error)) from error
     except aiomqtt.MqttError as error:
-        raise UplinkError(str(error) or type(error).__name__) from error
+        raise _kind(client)(str(error) or type(error).__name__) from error
+
+
+def _kind(client: Client | None) -> type[UplinkError]:
+    """Return what it is that the connection of `client` came to its end."""
+    said = None if client is None else client.dismissal
+    return SentAwayError if said is not None and said.reason in _STAY_AWAY else UplinkError

@@ -22,6 +22,16 @@ def test_each_delay_is_at_most_three_times_the_one_before() -> None:
         last = following
 
 
+def test_who_is_held_off_draws_from_the_whole_range() -> None:
+    delays = []
+    for seed in range(200):
+        backoff = Backoff(base=1.0, cap=60.0, dice=random.Random(seed))
+        backoff.hold()
+        delays.append(backoff.delay())
+    assert 1.0 <= min(delays) < 5
+    assert 55 < max(delays) <= 60.0
+
+
 def test_a_reset_begins_again() -> None:
     backoff = Backoff(base=1.0, cap=100.0, dice=random.Random(2))
     for _ in range(30):

@@ -1,0 +1,101 @@
+"""Outages of days and quarrels over a name, in virtual time: nothing is lost, and the tries are counted."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import cast
+
+from dcu.errors import SentAwayError, UplinkError
+from dcu.uplink import Backoff, Link, Outgoing
+from sim.headend import Tally
+from sim.virtual import VirtualClock
+from tests.lines import virtually
+from tests.links import Bench, MemoryLink, MemoryUplink, bench, rows, running
+from tests.outbox import NOON, MemoryOutbox, capture
+
+HOUR = 3600.0
+
+
+class AwayUplink(MemoryUplink):
+    """Refuses until `back` (virtual seconds)."""
+
+    back = 100 * HOUR
+
+    @asynccontextmanager
+    async def connect(self, will: Outgoing) -> AsyncIterator[Link]:
+        self.wills.append(will)
+        if asyncio.get_running_loop().time() < self.back:
+            raise UplinkError("no route to host")
+        link = MemoryLink()
+        self.links.append(link)
+        try:
+            yield cast("Link", link)
+        finally:
+            link.lose()
+
+
+class Quarrel(MemoryUplink):
+    """Another unit has our name: who connects is thrown out `patience` seconds later."""
+
+    patience = 1.0
+
+    @asynccontextmanager
+    async def connect(self, will: Outgoing) -> AsyncIterator[Link]:
+        self.wills.append(will)
+        link = MemoryLink()
+        self.links.append(link)
+        asyncio.get_running_loop().call_later(self.patience, link.lose)
+        try:
+            yield cast("Link", link)
+        except* UplinkError as lost:
+            raise SentAwayError("Session taken over") from lost
+
+
+def over(uplink: MemoryUplink) -> Bench:
+    at = bench()
+    at.deliver.uplink, at.deliver.backoff = uplink, Backoff()
+    return at
+
+
+async def read(store: MemoryOutbox, hours: int) -> None:
+    """Add ten meters' rows each quarter of an hour."""
+    for quarter in range(4 * hours):
+        store.add(*[capture(f"M{meter}", at=NOON + 900 * quarter, values=(quarter,)) for meter in range(10)])
+        await asyncio.sleep(HOUR / 4)
+
+
+def test_an_outage_of_a_hundred_hours_loses_nothing_and_makes_no_storm() -> None:
+    async def work(_: VirtualClock) -> None:
+        uplink, tally = AwayUplink([]), Tally()
+        at = over(uplink)
+        async with running(at.deliver):
+            await read(at.store, 100)
+            tries = len(uplink.wills)
+            await asyncio.sleep(HOUR)
+        assert at.store.empty
+        for link in uplink.links:
+            for sent in link.blocks:
+                tally.take("data", sent.message.payload)
+        assert len(tally.captures) == 4000
+        assert (tally.conflicts, tally.duplicates, tally.holes()) == (0, 0, {})
+        # two a minute, and not so few that it would be noticed late that the broker is back
+        assert 100 * 60 < tries < 100 * 60 * 3, tries
+        assert at.deliver.figures.tries == len(uplink.wills)
+
+    virtually(work)
+
+
+def test_two_units_under_one_name_do_not_throw_each_other_out_all_the_time() -> None:
+    async def work(_: VirtualClock) -> None:
+        uplink = Quarrel([])
+        at = over(uplink)
+        async with running(at.deliver):
+            for minute in range(60):
+                at.store.add(*rows(1, f"load{minute}"))
+                await asyncio.sleep(60)
+        # each of them is acknowledged something, which is no reason to come back sooner
+        assert any(link.blocks for link in uplink.links)
+        assert len(uplink.wills) < 60 * 4, len(uplink.wills)
+        assert at.deliver.figures.error == "Session taken over"
+
+    virtually(work)
