@@ -11,7 +11,8 @@ from typing import Protocol
 import structlog
 
 from dcu.clock import Clock
-from dcu.errors import ShelteredError
+from dcu.errors import SecurityError, ShelteredError
+from dcu.health import BusHealth
 from dcu.messages.events import OWN_EVENTS, own_values
 from dcu.model import DCU_EVENTS, NO_STATUS, Capture, Reach
 
@@ -33,6 +34,14 @@ class Report(Protocol):
 
     async def __call__(self, name: str, *, meter: str = "", **detail: object) -> None:
         """Return when it is kept. Raises StoreError."""
+
+
+async def report_breach(report: Report, health: BusHealth, meter: str, error: SecurityError) -> None:
+    """Tell everybody that what came under the name of `meter` failed a security check. Raises StoreError."""
+    reason = str(error)[:MAX_WORD]
+    log.warning("security event", meter=meter, breach=error.breach.value, reason=reason)
+    health.count_breach(error.breach)
+    await report("security breach", meter=meter, breach=error.breach.value, reason=reason)
 
 
 class Reached(Protocol):

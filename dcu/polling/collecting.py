@@ -6,6 +6,7 @@ Which meter is visited, for what, and what becomes of a visit that fails, is in 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Protocol
 
 import structlog
@@ -19,9 +20,10 @@ from dcu.conversation.session import Session
 from dcu.conversation.visit import Findings, Reading
 from dcu.errors import ShelteredError
 from dcu.events import LATEST, EventSieve
-from dcu.model import IDENTITY, Capture, Reason
+from dcu.model import IDENTITY, Capture, Meter, Reason
 from dcu.plan.backfill import SETTLED, lost
 from dcu.polling.handover import Handover, Keeping
+from dcu.polling.readers import readers
 from dcu.report import Report
 
 log = structlog.get_logger()
@@ -69,16 +71,19 @@ class Collecting:
         """Return why what lies ahead of a meter that can be reached is not there."""
         return Reason.CLOCK if meter in self._stray or meter in self._back else Reason.PENDING
 
-    async def collect(self, session: Session, meter: str, streams: Sequence[str]) -> tuple[Findings, list[str]]:
+    async def collect(self, session: Session, opened: Meter, streams: Sequence[str]) -> tuple[Findings, list[str]]:
         """Read `streams`, and the logs of a meter whose alarms have changed: what raised one stands there.
 
-        Returns what was found of `streams`, and which of the logs were not reached; `stopped` tells of both.
+        Returns what was found of `streams`, and which of the logs were not reached, or are for another client than the
+        one by which the meter is `opened`; `stopped` tells of both.
         """
+        meter = opened.id
         gathered = await self.gather(session, meter, streams)
         found, missed = gathered.found, list[str]()
         if gathered.alarmed and found.stopped is None:
-            logs = await self.gather(session, meter, self.events.logs(meter))
-            missed += logs.found.missed
+            parts = readers(self.archive, meter, self.events.logs(meter))
+            logs = await self.gather(session, meter, parts.pop(opened, []))
+            missed += (*logs.found.missed, *chain.from_iterable(parts.values()))
             found.stopped = logs.found.stopped
         return found, missed
 

@@ -26,7 +26,7 @@ REOPEN_DELAY = 5.0
 #: The longest an idle flow sleeps, so that its progress is seen.
 IDLE_BOUND = 10.0
 
-#: Characters of an error that are told on.
+#: Characters of an error that are told on: a meter may put much of its own into one.
 ERROR_BOUND = 200
 
 

@@ -9,7 +9,7 @@ cannot be kept must not be collected as if they were.
 
 import asyncio
 import math
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -27,6 +27,7 @@ from dcu.errors import (
     BusError,
     CommandRejected,
     DcuError,
+    MeterError,
     MeterTimeoutError,
     NotGivenError,
     SecurityError,
@@ -40,21 +41,20 @@ from dcu.messages.catalogue import SECRET_COMMANDS
 from dcu.model import CLOCK, Meter, Outcome, Reach, Reason, Visit
 from dcu.plan import ANSWERED, BusPlan
 from dcu.plan.airtime import Measured
-from dcu.polling.clocks import SET_CLOCK, Clocks
+from dcu.polling.clocks import Clocks
 from dcu.polling.collecting import Collecting, Readings
+from dcu.polling.commanding import Commanding
 from dcu.polling.handover import Handover
-from dcu.polling.idle import REOPEN_DELAY, Idle
-from dcu.polling.ondemand import by_client, on_demand
-from dcu.report import Reached, Report, unnoted
+from dcu.polling.idle import ERROR_BOUND, REOPEN_DELAY, Idle
+from dcu.polling.ondemand import on_demand
+from dcu.polling.readers import Postponed, readers
+from dcu.report import Reached, Report, report_breach, unnoted
 
 if TYPE_CHECKING:
     from dcu.polling.discovery import Discovery  # loaded for buses where new meters are looked for
     from dcu.polling.pushes import Pushes  # loaded for buses whose meters may speak
 
 log = structlog.get_logger()
-
-#: Characters of an error that are told on: a meter may put much of its own into one.
-ERROR_BOUND = 200
 
 #: A command is tried again at once: somebody waits for it, and noise on the line is not an answer. After a silence it
 #: is not, for the link has asked again as often as is worth its time-outs.
@@ -98,11 +98,13 @@ class Poll:
     airtimes: Airtimes = field(default_factory=Airtimes)
     #: The same of each kind of visits, maybe together with other lines.
     measured: Measured = field(default_factory=Measured)
+    _postponed: Postponed = field(default_factory=Postponed)
     _visiting: str | None = None
     _between: asyncio.Event = field(default_factory=asyncio.Event)
     _line: Line = field(init=False)
     _idle: Idle = field(init=False)
     _collecting: Collecting = field(init=False)
+    _commanding: Commanding = field(init=False)
     _got: Sequence[str] | None = None
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -112,6 +114,7 @@ class Poll:
         self.handover = Handover(
             self.store, self.archive, self.events, self.clock, self.health, self.report, self._again
         )
+        self._commanding = Commanding(self.archive, self.sessions, self.held, self.clocks, self.clock, self._alive)
         self._collecting = Collecting(
             archive=self.archive,
             events=self.events,
@@ -120,7 +123,7 @@ class Poll:
             clock=self.clock,
             handover=self.handover,
             report=self.report,
-            urged=self._urged,
+            urged=lambda: self.plan.yields(self.clock.monotonic()),
         )
 
     async def run(self) -> None:
@@ -174,8 +177,8 @@ class Poll:
         await self.handover.check()
         now = self.clock.monotonic()
         self.plan.align(now, self.clock.now())
-        for meter in self.clocks.due(now):
-            self.plan.again(meter, [CLOCK], now)
+        for meter, streams in (*((each, [CLOCK]) for each in self.clocks.due(now)), *self._postponed.due(now)):
+            self.plan.again(meter, streams, now)
         # a clock that was never set cannot say which interval a reading belongs to; whoever asks may still have one
         scheduled = self.clock.trusted()
         visit = self.plan.next_visit(now, scheduled=scheduled)
@@ -220,7 +223,9 @@ class Poll:
     async def _attempt(self, visit: Visit) -> Outcome:
         """Visit the meter and say how it ended; a command hears of it whatever happens."""
         answer, reason = None, None
-        for _ in range(_tries(visit)):
+        # with secrets on their way each set is tried in one visit, and not once more
+        once = visit.command is None or visit.command.name in SECRET_COMMANDS
+        for _ in range(1 if once else COMMAND_TRIES):
             try:
                 await self._line.ready()
                 outcome, answer, reason = await self._visit(visit)
@@ -248,9 +253,7 @@ class Poll:
         reason = str(error)[:ERROR_BOUND]
         log.info("visit failed", bus=self.name, meter=visit.meter, reason=reason, who=error.who)
         if isinstance(error, SecurityError):
-            log.warning("security event", bus=self.name, meter=visit.meter, breach=error.breach.value, reason=reason)
-            self.health.count_breach(error.breach)
-            await self.report("security breach", meter=visit.meter, breach=error.breach.value, reason=reason)
+            await report_breach(self.report, self.health, visit.meter, error)
         self._line.disturb()
         self.health.error = reason
         if isinstance(error, BusError):
@@ -265,12 +268,14 @@ class Poll:
         """
         meter = self.archive.meter(visit.meter)
         if visit.command is not None:
-            if visit.command.name == SET_CLOCK:
-                await self.held.dismiss(meter.id)
-                return Outcome.OK, *await self.clocks.command(meter.id, self.port, self._alive)
-            opened = self.archive.opened_for(meter.id, visit.command.name)
-            if opened is not meter or visit.command.name in SECRET_COMMANDS:
-                return await self._apart(opened, visit)
+            if (told := await self._commanding.apart(visit, self.port)) is not None:
+                return Outcome.OK, *told
+        elif len(parts := readers(self.archive, meter.id, visit.streams)) > 1:
+            return await self._by_clients(visit, parts), None, None
+        return await self._by_us(meter, visit)
+
+    async def _by_us(self, meter: Meter, visit: Visit) -> Answered:
+        """Converse by the meter's own access, over what is held open if anything is."""
         if (held := await self.held.take(meter)) is not None:
             self.health.resumed += 1
             try:
@@ -279,19 +284,46 @@ class Poll:
                 await self._renew(visit, stale)
         return await self._converse(await self.sessions.open(self.port, meter, self._alive), visit)
 
-    async def _apart(self, meter: Meter, visit: Visit) -> Answered:
-        """Carry out a command that opens the meter otherwise than readings do."""
-        await self.held.dismiss(meter.id)
-        try:
-            if visit.command is not None and visit.command.name in SECRET_COMMANDS:
-                from dcu.polling import rekey  # noqa: PLC0415 - most boxes are never asked for it
+    async def _by_clients(self, visit: Visit, parts: Mapping[Meter, Sequence[str]]) -> Outcome:
+        """Read what is due in an association for each client that reads some of it, our own first.
 
-                answer = await rekey.carry_out(self.sessions, self.port, meter, visit, self.archive, self._alive)
-            else:
-                answer = await by_client(self.sessions, self.port, meter, visit, self.archive, self.clock)
-        except NotGivenError as error:
-            return Outcome.OK, None, str(error)
-        return Outcome.OK, answer, None
+        What fails there is tried again later: it is no failure of a meter that answers us.
+        """
+        (own, ours), *others = parts.items()
+        outcome = Outcome.OK
+        if ours:
+            outcome, *_ = await self._by_us(own, replace(visit, streams=tuple(ours)))
+        for opened, streams in others:
+            if outcome is Outcome.YIELDED:
+                break
+            await self.held.dismiss(own.id)
+            try:
+                part = await self._beside(opened, streams)
+                outcome = outcome if part is Outcome.OK else part
+            except MeterError as error:
+                await self._judge(visit, error)
+                if not ours and not isinstance(error, NotGivenError):
+                    await self._line.ready()
+                    await (await self.sessions.open(self.port, own, self._alive)).close()
+                self._postponed.put(own.id, streams, self.clock.monotonic())
+                outcome, self._got = Outcome.PARTLY, [*(self._got or ()), *streams]
+        return outcome
+
+    async def _beside(self, opened: Meter, streams: Sequence[str]) -> Outcome:
+        """Read `streams` in an association of their own, by the access of `opened`."""
+        if self.sessions.lacks_keys(opened):
+            raise NotGivenError(f"no keys for the access {opened.access}")
+        await self._line.ready()
+        session = await self.sessions.open(self.port, opened, self._alive)
+        try:
+            outcome, _ = await self._collect(session, opened, streams)
+        except Yielded as stop:
+            if not stop.open:
+                return Outcome.YIELDED
+            outcome = Outcome.YIELDED
+        await self._heed(session, opened.id)
+        await session.close()
+        return outcome
 
     async def _renew(self, visit: Visit, stale: StaleError) -> None:
         """Make the line ready for a new association in place of one that its meter knows no more."""
@@ -309,7 +341,7 @@ class Poll:
         left: Session | None = session
         if visit.command is None:
             try:
-                outcome, moves = await self._collect(session, visit)
+                outcome, moves = await self._collect(session, self.archive.meter(visit.meter), visit.streams)
             except Yielded as stop:
                 outcome, moves = Outcome.YIELDED, False
                 if not stop.open:
@@ -321,10 +353,7 @@ class Poll:
                 answer = await on_demand(session, self.archive, visit, self.clock)
             except NotGivenError as error:  # the question was wrong, not the meter: no failure of its schedule
                 reason = str(error)
-        if self.pushes is not None and session.notified:
-            await self.pushes.of_visit(visit.meter, tuple(session.notified))
-            self._again(visit.meter, self.events.telling(visit.meter))
-        session.notified.clear()
+        await self._heed(session, visit.meter)
         if left is None:  # closed for another, or broken off
             self._line.disturb()
         else:
@@ -332,23 +361,27 @@ class Poll:
             await self.held.leave(self.archive.meter(visit.meter), left, coming)
         return outcome, answer, reason
 
-    def _urged(self) -> bool:
-        return self.plan.yields(self.clock.monotonic())
+    async def _heed(self, session: Session, meter: str) -> None:
+        """Keep what the meter said unasked meanwhile, where it may."""
+        if self.pushes is not None and session.notified:
+            await self.pushes.of_visit(meter, tuple(session.notified))
+            self._again(meter, self.events.telling(meter))
+        session.notified.clear()
 
     def _alive(self) -> None:
         self.progress.mark(self.clock.monotonic())
 
-    async def _collect(self, session: Session, visit: Visit) -> tuple[Outcome, bool]:
+    async def _collect(self, session: Session, opened: Meter, streams: Sequence[str]) -> tuple[Outcome, bool]:
         """Read what is due and keep it; return how that went, and whether the meter's clock is to be moved now."""
-        found, missed = await self._collecting.collect(session, visit.meter, visit.streams)
-        self._got = [stream for stream in visit.streams if stream not in found.missed]
+        found, missed = await self._collecting.collect(session, opened, streams)
+        self._got = [*(self._got or ()), *(stream for stream in streams if stream not in found.missed)]
         if missed:
-            self._again(visit.meter, missed)
+            self._again(opened.id, missed)
         if found.stopped is not None:
             raise found.stopped
         # of another meter than before nothing but that is known: its clock is measured anew before it is moved
         clock = None if found.changed else found.clock
-        moves = clock is not None and await self.clocks.note(visit.meter, clock)
+        moves = clock is not None and await self.clocks.note(opened.id, clock)
         return Outcome.PARTLY if found.refused or found.bad_rows else Outcome.OK, moves
 
     def _octets(self) -> int:
@@ -362,8 +395,3 @@ class Poll:
         self.airtimes.count(visit.meter, busy, good=outcome in ANSWERED)
         self.health.count(outcome, busy, good=outcome in ANSWERED)
         self.health.octets_sent, self.health.octets_received = self.port.octets_sent, self.port.octets_received
-
-
-def _tries(visit: Visit) -> int:
-    """Return how often a visit is begun; with secrets on their way each set is tried in it, and not once more."""
-    return 1 if visit.command is None or visit.command.name in SECRET_COMMANDS else COMMAND_TRIES

@@ -32,7 +32,7 @@ from dcu.errors import Breach, BusError, DcuError, SecurityError, ShelteredError
 from dcu.events import EventSieve
 from dcu.health import BusHealth
 from dcu.model import ALARM, NO_STATUS, PUSH, Capture, Column, Framing, Meter, Value
-from dcu.report import Report
+from dcu.report import Report, report_breach
 
 #: The longest that a line is listened to at a stretch, in seconds, and the reads from it: a visit may be due.
 LISTEN_BOUND: Final = 10.0
@@ -155,8 +155,7 @@ class Pushes:
     async def _doubt(self, meter: Meter | None, error: DcuError) -> None:
         self.health.error = str(error)[:200]
         if isinstance(error, SecurityError) and meter is not None:
-            self.health.count_breach(error.breach)
-            await self.report("security breach", meter=meter.id, breach=error.breach.value, reason=str(error)[:200])
+            await report_breach(self.report, self.health, meter.id, error)
 
     async def _believe(self, port: Port, meter: Meter, told: Told, word: Notification, opened: Unsealed) -> None:
         kept = await self._keep(meter.id, self._captures(meter.id, word), opened)

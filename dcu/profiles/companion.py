@@ -46,8 +46,8 @@ class CompanionProfile:
     L3 of a single-phase meter) answers with an access error for that one. Where `streams` has INSTANT too, the meter
     keeps them in a profile. `streams` are the profile objects by stream name, `event_codes` the codes of each event
     stream. `identity` tells one meter from another: "serial" and "firmware" among others. `tasks` names, by
-    command, the client that does it where that is not the meter's own access: an exact name, or the beginning of names
-    and `*`. A profile that `discovers` says only where to begin: the meter itself tells the rest.
+    command or stream, the client that does it where that is not the meter's own access: an exact name, or the beginning
+    of names and `*`. A profile that `discovers` says only where to begin: the meter itself tells the rest.
     """
 
     name: str
@@ -78,6 +78,16 @@ class CompanionProfile:
         """Return the name, in `access`, of the client by which `task` is done, None for the meter's own."""
         client = self.client(task)
         return next((name for name, each in self.access.items() if each is client), None)
+
+    def reads(self, stream: str) -> str | None:
+        """Return the name, in `access`, of the client by which `stream` is read, None for the meter's own.
+
+        `*` alone stands for commands.
+        """
+        named = (
+            stream.startswith(task[:-1]) if task.endswith("*") else stream == task for task in self.tasks.keys() - {"*"}
+        )
+        return self.opens(stream) if any(named) else None
 
     def client(self, task: str) -> Access | None:
         """Return the access by which `task` (a stream, or a command) is done, None for the meter's own."""

@@ -268,7 +268,7 @@ def test_a_change_of_keys_goes_through_the_flow_and_the_schedule_goes_on(tmp_pat
         await rekeying.start()
         box = rekeying.box
         poll = box.poll(REGISTERS)
-        poll.sessions = poll.held._sessions = rekeying.maker
+        poll.sessions = poll.held._sessions = poll._commanding.sessions = rekeying.maker
         poll.submit(visit())
         await settle(poll)
         poll.submit(visit("password"))
@@ -291,7 +291,7 @@ def test_a_meter_that_opens_under_neither_set_is_visited_once_and_reported(tmp_p
         await rekeying.changes.stage("M0001", {"encryption": b"E" * 16})
         rekeying.meter.keys = Keys()
         poll = rekeying.box.poll()
-        poll.sessions = poll.held._sessions = rekeying.maker
+        poll.sessions = poll.held._sessions = poll._commanding.sessions = rekeying.maker
         poll.submit(visit())
         await poll.step()
         ((_, told, reason),) = rekeying.box.answers

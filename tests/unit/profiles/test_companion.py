@@ -30,3 +30,10 @@ def test_the_client_of_a_task_is_that_of_its_name_or_of_the_longest_beginning() 
     assert profile.client("event.fraud") is three
     assert profile.client("load0") is None
     assert replace(profile, tasks={"*": "one"}).client("load0") is one
+
+
+def test_a_stream_is_read_by_the_client_that_is_named_for_it_and_not_for_all_commands() -> None:
+    clients = {name: Access(name) for name in ("one", "two")}
+    profile = replace(GENERIC, name="own", clients=clients, tasks={"*": "one", "event.*": "two", "billing": "one"})
+    assert [profile.reads(stream) for stream in ("event.fraud", "billing", "load0")] == ["own:two", "own:one", None]
+    assert profile.opens("meter.set") == "own:one"
