@@ -229,13 +229,17 @@ def _cost(group: Group, tasks: Iterable[Task], line: Line) -> _Cost:
 
 def _rings(tasks: Iterable[Task]) -> dict[float, frozenset[Task]]:
     """Return what falls due at each second of a day; where the day's zone lies is left aside."""
-    instants: defaultdict[float, set[Task]] = defaultdict(set)
+    instants: dict[float, frozenset[Task]] = {}
+    # what falls due every minute falls due together with the same: a set for each would be half a megabyte
+    alike: dict[frozenset[Task], frozenset[Task]] = {}
     for task in tasks:
         if interval(task) <= DAY:
             first = (task.offset if task.at is None else task.at + task.offset) % interval(task)
             for number in range(int(DAY // interval(task))):
-                instants[number * interval(task) + first].add(task)
-    return {second: frozenset(together) for second, together in instants.items()}
+                second = number * interval(task) + first
+                together = instants.get(second, frozenset()) | {task}
+                instants[second] = alike.setdefault(together, together)
+    return instants
 
 
 def _day(
