@@ -25,6 +25,7 @@ from dcu.dialect import Dialect, Owed
 from dcu.errors import CommandRejected, DcuError, SentAwayError, UplinkError, first_words
 from dcu.health import Progress
 from dcu.messages.acknowledgement import parse_acknowledgement
+from dcu.replies import Replies
 from dcu.sending import Delivery, Outbox, Sending
 from dcu.standing import MeterStates
 from dcu.strikes import Key, Strikes
@@ -75,11 +76,13 @@ class Deliver:
     stop_reason: str = "stop"
     wanted: deque[Key] = field(default_factory=deque)
     awaiting: Awaiting = field(init=False)
+    _replies: Replies = field(init=False)
     _strikes: Strikes = field(default_factory=Strikes)
     _sending: Sending | None = None
 
     def __post_init__(self) -> None:
         self.awaiting = Awaiting(self.uplink.settings.patience)
+        self._replies = Replies(self.uplink.settings.prefix)
 
     async def run(self) -> None:
         """Keep a connection for ever; ends when cancelled. Raises StoreError (in an ExceptionGroup)."""
@@ -148,6 +151,7 @@ class Deliver:
             alive=self._alive,
             awaiting=self.awaiting,
             wanted=self.wanted,
+            replies=self._replies,
         )
         try:
             async with asyncio.TaskGroup() as group:
@@ -184,6 +188,7 @@ class Deliver:
                     self._hear(message.payload, sending)
                 else:
                     self.figures.commands += 1
+                    self._replies.heard(message.payload, message.reply)
                     await self.on_command(message.topic, message.payload)
                 link.acknowledge(message)
 

@@ -18,6 +18,7 @@ from dcu.config import StreamSettings
 from dcu.dialect import Block, Dialect
 from dcu.errors import UplinkError
 from dcu.messages.envelope import RESULT, is_event, urgent
+from dcu.replies import Replies
 from dcu.strikes import ASIDE_PERIOD, Key, Strikes
 from dcu.uplink import Link, Outgoing, RefusedError
 
@@ -119,6 +120,7 @@ class Sending:
     alive: Callable[[], None]
     awaiting: Awaiting = field(default_factory=Awaiting)
     wanted: deque[Key] = field(default_factory=deque)
+    replies: Replies = field(default_factory=lambda: Replies(""))
     _again: dict[str, deque[int]] = field(default_factory=dict)
     _aside: deque[tuple[float, Key]] = field(default_factory=deque)
     _turn: deque[str] = field(default_factory=deque)
@@ -172,6 +174,8 @@ class Sending:
         self._under_way[block.stream, block.seq] = octets
         self.figures.in_flight = len(self._under_way)
         sent = group.create_task(self._send(block, messages))
+        if copies := list(self.replies.copies(block.items, messages)):
+            group.create_task(self._reply(copies))
         if len(messages) > 1:
             # The later parts are queued only after the earlier ones' acknowledgement: nothing may come between them.
             await asyncio.wait([sent])
@@ -197,6 +201,14 @@ class Sending:
         del self._under_way[key]
         self.figures.in_flight = len(self._under_way)
         self._wake.set()
+
+    async def _reply(self, copies: Sequence[Outgoing]) -> None:
+        """Send the answer to a command where it was wanted besides; whether it comes there is the asker's business."""
+        for copy in copies:
+            try:
+                await self.link.publish(copy)
+            except RefusedError as error:
+                log.warning("answer not taken", topic=copy.topic, error=str(error))
 
     async def _accepted(self, key: Key) -> None:
         if self.awaiting.patience is None:

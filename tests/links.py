@@ -16,7 +16,7 @@ from dcu.dialect import Dialect
 from dcu.errors import UplinkError
 from dcu.messages.envelope import Envelopes
 from dcu.model import Capture
-from dcu.uplink import Backoff, Link, Outgoing, RefusedError, Topics
+from dcu.uplink import Backoff, Link, Outgoing, RefusedError, Reply, Topics
 from tests.outbox import NOON, MemoryOutbox, capture
 
 #: Readable, and sent at once.
@@ -50,6 +50,15 @@ class Sent:
     @property
     def body(self) -> dict[str, Any]:
         return cast("dict[str, Any]", json.loads(self.message.payload))
+
+
+@dataclass
+class Heard:
+    """A message on its way down."""
+
+    topic: str
+    payload: bytes
+    reply: Reply | None = None
 
 
 class MemoryLink:
@@ -104,7 +113,7 @@ class MemoryLink:
                 if self.lost.done():
                     raise UplinkError("connection lost")
                 payload = next(each for each in heard if each.done())
-                yield Outgoing(heard[payload], payload.result())
+                yield Heard(heard[payload], payload.result())
             finally:
                 for each in heard:
                     each.cancel()

@@ -185,6 +185,7 @@ class MemoryLink:
 
 class Incoming:
     topic = "ami/v1/DCU-1/command"
+    reply = None
 
     def __init__(self, **envelope: Any) -> None:
         self.payload = json.dumps(envelope).encode()

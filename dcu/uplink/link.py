@@ -59,8 +59,8 @@ class RefusedError(UplinkError):
 class Outgoing:
     """A message on its way up.
 
-    `content_type` and `expiry` (seconds after which the broker forgets it) are told where the protocol has a place for
-    them (MQTT 5).
+    `content_type`, `expiry` (seconds after which the broker forgets it) and `correlation` (what who asked knows it by)
+    are told where the protocol has a place for them (MQTT 5).
     """
 
     topic: str
@@ -69,6 +69,15 @@ class Outgoing:
     retain: bool = False
     content_type: str | None = None
     expiry: int | None = None
+    correlation: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """Where the answer to a message is wanted, and what it is to bear (MQTT 5, 3.3.2.3.5 and 3.3.2.3.6)."""
+
+    topic: str
+    correlation: bytes | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +87,12 @@ class Incoming:
     topic: str
     payload: bytes
     origin: aiomqtt.Message
+
+    @property
+    def reply(self) -> Reply | None:
+        properties = self.origin.properties
+        topic = getattr(properties, "ResponseTopic", None)
+        return None if topic is None else Reply(str(topic), getattr(properties, "CorrelationData", None))
 
 
 def everything(_stream: str) -> bool:
@@ -308,13 +323,15 @@ def _connect_properties() -> Properties:
 
 
 def _described(message: Outgoing) -> Properties | None:
-    if message.content_type is None and message.expiry is None:
+    if message.content_type is None and message.expiry is None and message.correlation is None:
         return None
     properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]  # paho leaves it untyped
     if message.content_type is not None:
         properties.ContentType = message.content_type
     if message.expiry is not None:
         properties.MessageExpiryInterval = message.expiry
+    if message.correlation is not None:
+        properties.CorrelationData = message.correlation
     return properties
 
 

@@ -4,9 +4,13 @@ import asyncio
 import random
 from pathlib import Path
 
+import aiomqtt
 import pytest
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
 
 from dcu.config import UplinkSettings
+from dcu_headend import Result, decode
 from dcu_headend.commands import command
 from sim.broker import Broker, mosquitto
 from tests.box import DCU, ROOT, STREAMS, HeadEnd, box, head_end
@@ -115,4 +119,39 @@ async def test_a_command_beyond_every_bound_is_refused_once_and_breaks_nothing(t
         await head.client.publish(ROOT + "command", ping[:-1] + b" " * 600_000 + b"}", qos=1)
         await head.until(lambda: any(each.state == "rejected" for each in head.results.values()))
         await head.ask("dcu.ping")
+        assert subject.deliver.figures.connections == 1
+
+
+@needs_mosquitto
+async def test_an_answer_goes_where_it_was_asked_for_too(tmp_path: Path) -> None:
+    """An asker that the broker lets nowhere near the answers of others, and a topic on which nothing may be said."""
+    rules = tmp_path / "acl"
+    rules.write_text("topic readwrite ami/v1/#\ntopic readwrite hes/#\n")
+    rules.chmod(0o600)
+    async with (
+        Broker(tmp_path / "broker", (f"acl_file {rules}",)) as broker,
+        head_end(broker) as head,
+        box(tmp_path, settings(broker)) as subject,
+        aiomqtt.Client(broker.host, broker.port, protocol=aiomqtt.ProtocolVersion.V5) as asker,
+    ):
+        await head.until(lambda: head.states("state") == ["online"])
+        await asker.subscribe("hes/7", qos=1)
+        for topic in ("nobody/listens", "hes/7"):
+            wanted = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]  # paho leaves it untyped
+            wanted.ResponseTopic, wanted.CorrelationData = topic, b"42"
+            identity, ping = command("dcu.ping")
+            await asker.publish(ROOT + "command", ping, qos=1, properties=wanted)
+        said = []
+        async with asyncio.timeout(20):
+            async for message in asker.messages:
+                assert isinstance(message.payload, bytes)
+                assert getattr(message.properties, "CorrelationData", None) == b"42"
+                said.append(decode(message.payload))
+                if len(said) == 3:
+                    break
+        assert [(each.id, each.state) for each in said if isinstance(each, Result)] == [
+            (identity, "accepted"),
+            (identity, "running"),
+            (identity, "done"),
+        ]
         assert subject.deliver.figures.connections == 1
