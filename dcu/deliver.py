@@ -165,6 +165,7 @@ class Deliver:
                 await sending.run(group)
         except* UplinkError:
             self._strikes.blame(sending.oldest)
+            self._replies.forget()
             raise
 
     async def _farewell(self, link: Link) -> None:

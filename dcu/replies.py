@@ -30,6 +30,7 @@ class Replies:
 
     prefix: str
     _wanted: OrderedDict[str, Reply] = field(default_factory=OrderedDict)
+    _given_up: frozenset[str] = frozenset()
 
     def heard(self, payload: bytes, reply: Reply | None) -> None:
         """Remember where the answer to the command `payload` is wanted, if it is anywhere it may go."""
@@ -39,8 +40,8 @@ class Replies:
             identity = json.loads(payload)["id"]
         except (ValueError, TypeError, KeyError, RecursionError):
             return  # nobody could tell the answer by it
-        if isinstance(identity, str):
-            self._wanted[identity[:64]] = reply
+        if isinstance(identity, str) and len(identity) <= MAX_TOPIC and identity not in self._given_up:
+            self._wanted[identity] = reply
         if len(self._wanted) > MAX_REPLIES:
             self._wanted.popitem(last=False)
 
@@ -56,9 +57,15 @@ class Replies:
                 del self._wanted[record.command.id]
             for message in messages:
                 if message.content_type == JSON:
-                    yield replace(
-                        message, topic=reply.topic, expiry=REPLY_EXPIRY, correlation=reply.correlation, retain=False
-                    )
+                    yield replace(message, topic=reply.topic, qos=0, expiry=REPLY_EXPIRY, correlation=reply.correlation)
+
+    def forget(self) -> None:
+        """The connection broke, maybe over such a copy (mosquitto 2.0.11 hangs up where nobody may write): no more.
+
+        The broker may bring these commands again, and must not be made to hang up again.
+        """
+        self._given_up = frozenset(self._wanted) or self._given_up
+        self._wanted.clear()
 
     def _fitting(self, reply: Reply) -> bool:
         topic = reply.topic

@@ -205,10 +205,7 @@ class Sending:
     async def _reply(self, copies: Sequence[Outgoing]) -> None:
         """Send the answer to a command where it was wanted besides; whether it comes there is the asker's business."""
         for copy in copies:
-            try:
-                await self.link.publish(copy)
-            except RefusedError as error:
-                log.warning("answer not taken", topic=copy.topic, error=str(error))
+            await self.link.publish(copy)
 
     async def _accepted(self, key: Key) -> None:
         if self.awaiting.patience is None:

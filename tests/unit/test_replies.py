@@ -31,6 +31,15 @@ def test_every_state_goes_there_until_the_last() -> None:
     assert list(wanted.copies([record("c1")], [MESSAGE])) == []
 
 
+def test_a_connection_that_broke_ends_it() -> None:
+    wanted = Replies("ami/v1")
+    wanted.heard(asked("c1"), HERE)
+    wanted.forget()
+    wanted.forget()
+    wanted.heard(asked("c1"), HERE)
+    assert list(wanted.copies([record("c1")], [MESSAGE])) == []
+
+
 def test_nothing_else_does() -> None:
     wanted = Replies("ami/v1")
     wanted.heard(asked("c1"), HERE)
