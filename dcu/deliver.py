@@ -25,6 +25,7 @@ from dcu.dialect import Dialect, Owed
 from dcu.errors import CommandRejected, DcuError, SentAwayError, UplinkError, first_words
 from dcu.health import Progress
 from dcu.messages.acknowledgement import parse_acknowledgement
+from dcu.messages.envelope import urgent
 from dcu.replies import Replies
 from dcu.sending import Delivery, Outbox, Sending
 from dcu.standing import MeterStates
@@ -36,6 +37,9 @@ log = structlog.get_logger()
 #: Seconds between two health messages, also where octets cost money, and for the last words of a clean stop.
 HEALTH_PERIOD, METERED_HEALTH_PERIOD = 60.0, 900.0
 STOP_TIMEOUT = 1.5
+
+#: Seconds between two looks for something urgent while the uplink sleeps by its timetable.
+WAKE_LOOK = 5.0
 
 #: Periods after which a broker forgets a health message (MQTT 5): what is older says nothing of the health.
 HEALTH_EXPIRY = 5
@@ -90,6 +94,7 @@ class Deliver:
             await self._rest(random.uniform(0, self.uplink.settings.connect_spread))  # noqa: S311 - a mere spread
             await self.step()
             await self._rest(self.backoff.delay())
+            self.backoff.asleep = False
 
     async def step(self) -> None:
         """One connection, from CONNECT to its loss. Returns when it is lost or could not be had."""
@@ -111,10 +116,17 @@ class Deliver:
         _end_if_cancelled()
 
     async def _rest(self, seconds: float) -> None:
-        while seconds > 0:
+        """Wait; a sleep ends when something urgent waits, or when somebody else ends it."""
+        asleep = self.backoff.asleep
+        slice_ = WAKE_LOOK if asleep else HEALTH_PERIOD
+        while seconds > 0 and not (asleep and await self._woken()):
             self._alive()
-            await asyncio.sleep(min(seconds, HEALTH_PERIOD))
-            seconds -= HEALTH_PERIOD
+            await asyncio.sleep(min(seconds, slice_))
+            seconds -= slice_
+
+    async def _woken(self) -> bool:
+        waiting = await self.store.waiting()
+        return not self.backoff.asleep or any(rows and urgent(stream) for stream, rows in waiting.items())
 
     async def _live(self, link: Link) -> None:
         try:

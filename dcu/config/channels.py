@@ -75,6 +75,7 @@ CHANNEL: Shape[ChannelSettings] = Shape(
         "cost": words.choice({"free": False, "metered": True}),
         "keepalive": words.duration("5s", "1h"),
         "silence": SILENCE,
+        "every": words.duration("5m", "1d"),
         "budget": words.size("10kB", "1TB"),
         "carries": items(words.name, MAX_CARRIED),
     },

@@ -127,7 +127,8 @@ class ChannelSettings:
     """An entry of `uplink.channels`, the best first. What is None is as the section `uplink` says.
 
     `metered`: octets cost money. `budget` octets a day (None: no bound) and the streams it `carries` (None: all) bound
-    what data may take; what is urgent always leaves.
+    what data may take; what is urgent always leaves. A connection stands from each multiple of `every` seconds until
+    all is said (None: always).
     """
 
     name: str
@@ -139,6 +140,7 @@ class ChannelSettings:
     silence: float | None = None
     budget: int | None = None
     carries: frozenset[str] | None = None
+    every: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

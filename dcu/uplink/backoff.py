@@ -18,6 +18,8 @@ class Backoff:
     base: float = BASE
     cap: float = CAP
     dice: Random = field(default_factory=SystemRandom)
+    #: Whether the rest is no failure's but a sleep by the timetable, which ends for what is urgent.
+    asleep: bool = False
     _last: float = 0.0
 
     def delay(self) -> float:

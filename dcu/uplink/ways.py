@@ -6,7 +6,7 @@ Which is next is decided in `channels`, whether one lives in `traffic`. A unit w
 import asyncio
 import random
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -20,6 +20,7 @@ from dcu.config import ChannelSettings, UplinkSettings
 from dcu.errors import CommandRejected, StoreError, UplinkError, first_words
 from dcu.model import Command
 from dcu.uplink.backoff import Backoff
+from dcu.uplink.beside import beside
 from dcu.uplink.budget import Budget
 from dcu.uplink.channels import Channels, State, Way
 from dcu.uplink.dial import Route, dial
@@ -40,6 +41,9 @@ PROBE_EVERY = 20.0
 
 #: Seconds between two looks at the files of certificates.
 RENEWAL_LOOK = 30.0
+
+#: Seconds without anything under way after which all is said on a channel with a timetable; a stream's delay is less.
+QUIET = 60.0
 
 #: Seconds that a connection which is left waits for what is under way.
 LULL = 10.0
@@ -65,18 +69,26 @@ class Account:
 
 
 class Turns(Backoff):
-    """A rest only when every way has been tried; then the share of `spread` seconds too that keeps a fleet apart."""
+    """A rest only when every way has been tried; then the share of `spread` seconds too that keeps a fleet apart.
+
+    `sleep` is what the timetable of a channel asks for instead, in seconds.
+    """
 
     def __init__(self, channels: Channels, spread: float) -> None:
         super().__init__()
         self._channels = channels
         self._spread = spread
+        self.sleep: float | None = None
 
     def delay(self) -> float:
         if self._channels.at_once:
             return 0.0
         self._channels.rested()
-        return super().delay() + random.uniform(0, self._spread)  # noqa: S311 - a mere spread
+        apart = random.uniform(0, self._spread)  # noqa: S311 - a mere spread
+        if self.sleep is None:
+            return super().delay() + apart
+        self.asleep, slept, self.sleep = True, self.sleep, None
+        return slept + apart
 
 
 @dataclass(slots=True)
@@ -88,6 +100,7 @@ class _Watched:
     octets: int = 0
     leaving: float | None = None
     saved: float = 0.0
+    busy: float = 0.0
 
 
 class Ways:
@@ -145,7 +158,7 @@ class Ways:
             async with self._uplinks[way].connect(will) as link:
                 opened = True
                 was = self._open(way, link)
-                async with _beside(link, self._watch(link, way, was), self._probe(), self._certify(link)):
+                async with beside(link, self._watch(link, way, was), self._probe(), self._certify(link)):
                     yield link
         except Exception as error:
             account.error = first_words(error)
@@ -181,7 +194,7 @@ class Ways:
     async def _watch(self, link: Link, way: Way, was: str | None) -> None:
         silence = self._uplinks[way].settings.silence
         now = self._clock.monotonic()
-        watched = _Watched(link, None if silence is None else Pulse(silence, now), saved=now)
+        watched = _Watched(link, None if silence is None else Pulse(silence, now), saved=now, busy=now)
         if was is not None and was != way.channel:
             await self._tell("uplink channel changed", channel=way.channel, was=was, why=self.accounts[was].error)
         try:
@@ -202,10 +215,19 @@ class Ways:
             watched.saved = now
             self._keep()
         self._feel(watched, now)
+        self._tire(watched, now, self._plans[way.channel].every)
         if self.channels.state is State.LEAVING:
             watched.leaving = now if watched.leaving is None else watched.leaving
             if watched.link.idle or now - watched.leaving >= LULL:
                 watched.link.client.end("left for another channel")
+
+    def _tire(self, watched: _Watched, now: float, every: float | None) -> None:
+        """Let a channel with a timetable sleep when all is said."""
+        if not watched.link.idle:
+            watched.busy = now
+        elif every is not None and now - watched.busy >= QUIET and self.channels.state is State.ON:
+            self.channels.sleep()
+            self.backoff.sleep = every - self._clock.now() % every
 
     def _feel(self, watched: _Watched, now: float) -> None:
         counted = traffic(watched.link.client.line)
@@ -273,6 +295,7 @@ class Ways:
         if name is not None and name not in self._plans:
             raise CommandRejected(f"args.channel: expected one of {', '.join(self._plans)}")
         self.channels.prefer(None if name is None else str(name))
+        self.backoff.asleep, self.backoff.sleep = False, None
         self._look_now.set()
         return self.describe()
 
@@ -334,37 +357,3 @@ def _narrowed(settings: UplinkSettings, plan: ChannelSettings, way: Way) -> Upli
     own = {key: getattr(plan, key) for key in ("interface", "source", "keepalive", "silence")}
     said = {key: value for key, value in own.items() if value is not None}
     return replace(settings, host=way.host, port=way.port, **said)
-
-
-@asynccontextmanager
-async def _beside(link: Link, *flows: Any) -> AsyncIterator[None]:
-    """Run `flows` beside a connection, which ends with the first of them that fails; raises what it failed with."""
-    tasks = [asyncio.create_task(flow) for flow in flows]
-    for task in tasks:
-        task.add_done_callback(partial(_end_with, link))
-    try:
-        yield
-    except Exception:
-        await _stop(tasks)
-        _judge(tasks)  # what a flow failed with goes before what became of the connection for it
-        raise
-    finally:
-        await _stop(tasks)
-    _judge(tasks)
-
-
-async def _stop(tasks: Sequence[asyncio.Task[None]]) -> None:
-    for task in tasks:
-        task.cancel()
-    await asyncio.wait(tasks)
-
-
-def _judge(tasks: Sequence[asyncio.Task[None]]) -> None:
-    for task in tasks:
-        if not task.cancelled():
-            task.result()
-
-
-def _end_with(link: Link, task: asyncio.Task[None]) -> None:
-    if not task.cancelled() and task.exception() is not None:
-        link.client.end(f"the watch over it failed: {task.exception()}")

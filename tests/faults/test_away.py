@@ -11,7 +11,7 @@ from sim.headend import Tally
 from sim.virtual import VirtualClock
 from tests.lines import virtually
 from tests.links import Bench, MemoryLink, MemoryUplink, bench, rows, running
-from tests.outbox import NOON, MemoryOutbox, capture
+from tests.outbox import NOON, MemoryOutbox, capture, record
 
 HOUR = 3600.0
 
@@ -81,6 +81,37 @@ def test_an_outage_of_a_hundred_hours_loses_nothing_and_makes_no_storm() -> None
         # two a minute, and not so few that it would be noticed late that the broker is back
         assert 100 * 60 < tries < 100 * 60 * 3, tries
         assert at.deliver.figures.tries == len(uplink.wills)
+
+    virtually(work)
+
+
+class Sleeping(Backoff):
+    """Sleeps for an hour after each connection."""
+
+    def delay(self) -> float:
+        self.asleep = True
+        return HOUR
+
+
+def test_a_sleep_ends_for_what_is_urgent_and_not_for_data() -> None:
+    async def work(_: VirtualClock) -> None:
+        uplink = Quarrel([])
+        at = over(uplink)
+        at.deliver.backoff = Sleeping()
+        async with running(at.deliver):
+            await asyncio.sleep(60)
+            at.store.add(*rows(1))
+            await asyncio.sleep(HOUR / 2)
+            assert len(uplink.wills) == 1
+            at.store.add(record())
+            await asyncio.sleep(10)
+            assert len(uplink.wills) == 2
+            assert at.store.empty
+            await asyncio.sleep(HOUR - 10)
+            assert len(uplink.wills) == 2
+            at.deliver.backoff.asleep = False
+            await asyncio.sleep(10)
+            assert len(uplink.wills) == 3
 
     virtually(work)
 

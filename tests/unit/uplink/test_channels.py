@@ -155,6 +155,16 @@ def test_a_connection_made_anew_stays_with_its_channel(way: Way) -> None:
     assert (channels.at_once, channels.way) == (True, way)
 
 
+def test_a_channel_with_a_timetable_is_left_for_a_sleep_and_then_the_best_way_comes_first() -> None:
+    channels = on(three(), STANDBY)
+    channels.sleep()
+    assert state(channels) is State.LEAVING
+    channels.lost(60)
+    assert (channels.at_once, channels.way) == (False, MAIN)
+    channels.rested()
+    assert channels.at_once
+
+
 def test_naming_the_channel_in_use_changes_nothing_now() -> None:
     channels = on(three(), SPARE)
     channels.prefer("eth")

@@ -217,6 +217,23 @@ async def test_a_metered_channel_carries_what_it_may_and_counts_its_octets(tmp_p
             assert not link.admits("billing"), "the budget of the day is spent"
 
 
+async def test_a_channel_with_a_timetable_sleeps_when_all_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ways, "QUIET", 0.0)
+    async with scripted(lively) as main:
+        way = make(tmp_path, ChannelSettings("gprs", ((LOOPBACK, main.port),), silence=0.4, every=3600.0))
+        async with held(way) as (_, gone):
+            await gone.wait()
+        slept = way.backoff.delay()
+        assert way.backoff.asleep
+        # to the next full hour
+        assert abs((SystemClock().now() + slept + 1800) % 3600 - 1800) < 60
+        assert way.channels.at_once
+        await way.commands["dcu.switch-uplink"](Command("d", "dcu.switch-uplink"))
+        assert not way.backoff.asleep
+
+
 async def test_an_event_that_cannot_be_kept_ends_the_flow_and_the_connection(tmp_path: Path) -> None:
     async def failing(_name: str, **_: object) -> None:
         raise StoreError("disk full")
