@@ -10,7 +10,7 @@ from pathlib import Path
 
 from dcu.cli.dcu import cli
 from dcu.clock import SystemClock
-from dcu.daemon import TimeBase
+from dcu.serving import TimeBase
 
 #: Between two looks, in seconds.
 INTERVAL = 0.005

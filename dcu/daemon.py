@@ -1,15 +1,13 @@
 """Assembly: builds everything from a checked configuration, runs the flows in one task group, ends in order.
 
 STARTING ──store open──► READY ──SIGTERM, SIGINT──► STOPPING: buses, commands, uplink, then the store
-A flow that loses the store is reported and started again, and all are built anew over a store that has to be opened
-anew; any other error is our bug: all ends, systemd restarts.
+A flow that loses the store is reported and started again (`guarding`), and all are built anew over a store that has to
+be opened anew (`serving`); any other error is our bug: all ends, systemd restarts.
 """
 
 import asyncio
-import signal
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -23,7 +21,6 @@ from dcu.bus import Port, make_port
 from dcu.clock import Clock, SystemClock
 from dcu.completeness import Completeness
 from dcu.config import BusConfig, Config
-from dcu.config.apart import apart
 from dcu.conversation.held import Held
 from dcu.conversation.invocations import Invocations
 from dcu.conversation.keychange import KeyChanges
@@ -33,14 +30,12 @@ from dcu.dialect import Dialect
 from dcu.dlms.cosem import UNITS
 from dcu.drifts import Drifts
 from dcu.enrol import Enrolment
-from dcu.errors import DamagedError
 from dcu.events import EventSieve
 from dcu.forecasts import forecasts
 from dcu.guarding import Guard
 from dcu.health import Health
-from dcu.host.discipline import discipline_of, system_clock
-from dcu.host.ending import END_THREADS, END_UPLINK, END_WORKERS, STOP_BOUND, alone, finish, give_up, leave
-from dcu.host.heap import one_pool
+from dcu.host.discipline import discipline_of
+from dcu.host.ending import END_UPLINK, END_WORKERS, finish
 from dcu.host.local import LocalDoor
 from dcu.host.notify import notify
 from dcu.messages.envelope import Envelopes
@@ -50,7 +45,7 @@ from dcu.plan import BusPlan
 from dcu.plan.airtime import Forecast, Measured
 from dcu.polling.clocks import Clocks
 from dcu.polling.poll import Poll
-from dcu.profiles import CompanionProfile, ProfileFolders, load_profile
+from dcu.profiles import CompanionProfile
 from dcu.reachability import Reachability
 from dcu.redelivery import Redelivery
 from dcu.report import Reporter
@@ -59,7 +54,7 @@ from dcu.sending import Delivery
 from dcu.shelter import Shelter
 from dcu.standing import MeterStates
 from dcu.status import Status
-from dcu.store import PATIENCE, Mishap, Store, make_place, vault_for
+from dcu.store import Store, vault_for
 from dcu.stored import StoredReadings
 from dcu.storekeeping import Storekeeping
 from dcu.timekeeping import Timekeeping
@@ -72,54 +67,6 @@ if TYPE_CHECKING:
     from dcu.uplink.ways import Ways
 
 log = structlog.get_logger()
-
-
-@dataclass(frozen=True, slots=True)
-class TimeBase:
-    """The clock (None: the system's) and the event loop the daemon runs on; a simulation passes its own."""
-
-    clock: Clock | None = None
-    loop_factory: Callable[[], asyncio.AbstractEventLoop] | None = None
-
-
-REAL_TIME = TimeBase()
-
-
-def serve(config: Config, base: TimeBase = REAL_TIME) -> None:
-    """Run the daemon until SIGTERM or SIGINT. Raises StoreError when the store cannot be opened."""
-    used = sorted({meter.profile for meter in config.meters})
-    folders = ProfileFolders.at(config.dcu.profiles_dir)
-    profiles = apart(lambda: {name: load_profile(name, folders) for name in used})
-    path = Path(config.dcu.data) / "store.db"
-    make_place(path)
-    one_pool()
-    with alone(path.with_suffix(".lock")), asyncio.Runner(loop_factory=base.loop_factory) as runner:
-        runner.run(_run(config, profiles, base.clock or system_clock(config), path))
-
-
-async def _run(config: Config, profiles: Mapping[str, CompanionProfile], clock: Clock, path: Path) -> None:
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-
-    def end() -> None:
-        stop.set()
-        loop.call_later(STOP_BOUND, give_up)
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, end)
-    found: Mishap | None = None
-    while not stop.is_set():
-        store = None
-        try:
-            async with Store.open(path, clock, found=found, patience=PATIENCE) as store:
-                kept = Kept(await store.watermarks(), await store.unread())
-                await Daemon(config, profiles, store, kept, clock).run(stop)
-        except DamagedError as error:
-            log.critical("the store is damaged", reason=str(error))
-        # the rooms hold what the file said: with another file they are built anew
-        found = store.found if store else None
-    log.info("ended")
-    loop.call_later(END_THREADS, leave)
 
 
 class Daemon:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from dcu.cli.dcu import cli
 from dcu.clock import ClockState
-from dcu.daemon import TimeBase
+from dcu.serving import TimeBase
 
 
 @dataclass(frozen=True)

@@ -108,7 +108,7 @@ def run(context: click.Context, path: str) -> None:
     config = _load(path)
     set_up_logs(config.dcu.log)
     # imported late: `dcu check` needs no broker library, and the child that parses YAML must not carry it
-    from dcu.daemon import REAL_TIME, TimeBase, serve  # noqa: PLC0415
+    from dcu.serving import REAL_TIME, TimeBase, serve  # noqa: PLC0415
 
     sys.setswitchinterval(GIVE_WAY)
     base = context.obj if isinstance(context.obj, TimeBase) else REAL_TIME

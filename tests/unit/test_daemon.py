@@ -10,7 +10,6 @@ from typing import Any, Protocol, cast
 
 import pytest
 
-from dcu.daemon import serve
 from dcu.errors import DcuError, StoreError
 from dcu.guarding import STORE_RETRY
 from dcu.health import STEP_BOUND
@@ -20,7 +19,6 @@ from dcu.obis import parse_obis
 from sim.truth import expected_values
 from sim.virtual import VirtualClock
 from tests.captures import capture
-from tests.configurations import good, parsed
 from tests.lines import ORIGIN, PortAround, virtually
 from tests.rig import LOAD, Incoming, Rig
 
@@ -307,10 +305,3 @@ def test_a_socket_that_cannot_be_opened_is_said_by_name(tmp_path: Path, monkeypa
         assert "cannot open the local socket" in str(error)
 
     virtually(work)
-
-
-def test_a_data_directory_that_cannot_be_made_is_said_before_anything_starts(tmp_path: Path) -> None:
-    (tmp_path / "file").touch()
-    config = parsed(good("dcu: {id: DCU-0001}", f"dcu: {{id: DCU-0001, data: {tmp_path}/file/data}}"))
-    with pytest.raises(StoreError, match="file/data: cannot be made"):
-        serve(config)

@@ -8,8 +8,8 @@ from click.testing import CliRunner, Result
 from dcu import __version__
 from dcu.cli import dcu
 from dcu.config import Config
-from dcu.daemon import REAL_TIME, TimeBase
 from dcu.errors import DcuError, StoreError
+from dcu.serving import REAL_TIME, TimeBase
 from tests.captures import SetClock
 
 CONFIG = """\
@@ -55,7 +55,7 @@ Served = list[tuple[Config, TimeBase]]
 def served(monkeypatch: pytest.MonkeyPatch, levels: list[str]) -> Served:
     """What `serve` was called with."""
     found: Served = []
-    monkeypatch.setattr("dcu.daemon.serve", lambda config, base: found.append((config, base)))
+    monkeypatch.setattr("dcu.serving.serve", lambda config, base: found.append((config, base)))
     return found
 
 
@@ -63,7 +63,7 @@ def failing(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
     def serve(config: Config, base: TimeBase) -> None:
         raise error
 
-    monkeypatch.setattr("dcu.daemon.serve", serve)
+    monkeypatch.setattr("dcu.serving.serve", serve)
 
 
 def test_a_good_file_is_described(file: Path) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from dcu.clock import SystemClock
-from dcu.daemon import TimeBase
+from dcu.serving import TimeBase
 from sim import warp
 from sim.warp import WarpClock, WarpLoop, loop_factory, main
 
