@@ -18,6 +18,9 @@ SEGMENT_ROWS: Final = 256
 #: A day is what a chain of runs covers: UTC, by the time of the captures.
 DAY: Final = 86_400
 
+#: With Z_FILTERED: short numbers repeat less than words do, and so a segment is 6 % shorter (docs/decisions/0008).
+LEVEL: Final = 9
+
 #: Longest text of a segment that is unpacked; a damaged length must not take the memory.
 TEXT_BOUND: Final = 64 << 20
 
@@ -93,7 +96,8 @@ class Segment:
         text = to_json(self.runs).encode()
         times = list(chain.from_iterable(run.times for run in self.runs))
         read = max(int(run.read_at) for run in self.runs)
-        content = zlib.compress(text)
+        packing = zlib.compressobj(LEVEL, zlib.DEFLATED, zlib.MAX_WBITS, zlib.DEF_MEM_LEVEL, zlib.Z_FILTERED)
+        content = packing.compress(text) + packing.flush()
         if len(content) == len(text):  # that would say it is no zlib; as a stored block it is longer
             content = zlib.compress(text, 0)
         return len(times), read, min(times), max(times), len(text), content

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from dcu.errors import StoreError
-from dcu.model import Capture, Dropped
+from dcu.model import Capture, Dropped, Reason
+from dcu.plan.ledger import Asked, Gap
 from dcu.store import Store, forward
 from dcu.store.schema import _schemas
 from dcu.store.segments import DAY
@@ -69,6 +70,22 @@ async def test_a_store_of_schema_7_opens_and_tells_what_had_to_go(path: Path) ->
         assert rest.items == (capture(7200),)
         assert [sealed.secrets for sealed in await store.generations()] == [{"password": b"\x01\x02"}]
         assert (await store.verify_audit()).last == 1
+
+
+async def test_a_store_of_schema_8_opens_and_its_marks_go_on(path: Path) -> None:
+    """A block that was acknowledged, one on its way, a meter that was read behind a gap, a stream without a ledger."""
+    path.write_bytes((SAVED / "schema8.db").read_bytes())
+    async with Store.open(path, SetClock()) as store:
+        marks = {("M1", "load0"): 3600, ("M2", "load0"): DAY, ("M3", "load0"): 3600}
+        assert await store.watermarks() == marks
+        assert await store.unread() == {("M2", "load0"): (Gap(4500, DAY - 900, Reason.PENDING),)}
+        [block] = await store.unacknowledged("load0")
+        assert await store.known("load0", 0, block.seq, 10) == [block.seq - 1]
+        assert await store.captures("M2", "load0", 0, DAY, 2) == [capture(3600, "M2"), capture(DAY, "M2")]
+        await store.record([capture(DAY + 900, "M2")], {}, asked={("M2", "load0"): [Asked(DAY + 1, DAY + 900, 900)]})
+        assert (await store.watermarks())["M2", "load0"] == DAY + 900
+        assert await store.captures("M2", "load0", 0, 2 * DAY, 2) == [capture(DAY, "M2"), capture(DAY + 900, "M2")]
+        assert await store._read("SELECT meter, stream FROM marks") == [(1, 1), (1, 2), (2, 1), (3, 1)]
 
 
 def lengthen(path: Path) -> list[Capture]:
