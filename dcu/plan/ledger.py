@@ -223,7 +223,8 @@ def forgone(account: Account, since: int) -> Account:
     """Return the account when nothing from before `since` can be asked for any more: NO_RECORD."""
     lost = (replace(gap, reason=Reason.NO_RECORD) if gap.reason is Reason.PENDING else gap for gap in account.gaps)
     account = replace(account, gaps=tuple(_joined(lost, account.grid.period)))
-    start = account.since if account.watermark is None else account.watermark + 1
+    first = account.top + account.grid.period
+    start, _ = account.grid.times(first, first)
     return account if start >= since else settled(account, Asked(start, since - 1, account.period), ())
 
 

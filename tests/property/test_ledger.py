@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dcu.model import Reason
-from dcu.plan.ledger import Account, Asked, Gap, Grid, bounded, opened, settled
+from dcu.plan.ledger import Account, Asked, Gap, Grid, bounded, forgone, opened, reopened, repeated, settled
 
 PERIODS = st.sampled_from([1, 2, 3, 10, 15])
 MOMENTS = st.integers(0, 200)
@@ -98,6 +98,55 @@ def test_asking_for_what_is_pending_ends_and_finds_every_row(
     reachable = [at for at in held if account.grid.nearest(at) >= account.since]
     assert sorted(at for at in taken if account.grid.nearest(at) >= account.since) == reachable
     assert all(gap.reason is Reason.NO_RECORD for gap in account.gaps)
+
+
+@st.composite
+def accounts(draw: st.DrawFn) -> Account:
+    """Draw an account with a period that some answers have been entered into."""
+    period = draw(PERIODS)
+    held = sorted(number * period for number in draw(st.sets(MOMENTS, min_size=1, max_size=60)))
+    account: Account | None = None
+    for start, length, reason in draw(ASKS):
+        account, _ = answer(account, Asked(start, start + length, period, reason), held)
+    assert account is not None
+    return account
+
+
+def missing(account: Account) -> dict[int, Reason]:
+    return {point: gap.reason for gap in account.gaps for point in range(gap.start, gap.end + 1, account.period)}
+
+
+def present(account: Account) -> set[int]:
+    return set(range(account.since, account.top + 1, account.period)) - missing(account).keys()
+
+
+@given(accounts(), MOMENTS)
+def test_what_is_open_again_is_what_lies_beyond_and_what_was_missing_up_to_it(account: Account, at: int) -> None:
+    again = reopened(account, at, sure=True)
+    if account.watermark is None or account.watermark <= at:
+        assert again is account
+        return
+    assert present(again) == {point for point in present(account) if account.grid.times(point, point)[1] <= at}
+    assert missing(again).items() <= missing(account).items()
+    assert again.top < account.since or again.top in present(again)
+    cautious = reopened(account, at, sure=False)
+    assert cautious in {account, again}
+
+
+@given(accounts(), MOMENTS)
+def test_what_is_forgone_is_never_asked_for_and_what_is_here_stays(account: Account, since: int) -> None:
+    after = forgone(account, since)
+    assert present(after) == present(account)
+    assert after.pending == ()
+    assert after.top == max(account.top, account.grid.last_whole(since - 1))
+
+
+@given(accounts(), MOMENTS)
+def test_what_comes_twice_is_missing_for_its_clock_and_nothing_else_changes(account: Account, start: int) -> None:
+    after = repeated(account, start)
+    twice = {point for point in present(account) if point >= start}
+    assert missing(after) == missing(account) | dict.fromkeys(twice, Reason.CLOCK)
+    assert present(after) == present(account) - twice
 
 
 @settings(deadline=None)
