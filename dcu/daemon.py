@@ -47,7 +47,6 @@ from dcu.polling.clocks import Clocks
 from dcu.polling.poll import Poll
 from dcu.profiles import CompanionProfile
 from dcu.reachability import Reachability
-from dcu.redelivery import Redelivery
 from dcu.report import Reporter
 from dcu.roll import EventNames, Roll
 from dcu.sending import Delivery
@@ -190,8 +189,12 @@ class Daemon:
         """Return the result of a command about the box itself. Raises CommandRejected, StoreError."""
         drifts = Drifts(self._store, self._archive.names)
         stored = StoredReadings(self._store, self._clock)
-        past = Redelivery(self._store, self._deliver.wanted, self._deliver.resend)
-        rooms = (self._enrolment, self._completeness, self._reachability, drifts, self._storekeeping, stored, past)
+        rooms = (self._enrolment, self._completeness, self._reachability, drifts, self._storekeeping, stored)
+        if command.name in {"dcu.resend", "dcu.reconcile"}:
+            from dcu.redelivery import Redelivery  # noqa: PLC0415 - for whose head-end asks
+
+            past = Redelivery(self._store, self._deliver.wanted, self._deliver.resend)
+            return await past.commands[command.name](command)
         if self._ways and command.name in self._ways.commands:
             return await self._ways.commands[command.name](command)
         known = (room.commands[command.name] for room in rooms if command.name in room.commands)

@@ -141,7 +141,7 @@ class Deliver:
         """Subscribe, then birth: who reads `online` may send commands. Both in one round trip, in this order."""
         acks = () if self.awaiting.patience is None else (self.uplink.topics.ack,)
         owed = Owed(await self.store.streams(), await self.store.least_owed(), await self.store.pending())
-        births = map(link.publish, self.dialect.births(owed, link.version))
+        births = map(link.publish, self.dialect.births(owed, link.version, link.max_payload))
         subscribing = link.subscribe(*self.uplink.topics.subscriptions, *acks, *self.dialect.hears)
         for outcome in await asyncio.gather(subscribing, *births, return_exceptions=True):
             if isinstance(outcome, BaseException):

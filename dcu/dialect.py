@@ -4,7 +4,7 @@ Which block goes next, and when it counts as delivered, is decided in `sending`;
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from dcu.clock import Clock
@@ -57,11 +57,17 @@ class Dialect:
         """The last will of the connection that is made now."""
         return self._state(self.envelopes.will(self.clock.now()))
 
-    def births(self, owed: Owed, version: str) -> Iterable[Outgoing]:
-        """What is said first on a connection of MQTT `version`, in this order."""
-        yield self._state(
-            self.envelopes.birth(self.clock.now(), owed.streams, owed.least, owed.pending, version),
-        )
+    def births(self, owed: Owed, version: str, limit: int) -> Iterable[Outgoing]:
+        """What is said first on a connection of MQTT `version` that takes `limit` octets, in this order.
+
+        Where many streams would make it too long for a small broker, it says less of them: it has to be said.
+        """
+        now, payload = self.clock.now(), b""
+        for told in (owed, replace(owed, pending={}), Owed({}, {}, {})):
+            payload = self.envelopes.birth(now, told.streams, told.least, told.pending, version)
+            if len(payload) <= limit:
+                break
+        yield self._state(payload)
 
     def heard(self, payload: bytes) -> None:
         """Take what came by one of the topics in `hears`. Raises DcuError when it cannot be understood."""

@@ -42,7 +42,7 @@ class Sparkplug(Dialect):
         will = self.node.connect()
         return Outgoing(will.topic, will.payload)
 
-    def births(self, _owed: Owed, _version: str) -> Iterator[Outgoing]:
+    def births(self, _owed: Owed, _version: str, _limit: int) -> Iterator[Outgoing]:
         self._asked = False
         return map(_told, self.node.births(self.clock.now()))
 

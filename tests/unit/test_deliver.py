@@ -443,3 +443,17 @@ async def test_what_was_asked_for_goes_out_again_as_it_was() -> None:
         at.deliver.resend()
         await until(partial(sent_blocks, link, 2))
     assert link.blocks[0].message.payload == link.blocks[1].message.payload
+
+
+@pytest.mark.parametrize(("limit", "told"), [(100_000, 40), (2800, 40), (1000, 0)])
+async def test_a_small_broker_gets_a_birth_that_it_can_take(limit: int, told: int) -> None:
+    link = MemoryLink(max_payload=limit)
+    at = bench(link)
+    for number in range(40):
+        at.store.add(*rows(1, f"a-stream-of-many-{number:02}"))
+    async with running(at.deliver):
+        await until(lambda: bool(link.states()))
+    birth = link.sent[0]
+    assert len(birth.message.payload) <= limit
+    assert (len(birth.body["streams"]), len(birth.body["owed"])) == (told, told)
+    assert (len(birth.body["pending"]) == 40) is (limit == 100_000)

@@ -4,12 +4,15 @@ import asyncio
 from collections.abc import Mapping
 from typing import cast
 
+from dcu.awaiting import CAP
 from dcu.config import StreamSettings, UplinkSettings
 from dcu.dialect import Dialect
 from dcu.messages.envelope import Envelopes
-from dcu.sending import BLOCK_OCTETS, Delivery, Sending
+from dcu.sending import BLOCK_OCTETS, IDLE_BOUND, Delivery, Sending
 from dcu.strikes import MAX_ASIDE, SUSPECT_AFTER, Strikes
 from dcu.uplink import Link, Outgoing, Topics
+from sim.virtual import VirtualClock
+from tests.lines import virtually
 from tests.links import PLAIN, FixedClock, until
 from tests.outbox import FIRST_SEQ, MemoryOutbox, capture, record
 
@@ -183,3 +186,25 @@ async def test_what_was_asked_for_again_goes_behind_everything_else() -> None:
     store.add(capture(stream="load1"), record())
     assert await all_steps(sending) == 3
     assert link.topics[1:] == ["p/D/result", "p/D/data/load1", "p/D/data/load0"]
+
+
+def test_what_the_head_end_leaves_without_a_word_goes_out_again() -> None:
+    async def scenario(_: VirtualClock) -> None:
+        store, link = MemoryOutbox(), TakingLink()
+        sending = make(store, link)
+        sending.awaiting.patience = 600.0
+        store.add(capture(), capture("M2", "load1"))
+        async with asyncio.TaskGroup() as group:
+            task = group.create_task(sending.run(group))
+            await asyncio.sleep(599.0)
+            assert sorted(link.topics) == ["p/D/data/load0", "p/D/data/load1"]
+            await sending.acknowledged({"load1": FIRST_SEQ})
+            await asyncio.sleep(IDLE_BOUND + 2.0)
+            assert link.topics[2:] == ["p/D/data/load0"]
+            await sending.acknowledged({"load0": FIRST_SEQ})
+            await asyncio.sleep(2 * CAP)
+            task.cancel()
+        assert len(link.topics) == 3
+        assert store.empty
+
+    virtually(scenario)
