@@ -176,9 +176,9 @@ class Collecting:
         if not self.archive.behind(meter, self.clock.now() + offset):
             self._back.discard(meter)
         elif meter not in self._back:
-            self._back.add(meter)
             local = found.clock is not None and found.clock.deviation is None
             await self._repeats(meter, int(self.clock.now() + offset), local=local)
+            self._back.add(meter)
             await self.report("meter clock jumped", meter=meter, offset=round(offset, 1))
 
     async def _repeats(self, meter: str, shown: int, *, local: bool) -> None:

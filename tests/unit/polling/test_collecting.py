@@ -66,3 +66,30 @@ def test_a_meter_without_the_time_is_why_its_rows_are_not_here() -> None:
         await session.close()
 
     virtually(work)
+
+
+def test_a_clock_that_went_back_while_nothing_can_be_kept_is_told_in_the_ledger_later() -> None:
+    async def work(clock: VirtualClock) -> None:
+        box = Box(clock, ONE)
+        collecting = box.poll(LOAD)._collecting
+        session = await box.session()
+        await collecting.gather(session, "M0001", ["load0"])
+        await collecting.handover.settled()
+        assert not box.store.accounts["M0001", "load0"].gaps
+        box.meters[0].clock_shift = -3600.0
+        session.meter_clock = None
+        box.store.failure = StoreError("disk full")
+        with pytest.raises(StoreError):
+            await collecting.gather(session, "M0001", ["load0"])
+        with pytest.raises(StoreError):
+            await collecting.handover.settled()
+        box.store.failure = None
+        session.meter_clock = None
+        await collecting.gather(session, "M0001", ["load0"])
+        await collecting.handover.settled()
+        (gap,) = box.store.accounts["M0001", "load0"].gaps
+        assert (gap.reason, gap.end) == (Reason.CLOCK, box.store.accounts["M0001", "load0"].top)
+        assert [name for name, _, _ in box.reports] == ["meter clock jumped"]
+        await session.close()
+
+    virtually(work)
