@@ -26,6 +26,7 @@ TIMETABLE = {
 DEAD = ("M0001", "M0040")
 
 
+@pytest.mark.timeout(300)  # a minute's work, on a machine that may have other work
 @pytest.mark.no_cover  # some thousand visits, each like the others
 def test_six_hours_on_lossy_lines_with_dead_meters_end_even(tmp_path: Path) -> None:
     plan = FleetPlan(meters=40, buses=3, tcp_meters=10, faults=Faults(frame_loss=0.01))
