@@ -1,6 +1,6 @@
 """A delivering flow towards a real broker, over an outbox in memory; also as a process of its own that can be killed.
 
-`python -m tests.flow PORT ROWS` delivers ROWS captures and stays.
+`python -m tests.flow PORT ROWS [HOST]` delivers ROWS captures and stays.
 """
 
 import asyncio
@@ -22,7 +22,9 @@ DCU = "DCU-0001"
 AT_ONCE = {"default": StreamSettings(delay=0.0)}
 
 
-def make_flow(port: int, store: MemoryOutbox, commands: list[bytes] | None = None, **settings: object) -> Deliver:
+def make_flow(
+    port: int, store: MemoryOutbox, commands: list[bytes] | None = None, host: str = "127.0.0.1", **settings: object
+) -> Deliver:
     received = commands if commands is not None else []
 
     async def on_command(_: str, payload: bytes) -> None:
@@ -30,7 +32,7 @@ def make_flow(port: int, store: MemoryOutbox, commands: list[bytes] | None = Non
 
     return Deliver(
         store=store,
-        uplink=Uplink(UplinkSettings("127.0.0.1", DCU, port, **{"streams": AT_ONCE, **settings}), DCU),  # type: ignore[arg-type]
+        uplink=Uplink(UplinkSettings(host, DCU, port, **{"streams": AT_ONCE, **settings}), DCU),  # type: ignore[arg-type]
         dialect=Dialect(Envelopes(DCU, "b"), Topics("ami/v1", DCU), SystemClock()),
         clock=SystemClock(),
         on_command=on_command,
@@ -55,11 +57,11 @@ def fill(store: MemoryOutbox, count: int, start: int = 0) -> None:
     )
 
 
-async def main(port: int, rows: int) -> None:
+async def main(port: int, rows: int, host: str = "127.0.0.1") -> None:
     store = MemoryOutbox()
     fill(store, rows)
-    await make_flow(port, store).run()
+    await make_flow(port, store, host=host).run()
 
 
 if __name__ == "__main__":
-    asyncio.run(main(int(sys.argv[1]), int(sys.argv[2])))
+    asyncio.run(main(int(sys.argv[1]), int(sys.argv[2]), *sys.argv[3:]))

@@ -1,6 +1,8 @@
 """Several channels on loopback: brokers that answer, refuse or fall silent, and one connection at a time."""
 
 import asyncio
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -275,3 +277,10 @@ def test_a_plain_uplink_has_one_channel_to_show_and_none_to_choose() -> None:
     assert [channel["name"] for channel in shown["channels"]] == ["main"]
     with pytest.raises(CommandRejected, match="there is one channel"):
         plain(Command("c", "dcu.switch-uplink"), settings, clock, connected=True)
+
+
+def test_a_plain_uplink_has_nothing_of_this_in_memory() -> None:
+    code = "import sys, dcu.daemon; print(*[name for name in sys.modules if name.startswith('dcu.uplink.')])"
+    found = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.split()
+    late = {"ways", "beside", "budget", "channels", "renewal", "traffic"}
+    assert not {f"dcu.uplink.{name}" for name in late} & set(found)
