@@ -229,7 +229,7 @@ class Daemon:
             health=self._status.figures,
             figures=self._delivery,
             # a PUBACK is waited for about as long as the broker may be silent
-            progress=self._health.watch("deliver", self._clock.monotonic(), waits=config.uplink.keepalive),
+            progress=self._health.watch("deliver", self._clock.monotonic(), waits=config.uplink.longest_keepalive),
             states=self._meter_states(dialect) if config.uplink.meter_states else None,
         )
 

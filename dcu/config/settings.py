@@ -193,6 +193,11 @@ class UplinkSettings:
     def patience(self) -> float | None:
         return self.acknowledge_within if self.acknowledge == "head-end" else None
 
+    @property
+    def longest_keepalive(self) -> float:
+        """The longest that a broker may be silent, by whatever channel."""
+        return max([self.keepalive, *(channel.keepalive or 0.0 for channel in self.channels)])
+
     def stream(self, name: str) -> StreamSettings:
         """Return how the stream `name` is sent."""
         if name in self.streams:

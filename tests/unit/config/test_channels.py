@@ -54,6 +54,12 @@ def test_everything_a_channel_can_say() -> None:
     )
 
 
+def test_the_longest_silence_of_any_channel() -> None:
+    assert parsed(good()).uplink.longest_keepalive == 30.0
+    assert parsed(channels("{name: gprs, keepalive: 5m}\n    - {name: eth}")).uplink.longest_keepalive == 300.0
+    assert parsed(channels("{name: gprs, keepalive: 5s}")).uplink.longest_keepalive == 30.0
+
+
 def test_what_is_not_said() -> None:
     assert parsed(good()).uplink.plain
     assert parsed(channels("{name: eth}")).uplink.channels == (ChannelSettings("eth"),)
