@@ -8,6 +8,7 @@ import pytest
 
 from dcu.clock import ClockState
 from dcu.conversation.keychange import KeyChanges
+from dcu.errors import CommandRejected
 from dcu.health import STEP_BOUND, Health, Progress
 from dcu.model import Command, Task
 from dcu.plan.airtime import Forecast
@@ -152,3 +153,10 @@ async def test_the_plan_of_the_buses_is_told_on_demand(bench: Bench) -> None:
     bus = found["buses"]["rs485-1"]
     assert (bus["predicted"]["use"], bus["predicted"]["basis"]) == (0.25, "estimated")
     assert bus["costliest"] == [{"meter": "M0001", "seconds": 2.5, "visits": 1, "failed": 0}]
+
+
+async def test_a_plain_uplink_shows_its_only_channel(bench: Bench) -> None:
+    found = await bench.status.answer(Command("1", "dcu.uplink"))
+    assert (found["state"], found["broker"]) == ("on", "localhost:1883")
+    with pytest.raises(CommandRejected, match="there is one channel"):
+        await bench.status.answer(Command("2", "dcu.switch-uplink", args={"channel": "gprs"}))
