@@ -32,6 +32,8 @@ SELECT min(sent + 1, coalesce((SELECT min(first) FROM outbox WHERE outbox.stream
 FROM streams WHERE stream = ?
 """
 
+_FIRST = "SELECT place, newest FROM segments WHERE place > ? AND place < ? ORDER BY place LIMIT 1"
+
 _MARKED = "SELECT meter FROM marks WHERE stream = ? AND since IS NOT NULL AND watermark IS NOT NULL AND period > 0"
 
 _OF_TIME = """
@@ -64,26 +66,34 @@ class Spoilt(Delivered):
         for place in sorted(self._spoilt):
             stream = place >> POSITION_BITS
             for rows, oldest, newest, name in await self._read(_SEGMENT, (stream, place)):
-                lost = await self._lost_of(stream, position_of(place) + rows - 1, oldest, newest)
-                await self._ask_again(stream, lost)
+                [(open_from,)] = await self._read(_OPEN, (stream,))
+                waits = position_of(place) + rows > open_from
+                again = await self._ask_again(stream, oldest, newest) if waits else 0
                 await self._write(partial(_let_go, place=place))
-                found.append(Forfeited(name, rows, oldest, newest, sum(map(len, lost.values()))))
+                found.append(Forfeited(name, rows, oldest, newest, again))
             self._spoilt.discard(place)
         return found
 
-    async def _lost_of(self, stream: int, last: int, oldest: int, newest: int) -> Mapping[int, Sequence[int]]:
+    async def _lost_of(self, stream: int, oldest: int, newest: int) -> Mapping[int, Sequence[int]]:
         """Return by meter the capture times that count as present and are in no segment that can be read."""
-        [(first,)] = await self._read(_OPEN, (stream,))
-        if last < first or not 0 <= newest - oldest <= LONGEST:
-            return {}
         # before the segments: what comes meanwhile is in them, and is no loss
         marks = [await Mark.find(self._reading, meter, stream) for (meter,) in await self._read(_MARKED, (stream,))]
         accounts = {mark.meter: mark.account for mark in marks if mark.account is not None}
         # a row may lie half a period beside the point that it belongs to
         margin = max((account.period for account in accounts.values()), default=0)
+        if newest - oldest > LONGEST or not await self._reaches_back(stream, oldest - margin):
+            return {}
         held = await self._times(stream, oldest - margin, newest + margin)
         lost = {meter: absent(account, oldest, newest, held.get(meter, ())) for meter, account in accounts.items()}
         return {meter: times for meter, times in lost.items() if times}
+
+    async def _reaches_back(self, stream: int, time: int) -> bool:
+        """Whether what has gone of a stream for its age, or for want of room, is older than `time`, as far as is known.
+
+        What was delivered and has gone is in no segment either, and is no loss.
+        """
+        first = await self._read(_FIRST, (place_of(stream, 0), place_of(stream + 1, 0)))
+        return any(position_of(place) == 1 or newest < time for place, newest in first)
 
     async def _times(self, stream: int, oldest: int, newest: int) -> Mapping[int, list[int]]:
         """Return by meter the times of captures that are held of a stream, those from `oldest` to `newest`."""
@@ -97,11 +107,14 @@ class Spoilt(Delivered):
             after = rows[-1][0]
         return held
 
-    async def _ask_again(self, stream: int, lost: Mapping[int, Sequence[int]]) -> None:
+    async def _ask_again(self, stream: int, oldest: int, newest: int) -> int:
+        """Enter as still to be asked for what was lost of these capture times; return how many that are."""
+        lost = await self._lost_of(stream, oldest, newest)
         meters = list(lost)
         for begin in range(0, len(meters), PIECE):
             piece = {meter: lost[meter] for meter in meters[begin : begin + PIECE]}
             await self._write(partial(_owe, stream=stream, lost=piece), rows=len(piece))
+        return sum(map(len, lost.values()))
 
 
 async def _owe(database: Connection, *, stream: int, lost: Mapping[int, Sequence[int]]) -> None:

@@ -102,6 +102,20 @@ async def test_what_the_head_end_has_is_not_asked_for_again(path: Path) -> None:
         assert await store.unread() == {}
 
 
+async def test_where_others_of_that_time_have_gone_after_their_delivery_nothing_is_asked_again(path: Path) -> None:
+    """They are held no more either: nobody could tell them from what was lost."""
+    async with Store.open(path, SetClock()) as store:
+        for meter in METERS:
+            await visit(store, meter, 0)
+        first = await store.next_block(STREAM, 2 * ROWS)
+        assert first is not None
+        await store.acknowledge(STREAM, first.seq)
+        assert (await store.shed(STREAM, "storage")).captures == 2 * ROWS
+        spoil(path, 0)
+        assert await store.next_block(STREAM, 100) is not None
+        assert await store.forfeit() == [Forfeited(STREAM, ROWS, PERIOD, 3600, 0)]
+
+
 async def test_what_must_go_for_want_of_room_goes_though_it_cannot_be_read(path: Path) -> None:
     async with Store.open(path, SetClock()) as store:
         await sweeps(store, 3)
