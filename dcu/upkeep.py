@@ -84,7 +84,8 @@ class Upkeep:
     async def salvage(self) -> None:
         """Have what is left of a damaged file brought over, and tell what came of it."""
         if (found := await self.store.salvage()) is not None:
-            await self.report("store salvaged", captures=found.captures, unreadable=found.unreadable)
+            lost: dict[str, Any] = {"unreadable": found.unreadable, "again": found.again}
+            await self.report("store salvaged", captures=found.captures, **lost)
 
     async def step(self) -> None:
         """Renew the spare; check the file when it is time to."""

@@ -122,19 +122,19 @@ class Database:
 
     async def _reconcile(self, database: aiosqlite.Connection, mishap: Mishap | None) -> Mishap | None:
         """Bring database, spare and a damaged file together; return `mishap` with the streams that leapt."""
-        aside = mishap.aside if mishap else None
         with translated("cannot open the store"):
             kept = await asyncio.to_thread(Kept.read, self._spare.path)
-            if aside is not None:
-                self.salvaged, self._owed = await asyncio.to_thread(begin, self._path, aside, self._clock.now())
+            note = await asyncio.to_thread(Note.read, self._path)
+            if mishap is not None and mishap.aside is not None:
+                begun = Note(mishap.aside, mishap.reason)
+                self.salvaged, note = await asyncio.to_thread(begin, self._path, begun, self._clock.now())
             leapt = await self._restore(database, mishap, kept)
-            if mishap is not None and aside is not None:
+            if mishap is not None and mishap.aside is not None and note is not None:
                 spared = kept is not None and not kept.damaged
-                await asyncio.to_thread(fill, self._path, aside, spared=spared)
+                await asyncio.to_thread(fill, self._path, mishap.aside, spared=spared)
                 await self._renew_spare(database)
-                await asyncio.to_thread(Note(aside, mishap.reason, begun=True, owed=self._owed).write, self._path)
-            elif (note := await asyncio.to_thread(Note.read, self._path)) is not None:
-                self._owed = note.owed
+                await asyncio.to_thread(note.write, self._path)
+            self._owed = note.owed if note else {}
         if mishap is None and leapt:
             mishap = Mishap(TORN, "the database is older than what was kept beside it")
         return mishap and replace(mishap, leapt=tuple(leapt))

@@ -8,17 +8,34 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Final
 
 from aiosqlite import Connection
 
-from dcu.store.database import Database
+from dcu.store.numbers import POSITION_BITS, place_of
 from dcu.store.schema import translated
+from dcu.store.segments import SEGMENT_ROWS
+from dcu.store.spoilt import Spoilt
 from dcu.store.wreck import PUT_SALVAGED, WINDOW, Note, Row, Salvaged, window
+
+#: Holes that are looked at, the newest: each is a page at least.
+HOLES_BOUND: Final = 64
+
+#: The last position that there can be.
+POSITIONS: Final = (1 << POSITION_BITS) - 1
+
+_HOLES = """
+WITH laid AS (
+    SELECT place + rows AS after, lead(place) OVER following AS next, min(oldest, lead(oldest) OVER following) AS begin,
+        max(newest, lead(newest) OVER following) AS end
+    FROM segments WHERE place BETWEEN ?1 AND ?2 WINDOW following AS (ORDER BY place))
+SELECT begin, end FROM laid WHERE next > after AND next > ?3 ORDER BY after DESC LIMIT ?4
+"""
 
 _SENT = "SELECT stream, sent FROM streams ORDER BY stream"
 
 
-class Salvage(Database):
+class Salvage(Spoilt):
     """What is left to be salvaged."""
 
     async def bring_owed(self) -> None:
@@ -52,8 +69,19 @@ class Salvage(Database):
             for stream, sent in await self._read(_SENT):
                 for last in range(sent, 0, -WINDOW):
                     found += await self._window(note.aside, stream, max(1, last - WINDOW + 1), last)
+            for stream, first in note.unsent.items():
+                found += Salvaged(again=await self._close_holes(stream, first))
             await asyncio.to_thread(note.remove, self._path)
         return found
+
+    async def _close_holes(self, stream: int, first: int) -> int:
+        """Have asked for again what was lost behind position `first`; return how many captures that are.
+
+        What it was is told by what lies around it: captures of one time come together, but for a long backfill.
+        """
+        span = place_of(stream, max(1, first - SEGMENT_ROWS)), place_of(stream, POSITIONS)
+        holes = await self._read(_HOLES, (*span, place_of(stream, first), HOLES_BOUND))
+        return sum([await self._ask_again(stream, oldest, newest) for oldest, newest in holes])
 
     async def _window(self, aside: Path, stream: int, first: int, last: int) -> Salvaged:
         rows, lost = await asyncio.to_thread(window, aside, stream, first, last)

@@ -12,10 +12,9 @@ from dcu.store.lines import Lines
 from dcu.store.reach import Reaches
 from dcu.store.retention import Retention
 from dcu.store.salvage import Salvage
-from dcu.store.spoilt import Spoilt
 
 
-class Store(Salvage, Retention, Spoilt, Descriptors, Counters, Generations, Reaches, Ledger, Lines, Clocks):
+class Store(Salvage, Retention, Descriptors, Counters, Generations, Reaches, Ledger, Lines, Clocks):
     """Use as `async with Store.open(path, clock) as store:`. Every method raises StoreError when the disk fails.
 
     What a method that writes returned from is committed (WAL, synchronous=FULL). Any number of tasks may call at

@@ -8,9 +8,9 @@ damaged file stands in a note beside the database, so that a restart goes on. Al
 import json
 import sqlite3
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -107,13 +107,18 @@ Row = tuple[Any, ...]
 
 @dataclass(frozen=True, slots=True)
 class Salvaged:
-    """What was brought over: captures, and how many positions could not be read, each of one capture at most."""
+    """What was brought over: captures, and how many positions could not be read, each of one capture at most.
+
+    `again`: how many captures that were lost with them meters are asked for once more.
+    """
 
     captures: int = 0
     unreadable: int = 0
+    again: int = 0
 
     def __add__(self, more: "Salvaged") -> "Salvaged":
-        return Salvaged(self.captures + more.captures, self.unreadable + more.unreadable)
+        captures, unreadable = self.captures + more.captures, self.unreadable + more.unreadable
+        return Salvaged(captures, unreadable, self.again + more.again)
 
 
 #: Positions of a stream, first and last, that are still to be brought over.
@@ -124,13 +129,14 @@ Owed = dict[int, tuple[int, int]]
 class Note:
     """What is still to be salvaged: the damaged file and why; `begun`: what comes first is there.
 
-    `owed` are by stream the captures that were not acknowledged and are still to come.
+    `unsent` is by stream the first position that was not acknowledged, `owed` what is still to come from there on.
     """
 
     aside: Path
     reason: str
     begun: bool = False
     owed: Owed = field(default_factory=dict)
+    unsent: Mapping[int, int] = field(default_factory=dict)
 
     @classmethod
     def read(cls, path: Path) -> "Note | None":
@@ -138,7 +144,8 @@ class Note:
         try:
             found = json.loads(_beside(path).read_text())
             owed = {stream: (first, last) for stream, first, last in found.get("owed", [])}
-            note = cls(path.with_name(found["aside"]), found["reason"], found["begun"], owed)
+            unsent = dict(found.get("unsent", []))
+            note = cls(path.with_name(found["aside"]), found["reason"], found["begun"], owed, unsent)
         except (FileNotFoundError, ValueError, KeyError, TypeError):
             return None
         return note if note.aside.exists() else None
@@ -147,6 +154,7 @@ class Note:
         """Put the note beside `path`, on the disk. Raises OSError."""
         owed = [[stream, *span] for stream, span in self.owed.items()]
         found = {"aside": self.aside.name, "reason": self.reason, "begun": self.begun, "owed": owed}
+        found["unsent"] = list(self.unsent.items())
         put_file(_beside(path), json.dumps(found).encode())
 
     def remove(self, path: Path) -> None:
@@ -170,12 +178,12 @@ class _Time:
         return self.tries > 0 and self.octets > 0
 
 
-def begin(path: Path, aside: Path, now: float) -> tuple[Salvaged, Owed]:
+def begin(path: Path, note: Note, now: float) -> tuple[Salvaged, Note]:
     """Bring over what is known and what was not acknowledged; the database at `path` is new. Raises sqlite3.Error.
 
-    Also returns what of it is left for later, where there is much.
+    Also returns the note as it is then: what is left for later, where there is much.
     """
-    with closing(_wreck(aside)) as wreck, closing(sqlite3.connect(path, isolation_level=None)) as fresh:
+    with closing(_wreck(note.aside)) as wreck, closing(sqlite3.connect(path, isolation_level=None)) as fresh:
         fresh.execute("PRAGMA synchronous = FULL")
         fresh.execute("BEGIN IMMEDIATE")
         for table in _TABLES:
@@ -184,7 +192,9 @@ def begin(path: Path, aside: Path, now: float) -> tuple[Salvaged, Owed]:
             fresh.execute(statement, (now + _DAY,))
         found, time = Salvaged(), _Time()
         owed: Owed = {}
+        unsent = {}
         for stream, first, sent in fresh.execute(_UNACKNOWLEDGED).fetchall():
+            unsent[stream] = first
             [(newest,)] = fresh.execute(_NEWEST, (stream, first)).fetchall()
             # the segment that holds the first of them may begin before it
             span = (max(1, first - SEGMENT_ROWS), newest + SEGMENT_ROWS)
@@ -195,7 +205,7 @@ def begin(path: Path, aside: Path, now: float) -> tuple[Salvaged, Owed]:
         for statement in _CUT:
             fresh.execute(statement)
         fresh.execute("COMMIT")
-    return found, owed
+    return found, replace(note, begun=True, owed=owed, unsent=unsent)
 
 
 def _foremost(

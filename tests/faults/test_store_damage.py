@@ -14,6 +14,7 @@ import pytest
 
 from dcu.errors import DamagedError, StoreError
 from dcu.model import Capture, Command, CommandRecord
+from dcu.plan.ledger import Asked
 from dcu.store import Store, salvage, wreck
 from dcu.store import database as database_module
 from dcu.store.generations import Sealed
@@ -377,6 +378,54 @@ async def test_much_that_was_not_acknowledged_comes_after_the_start_and_leaves_i
     async with Store.open(path, SetClock()) as store:
         assert not store._owed
         assert not list(tmp_path.glob("*.salvage"))
+
+
+async def visit(store: Store, meter: str, hour: int) -> None:
+    """Record the four rows of an hour."""
+    rows = [hour * 3600 + quarter * 900 for quarter in range(1, 5)]
+    asked = Asked(rows[0], rows[-1], 900, since=900)
+    taking = [capture(at, meter, values=(f"{at * 7919:x}" * 20,)) for at in rows]
+    await store.record(taking, {}, asked={(meter, "load0"): [asked]})
+
+
+async def sent_rows(store: Store) -> list[tuple[str, int]]:
+    found = await store.unacknowledged("load0")
+    while (block := await store.next_block("load0", 100)) is not None:
+        found.append(block)
+    return [(item.meter, item.at) for block in found for item in block.items if isinstance(item, Capture)]
+
+
+@pytest.mark.parametrize("back", [4, 9, 15])
+async def test_what_a_salvage_cannot_read_is_asked_for_again_and_comes_once(tmp_path: Path, back: int) -> None:
+    path, meters, hours = tmp_path / "store.db", ("M1", "M2", "M3"), 30
+    async with Store.open(path, SetClock()) as store:
+        for hour in range(hours):
+            for meter in meters:
+                await visit(store, meter, hour)
+        for _ in range(2):
+            block = await store.next_block("load0", 48)
+            assert block is not None
+            await store.acknowledge("load0", block.seq)
+    flip(path, pages(path, (13,))[-back])
+    async with Store.open(path, SetClock()) as store:
+        assert store.mishap is not None
+        before = await sent_rows(store)
+        lost = {(meter, 900 * row) for meter in meters for row in range(33, 4 * hours + 1)} - set(before)
+        assert lost
+        found = await store.salvage()
+        assert found is not None
+        assert found.again == len(lost)
+        owed = {
+            (meter, at)
+            for (meter, _), gaps in (await store.unread()).items()
+            for gap in gaps
+            for at in range(gap.start, gap.end + 1, 900)
+        }
+        assert owed == lost
+        for hour in range(hours):  # a backfill that asks for everything
+            for meter in meters:
+                await visit(store, meter, hour)
+        assert sorted(await sent_rows(store)) == sorted({*before, *lost})
 
 
 async def test_a_power_cut_in_a_salvage_begins_it_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -74,9 +74,9 @@ async def test_what_came_of_a_salvage_is_told() -> None:
     file, events = File(), Events()
     await Upkeep(file, events).salvage()
     assert events.told == []
-    file.salvaged = Salvaged(900, 2)
+    file.salvaged = Salvaged(900, 2, 1)
     await Upkeep(file, events).salvage()
-    assert events.told == [("store salvaged", {"captures": 900, "unreadable": 2})]
+    assert events.told == [("store salvaged", {"captures": 900, "unreadable": 2, "again": 1})]
 
 
 async def test_damage_ends_the_flow() -> None:

@@ -63,7 +63,7 @@ def test_a_note_says_what_is_left_while_the_file_is_there(tmp_path: Path) -> Non
     assert Note.read(path) == note
     path.with_suffix(".salvage").write_text("{")
     assert Note.read(path) is None
-    owing = Note(aside, "malformed", begun=True, owed={3: (7, 900)})
+    owing = Note(aside, "malformed", begun=True, owed={3: (7, 900)}, unsent={3: 5})
     owing.write(path)
     assert Note.read(path) == owing
     note.remove(path)
