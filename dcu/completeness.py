@@ -4,6 +4,8 @@ The accounts are the store's (`dcu.store.ledger`); this flow asks them, and answ
 """
 
 import asyncio
+import math
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
@@ -13,8 +15,9 @@ from dcu.archive import MOMENTARY, Archive
 from dcu.clock import Clock, iso
 from dcu.health import Health, Progress, Success
 from dcu.messages.catalogue import MAX_GAPS
-from dcu.model import Command, Meter, Reason, Task
-from dcu.plan.windows import closed
+from dcu.model import INSTANT, Command, Meter, Reason, Task
+from dcu.plan.airtime import interval as average
+from dcu.plan.windows import closed, round_of
 from dcu.report import Report
 from dcu.store import Store
 from dcu.store.ledger import FIRST, GapLine, Span, Tally
@@ -57,6 +60,10 @@ class Completeness:
         #: Of which line what is expected: that follows from what its profile object tells.
         self._expected: Mapping[Meter, int] = {}
         self._judged: dict[str, int] = {}
+        #: When we began to count, by a clock that was set.
+        self._began = math.inf
+        #: By stream of moments, when the first round began that is counted.
+        self._rounds: dict[str, float] = {}
 
     async def run(self) -> None:
         """Look once a minute until cancelled; raises StoreError."""
@@ -70,6 +77,7 @@ class Completeness:
         if not self._clock.trusted():  # a clock that was never set cannot say what ought to be here
             return
         now = int(self._clock.now())
+        self._began = min(self._began, now)
         standing = self._standing()
         if standing.keys() != self._expected.keys():  # another device under the same name is another line
             await self._archive.recall()
@@ -106,12 +114,47 @@ class Completeness:
         ]
         tallies = iter(await self._store.tallies(spans))
         self._health.success = {}
+        await self._count_moments(now)
         for (task, span), last, day in zip(due, tallies, tallies, strict=True):
             if last.share is None:
                 continue
             success = Success(task.sla, last.expected, last.read, last.share, day.share or 0.0, span.until)
             self._health.success[task.stream] = success
             await self._judge(task, span, last)
+
+    async def _count_moments(self, now: int) -> None:
+        """Count what nobody can read later: one reading of each meter in each round since we began."""
+        for stream, tasks in self._momentary().items():
+            task = max(tasks, key=average)
+            start, end = round_of(task, now)
+            if start < self._began:
+                continue
+            last = self._moments(tasks, stream, start, end)
+            if last.share is None:
+                continue
+            first = self._rounds.setdefault(stream, start)
+            day = self._moments(tasks, stream, max(end - DAY, first), end)
+            until = int(end)
+            success = Success(task.sla, last.expected, last.read, last.share, day.share or 0.0, until)
+            self._health.success[stream] = success
+            self._judged.setdefault(stream, -1)  # none of these rounds was over before we began
+            await self._judge(task, Span(stream, int(start), until, max(1, until - int(start))), last)
+
+    def _momentary(self) -> dict[str, Counter[Task]]:
+        """Return the tasks that read moments, by stream, each with how many meters it has."""
+        found: dict[str, Counter[Task]] = {}
+        for meter in self._archive.names:
+            profile = self._archive.profile(meter)
+            for task in self._tasks_of(meter):
+                at_once = task.stream == INSTANT and (profile.registers or INSTANT in profile.streams)
+                if (at_once or task.objects) and not self._archive.lacks(meter, task.stream):
+                    found.setdefault(task.stream, Counter())[task] += 1
+        return found
+
+    def _moments(self, tasks: Counter[Task], stream: str, start: float, end: float) -> Tally:
+        expected = sum(count * max(1, round((end - start) / average(task))) for task, count in tasks.items())
+        read = min(expected, self._health.moments.read(stream, start, end))
+        return Tally(expected, read, {Reason.NO_RECORD: expected - read} if read < expected else {})
 
     def _due(self, now: int) -> list[tuple[Task, Span]]:
         """Return for each stream what ought to be here by now, by the most patient of its tasks."""

@@ -281,6 +281,7 @@ class Daemon:
             sessions=sessions,
             held=Held(sessions, bus.keep_open, clock),
             measured=self._beyond if bus.on_network else Measured(),
+            moments=self._health.moments,
             store=self._shelter,
             clock=clock,
             health=self._health.bus(bus.name),

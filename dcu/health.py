@@ -3,6 +3,7 @@
 Nothing here acts; `daemon.py` decides what the numbers mean for the watchdog and the LED.
 """
 
+from array import array
 from collections import deque
 from dataclasses import dataclass, field
 from heapq import nlargest
@@ -14,6 +15,10 @@ from dcu.model import Outcome
 #: A flow that has not finished a step for this long is stuck: longer than any bounded wait inside a step.
 STEP_BOUND = 90.0
 
+
+#: Seconds in which readings of a moment are counted together, and for how many of such they are kept.
+SLOT = 5
+SLOTS = 25 * 3600 // SLOT
 
 #: How many of the newest command latencies (s) are kept.
 KEPT = 20
@@ -81,6 +86,37 @@ class BusHealth:
         self.security[breach] = self.security.get(breach, 0) + 1
 
 
+@dataclass(slots=True)
+class Moments:
+    """How many readings of a moment, of which no meter has a record, came when: by stream, for a day and an hour.
+
+    Kept in slots of SLOT seconds of the DCU's clock; where that is set back behind them, they begin anew.
+    """
+
+    _slots: dict[str, "array[int]"] = field(default_factory=dict)
+    _latest: dict[str, int] = field(default_factory=dict)
+
+    def count(self, stream: str, at: float) -> None:
+        """Count one that was read `at` (UTC seconds)."""
+        number = int(at // SLOT)
+        latest = self._latest.get(stream, number)
+        if stream not in self._slots or number <= latest - SLOTS:
+            self._slots[stream], latest = array("H", bytes(2 * SLOTS)), number
+        slots = self._slots[stream]
+        for passed in range(max(latest, number - SLOTS) + 1, number + 1):
+            slots[passed % SLOTS] = 0
+        self._latest[stream] = max(latest, number)
+        slots[number % SLOTS] += 1
+
+    def read(self, stream: str, start: float, end: float) -> int:
+        """Return how many came from `start` on, before `end` (UTC seconds), as far as they are kept."""
+        latest = self._latest.get(stream)
+        if latest is None:
+            return 0
+        first, last = max(int(start // SLOT), latest - SLOTS + 1), min(int(end // SLOT), latest + 1)
+        return sum(self._slots[stream][number % SLOTS] for number in range(first, last))
+
+
 @dataclass(frozen=True, slots=True)
 class Success:
     """How much of a stream is here of what is expected of all meters; shares and `target` are fractions of 1.
@@ -135,6 +171,7 @@ class Health:
     store_errors: dict[str, str] = field(default_factory=dict)
     archive: list[str] = field(default_factory=list)
     success: dict[str, Success] = field(default_factory=dict)
+    moments: Moments = field(default_factory=Moments)
     command_latency: deque[float] = field(default_factory=lambda: deque(maxlen=KEPT))
 
     def watch(self, flow: str, now: float, *, waits: float = 0.0) -> Progress:

@@ -18,7 +18,7 @@ from dcu.conversation.recognition import TITLE
 from dcu.conversation.visit import Findings
 from dcu.errors import Breach, ShelteredError, StoreError
 from dcu.events import EventSieve
-from dcu.health import BusHealth
+from dcu.health import BusHealth, Moments
 from dcu.messages.envelope import is_event
 from dcu.model import Capture
 from dcu.plan.ledger import Asked
@@ -61,6 +61,7 @@ class Handover:
     health: BusHealth
     report: Report
     again: Callable[[str, Sequence[str]], None]
+    moments: Moments = field(default_factory=Moments)
     _under_way: dict[str, asyncio.Task[None]] = field(default_factory=dict)
     #: By meter, what was read while the store failed.
     _owed: dict[str, list[str]] = field(default_factory=dict)
@@ -127,6 +128,9 @@ class Handover:
         more = self.archive.stored(found, recorded)
         await self._tell(meter, found, recorded)
         self.health.captures += len(found.captures)
+        for capture in found.captures:
+            if capture.trusted and (meter, capture.stream) not in found.asked and not is_event(capture.stream):
+                self.moments.count(capture.stream, capture.read_at)
         self.health.bad_rows += found.bad_rows
         self.health.last_success = self.clock.now()
         if found.refused or found.bad_rows:

@@ -36,7 +36,7 @@ from dcu.errors import (
     UnsureError,
 )
 from dcu.events import EventSieve
-from dcu.health import Airtimes, BusHealth, Progress
+from dcu.health import Airtimes, BusHealth, Moments, Progress
 from dcu.messages.catalogue import SECRET_COMMANDS
 from dcu.model import CLOCK, Meter, Outcome, Reach, Reason, Visit
 from dcu.plan import ANSWERED, BusPlan
@@ -98,6 +98,7 @@ class Poll:
     airtimes: Airtimes = field(default_factory=Airtimes)
     #: The same of each kind of visits, maybe together with other lines.
     measured: Measured = field(default_factory=Measured)
+    moments: Moments = field(default_factory=Moments)
     _postponed: Postponed = field(default_factory=Postponed)
     _visiting: str | None = None
     _between: asyncio.Event = field(default_factory=asyncio.Event)
@@ -112,7 +113,7 @@ class Poll:
         self._line = Line(self.port, self.held)
         self._idle = Idle(self._line, self._wake, self.clock, self.health, self._alive)
         self.handover = Handover(
-            self.store, self.archive, self.events, self.clock, self.health, self.report, self._again
+            self.store, self.archive, self.events, self.clock, self.health, self.report, self._again, self.moments
         )
         self._commanding = Commanding(self.archive, self.sessions, self.held, self.clocks, self.clock, self._alive)
         self._collecting = Collecting(

@@ -13,7 +13,7 @@ from dcu.completeness import DAY, LEDGER_BOUND, Completeness
 from dcu.conversation.exploring import to_data
 from dcu.conversation.shapes import Shape
 from dcu.health import Health
-from dcu.model import INSTANT, Column, Command, Meter, Reason, Task
+from dcu.model import INSTANT, Attribute, Column, Command, Meter, Reason, Task
 from dcu.plan.backfill import Range
 from dcu.plan.ledger import Asked
 from dcu.profiles import load_profile
@@ -176,7 +176,7 @@ async def test_a_period_below_target_is_reported_once_when_it_is_over(desk: Desk
     await desk.read("M2", QUARTER + 1, QUARTER + 900)
     desk.clock.time += 900.0
     await desk.flow.step()
-    assert len(desk.reports) == 1
+    assert len([each for each in desk.reports if each[1]["stream"] == "load0"]) == 1
 
 
 async def test_gaps_are_told_with_reasons_and_what_is_open_with_the_reason_of_now(desk: Desk) -> None:
@@ -245,3 +245,60 @@ async def test_the_ledger_goes_from_what_is_expected_to_what_is_acknowledged(des
     }
     assert (await desk.ask(LEDGER, since=0))["since"] == iso(int(desk.clock.time) - LEDGER_BOUND)
     assert DAY < LEDGER_BOUND
+
+
+def rounds(desk: Desk, number: int, readings: int, stream: str = INSTANT) -> None:
+    """Count so many readings in the round that begins `number` quarter hours from now."""
+    for reading in range(readings):
+        desk.health.moments.count(stream, QUARTER + 900.0 * number + 10.0 * reading)
+
+
+async def test_moments_have_no_gaps_and_count_all_the_same(desk: Desk) -> None:
+    rounds(desk, 0, 2)
+    await desk.flow.step()
+    desk.clock.time += 900.0
+    await desk.flow.step()
+    # that round had begun before we did
+    assert INSTANT not in desk.health.success
+    rounds(desk, 1, 2)
+    rounds(desk, 2, 1)
+    desk.clock.time += 900.0
+    await desk.flow.step()
+    success = desk.health.success[INSTANT]
+    assert (success.expected, success.read, success.share, success.until) == (2, 2, 1.0, QUARTER + 1800)
+    told = [each for each in desk.reports if each[1]["stream"] == INSTANT]
+    assert told == []
+    for _ in range(2):
+        desk.clock.time += 450.0
+        await desk.flow.step()
+    success = desk.health.success[INSTANT]
+    assert (success.read, success.share, success.day) == (1, 0.5, 0.75)
+    ((_, detail),) = [each for each in desk.reports if each[1]["stream"] == INSTANT]
+    assert detail["missing"] == {"meter has no record": 1, "open": 0}
+    assert (await desk.ask(GAPS, stream=INSTANT))["gaps"] == []
+
+
+async def test_a_meter_is_expected_as_often_as_its_own_group_reads_it(desk: Desk) -> None:
+    often = Task(INSTANT, 300.0)
+    desk.flow._timetables = {"": TASKS, "daily": (often,)}
+    desk.archive.add(Meter("M3", "a", 19, "reader", "idis", group="daily"))
+    await desk.flow.step()
+    desk.clock.time += 1800.0
+    rounds(desk, 1, 9)
+    await desk.flow.step()
+    success = desk.health.success[INSTANT]
+    # two meters once, one three times; what came beyond that is not more than all
+    assert (success.expected, success.read) == (5, 5)
+
+
+async def test_lists_of_ones_own_are_moments_and_meters_without_registers_are_not_asked_for_them(desk: Desk) -> None:
+    mine = Task("mine", 900.0, objects=(Attribute(3, b"\x01\x00\x01\x08\x00\xff"),))
+    desk.flow._timetables = {"": (Task(INSTANT, 900.0), mine)}
+    bare = replace(COMPANION, name="bare", registers=())
+    desk.archive.add(Meter("M3", "a", 19, "reader", "bare"), bare)
+    await desk.flow.step()
+    desk.clock.time += 1800.0
+    rounds(desk, 1, 3, "mine")
+    await desk.flow.step()
+    counts = {stream: (each.expected, each.read) for stream, each in desk.health.success.items()}
+    assert counts == {INSTANT: (2, 0), "mine": (3, 3)}

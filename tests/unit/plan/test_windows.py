@@ -7,7 +7,7 @@ import pytest
 
 from dcu.clock import seconds
 from dcu.model import LAST_DAY, Task
-from dcu.plan.windows import closed
+from dcu.plan.windows import closed, round_of
 
 DAY = 86_400
 
@@ -47,3 +47,19 @@ def test_a_task_at_a_time_of_day_is_judged_by_its_days() -> None:
     assert closed(task, DAY, NOON) == (NOON - DAY // 2 - 2 * DAY, NOON - DAY // 2 - DAY)
     monthly = Task("billing", at=0.0, day=LAST_DAY, deadline=7200.0)
     assert closed(monthly, 0, at(2026, 12, 1)) == (int(at(2026, 10, 31)), int(at(2026, 11, 30)))
+
+
+@pytest.mark.parametrize(
+    ("deadline", "now", "start", "end"),
+    [
+        (None, NOON + 904, NOON - 895, NOON + 5),
+        (None, NOON + 905, NOON + 5, NOON + 905),
+        (60.0, NOON + 64, NOON - 895, NOON - 835),
+        (60.0, NOON + 65, NOON + 5, NOON + 65),
+        (2000.0, NOON + 5 + 2000, NOON + 5, NOON + 905),
+    ],
+)
+def test_a_round_of_moments_is_over_at_its_deadline_or_when_the_next_begins(
+    deadline: float | None, now: float, start: float, end: float
+) -> None:
+    assert round_of(Task("instant", 900.0, offset=5.0, deadline=deadline), now) == (start, end)

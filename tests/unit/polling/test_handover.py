@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -198,3 +199,19 @@ async def test_at_the_end_what_is_under_way_is_committed_at_once() -> None:
     await handover.keep("M1", found("M1"), HEARD, ["load0"])
     await handover.end()
     assert rooms.read == ["M1"]
+
+
+async def test_moments_are_counted_when_they_are_stored_and_only_those() -> None:
+    handover, store, _ = parts()
+    store.gate.set()
+    for stream in ("instant", "load0", "event.fraud"):
+        findings = found("M1", stream)
+        if stream == "load0":
+            findings.asked["M1", stream] = []
+        await handover.keep("M1", findings, HEARD, [stream])
+    doubtful = found("M1", "mine")
+    doubtful.captures = [replace(each, trusted=False) for each in doubtful.captures]
+    await handover.keep("M1", doubtful, HEARD, ["mine"])
+    await handover.settled()
+    counted = {stream: handover.moments.read(stream, 0, 1e12) for stream in ("instant", "load0", "event.fraud", "mine")}
+    assert counted == {"instant": 1, "load0": 0, "event.fraud": 0, "mine": 0}
