@@ -54,7 +54,9 @@ async def debian_root(suite: str, packages: Sequence[str]) -> Path:
         shutil.rmtree(part, ignore_errors=True)
         part.parent.mkdir(parents=True, exist_ok=True)
         try:
-            await run("mmdebstrap", "--quiet", "--variant=minbase", f"--include={include}", suite, part)
+            # whoever is killed half way must not leave /proc and /sys mounted in our tree
+            apart = ("unshare", "--mount", "mmdebstrap")
+            await run(*apart, "--quiet", "--variant=minbase", f"--include={include}", suite, part)
         except AssertionError as error:
             raise Unavailable(f"no root file system of {suite}: {error}") from error
         (part / "etc/hosts").write_text("127.0.0.1 localhost\n")
