@@ -17,11 +17,18 @@ ANSWER = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("192.0.2.7", 1883))]
 class NameServer:
     """Answers, refuses, or hangs until the test is over."""
 
-    def __init__(self) -> None:
+    def __init__(self, patch: pytest.MonkeyPatch) -> None:
+        self._patch = patch
         self.asked: list[Any] = []
         self.failure: OSError | None = None
         self.hanging = False
         self.over = threading.Event()
+
+    def hang(self) -> None:
+        """Answer nothing any more, for which nobody shall wait long."""
+        self.hanging = True
+        self._patch.setattr(module, "FIRST_ANSWER", 0.02)
+        self._patch.setattr(module, "NEWER_ANSWER", 0.02)
 
     def getaddrinfo(self, *key: Any, **_: Any) -> list[Any]:
         self.asked.append(key)
@@ -34,9 +41,7 @@ class NameServer:
 
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[NameServer]:
-    server = NameServer()
-    monkeypatch.setattr(module, "FIRST_ANSWER", 0.02)
-    monkeypatch.setattr(module, "NEWER_ANSWER", 0.02)
+    server = NameServer(monkeypatch)
     monkeypatch.setattr(socket, "getaddrinfo", server.getaddrinfo)
     yield server
     server.over.set()
@@ -48,7 +53,8 @@ async def test_an_answer(server: NameServer) -> None:
 
 
 async def test_a_name_server_that_hangs_is_not_waited_for_and_asked_once(server: NameServer) -> None:
-    server.hanging, names = True, Names()
+    names = Names()
+    server.hang()
     for _ in range(3):
         with pytest.raises(OSError, match="broker: no name server answers in time"):
             await names.addresses("broker", 1883)
@@ -60,7 +66,8 @@ async def test_the_last_answer_serves_while_there_is_no_newer(server: NameServer
     await names.addresses("broker", 1883)
     server.failure = socket.gaierror(-3, "Temporary failure in name resolution")
     assert await names.addresses("broker", 1883) == ANSWER
-    server.failure, server.hanging = None, True
+    server.failure = None
+    server.hang()
     assert await names.addresses("broker", 1883) == ANSWER
 
 
@@ -85,7 +92,7 @@ async def test_questions_and_answers_are_bounded(server: NameServer) -> None:
     names = Names()
     for number in range(MAX_NAMES + 1):
         await names.addresses(f"b{number}", 1883)
-    server.hanging = True
+    server.hang()
     assert await names.addresses("b1", 1883) == ANSWER
     with pytest.raises(OSError, match="b0"):
         await names.addresses("b0", 1883)

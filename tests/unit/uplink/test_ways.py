@@ -44,9 +44,9 @@ def mute(first: int, _: bytes) -> bytes | None:
     return {CONNECT: ACCEPTED_5}.get(first & 0xF0, b"")
 
 
-def two(main: int, standby: int, **standby_has: Any) -> tuple[ChannelSettings, ...]:
+def two(main: int, standby: int, silence: float | None = None, **standby_has: Any) -> tuple[ChannelSettings, ...]:
     return (
-        ChannelSettings("eth", ((LOOPBACK, main),), silence=0.2),
+        ChannelSettings("eth", ((LOOPBACK, main),), silence=silence),
         ChannelSettings("gprs", ((LOOPBACK, standby),), **standby_has),
     )
 
@@ -121,21 +121,20 @@ async def test_when_nobody_answers_there_is_a_rest_after_each_round(tmp_path: Pa
 async def test_a_broker_that_falls_silent_is_left_within_its_time(tmp_path: Path) -> None:
     loop = asyncio.get_running_loop()
     async with scripted(mute) as silent, scripted(lively) as broker:
-        way = make(tmp_path, *two(silent.port, broker.port))
+        way = make(tmp_path, *two(silent.port, broker.port, 0.2))
         began = loop.time()
         async with held(way) as (_, gone):
             await gone.wait()
         assert loop.time() - began >= 0.2
-        assert silent.kinds().count(PINGREQ) == 1
         assert "nothing came through for 0.2 s" in (way.accounts["eth"].error or "")
         await silent.until(lambda: silent.open == 0)
 
 
 async def test_one_that_answers_is_kept(tmp_path: Path) -> None:
     async with scripted(lively) as broker:
-        way = make(tmp_path, *two(broker.port, free_port()))
+        way = make(tmp_path, *two(broker.port, free_port(), 2.0))
         async with held(way) as (_, gone):
-            await broker.until(lambda: broker.kinds().count(PINGREQ) == 3)
+            await broker.until(lambda: broker.kinds().count(PINGREQ) == 2)
             assert not gone.is_set()
         assert broker.connections == 1
 
@@ -155,7 +154,8 @@ async def test_back_to_the_main_channel_which_is_asked_without_a_second_connecti
             assert main.packets == []
         assert way.backoff.delay() == 0.0
         async with held(way):
-            await main.until(lambda: PINGREQ in main.kinds())
+            while not office.events:  # noqa: ASYNC110 - told to a list
+                await asyncio.sleep(0.01)
         assert office.channels == ["gprs", "eth"]
         (changed,) = office.events
         assert changed == (
@@ -224,7 +224,7 @@ async def test_a_channel_with_a_timetable_sleeps_when_all_is_said(
 ) -> None:
     monkeypatch.setattr(ways, "QUIET", 0.0)
     async with scripted(lively) as main:
-        way = make(tmp_path, ChannelSettings("gprs", ((LOOPBACK, main.port),), silence=0.4, every=3600.0))
+        way = make(tmp_path, ChannelSettings("gprs", ((LOOPBACK, main.port),), every=3600.0))
         async with held(way) as (_, gone):
             await gone.wait()
         slept = way.backoff.delay()
@@ -260,7 +260,7 @@ async def test_a_fleet_is_spread_before_the_first_connection_and_after_a_rest_on
 
 
 async def test_what_is_shown(tmp_path: Path) -> None:
-    way = make(tmp_path, *two(1, 2, metered=True, budget=2_000_000, keepalive=300.0, interface="wwan0"))
+    way = make(tmp_path, *two(1, 2, 0.2, metered=True, budget=2_000_000, keepalive=300.0, interface="wwan0"))
     shown = way.describe()
     assert (shown["state"], shown["channel"], shown["broker"]) == (State.AWAY.value, "eth", "127.0.0.1:1")
     main, standby = shown["channels"]
