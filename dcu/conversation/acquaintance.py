@@ -52,10 +52,11 @@ class Acquaintance:
         return known is None or known.serial == (serial or "")
 
     def recognised(self, meter: str, now: float, said: Mapping[str, str]) -> None:
-        """Remember what a meter that was asked all `said` at `now`."""
+        """Remember what a meter that was asked all `said` at `now`: not every client is told all."""
         before = self._known.get(meter)
         title = bytes.fromhex(said[TITLE]) if TITLE in said else before.title if before else b""
-        self._known[meter] = _Known(now, now, said.get(SERIAL, ""), title)
+        serial = said.get(SERIAL) or (before.serial if before else "")
+        self._known[meter] = _Known(now, now, serial, title)
 
     def heard(self, meter: str, now: float) -> None:
         """Remember that the one that is known answered at `now`."""

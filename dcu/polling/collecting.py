@@ -78,26 +78,30 @@ class Collecting:
         one by which the meter is `opened`; `stopped` tells of both.
         """
         meter = opened.id
-        gathered = await self.gather(session, meter, streams)
+        own = opened == self.archive.meter(meter)
+        gathered = await self.gather(session, meter, streams, own=own)
         found, missed = gathered.found, list[str]()
         if gathered.alarmed and found.stopped is None:
             parts = readers(self.archive, meter, self.events.logs(meter))
-            logs = await self.gather(session, meter, parts.pop(opened, []))
+            logs = await self.gather(session, meter, parts.pop(opened, []), own=own)
             missed += (*logs.found.missed, *chain.from_iterable(parts.values()))
             found.stopped = logs.found.stopped
         return found, missed
 
-    async def gather(self, session: Session, meter: str, streams: Sequence[str]) -> Gathered:
+    async def gather(self, session: Session, meter: str, streams: Sequence[str], *, own: bool = True) -> Gathered:
         """Read `streams` and have what came kept; raises what `Session.get` raises, and StoreError.
 
         What is another meter's, as its serial number or its rows tell, is asked for once more, with the question who it
-        is. Where that was not answered to the end, only what came from the serial number that is known is kept.
+        is. Where that was not answered to the end, only what came from the serial number that is known is kept. To a
+        client that is not its `own` a meter need not tell its number: there none proves nothing.
         """
         await self.handover.settle(meter)
         known = self.archive.acquaintance
         asking = Asking.ALL if IDENTITY in streams else known.asking(meter, self.clock.monotonic(), session)
         found = await self._read(session, meter, streams, asking)
-        if asking is not Asking.ALL and (doubt := await self._doubt(meter, asking, found)) is not None:
+        told = found.serial is not None or (own and found.stopped is None)
+        asked = asking is Asking.SERIAL and told
+        if asking is not Asking.ALL and (doubt := await self._doubt(meter, found, asked=asked)) is not None:
             log.info("the meter is in doubt", meter=meter, reason=doubt)
             known.forget(meter)
             asking = Asking.ALL
@@ -107,7 +111,7 @@ class Collecting:
             if not await self.archive.bears(meter, found.serial):
                 found.disown()
                 found.missed.update(streams)
-        elif found.stopped is None or asking is Asking.NOTHING or found.serial is not None:
+        elif asked or asking is not Asking.SERIAL:
             known.heard(meter, self.clock.monotonic())
         await self.handover.keep(meter, found, self.sessions.heard(), streams)
         self.kept_at = self.clock.monotonic()
@@ -121,10 +125,9 @@ class Collecting:
             with suppress(ShelteredError):
                 await self.store.record((), {}, heard)
 
-    async def _doubt(self, meter: str, asking: Asking, found: Findings) -> str | None:
+    async def _doubt(self, meter: str, found: Findings, *, asked: bool) -> str | None:
         """Return what of `found` says that another meter answers, None when nothing does."""
-        told = asking is Asking.SERIAL and (found.serial is not None or found.stopped is None)
-        if told and not self.archive.acquaintance.fits(meter, found.serial):
+        if asked and not self.archive.acquaintance.fits(meter, found.serial):
             return f"its serial number is {found.serial}"
         register = await self._fallen(meter, found)
         return None if register is None else f"{register} fell"

@@ -61,6 +61,12 @@ def test_another_number_does_not_fit_nor_does_none_where_there_was_one() -> None
     assert acquaintance.fits("M2", "4711")
 
 
+def test_a_number_is_remembered_when_another_client_is_not_told_it() -> None:
+    acquaintance = known(serial="4711")
+    acquaintance.recognised("M1", 5.0, {"firmware": "1.0"})
+    assert acquaintance.fits("M1", "4711")
+
+
 def test_a_title_is_remembered_when_the_next_conversation_tells_none() -> None:
     acquaintance = known(serial="4711", title=TITLE.hex())
     acquaintance.recognised("M1", 5.0, {"serial": "4711"})

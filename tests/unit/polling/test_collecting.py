@@ -1,5 +1,6 @@
 """Collecting as its flow sees it; meters that changed between two visits are in faults/test_changed_meters."""
 
+import asyncio
 from dataclasses import replace
 
 import pytest
@@ -8,6 +9,7 @@ from dcu.errors import StoreError
 from dcu.model import ALARM, INSTANT, Reason, Task
 from dcu.obis import parse_obis
 from sim.fleet import FleetPlan
+from sim.meter import FIRMWARE, SERIAL_NUMBER
 from sim.virtual import VirtualClock
 from tests.lines import Box, virtually
 
@@ -91,5 +93,25 @@ def test_a_clock_that_went_back_while_nothing_can_be_kept_is_told_in_the_ledger_
         assert (gap.reason, gap.end) == (Reason.CLOCK, box.store.accounts["M0001", "load0"].top)
         assert [name for name, _, _ in box.reports] == ["meter clock jumped"]
         await session.close()
+
+    virtually(work)
+
+
+@pytest.mark.parametrize("own", [True, False])
+def test_who_tells_another_client_no_number_is_not_in_doubt(*, own: bool) -> None:
+    async def work(clock: VirtualClock) -> None:
+        box = Box(clock, ONE)
+        meter = box.meters[0]
+        collecting = box.poll(LOAD)._collecting
+        session = await box.session()
+        await collecting.gather(session, "M0001", ["load0"])
+        asked = meter.served[FIRMWARE]
+        meter.identity[SERIAL_NUMBER] = b""
+        await asyncio.sleep(900.0)
+        again = await box.session()
+        await collecting.gather(again, "M0001", ["load0"], own=own)
+        await collecting.handover.settled()
+        assert meter.served[FIRMWARE] == asked + own
+        await again.close()
 
     virtually(work)

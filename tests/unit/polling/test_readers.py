@@ -175,12 +175,12 @@ def test_logs_of_another_client_wait_for_it_when_an_alarm_has_changed() -> None:
         session = await bus.poll.sessions.open(bus.poll.port, bus.poll.archive.meter("M0001"))
         gather = collecting.gather
 
-        async def alarmed(*args: Any) -> Any:
-            return replace(await gather(*args), alarmed=True)
+        async def alarmed(*args: Any, own: bool) -> Any:
+            return replace(await gather(*args, own=own), alarmed=True)
 
         collecting_type = type(collecting)
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(collecting_type, "gather", lambda _, *args: alarmed(*args))
+            patch.setattr(collecting_type, "gather", lambda _, *args, own: alarmed(*args, own=own))
             _, missed = await collecting.collect(session, bus.poll.archive.meter("M0001"), [ALARM])
         # asked for by us it would be taken for a log that the meter does not have
         assert missed == ["event.fraud"]
