@@ -1,5 +1,7 @@
 """What is lost when the store's process is killed at any moment, and when the power goes: nothing may be.
 
+What the client accepts that it must not is counted in `bench.tampering`.
+
 A process uses every part of the store and says what it was promised; it is killed, and what it left is held against all
 promises of all rounds (`bench.promises`). For power cuts its disk is recorded, and what may be left of it at random
 moments is made (`bench.power`); what is found there is held against what had been promised by then.
@@ -19,12 +21,16 @@ from typing import Any
 from bench.figures import Figure
 from bench.power import cuts
 from bench.promises import Witness, reports
+from bench.tampering import accepted
 
 ROOT = Path(__file__).parents[1]
 
 #: Rounds of kills and of cuts, some ten minutes; several cuts are made of one recorded run.
 KILLS, CUTS, CUTS_OF_RUN = 200, 400, 10
 QUICK_KILLS, QUICK_CUTS = 15, 40
+
+#: Answers that are tampered with, each in as many ways as it has bits and more.
+ROUNDS, QUICK_ROUNDS = 200, 10
 
 #: Reports after which a process is killed, and the milliseconds that may pass besides.
 REPORTS, MOMENT = 400, 5.0
@@ -101,4 +107,6 @@ def run(quick: bool) -> Sequence[Figure]:  # noqa: FBT001 - the shape of every b
     )
     faults = kill_rounds(kills, dice) + cut_rounds(power, dice)
     print(*faults, sep="\n")
-    return [Figure("faults", "lost", len(faults))]
+    offered, taken = accepted(QUICK_ROUNDS if quick else ROUNDS)
+    print(f"{offered} answers and frames offered that were tampered with, replayed, misaddressed or stale")
+    return [Figure("faults", "lost", len(faults)), Figure("faults", "accepted", taken)]

@@ -49,6 +49,7 @@ GOALS: dict[tuple[str, str], Goal] = {
     ("drain", "ratio"): Goal(1.2, 1.05, "ratio"),
     ("failover", "seconds"): Goal(5.0, 3.0, "s"),
     ("faults", "lost"): Goal(0, 0, "faults"),
+    ("faults", "accepted"): Goal(0, 0, "faults"),
     ("recovery", "seconds"): Goal(10.0, 3.0, "s"),
     ("recovery", "start_seconds"): Goal(2.0, 1.0, "s"),
     ("recovery", "grown_mb"): Goal(2.0, 0.5, "MB"),
