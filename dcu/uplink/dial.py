@@ -4,7 +4,6 @@ What is spoken over the socket is not known here.
 """
 
 import asyncio
-import ipaddress
 import socket
 import ssl
 from dataclasses import dataclass
@@ -28,13 +27,14 @@ class Route:
 
     def take(self, line: socket.socket) -> None:
         """Keep `line` to this route. Raises OSError: no such interface or address, or none of this family."""
-        if self.interface is not None:
-            line.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, self.interface.encode() + b"\0")
-        if self.source is not None:
-            own = socket.AF_INET6 if ipaddress.ip_address(self.source).version == 6 else socket.AF_INET
-            if own != line.family:
-                raise OSError(f"no way from {self.source} to an address of another family")
-            line.bind((self.source, 0))
+        try:
+            if self.interface is not None:
+                line.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, self.interface.encode() + b"\0")
+            if self.source is not None:
+                line.bind((self.source, 0))
+        except OSError as error:
+            way = " ".join(filter(None, (self.interface, self.source)))
+            raise OSError(error.errno, f"{way}: {error.strerror}") from error
 
 
 #: As the system routes it.
