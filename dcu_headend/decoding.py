@@ -3,20 +3,17 @@
 Times are UTC seconds since 1970. Which message follows which, and what is missing, is in `following`.
 """
 
-import json
-from collections.abc import Callable, Mapping, Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from typing import Any, Final, TypeVar, cast
+from typing import Any, Final
 
-from dcu_headend.block import MARK, MAX_PAYLOAD, DecodeError, Row, read_block
-
-T = TypeVar("T")
+from dcu_headend.block import MARK, DecodeError, Row, read_block
+from dcu_headend.fields import Fields, bounded, finite, json_object, utf8
 
 #: One value: the meter's integer (its scaler and unit are in the column), text, octets; None also for what JSON lost.
+#: An integer may be of any size, and a text hold what no UTF-8 can (surrogates): what a meter says is told as it is.
 Value = int | float | str | bytes | bool | None
-
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 #: What is told of an event besides its values, as far as it has a name of its own here.
 _NAMED: Final = ("event", "severity")
@@ -166,7 +163,7 @@ def decode(payload: bytes) -> Message:
     """Return the message that `payload` is, whichever its encoding. Raises DecodeError and nothing else."""
     if payload[:1] == bytes([MARK]):
         return _compact(payload)
-    message = _Fields(_json(payload))
+    message = Fields(json_object(payload))
     if "stream" in message.all:
         return _result(message) if message.all["stream"] == "result" else _readable(message)
     if "state" in message.all:
@@ -174,68 +171,19 @@ def decode(payload: bytes) -> Message:
     return Health(message.text("dcu"), message.text("boot"), message.moment("at"), message.all)
 
 
-def _json(payload: bytes) -> Mapping[str, Any]:
-    if len(payload) > MAX_PAYLOAD:
-        raise DecodeError(f"{len(payload)} octets are no message")
-    try:
-        message = json.loads(payload.decode())
-    except (ValueError, RecursionError) as error:
-        raise DecodeError(f"neither a block nor JSON: {error}") from error
-    if not isinstance(message, dict):
-        raise DecodeError("no JSON object")
-    return message
-
-
-class _Fields:
-    """The keys of one JSON object, read with a check of what stands there."""
-
-    def __init__(self, fields: object) -> None:
-        if not isinstance(fields, dict):
-            raise DecodeError("no JSON object where one should be")
-        self.all: Mapping[str, Any] = fields
-
-    def of(self, key: str, *kinds: type[T]) -> T:
-        """Return the value of `key`, which has to be of one of `kinds`: bool is no int here."""
-        value = self.all.get(key)
-        if type(value) not in kinds:
-            raise DecodeError(f"{key}: {str(value)[:40]!r}")
-        return cast("T", value)
-
-    def text(self, key: str) -> str:
-        return self.of(key, str)
-
-    def maybe(self, key: str) -> str | None:
-        return None if self.all.get(key) is None else self.text(key)
-
-    def whole(self, key: str, default: int | None = None) -> int:
-        return default if default is not None and key not in self.all else self.of(key, int)
-
-    def some(self, key: str, make: Callable[["_Fields"], T]) -> tuple[T, ...]:
-        """Return what `make` makes of each object of a list."""
-        return tuple(make(_Fields(each)) for each in self.of(key, list))
-
-    def moment(self, key: str) -> float:
-        """Return UTC seconds of an ISO 8601 time."""
-        word = self.text(key)
-        try:
-            return (datetime.fromisoformat(word) - _EPOCH) / timedelta(seconds=1)
-        except (ValueError, TypeError, OverflowError):
-            raise DecodeError(f"{key}: {word[:40]!r} is no time with a zone") from None
-
-
 def _compact(payload: bytes) -> Block:
     head, rows = read_block(payload)
-    fields = _Fields(head)
+    fields = Fields(head)
     sets = _column_sets(fields)
     return _block(fields, tuple(_row(row, sets) for row in rows))
 
 
-def _readable(message: _Fields) -> Block:
+def _readable(message: Fields) -> Block:
     sets = _column_sets(message)
     return _block(message, message.some("captures", lambda fields: _capture(fields, sets)))
 
 
-def _block(fields: _Fields, captures: tuple[Capture, ...]) -> Block:
+def _block(fields: Fields, captures: tuple[Capture, ...]) -> Block:
     dropped = fields.all.get("dropped")
     return Block(
         fields.text("dcu"),
@@ -244,18 +192,18 @@ def _block(fields: _Fields, captures: tuple[Capture, ...]) -> Block:
         fields.whole("seq"),
         captures,
         *_parts(fields),
-        dropped=None if dropped is None else _dropped(_Fields(dropped)),
+        dropped=None if dropped is None else _dropped(Fields(dropped)),
     )
 
 
-def _parts(fields: _Fields) -> tuple[int, int]:
+def _parts(fields: Fields) -> tuple[int, int]:
     part, parts = fields.whole("part", 1), fields.whole("parts", 1)
     if not 1 <= part <= parts:
         raise DecodeError(f"part {part} of {parts}")
     return part, parts
 
 
-def _dropped(fields: _Fields) -> Dropped:
+def _dropped(fields: Fields) -> Dropped:
     meter = fields.maybe("meter")
     first, last = ("from", "to") if meter is None else ("at", "at")
     return Dropped(
@@ -267,14 +215,14 @@ def _dropped(fields: _Fields) -> Dropped:
     )
 
 
-def _column_sets(fields: _Fields) -> list[tuple[Column, ...]]:
+def _column_sets(fields: Fields) -> list[tuple[Column, ...]]:
     sets = fields.of("columns", list)
     if not all(isinstance(each, list) for each in sets):
         raise DecodeError("columns: not a list of lists")
-    return [tuple(_column(_Fields(column)) for column in each) for each in sets]
+    return [tuple(_column(Fields(column)) for column in each) for each in sets]
 
 
-def _column(fields: _Fields) -> Column:
+def _column(fields: Fields) -> Column:
     return Column(
         fields.text("object"),
         fields.whole("class"),
@@ -286,7 +234,7 @@ def _column(fields: _Fields) -> Column:
     )
 
 
-def _capture(fields: _Fields, sets: Sequence[tuple[Column, ...]]) -> Capture:
+def _capture(fields: Fields, sets: Sequence[tuple[Column, ...]]) -> Capture:
     number = fields.whole("columns")
     values = tuple(map(_value, fields.of("values", list)))
     if not 0 <= number < len(sets) or len(sets[number]) != len(values):
@@ -297,7 +245,7 @@ def _capture(fields: _Fields, sets: Sequence[tuple[Column, ...]]) -> Capture:
         int(fields.moment("at")),
         fields.whole("status"),
         fields.moment("read"),
-        None if fields.all.get("offset") is None else float(fields.of("offset", int, float)),
+        None if fields.all.get("offset") is None else fields.decimal("offset"),
         fields.of("trusted", bool),
         sets[number],
         values,
@@ -306,7 +254,7 @@ def _capture(fields: _Fields, sets: Sequence[tuple[Column, ...]]) -> Capture:
     )
 
 
-def _lost(fields: _Fields, count: int) -> tuple[int, ...]:
+def _lost(fields: Fields, count: int) -> tuple[int, ...]:
     lost = fields.all.get("lost", [])
     if not isinstance(lost, list) or not all(type(place) is int and 0 <= place < count for place in lost):
         raise DecodeError("lost: not a list of positions")
@@ -329,7 +277,7 @@ def _octets(value: Mapping[str, Any]) -> bytes:
 
 
 def _event(more: Mapping[str, Any]) -> tuple[str | None, str | None, Mapping[str, Any]]:
-    fields = _Fields(more)
+    fields = Fields(more)
     event, severity = (fields.maybe(key) for key in _NAMED)
     return event, severity, {key: value for key, value in more.items() if key not in _NAMED}
 
@@ -341,15 +289,18 @@ def _row(row: Row, sets: Sequence[tuple[Column, ...]]) -> Capture:
         raise DecodeError("a capture without meter, time, status or provenance")
     if offset is not None and type(offset) is not float:
         raise DecodeError("an offset that is none")
+    if offset is not None and not math.isfinite(offset):
+        offset = None  # as JSON tells it
+    own = utf8("meter", meter), bounded("at", at), bounded("status", status), finite("read", read)
     told: Mapping[str, Any] = {}
     if more is not None:
         if type(more) is not str:
             raise DecodeError("what an event means is no text")
-        told = _json(more.encode("utf-8", "replace"))
-    return Capture(meter, at, status, read, offset, trusted, sets[number], values, *_event(told))
+        told = json_object(more.encode("utf-8", "replace"))
+    return Capture(*own, offset, trusted, sets[number], values, *_event(told))
 
 
-def _result(fields: _Fields) -> Result:
+def _result(fields: Fields) -> Result:
     meters = fields.of("meters", list)
     if not all(isinstance(meter, str) for meter in meters):
         raise DecodeError("meters: not a list of names")
@@ -359,7 +310,7 @@ def _result(fields: _Fields) -> Result:
         fields.whole("seq"),
         fields.text("id"),
         fields.text("name"),
-        tuple(meters),
+        tuple(utf8("meters", meter) for meter in meters),
         fields.text("state"),
         fields.moment("at"),
         None if fields.all.get("result") is None else fields.of("result", dict),
@@ -368,7 +319,7 @@ def _result(fields: _Fields) -> Result:
     )
 
 
-def _meter(fields: _Fields) -> MeterState:
+def _meter(fields: Fields) -> MeterState:
     return MeterState(
         fields.text("dcu"),
         fields.text("boot"),
@@ -380,13 +331,13 @@ def _meter(fields: _Fields) -> MeterState:
     )
 
 
-def _state(fields: _Fields) -> State:
+def _state(fields: Fields) -> State:
     streams, owed = _numbers(fields, "streams"), _numbers(fields, "owed")
     return State(fields.text("dcu"), fields.text("boot"), fields.text("state"), streams, owed, fields.all)
 
 
-def _numbers(fields: _Fields, key: str) -> Mapping[str, int]:
+def _numbers(fields: Fields, key: str) -> Mapping[str, int]:
     numbers = fields.all.get(key, {})
     if not isinstance(numbers, dict) or not all(type(seq) is int for seq in numbers.values()):
         raise DecodeError(f"{key}: not numbers by name")
-    return numbers
+    return {utf8(key, name): bounded(key, seq) for name, seq in numbers.items()}

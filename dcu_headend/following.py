@@ -10,22 +10,31 @@ from typing import Final, Self
 
 from dcu_headend.decoding import Block, Result, State
 
-#: Holes of one stream that are kept apart, and blocks of it of which parts are missing.
+#: Holes of one stream that are kept apart, and divisions of its blocks of which parts are missing.
 MAX_HOLES: Final = 1000
 MAX_PARTIAL: Final = 100
 
 #: A stream of a DCU: (dcu, stream).
 Stream = tuple[str, str]
 
+#: How a block is divided: (seq, boot, parts). Sent again to a broker that takes more or less, or after a change of the
+#: configuration, it has other parts, and what the first division lacks cannot be made up from the second.
+_Division = tuple[int, str, int]
+
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """Blocks `first` to `last` of a stream have not come; they may, for a DCU sends until it is acknowledged."""
+    """Blocks `first` to `last` of a stream have not come; they may, for a DCU sends until it is acknowledged.
+
+    Of those that are `lost` the DCU was told that they had come, by a broker that did not hand them on: they come when
+    `dcu.resend` asks for them.
+    """
 
     dcu: str
     stream: str
     first: int
     last: int
+    lost: bool = False
 
     @property
     def count(self) -> int:
@@ -37,24 +46,24 @@ class _Came:
     """What came of one stream: spans of whole blocks in ascending order, and the parts of blocks that are not whole."""
 
     spans: list[tuple[int, int]] = field(default_factory=list)
-    parts: dict[int, set[int]] = field(default_factory=dict)
+    parts: dict[_Division, set[int]] = field(default_factory=dict)
     given_up: int = 0
     owed: int = 0
 
-    def has(self, seq: int, part: int) -> bool:
-        return part in self.parts.get(seq, ()) or any(first <= seq <= last for first, last in self.spans)
+    def has(self, division: _Division, part: int) -> bool:
+        return part in self.parts.get(division, ()) or any(first <= division[0] <= last for first, last in self.spans)
 
     @classmethod
     def remembered(cls, memory: str) -> Self:
         """Return what `memory` wrote down."""
         kept = json.loads(memory)
-        parts = {int(seq): set(own) for seq, own in kept["parts"].items()}
+        parts = {(seq, boot, parts): set(own) for seq, boot, parts, own in kept.get("divided", ())}
         spans = [(first, last) for first, last in kept["spans"]]
         return cls(spans, parts, kept["given_up"], kept.get("owed", 0))
 
     def memory(self) -> str:
-        parts = {seq: sorted(own) for seq, own in self.parts.items()}
-        return json.dumps({"spans": self.spans, "parts": parts, "given_up": self.given_up, "owed": self.owed})
+        divided = [[*division, sorted(own)] for division, own in self.parts.items()]
+        return json.dumps({"spans": self.spans, "divided": divided, "given_up": self.given_up, "owed": self.owed})
 
     @property
     def whole(self) -> int | None:
@@ -66,18 +75,27 @@ class _Came:
             last = end if last is None else max(last, end)
         return last
 
-    def add(self, seq: int, part: int, parts: int) -> None:
-        self.parts.setdefault(seq, set()).add(part)
-        if len(self.parts[seq]) == parts:
-            del self.parts[seq]
-            self._join(seq)
+    def holes(self) -> Iterator[tuple[int, int]]:
+        """Yield what is missing between the whole blocks, and from the last of them to what is owed."""
+        after: int | None = None
+        for first, end in [*self.spans, (self.owed, self.owed - 1)]:
+            if after is not None and first > after:
+                yield after, first - 1
+            after = end + 1 if after is None else max(after, end + 1)
+
+    def add(self, division: _Division, part: int) -> None:
+        seq, _, parts = division
+        self.parts.setdefault(division, set()).add(part)
+        if len(self.parts[division]) == parts:
+            self.parts = {each: own for each, own in self.parts.items() if each[0] != seq}
+            self.join(seq, seq)
         if len(self.parts) > MAX_PARTIAL:
             del self.parts[min(self.parts)]
 
-    def _join(self, seq: int) -> None:
-        """Put `seq` into the spans; those that touch become one."""
+    def join(self, begin: int, until: int) -> None:
+        """Put `begin` to `until` into the spans; those that touch become one."""
         joined: list[tuple[int, int]] = []
-        for first, last in sorted([*self.spans, (seq, seq)]):
+        for first, last in sorted([*self.spans, (begin, until)]):
             if joined and first <= joined[-1][1] + 1:
                 joined[-1] = joined[-1][0], max(last, joined[-1][1])
             else:
@@ -99,11 +117,15 @@ class Follower:
         self._came = {stream: _Came.remembered(memory) for stream, memory in (known or {}).items()}
 
     def new(self, message: Block | Result) -> bool:
-        """Whether `message` has not come before; it counts as come from now on."""
+        """Whether `message` has not come before; it counts as come from now on.
+
+        Of a block that comes divided in another way all parts are new: some of its captures are there already.
+        """
         came = self._came.setdefault((message.dcu, message.stream), _Came())
-        if came.has(message.seq, message.part):
+        division = message.seq, message.boot, message.parts
+        if came.has(division, message.part):
             return False
-        came.add(message.seq, message.part, message.parts)
+        came.add(division, message.part)
         return True
 
     def memory(self, dcu: str, stream: str) -> str:
@@ -127,11 +149,17 @@ class Follower:
         return {dcu: json.dumps({"streams": of}).encode() for dcu, of in streams.items()}
 
     def gaps(self) -> Iterator[Gap]:
-        """Yield what is missing between blocks that came, and may still come unasked."""
+        """Yield what is missing behind the first block that came: what may still come unasked, and what is lost."""
         for (dcu, stream), came in self._came.items():
-            for (_, end), (start, _) in zip(came.spans, came.spans[1:], strict=False):
-                if start > came.owed:
-                    yield Gap(dcu, stream, max(end + 1, came.owed), start - 1)
+            for first, last in came.holes():
+                if first < came.owed:
+                    yield Gap(dcu, stream, first, min(last, came.owed - 1), lost=True)
+                if last >= came.owed:
+                    yield Gap(dcu, stream, max(first, came.owed), last)
+
+    def close(self, gap: Gap) -> None:
+        """Count `gap` as come: the DCU does not know these numbers (any more), so there is nothing to wait for."""
+        self._came[gap.dcu, gap.stream].join(gap.first, gap.last)
 
     def given_up(self) -> int:
         """Return how many blocks are not waited for any more, because a stream had more than MAX_HOLES holes."""

@@ -6,13 +6,12 @@ The same SQL does for PostgreSQL: connect with psycopg, and write %s for each qu
 """
 
 import json
-import math
 import sqlite3
 import sys
 from collections.abc import Iterator
 from typing import Any
 
-from dcu_headend import Block, Capture, Follower, Message, Result
+from dcu_headend import Block, Capture, Follower, Message, Result, State
 from dcu_headend.mqtt import Listener
 
 TABLES = (
@@ -46,6 +45,8 @@ class Keeper:
 
     def take(self, message: Message) -> None:
         """Keep `message`; it is committed when this returns."""
+        if isinstance(message, State):
+            self.follower.heard(message)
         if not isinstance(message, Block | Result) or not self.follower.new(message):
             return
         with self.database:
@@ -67,10 +68,14 @@ class Keeper:
 
 
 def readings(block: Block, capture: Capture) -> Iterator[tuple[Any, ...]]:
-    """Yield a row for each value: a number as the meter has it (its scaler beside it), or text, octets as such."""
+    """Yield a row for each value: a number as the meter has it (its scaler beside it), or text, octets as such.
+
+    What a meter calls text may be none in UTF-8, which databases insist on: that is written out.
+    """
     for column, value in zip(capture.columns, capture.values, strict=True):
-        held = isinstance(value, int | float) and math.isfinite(value) and abs(value) < 2**63
+        held = isinstance(value, int | float) and abs(value) < 2**63
         text = value.hex() if isinstance(value, bytes) else None if held or value is None else str(value)
+        text = None if text is None else text.encode("utf-8", "backslashreplace").decode()
         yield (capture.meter, block.stream, capture.at, column.object, column.attribute, column.index,
                value if held else None, text, column.scaler, column.symbol, capture.status, capture.trusted,
                block.dcu)  # fmt: skip

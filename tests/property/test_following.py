@@ -3,7 +3,9 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dcu_headend import Block, Follower
+from dcu.messages.envelope import Envelopes
+from dcu_headend import Block, Follower, decode
+from tests.outbox import capture
 
 STREAM = ("D", "load0")
 
@@ -40,3 +42,28 @@ def test_any_order_any_repeats(parts: list[int], dice: object, left_out: int, re
         assert position in came
         assert position + 1 not in came
     assert follower.given_up() == 0
+
+
+#: A block of captures whose sizes differ much, so that the two encodings divide it at different places.
+ROWS = [capture(f"M{n:02}", values=("x" * (n % 7) * 40,)) for n in range(40)]
+
+
+@given(
+    st.lists(st.tuples(st.integers(600, 9000), st.booleans(), st.integers(1, 40)), max_size=6),
+    st.integers(600, 9000),
+    st.booleans(),
+)
+def test_sent_again_under_other_limits_nothing_is_taken_for_whole_that_is_not(
+    broken: list[tuple[int, bool, int]], limit: int, compact: bool
+) -> None:
+    """Each connection but the last breaks after some messages; each has its own limit, each start its encoding."""
+    follower, kept = Follower(), set()
+    for number, (own, encoding, sent) in enumerate([*broken, (limit, compact, len(ROWS))]):
+        for payload in Envelopes("D", f"b{number}").block("load0", 7, ROWS, own, compact=encoding)[:sent]:
+            block = decode(payload)
+            assert isinstance(block, Block)
+            if follower.new(block):
+                kept |= {row.meter for row in block.captures}
+            assert not follower.positions() or len(kept) == len(ROWS)
+    assert follower.positions() == {STREAM: 7}
+    assert len(kept) == len(ROWS)

@@ -41,9 +41,11 @@ def test_the_example_is_short() -> None:
         (17, 17, None),
         (0.5, 0.5, None),
         (2**64, None, str(2**64)),
+        (10**400, None, str(10**400)),
         (math.nan, None, "nan"),
         (b"\x01", None, "01"),
         ("x", None, "x"),
+        ("x\ud800", None, "x\\ud800"),
         (None, None, None),
         (True, 1, None),
     ],
@@ -85,6 +87,13 @@ def test_events_results_and_what_was_dropped() -> None:
     keeper.take(decode(payload))
     assert keeper.database.execute("SELECT id, state FROM results").fetchall() == [("c1", "done")]
     keeper.take(decode(ENVELOPES.health(NOON, {})))
+
+
+def test_what_died_with_a_broker_is_known_after_the_next_birth() -> None:
+    keeper = Keeper(sqlite3.connect(":memory:"))
+    keep(keeper, 1000, [capture()])
+    keeper.take(decode(ENVELOPES.birth(NOON, {"load0": 1002}, {"load0": 1002}, {}, "5")))
+    assert [(gap.first, gap.last, gap.lost) for gap in keeper.follower.gaps()] == [(1001, 1001, True)]
 
 
 def test_what_could_not_be_committed_is_not_taken_for_kept(tmp_path: Path) -> None:

@@ -1,13 +1,16 @@
 """Messages as the daemon writes them, and what is wrong with others."""
 
+import dataclasses
 import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from dcu import model
+from dcu.messages.block import encode_block
 from dcu.messages.envelope import Envelopes
 from dcu.messages.events import own_values
 from dcu.model import DCU_EVENTS, Capture
@@ -93,11 +96,34 @@ GOOD = json.loads(ENVELOPES.block("load0", 7, [capture()], 10_000)[0])
         ({"captures": [GOOD["captures"][0] | {"at": "2026-01-31T12:00:00"}]}, "zone"),
         ({"captures": [GOOD["captures"][0] | {"lost": [1]}]}, "lost"),
         ({"part": 2}, "part 2 of 1"),
+        ({"seq": 1 << 63}, "64 bits"),
+        ({"dcu": "\ud800"}, "no text"),
+        ({"captures": [GOOD["captures"][0] | {"meter": "\udfff"}]}, "no text"),
+        ({"captures": [GOOD["captures"][0] | {"offset": 10**400}]}, "64 bits"),
+        ({"captures": [GOOD["captures"][0] | {"status": 1 << 70}]}, "64 bits"),
     ],
 )
 def test_a_block_of_the_wrong_shape(change: dict[str, object], words: str) -> None:
     with pytest.raises(DecodeError, match=words):
         decode(json.dumps(GOOD | change).encode())
+
+
+@pytest.mark.parametrize(
+    "change", [{"meter": "M\ud800"}, {"at": 1 << 63}, {"status": 1 << 70}, {"read_at": float("inf")}]
+)
+def test_a_compact_block_that_no_database_could_keep(change: dict[str, Any]) -> None:
+    head = {key: GOOD[key] for key in ("dcu", "boot", "stream", "seq", "columns")}
+    row = dataclasses.replace(capture(), **change)
+    with pytest.raises(DecodeError):
+        decode(encode_block(head, [row], [0], [None]))
+
+
+def test_a_value_is_told_as_the_meter_has_it_and_an_offset_that_is_no_number_is_not_known() -> None:
+    row = dataclasses.replace(capture(values=("x\ud800",)), offset=float("nan"))
+    (payload,) = ENVELOPES.block("load0", 7, [row], 10_000, compact=True)
+    block = decode(payload)
+    assert isinstance(block, Block)
+    assert (block.captures[0].values, block.captures[0].offset) == (("x\ud800",), None)
 
 
 @pytest.mark.parametrize("payload", [b"", b"[]", b"\xff", b"{", b"\xdc", b"\xdc\x02\x00\x01x", b"\xdc\x01\x07\x01x"])

@@ -81,13 +81,54 @@ def test_a_birth_says_from_where_on_all_will_come() -> None:
     }
 
 
-def test_a_hole_below_what_is_owed_is_waited_for_no_more_and_what_comes_there_is_new() -> None:
+def test_a_hole_below_what_is_owed_is_lost_until_it_is_asked_for() -> None:
     follower = Follower()
     assert all(follower.new(block(seq)) for seq in (1000, 5000))
     follower.heard(born(load0=4000))
-    assert list(follower.gaps()) == [Gap("D", "load0", 4000, 4999)]
+    assert list(follower.gaps()) == [Gap("D", "load0", 1001, 3999, lost=True), Gap("D", "load0", 4000, 4999)]
     again = Follower({("D", "load0"): follower.memory("D", "load0")})
     again.heard(born(load0=5000))
-    assert not list(again.gaps())
+    assert list(again.gaps()) == [Gap("D", "load0", 1001, 4999, lost=True)]
     assert again.positions() == {("D", "load0"): 5000}
     assert again.new(block(1001)), "it was asked for"
+    assert list(again.gaps()) == [Gap("D", "load0", 1002, 4999, lost=True)]
+
+
+def test_what_died_with_the_broker_behind_the_last_block_is_lost_too_until_the_dcu_does_not_know_it() -> None:
+    follower = Follower()
+    assert all(follower.new(block(seq)) for seq in (1, 2, 3))
+    follower.heard(born(load0=6))
+    (gap,) = follower.gaps()
+    assert gap == Gap("D", "load0", 4, 5, lost=True)
+    assert follower.new(block(6))
+    assert list(follower.gaps()) == [gap]
+    follower.close(gap)
+    assert not list(follower.gaps())
+    assert follower.positions() == {("D", "load0"): 6}
+
+
+def test_a_block_divided_in_another_way_is_whole_by_one_of_the_two_and_not_by_parts_of_both() -> None:
+    follower = Follower()
+    assert follower.new(block(999))
+    assert follower.new(block(1000, 1, 4))
+    assert follower.new(block(1000, 1, 2)), "half of the block, of which a quarter is there"
+    assert follower.new(block(1000, 2, 4)), "it was under way for longer"
+    again = Follower({("D", "load0"): follower.memory("D", "load0")})
+    assert again.positions() == {("D", "load0"): 999}
+    assert again.new(block(1000, 2, 2))
+    assert again.positions() == {("D", "load0"): 1000}
+    assert not again.new(block(1000, 3, 4))
+
+
+def test_as_many_parts_after_a_restart_may_be_cut_elsewhere() -> None:
+    follower = Follower()
+    assert follower.new(block(1000, 1, 2))
+    assert follower.new(block(1000, 1, 2, boot="other"))
+    assert follower.new(block(1000, 2, 2, boot="other"))
+    assert follower.positions() == {("D", "load0"): 1000}
+
+
+def test_a_memory_of_before_divisions_were_kept_apart_has_what_was_whole() -> None:
+    follower = Follower({("D", "load0"): '{"spans": [[1, 3]], "parts": {"5": [1]}, "given_up": 0}'})
+    assert follower.positions() == {("D", "load0"): 3}
+    assert follower.new(block(5, 1, 2))
