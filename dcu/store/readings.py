@@ -112,29 +112,29 @@ class Readings(Database):
         start, end, limit = max(start, -TIME_BOUND), min(end, TIME_BOUND), min(limit, ANSWER_BOUND)
         found: list[Capture] = []
         times = range(start, end + 1)
-        for head in await self._heads(meter, stream, start // DAY, end // DAY, limit + 2):
+        for number, of, newest in await self._heads(meter, stream, start // DAY, end // DAY, limit + 2):
             if len(found) >= limit:
                 break
-            runs = await self._chain(*head, times, limit - len(found))
+            runs = await self._chain(number, of, newest, times, limit - len(found))
             captures = await self._named(stream, reversed(runs))
             found[:0] = [capture for capture in captures if capture.at in times]
         return found[-limit:] if limit > 0 else []
 
-    async def _heads(self, meter: str, stream: str, first: int, last: int, limit: int) -> list[tuple[int, int]]:
-        """Return stream and position of the newest run of each day that a meter has captures of, newest day first."""
-        heads: list[tuple[int, int]] = []
+    async def _heads(self, meter: str, stream: str, first: int, last: int, limit: int) -> list[tuple[int, int, int]]:
+        """Return stream, meter and the position of its newest run of each day that it has captures of, newest first."""
+        heads: list[tuple[int, int, int]] = []
         for number, of in await self._read(_NUMBERS, (stream, meter)):
-            heads += [(number, newest) for _, newest in await self._read(HEADS, (number, of, first, last, limit))]
+            heads += [(number, of, newest) for _, newest in await self._read(HEADS, (number, of, first, last, limit))]
         return heads
 
     async def before(self, meter: str, stream: str, end: int, limit: int) -> list[Capture]:
         """Return the last `limit` (≤ ANSWER_BOUND) captures with at ≤ end: by day, then as recorded."""
         return await self.captures(meter, stream, -TIME_BOUND, end, limit)
 
-    async def _chain(self, stream: int, newest: int, times: range, wanted: int) -> list[Run]:
+    async def _chain(self, stream: int, meter: int, newest: int, times: range, wanted: int) -> list[Run]:
         """Return the runs of one meter and day from the newest back, until `wanted` captures are of these times.
 
-        It ends where they are not held any more.
+        It ends where they are not held any more, or where another meter's is.
         """
         runs: list[Run] = []
         position = newest
@@ -142,7 +142,7 @@ class Readings(Database):
             run = None
             for segment in await self._segments(stream, position, position):
                 run = next((each for at, each in segment.placed() if at == position), None)
-            if run is None:
+            if run is None or run.meter != meter:
                 break
             runs.append(run)
             wanted -= sum(at in times for at in run.times)

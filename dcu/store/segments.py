@@ -24,6 +24,9 @@ LEVEL: Final = 9
 #: Longest text of a segment that is unpacked; a damaged length must not take the memory.
 TEXT_BOUND: Final = 64 << 20
 
+#: Octets and content of a segment that has no runs any more.
+NOTHING: Final = (2, zlib.compress(b"[]"))
+
 
 class Run(NamedTuple):
     """Captures of one meter that came with one answer, in the order of their positions; as in the JSON of a segment.

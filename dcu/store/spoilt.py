@@ -16,7 +16,7 @@ from dcu.plan.ledger import GAP_BOUND, Account, absent, bounded, given_up
 from dcu.store.delivered import Delivered
 from dcu.store.marks import Mark, keep
 from dcu.store.numbers import POSITION_BITS, place_of, position_of
-from dcu.store.segments import DAY
+from dcu.store.segments import DAY, NOTHING
 
 #: Seconds of capture times that are looked through for what was in a segment; one of a long backfill is only told.
 LONGEST: Final = 2 * DAY
@@ -25,6 +25,8 @@ LONGEST: Final = 2 * DAY
 PIECE: Final = 64
 
 _SEGMENT = "SELECT rows, oldest, newest, streams.name FROM segments JOIN streams ON stream = ? WHERE place = ?"
+
+_EMPTY = "UPDATE segments SET octets = ?, content = ? WHERE place = ?"
 
 #: The first position that nobody has acknowledged.
 _OPEN = """
@@ -129,4 +131,5 @@ async def _owe(database: Connection, *, stream: int, lost: Mapping[int, Sequence
 
 
 async def _let_go(database: Connection, *, place: int) -> None:
-    await database.execute("DELETE FROM segments WHERE place = ?", (place,))
+    # the row stays until it is old: its positions, the last of the stream even, must not be given again
+    await database.execute(_EMPTY, (*NOTHING, place))

@@ -136,3 +136,33 @@ async def test_where_many_cannot_be_read_it_is_the_file(path: Path) -> None:
         with pytest.raises(DamagedError, match="a segment is damaged"):
             await blocks(store, 1000)
         assert store.broken.is_set()
+
+
+async def test_positions_of_what_was_let_go_are_not_given_again(path: Path) -> None:
+    """Of the newest segment, too: a chain that leads there would show another meter's captures."""
+    async with Store.open(path, SetClock()) as store:
+        await visit(store, "M1", 0)
+        await visit(store, "M2", 0)
+        spoil(path, 1)
+        assert await store.captures("M2", STREAM, 0, 7200, 10) == []
+        assert [lost.again for lost in await store.forfeit()] == [ROWS]
+    async with Store.open(path, SetClock()) as store:
+        await visit(store, "M3", 0)
+        assert await store.captures("M2", STREAM, 0, 7200, 10) == []
+        assert await store.latest("M2", STREAM) is None
+        assert await store.captures("M3", STREAM, 0, 7200, 10) == [capture(row * PERIOD, "M3") for row in range(1, 5)]
+        await visit(store, "M2", 0)
+        assert await store.captures("M2", STREAM, 0, 7200, 10) == [capture(row * PERIOD, "M2") for row in range(1, 5)]
+        assert rows(await blocks(store, 100)) == [
+            (meter, row * PERIOD) for meter in ("M1", "M3", "M2") for row in range(1, 5)
+        ]
+
+
+async def test_a_chain_ends_where_another_meter_s_captures_are(path: Path) -> None:
+    """As a file can be that lost positions before they were kept from being given again."""
+    async with Store.open(path, SetClock()) as store:
+        for meter in METERS:
+            await visit(store, meter, 0)
+        with closing(sqlite3.connect(path)) as database, database:
+            database.execute("UPDATE marks SET newest = 9 WHERE meter = 2")
+        assert await store.captures("M2", STREAM, 0, 7200, 10) == []
