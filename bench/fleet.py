@@ -102,9 +102,9 @@ class Rows:
         if stream == "load0":
             self.blocks.pop(seq, None)
 
-    async def acknowledge_to(self, stream: str, seq: int) -> None:
-        for each in [each for each in self.blocks if each <= seq]:
-            await self.acknowledge(stream, each)
+    async def acknowledge_to(self, words: Mapping[str, int]) -> None:
+        for each in [each for each in self.blocks if each <= words.get("load0", 0)]:
+            await self.acknowledge("load0", each)
 
     async def least_owed(self) -> Mapping[str, int]:
         return {"load0": min(self.blocks, default=self.seq)}

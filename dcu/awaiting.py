@@ -27,21 +27,25 @@ class Awaiting:
 
     def add(self, stream: str, seq: int, now: float) -> None:
         """The broker has this block, or has it again."""
-        if seq > self._word.get(stream, -1):
+        if self.lacks(stream, seq):
             self._sent.setdefault(stream, {})[seq] = now
 
     def acknowledge(self, stream: str, seq: int) -> None:
         """The head-end has all of `stream` up to `seq`."""
-        if seq <= self._word.get(stream, -1):
+        if not self.lacks(stream, seq):
             return
         self._word[stream] = seq
         self._patience.pop(stream, None)
         for each in [each for each in self._sent.get(stream, ()) if each <= seq]:
             del self._sent[stream][each]
 
+    def lacks(self, stream: str, seq: int) -> bool:
+        """Whether the head-end has not said yet that it has `seq`."""
+        return seq > self._word.get(stream, -1)
+
     def holds(self, stream: str, seq: int) -> bool:
         """Whether the broker has this block, or the head-end."""
-        return seq <= self._word.get(stream, -1) or seq in self._sent.get(stream, ())
+        return not self.lacks(stream, seq) or seq in self._sent.get(stream, ())
 
     def full(self, stream: str) -> bool:
         return len(self._sent.get(stream, ())) >= MAX_AWAITED

@@ -24,6 +24,7 @@ from dcu.config import UplinkSettings
 from dcu.dialect import Dialect, Owed
 from dcu.errors import CommandRejected, DcuError, SentAwayError, UplinkError, first_words
 from dcu.health import Progress
+from dcu.heeding import Heeding
 from dcu.messages.acknowledgement import parse_acknowledgement
 from dcu.messages.envelope import urgent
 from dcu.replies import Replies
@@ -165,9 +166,11 @@ class Deliver:
             wanted=self.wanted,
             replies=self._replies,
         )
+        heeding = Heeding(store=self.store, awaiting=self.awaiting, released=sending.acknowledged)
         try:
             async with asyncio.TaskGroup() as group:
-                group.create_task(self._listen(link, sending))
+                group.create_task(self._listen(link, sending, heeding))
+                group.create_task(heeding.run())
                 group.create_task(self._report(link))
                 group.create_task(sending.follow())
                 if self.states is not None and not link.metered:
@@ -192,11 +195,11 @@ class Deliver:
         if self._sending is not None:
             self._sending.look()
 
-    async def _listen(self, link: Link, sending: Sending) -> None:
+    async def _listen(self, link: Link, sending: Sending, heeding: Heeding) -> None:
         async with aclosing(link.messages()) as messages:
             async for message in messages:
                 if message.topic == self.uplink.topics.ack:
-                    await _heed(message.payload, sending)
+                    _heed(message.payload, heeding)
                 elif message.topic in self.dialect.hears:
                     self._hear(message.payload, sending)
                 else:
@@ -228,13 +231,13 @@ class Deliver:
         self.progress.mark(self.clock.monotonic())
 
 
-async def _heed(payload: bytes, sending: Sending) -> None:
+def _heed(payload: bytes, heeding: Heeding) -> None:
     try:
         words = parse_acknowledgement(payload)
     except CommandRejected as rejection:
         log.warning("acknowledgement not understood", reason=str(rejection))
     else:
-        await sending.acknowledged(words)
+        heeding.hear(words)
 
 
 def _end_if_cancelled() -> None:

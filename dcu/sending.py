@@ -67,8 +67,8 @@ class Outbox(Protocol):
     async def acknowledge(self, stream: str, seq: int) -> None:
         """The broker has this block; in any order."""
 
-    async def acknowledge_to(self, stream: str, seq: int) -> None:
-        """The head-end has all blocks of a stream up to this one."""
+    async def acknowledge_to(self, words: Mapping[str, int]) -> None:
+        """The head-end has all blocks up to a number, of each stream in `words`."""
 
     async def least_owed(self) -> Mapping[str, int]:
         """The lowest number of each stream that is not acknowledged."""
@@ -217,10 +217,9 @@ class Sending:
         self.strikes.clear(key)
         self.proven()
 
-    async def acknowledged(self, words: Mapping[str, int]) -> None:
-        """Release what the head-end has: of each stream all up to a number. Raises StoreError."""
+    def acknowledged(self, words: Mapping[str, int]) -> None:
+        """The head-end has, of each stream, all up to a number, and the store knows."""
         for stream, seq in words.items():
-            await self.store.acknowledge_to(stream, seq)
             self.awaiting.acknowledge(stream, seq)
         self.figures.awaited = len(self.awaiting)
         self._dry.clear()

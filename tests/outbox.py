@@ -35,9 +35,12 @@ class MemoryOutbox:
         self.allotted: defaultdict[str, dict[int, Block]] = defaultdict(dict)
         self.numbers: defaultdict[str, int] = defaultdict(lambda: FIRST_SEQ)
         self.acknowledged: list[tuple[str, int]] = []
-        self.words: list[tuple[str, int]] = []
+        self.words: list[Mapping[str, int]] = []
         self.known: dict[tuple[str, int], Block] = {}
         self.failure: Exception | None = None
+        #: Until it is set the head-end's words are not kept.
+        self.committing = asyncio.Event()
+        self.committing.set()
 
     def add(self, *items: Capture | CommandRecord) -> None:
         for item in items:
@@ -71,10 +74,14 @@ class MemoryOutbox:
         self.allotted[stream].pop(seq, None)  # one that was asked for again was released before
         self.acknowledged.append((stream, seq))
 
-    async def acknowledge_to(self, stream: str, seq: int) -> None:
-        self.words.append((stream, seq))
-        for each in [each for each in self.allotted[stream] if each <= seq]:
-            await self.acknowledge(stream, each)
+    async def acknowledge_to(self, words: Mapping[str, int]) -> None:
+        await self.committing.wait()
+        if self.failure is not None:
+            raise self.failure
+        self.words.append(dict(words))
+        for stream, seq in words.items():
+            for each in [each for each in self.allotted[stream] if each <= seq]:
+                await self.acknowledge(stream, each)
 
     async def least_owed(self) -> Mapping[str, int]:
         return {stream: min(self.allotted[stream], default=self.numbers[stream]) for stream in self.rows}

@@ -6,7 +6,7 @@ never published with other content. Publishing is the business of `dcu.deliver`.
 
 import asyncio
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -145,9 +145,9 @@ class Outbox(Readings, Commands):
         """Release a block; its rows stay in the store. One that was released before is no news."""
         await self._write(partial(_release, name=stream, first=seq, last=seq), patient=not self._draining)
 
-    async def acknowledge_to(self, stream: str, seq: int) -> None:
-        """Release all blocks of `stream` up to `seq`."""
-        await self._write(partial(_release, name=stream, first=0, last=seq), patient=True)
+    async def acknowledge_to(self, words: Mapping[str, int]) -> None:
+        """Release all blocks up to a number, of each stream in `words`."""
+        await self._write(partial(_release_all, words=words), rows=len(words), patient=True)
 
     async def owed(self, stream: str) -> list[int]:
         """Return the numbers of the blocks of `stream` on their way, the lowest first."""
@@ -252,3 +252,8 @@ class Outbox(Readings, Commands):
 async def _release(database: Connection, *, name: str, first: int, last: int) -> None:
     await database.execute(_KEEP, (name, first, last))
     await database.execute(_RELEASE, (name, first, last))
+
+
+async def _release_all(database: Connection, *, words: Mapping[str, int]) -> None:
+    for stream, seq in words.items():
+        await _release(database, name=stream, first=0, last=seq)

@@ -84,9 +84,9 @@ async def test_every_commit_is_told(subject: Subject) -> None:
 async def test_the_head_end_s_word_releases_all_up_to_it(subject: Subject) -> None:
     await subject.add(rows(6))
     blocks = [await block(subject, 2) for _ in range(3)]
-    await subject.outbox.acknowledge_to("load0", blocks[1].seq)
+    await subject.outbox.acknowledge_to({"load0": blocks[1].seq})
     assert await subject.outbox.owed("load0") == [blocks[2].seq]
-    await subject.outbox.acknowledge_to("load0", blocks[2].seq + 1000)
+    await subject.outbox.acknowledge_to({"load0": blocks[2].seq + 1000})
     assert await subject.outbox.owed("load0") == []
     assert await subject.outbox.least_owed() == {"load0": blocks[2].seq + 1}
     assert await subject.outbox.pending() == {"load0": 0}

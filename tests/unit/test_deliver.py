@@ -409,11 +409,49 @@ async def test_rows_are_released_on_the_head_end_s_word_and_on_nothing_else() ->
         link.words.put_nowait(b'{"streams": {"load0": 1000}}')
         await until(lambda: at.deliver.figures.awaited == 1)
         link.words.put_nowait(b"nonsense")
-        link.words.put_nowait(b'{"streams": {"result": 2000, "load9": 5}}')
+        link.words.put_nowait(b'{"streams": {"result": 1000, "load9": 5}}')
         await until(lambda: at.deliver.figures.awaited == 0)
         await until(lambda: len(link.acknowledged) == 3)
     assert at.store.acknowledged == [("load0", FIRST_SEQ), ("result", FIRST_SEQ)]
     assert at.commands == []
+
+
+async def test_a_command_waits_for_no_word_that_is_being_kept() -> None:
+    link = MemoryLink()
+    at = waiting_for_the_head_end(link)
+    at.store.committing.clear()
+    at.store.add(*rows(1), *rows(1, "load1"))
+    async with running(at.deliver):
+        await until(lambda: at.deliver.figures.awaited == 2)
+        link.words.put_nowait(b'{"streams": {"load0": 1000}}')
+        await until(lambda: len(link.acknowledged) == 1)
+        link.words.put_nowait(b'{"streams": {"load1": 1000}}')
+        link.words.put_nowait(b'{"streams": {"load0": 900, "load1": 900}}')
+        await until(lambda: len(link.acknowledged) == 3)
+        link.down.put_nowait(b"{}")
+        await until(lambda: at.commands == [b"{}"])
+        assert at.deliver.figures.awaited == 2
+        at.store.committing.set()
+        await until(lambda: at.deliver.figures.awaited == 0)
+        link.words.put_nowait(b'{"streams": {"load0": 1000, "load1": 1000}}')
+        await until(lambda: len(link.acknowledged) == 5)
+        await settle()
+    assert at.store.words == [{"load0": 1000}, {"load1": 1000}], "what was said before is not kept again"
+
+
+async def test_a_word_of_what_was_never_sent_releases_nothing() -> None:
+    link, forgetful = MemoryLink(), MemoryLink()
+    at = waiting_for_the_head_end(link, forgetful)
+    at.store.add(*rows(1))
+    async with running(at.deliver):
+        await until(lambda: at.deliver.figures.awaited == 1)
+        link.words.put_nowait(b'{"streams": {"load0": 900000, "load9": 0}}')
+        await until(lambda: len(link.acknowledged) == 1)
+        await settle()
+        assert (at.store.words, at.deliver.figures.awaited) == ([], 1)
+        link.lose()
+        await until(partial(sent_blocks, forgetful, 1))
+        assert forgetful.keys == [("load0", FIRST_SEQ)]
 
 
 async def test_only_what_neither_side_has_is_sent_over_the_next_connection() -> None:
