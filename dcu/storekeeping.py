@@ -1,4 +1,4 @@
-"""The flow that keeps the store within its bounds: what is too old goes, and when room runs out, what is worth least.
+"""The flow that keeps the store within its bounds: what is old and delivered goes; without room, what is worth least.
 
 How captures go, and what the head-end is told of those it never got, is in `dcu.store.retention`.
 
@@ -43,6 +43,11 @@ ANSWERED: Final = 86_400.0
 
 DAY: Final = 86_400.0
 
+#: Nothing is old until wall time has kept step for this long, in seconds, within DRIFT of monotonic time: one that was
+#: set wrong makes everything old, and is set right again within the hour, or is told by others.
+STEADY: Final = 3600.0
+DRIFT: Final = 60.0
+
 #: Seconds after which growth and wear say anything.
 TELLING: Final = 3600.0
 
@@ -81,6 +86,7 @@ class Storekeeping:
     written: Callable[[], int | None] = written_octets
     _told: bool = False
     _first: tuple[float, int, int | None] | None = None
+    _steady: tuple[float, float] | None = None
     _shed: dict[str, Shed] = field(default_factory=dict)
 
     @property
@@ -100,7 +106,7 @@ class Storekeeping:
         for lost in await self.store.forfeit():
             times = {"from": iso(lost.start), "to": iso(lost.end)}
             await self.report("captures unreadable", stream=lost.stream, count=lost.count, **times, again=lost.again)
-        if self.clock.trusted():  # what is old is known by a clock only
+        if self._is_steady():  # what is old is known by a clock only
             await self._expire()
         room = await self.room()
         if self._first is None:
@@ -162,11 +168,20 @@ class Storekeeping:
     def _kept_for(self, stream: str) -> float:
         return kept_for(stream, self.settings.retention, self.settings.retention["default"])
 
+    def _is_steady(self) -> bool:
+        """Whether wall time has been trusted, and nobody has set it, for STEADY."""
+        now = self.clock.monotonic()
+        ahead = self.clock.now() - now
+        if not self.clock.trusted():
+            self._steady = None
+        elif self._steady is None or abs(ahead - self._steady[1]) > DRIFT:
+            self._steady = now, ahead
+        return self._steady is not None and now - self._steady[0] >= STEADY
+
     async def _expire(self) -> None:
         now = self.clock.now()
         for stream in await self._streams():
-            before = now - self._kept_for(stream)
-            self._count(stream, await self.store.shed(stream, "retention", before=before, unsent=True))
+            self._count(stream, await self.store.expire(stream, now - self._kept_for(stream)))
         await self.store.forget_numbers()
         await self.store.prune(now - self.settings.retention["commands"], now - ANSWERED)
 

@@ -79,6 +79,9 @@ class WholeStore(MemoryStore, MemoryOutbox, MemoryJournal):
     async def shed(self, stream: str, reason: str, **_: Any) -> Shed:
         return Shed()
 
+    async def expire(self, stream: str, before: float) -> Shed:
+        return Shed()
+
     async def prune(self, before: float, answered: float) -> None:
         """Nothing is old here."""
 

@@ -122,15 +122,19 @@ class Retention(Outbox):
         """Return what is held of each stream."""
         return [Holding(*row) for row in await self._read(_HOLDINGS)]
 
-    async def shed(self, stream: str, reason: str, *, before: float | None = None, unsent: bool = False) -> Shed:
+    async def shed(self, stream: str, reason: str, *, unsent: bool = False) -> Shed:
         """Let go of the oldest captures of `stream`, a slice of them: delivered ones, and if there are none, `unsent`.
 
-        With `before` (UTC seconds) only of those that were read before it. What was not delivered becomes a gap that
-        was DROPPED, and the next block of the stream says so with `reason`.
+        What was not delivered becomes a gap that was DROPPED, and the next block of the stream says so with `reason`.
         """
         shed: Shed = await self._write(
-            partial(self._shed, name=stream, reason=reason, before=before, unsent=unsent), deliverable=unsent
+            partial(self._shed, name=stream, reason=reason, unsent=unsent), deliverable=unsent
         )
+        return shed
+
+    async def expire(self, stream: str, before: float) -> Shed:
+        """Let go of a slice of those delivered captures of `stream` that were read before `before` (UTC seconds)."""
+        shed: Shed = await self._write(partial(self._expire, name=stream, before=before))
         return shed
 
     async def prune(self, before: float, answered: float) -> None:
@@ -140,20 +144,25 @@ class Retention(Outbox):
         """
         await self._write(partial(self._prune, before=before, answered=answered))
 
-    async def _shed(self, database: Connection, *, name: str, reason: str, before: float | None, unsent: bool) -> Shed:
+    async def _shed(self, database: Connection, *, name: str, reason: str, unsent: bool) -> Shed:
         for row in await database.execute_fetchall(_STREAM, (name,)):
             extent = _Extent(*row)
-            delivered = await _slice(database, extent.stream, 1, extent.first - 1, SLICE, before)
-            if delivered := [each for each in delivered if position_of(each[0]) + each[1] <= extent.first]:
-                await self._delete(database, extent.stream, delivered)
-                return Shed(sum(each[1] for each in delivered))
+            if delivered := await _delivered(database, extent):
+                return await self._delete(database, extent.stream, delivered)
             if unsent and extent.stream not in self._owed:
-                return await self._give_up(database, extent, reason, before)
+                return await self._give_up(database, extent, reason)
         return Shed()
 
-    async def _give_up(self, database: Connection, extent: _Extent, reason: str, before: float | None) -> Shed:
+    async def _expire(self, database: Connection, *, name: str, before: float) -> Shed:
+        for row in await database.execute_fetchall(_STREAM, (name,)):
+            extent = _Extent(*row)
+            if due := _due(await _delivered(database, extent), before, self._clock.now()):
+                return await self._delete(database, extent.stream, due)
+        return Shed()
+
+    async def _give_up(self, database: Connection, extent: _Extent, reason: str) -> Shed:
         begin = max(extent.sent, extent.gone) + 1
-        rows = await _slice(database, extent.stream, *await self._span(database, extent, begin), UNSENT_SLICE, before)
+        rows = await _slice(database, extent.stream, *await self._span(database, extent, begin), UNSENT_SLICE)
         rows = [each for each in rows if position_of(each[0]) + each[1] > begin]
         if not rows:
             return Shed()
@@ -197,10 +206,11 @@ class Retention(Outbox):
             await asyncio.sleep(0)
         await keep(database, marks)
 
-    async def _delete(self, database: Connection, stream: int, rows: Sequence[Any]) -> None:
+    async def _delete(self, database: Connection, stream: int, rows: Sequence[Any]) -> Shed:
         await database.execute(_DELETE, (rows[0][0], rows[-1][0]))
         last = position_of(rows[-1][0]) + rows[-1][1] - 1
         await database.execute(_UNCHAIN, (stream, max(each[4] for each in rows) // DAY, last, ROWS))
+        return Shed(sum(each[1] for each in rows))
 
     async def _prune(self, database: Connection, *, before: float, answered: float) -> None:
         for row in await database.execute_fetchall(_STREAM, (RESULT,)):
@@ -210,18 +220,25 @@ class Retention(Outbox):
         await database.execute(_COMMANDS, (before, JOURNAL_ROWS, ROWS))
 
 
-async def _slice(
-    database: Connection, stream: int, first: int, last: int, limit: int, before: float | None
-) -> list[Any]:
-    """Return the oldest segments between two positions; with `before` up to the last of them that was read before it.
+async def _delivered(database: Connection, extent: _Extent) -> list[Any]:
+    """Return the oldest segments of which no row is under way or unsent."""
+    rows = await _slice(database, extent.stream, 1, extent.first - 1, SLICE)
+    return [each for each in rows if position_of(each[0]) + each[1] <= extent.first]
 
-    One that a clock which ran ahead has stamped is older than its successor all the same.
-    """
+
+async def _slice(database: Connection, stream: int, first: int, last: int, limit: int) -> list[Any]:
+    """Return the oldest segments between two positions."""
     places = place_of(stream, first), place_of(stream, last)
-    rows = list(await database.execute_fetchall(_OLDEST, (*places, limit))) if last >= first else []
-    if before is None:
-        return rows
-    due = [number for number, each in enumerate(rows) if each[2] < before]
+    return list(await database.execute_fetchall(_OLDEST, (*places, limit))) if last >= first else []
+
+
+def _due(rows: Sequence[Any], before: float, now: float) -> Sequence[Any]:
+    """Return those of `rows`, the oldest of all, that were read before `before`, up to the first that was not.
+
+    One from the future was stamped by a clock that ran ahead: it is older than its successor all the same.
+    """
+    young = next((number for number, each in enumerate(rows) if before <= each[2] <= now), len(rows))
+    due = [number for number, each in enumerate(rows[:young]) if each[2] < before]
     return rows[: due[-1] + 1] if due else []
 
 

@@ -98,9 +98,16 @@ class StoreMachine(RuleBasedStateMachine):
         self.runner.run(self.store.acknowledge(stream, block.seq))
         self.underway[stream].remove(block)
 
-    @rule(stream=STREAMS, unsent=st.booleans(), before=st.none() | st.integers(0, 60))
-    def let_go(self, stream: str, unsent: bool, before: int | None) -> None:
-        shed = self.runner.run(self.store.shed(stream, "storage", unsent=unsent, before=before))
+    @rule(stream=STREAMS, before=st.integers(0, 60))
+    def expire(self, stream: str, before: int) -> None:
+        shed = self.runner.run(self.store.expire(stream, before))
+        assert not shed.unsent
+        if shed.captures:
+            self.gone[stream] = max(self.gone.get(stream, 0), self.taken.get(stream, 0))
+
+    @rule(stream=STREAMS, unsent=st.booleans())
+    def let_go(self, stream: str, unsent: bool) -> None:
+        shed = self.runner.run(self.store.shed(stream, "storage", unsent=unsent))
         taken = self.taken.get(stream, 0)
         assert unsent or not shed.unsent
         if shed.unsent:

@@ -35,17 +35,34 @@ async def test_a_row_that_is_too_old_goes_and_a_younger_one_stays(store: Store) 
     for days in (91, 89):
         await store.record([read(NOW - days * DAY)], {})
     await deliver(store)
-    assert await store.shed("load0", "retention", before=NOW - 90 * DAY) == Shed(1)
+    assert await store.expire("load0", NOW - 90 * DAY) == Shed(1)
     assert await times(store) == [NOW - 89 * DAY]
-    assert await store.shed("load0", "retention", before=NOW - 90 * DAY) == Shed()
+    assert await store.expire("load0", NOW - 90 * DAY) == Shed()
 
 
 async def test_what_a_clock_stamped_that_ran_ahead_goes_with_its_neighbours(store: Store) -> None:
     for at in (NOW - 99 * DAY, NOW + 9999 * DAY, NOW - 98 * DAY, NOW):
         await store.record([read(at)], {})
     await deliver(store)
-    assert await store.shed("load0", "retention", before=NOW - 90 * DAY) == Shed(3)
+    assert await store.expire("load0", NOW - 90 * DAY) == Shed(3)
     assert await times(store) == [NOW]
+
+
+async def test_what_a_clock_stamped_that_was_behind_does_not_take_older_neighbours_along(store: Store) -> None:
+    for at in (NOW - 99 * DAY, NOW - 2 * DAY, NOW - 400 * DAY, NOW):
+        await store.record([read(at)], {})
+    await deliver(store)
+    assert await store.expire("load0", NOW - 90 * DAY) == Shed(1)
+    assert await store.expire("load0", NOW - 90 * DAY) == Shed()
+    assert len(await times(store)) == 3
+
+
+async def test_what_was_not_delivered_is_never_too_old(store: Store) -> None:
+    for at in (NOW - 99 * DAY, NOW - 98 * DAY):
+        await store.record([read(at)], {})
+    assert await store.next_block("load0", 1)
+    assert await store.expire("load0", float(NOW)) == Shed()
+    assert len(await times(store)) == 2
 
 
 async def test_what_is_under_way_stays(store: Store) -> None:
@@ -91,13 +108,13 @@ async def test_what_went_is_explained_after_a_restart_too(path: Path, clock: Set
         for at in range(3):
             await store.record([read(at)], {})
         numbers = await store.streams()
-        assert await store.shed("load0", "retention", before=1 << 40, unsent=True) == Shed(3, 3)
+        assert await store.shed("load0", "storage", unsent=True) == Shed(3, 3)
     async with Store.open(path, clock) as store:
         await store.record([read(7)], {})
         word, rows = await store.next_block("load0", 10), await store.next_block("load0", 10)
         assert word
         assert rows
-        assert (word.seq, word.dropped) == (numbers["load0"], Dropped("retention", 0, 2, 3))
+        assert (word.seq, word.dropped) == (numbers["load0"], Dropped("storage", 0, 2, 3))
         assert (rows.seq, rows.items) == (word.seq + 1, (read(7),))
         assert await times(store) == [7]
 
@@ -117,7 +134,7 @@ async def test_delivered_captures_that_go_are_no_gap(store: Store) -> None:
     asked = {("M1", "load0"): [Asked(900, 900, 900, since=900)]}
     await store.record([read(900)], {}, asked=asked)
     await deliver(store)
-    await store.shed("load0", "retention", before=1 << 40)
+    assert await store.expire("load0", float(NOW)) == Shed(1)
     assert await store._read("SELECT * FROM gaps") == []
 
 
@@ -133,7 +150,7 @@ async def test_chains_of_days_that_went_go_too(store: Store) -> None:
     for day in range(5):
         await store.record([read(day * DAY)], {})
     await deliver(store)
-    await store.shed("load0", "retention", before=3 * DAY)
+    await store.expire("load0", 3 * DAY)
     assert await store._read("SELECT day FROM days") == [(3,)]
     assert await times(store) == [3 * DAY, 4 * DAY]
 
