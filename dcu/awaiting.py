@@ -6,6 +6,7 @@
 Only arithmetic: what is published and released, and when, is decided in `dcu.sending`.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -50,14 +51,14 @@ class Awaiting:
     def full(self, stream: str) -> bool:
         return len(self._sent.get(stream, ())) >= MAX_AWAITED
 
-    def overdue(self, now: float) -> tuple[str, int] | None:
-        """Return a block to send again; it counts as sent now."""
+    def overdue(self, now: float, admits: Callable[[str], bool] = lambda _: True) -> tuple[str, int] | None:
+        """Return a block to send again, of a stream that the connection `admits`; it counts as sent now."""
         if self.patience is None:
             return None
         for stream, sent in self._sent.items():
             patience = self._patience.get(stream, self.patience)
             oldest = next(iter(sent), None)
-            if oldest is not None and now - sent[oldest] >= patience:
+            if oldest is not None and admits(stream) and now - sent[oldest] >= patience:
                 sent[oldest] = now
                 self._patience[stream] = max(self.patience, min(2 * patience, CAP))
                 return stream, oldest

@@ -83,6 +83,7 @@ class Deliver:
     awaiting: Awaiting = field(init=False)
     _replies: Replies = field(init=False)
     _strikes: Strikes = field(default_factory=Strikes)
+    _due: dict[str, float] = field(default_factory=dict)
     _sending: Sending | None = None
 
     def __post_init__(self) -> None:
@@ -126,8 +127,19 @@ class Deliver:
             seconds -= slice_
 
     async def _woken(self) -> bool:
-        waiting = await self.store.waiting()
-        return not self.backoff.asleep or any(rows and urgent(stream) for stream, rows in waiting.items())
+        if not self.backoff.asleep:
+            return True
+        for stream, rows in (await self.store.waiting()).items():
+            if urgent(stream) and (rows or await self._owed(stream)):
+                return True
+        return False
+
+    async def _owed(self, stream: str) -> bool:
+        """Whether there is a block with a number that the broker has not got, and that holds up nothing."""
+        return any(
+            not (self.awaiting.holds(stream, seq) or self._strikes.suspect((stream, seq)))
+            for seq in await self.store.owed(stream)
+        )
 
     async def _live(self, link: Link) -> None:
         try:
@@ -164,6 +176,7 @@ class Deliver:
             alive=self._alive,
             awaiting=self.awaiting,
             wanted=self.wanted,
+            due=self._due,
             replies=self._replies,
         )
         heeding = Heeding(store=self.store, awaiting=self.awaiting, released=sending.acknowledged)

@@ -49,6 +49,11 @@ class Dialect:
         return False
 
     @property
+    def consecutive(self) -> bool:
+        """Whether the messages of a block leave as they were written, without others between them."""
+        return False
+
+    @property
     def hears(self) -> tuple[str, ...]:
         """Topics of what is said in this dialect to us; commands are not among it."""
         return ()

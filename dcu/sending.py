@@ -5,6 +5,7 @@ not a block, is in `deliver`.
 """
 
 import asyncio
+import math
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -107,7 +108,8 @@ class Sending:
     """Sends blocks over one `link`. `proven` hears of each acknowledgement, `alive` of each look for more to send.
 
     `settings` says how each stream is sent; `awaiting` has what waits for the head-end's word, `wanted` what was asked
-    for again.
+    for again and has not come there, `due` when what is no full block yet leaves all the same (time of the loop): these
+    outlast a connection.
     """
 
     store: Outbox
@@ -120,13 +122,14 @@ class Sending:
     alive: Callable[[], None]
     awaiting: Awaiting = field(default_factory=Awaiting)
     wanted: deque[Key] = field(default_factory=deque)
+    due: dict[str, float] = field(default_factory=dict)
     replies: Replies = field(default_factory=lambda: Replies(""))
     _again: dict[str, deque[int]] = field(default_factory=dict)
     _aside: deque[tuple[float, Key]] = field(default_factory=deque)
     _turn: deque[str] = field(default_factory=deque)
     _dry: set[str] = field(default_factory=set)
     _waiting: dict[str, int] = field(default_factory=dict)
-    _due: dict[str, float] = field(default_factory=dict)
+    _dividing: asyncio.Task[None] | None = None
     _commits: int = 0
     _looked: int = -1
     _under_way: dict[Key, int] = field(default_factory=dict)
@@ -177,8 +180,10 @@ class Sending:
         if copies := list(self.replies.copies(block.items, messages)):
             group.create_task(self._reply(copies))
         if len(messages) > 1:
-            # The later parts are queued only after the earlier ones' acknowledgement: nothing may come between them.
-            await asyncio.wait([sent])
+            # the later parts are queued only after the earlier ones' acknowledgement: no other data comes between them
+            self._dividing = sent
+            if urgent(block.stream) or self.dialect.consecutive:
+                await asyncio.wait([sent])
         return True
 
     async def _written(self, block: Block) -> list[Outgoing]:
@@ -208,6 +213,7 @@ class Sending:
             await self.link.publish(copy)
 
     async def _accepted(self, key: Key) -> None:
+        self._no_more_wanted(key)
         if self.awaiting.patience is None:
             await self.store.acknowledge(*key)
             self.figures.acknowledged += 1
@@ -232,6 +238,7 @@ class Sending:
     def _refused(self, block: Block, error: RefusedError) -> None:
         log.error("block refused", stream=block.stream, seq=block.seq, error=str(error))
         self.figures.refused += 1
+        self._no_more_wanted((block.stream, block.seq))
         self._set_aside((block.stream, block.seq))
         if not self.strikes.refuse((block.stream, block.seq)):
             raise UplinkError(f"the broker refuses everything: {error}") from error
@@ -239,12 +246,17 @@ class Sending:
     async def _recall(self) -> None:
         if not self.link.resumed:
             self.awaiting.forget()
+        for due in self.due.values():
+            asyncio.get_running_loop().call_at(due, self._wake.set)
         for stream in await self.store.streams():
             seqs = [seq for seq in await self.store.owed(stream) if not self.awaiting.holds(stream, seq)]
             self._again[stream] = deque(seq for seq in seqs if not self.strikes.suspect((stream, seq)))
             for seq in seqs:
                 if self.strikes.suspect((stream, seq)):
                     self._set_aside((stream, seq))
+        for key in [key for key in self.wanted if self.strikes.suspect(key)]:
+            self._no_more_wanted(key)
+            self._set_aside(key)
 
     def _set_aside(self, key: Key) -> None:
         loop = asyncio.get_running_loop()
@@ -259,6 +271,8 @@ class Sending:
             return None
         await self._look_around()
         block = await self._first(sorted(filter(urgent, self._turn), key=is_event))
+        if self._dividing is not None and not self._dividing.done():
+            return block
         if block is None and self._room_for_data(places):
             self._turn.rotate(-1)
             block = await self._first([stream for stream in self._turn if self._may_leave(stream)])
@@ -284,16 +298,17 @@ class Sending:
         if not rows:
             return False
         loop = asyncio.get_running_loop()
-        if stream not in self._due:
-            self._due[stream] = loop.time() + self.settings(stream).delay
-            loop.call_at(self._due[stream], self._wake.set)
-        return loop.time() >= self._due[stream]
+        latest = loop.time() + min(self.settings(stream).delay, self.link.longest_delay)
+        if latest < self.due.get(stream, math.inf):
+            self.due[stream] = latest
+            loop.call_at(latest, self._wake.set)
+        return loop.time() >= self.due[stream]
 
     def _taken(self, stream: str, rows: int) -> None:
         """Count what was allotted; what is left keeps its time, so that none waits longer than it may."""
         self._waiting[stream] = max(0, self._waiting.get(stream, 0) - rows)
         if not self._waiting[stream]:
-            self._due.pop(stream, None)
+            self.due.pop(stream, None)
 
     async def _first(self, streams: Sequence[str]) -> Block | None:
         for stream in streams:
@@ -335,15 +350,27 @@ class Sending:
         """Return a block that the head-end asked for again, or left without a word for too long."""
         if not self._room_for_data(places):
             return None
-        overdue = self.awaiting.overdue(asyncio.get_running_loop().time())
-        if overdue is not None:
-            self.wanted.appendleft(overdue)
-        while self.wanted and self.link.admits(self.wanted[0][0]):
-            key = self.wanted.popleft()
-            block = None if key in self._under_way else await self.store.block(*key)
-            if block is not None:
-                return block
+        overdue = self.awaiting.overdue(asyncio.get_running_loop().time(), self.link.admits)
+        block = None if overdue is None else await self._once_more(overdue)
+        while block is None and (key := self._wish()) is not None:
+            block = await self._once_more(key)
+            if block is None:
+                self._no_more_wanted(key)
+        return block
+
+    async def _once_more(self, key: Key) -> Block | None:
+        return None if key in self._under_way else await self.store.block(*key)
+
+    def _wish(self) -> Key | None:
+        """Return the next block that was asked for; it stays in `wanted` until the broker has it."""
+        for key in self.wanted:
+            if key not in self._under_way:
+                return key if self.link.admits(key[0]) else None
         return None
+
+    def _no_more_wanted(self, key: Key) -> None:
+        if key in self.wanted:
+            self.wanted.remove(key)
 
     async def _due_aside(self) -> Block | None:
         if self._under_way or not self._aside or self._aside[0][0] > asyncio.get_running_loop().time():

@@ -35,6 +35,10 @@ class Sparkplug(Dialect):
         return True
 
     @property
+    def consecutive(self) -> bool:
+        return True  # each bears the next number of 256
+
+    @property
     def hears(self) -> tuple[str, ...]:
         return (self.node.commands,)
 

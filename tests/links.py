@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import math
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -69,6 +70,7 @@ class MemoryLink:
     resumed = False
     retains = True
     metered = False
+    longest_delay = math.inf
 
     def __init__(self, window: int = 20, *, holding: bool = False, max_payload: int = 100_000) -> None:
         self.window = window

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import math
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -160,6 +161,7 @@ class MemoryLink:
     resumed = False
     retains = True
     metered = False
+    longest_delay = math.inf
     window = 20
     max_payload = 100_000
 

@@ -4,6 +4,7 @@ Nothing is kept here: a message is the caller's until `publish` has returned. Wh
 """
 
 import asyncio
+import math
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
@@ -106,10 +107,12 @@ class Link:
     `broker` is who is at the other end; `resumed` says whether it still had our session, `retains` whether it keeps
     retained messages.
     `admits` says whether data of a stream may take it now; `metered`, whether its octets cost money.
+    `longest_delay` are the seconds that data may wait for a fuller block at most.
     """
 
     admits: Callable[[str], bool] = staticmethod(everything)
     metered = False
+    longest_delay = math.inf
 
     def __init__(self, client: Client, settings: UplinkSettings, version: int, *, retain: bool) -> None:
         granted = client.granted

@@ -42,8 +42,10 @@ PROBE_EVERY = 20.0
 #: Seconds between two looks at the files of certificates.
 RENEWAL_LOOK = 30.0
 
-#: Seconds without anything under way after which all is said on a channel with a timetable; a stream's delay is less.
+#: Seconds without anything under way after which all is said on a channel with a timetable, and how long data may wait
+#: for a fuller block there.
 QUIET = 60.0
+SHORT_DELAY = QUIET / 2
 
 #: Seconds that a connection which is left waits for what is under way.
 LULL = 10.0
@@ -177,6 +179,8 @@ class Ways:
         account.error = None
         self.channels.opened(self._clock.monotonic())
         link.admits, link.metered = partial(self._admits, plan), plan.metered
+        if plan.every is not None:
+            link.longest_delay = SHORT_DELAY
         self._about(way.channel)
         log.info("channel open", channel=way.channel, broker=f"{way.host}:{way.port}")
         last, self._last = self._last, way.channel

@@ -483,6 +483,77 @@ async def test_what_was_asked_for_goes_out_again_as_it_was() -> None:
     assert link.blocks[0].message.payload == link.blocks[1].message.payload
 
 
+async def test_what_was_asked_for_again_outlasts_a_connection_that_breaks() -> None:
+    first, second = MemoryLink(), MemoryLink()
+    at = bench(first, second)
+    async with running(at.deliver):
+        for seq in range(FIRST_SEQ, FIRST_SEQ + 3):
+            at.store.add(*rows(1))
+            await until(partial(acknowledged, at.store, seq - FIRST_SEQ + 1))
+        first.holding = True
+        wanted = [("load0", FIRST_SEQ + 2), ("load0", FIRST_SEQ)]
+        at.deliver.wanted.extend(wanted)
+        at.deliver.resend()
+        await until(partial(sent_blocks, first, 5))
+        first.blocks[3].puback.set_result(None)
+        await until(partial(acknowledged, at.store, 4))
+        first.lose()
+        await until(partial(acknowledged, at.store, 5))
+        await settle()
+    assert second.keys == wanted[1:], "what had its PUBACK is not sent for a third time"
+    assert not at.deliver.wanted
+
+
+async def test_what_was_asked_for_and_breaks_every_connection_is_sent_no_more() -> None:
+    links = [MemoryLink() for _ in range(8)]
+    at = bench(*links)
+    at.store.add(*rows(1))
+    async with running(at.deliver):
+        await until(partial(is_empty, at.store))
+        for link in links:
+            link.breaks_at = lambda message: message.topic.endswith("load0")
+        at.deliver.wanted.append(("load0", FIRST_SEQ))
+        at.deliver.resend()
+        await until(lambda: not at.deliver.wanted)
+        await settle()
+        assert at.deliver.figures.connected
+        assert sum(len(link.blocks) for link in links) == 1 + SUSPECT_AFTER
+
+
+async def test_a_sleep_ends_for_what_is_urgent_and_has_not_reached_the_broker() -> None:
+    at = bench()
+    at.deliver.backoff.asleep = True
+    assert not await at.deliver._woken()
+    at.store.add(capture(), capture(stream="event.fraud"))
+    assert await at.deliver._woken()
+    block = await at.store.next_block("event.fraud", 1)
+    assert block
+    assert await at.deliver._woken(), "it has its number, and the connection ended"
+    at.deliver.awaiting.add("event.fraud", block.seq, 0.0)
+    assert not await at.deliver._woken(), "the broker has it, and the head-end's word is waited for"
+    at.deliver.awaiting.forget()
+    at.deliver._strikes.refuse(("event.fraud", block.seq))
+    assert not await at.deliver._woken(), "it waits until nothing else does"
+
+
+async def test_an_alarm_goes_between_the_parts_of_a_block() -> None:
+    link = MemoryLink(max_payload=1000, holding=True)
+    at = bench(link)
+    at.store.add(*rows(16))
+    async with running(at.deliver):
+        await until(partial(sent_blocks, link, 1))
+        assert link.blocks[0].body["parts"] > 2
+        at.store.add(capture(stream="event.fraud"), *rows(1, "load1"))
+        await until(partial(sent_blocks, link, 2))
+        await settle()
+        assert link.keys == [("load0", FIRST_SEQ), ("event.fraud", FIRST_SEQ)], "data waits for the last part"
+        link.holding = False
+        link.blocks[0].puback.set_result(None)
+        link.blocks[1].puback.set_result(None)
+        await until(partial(is_empty, at.store))
+    assert link.keys[-1] == ("load1", FIRST_SEQ)
+
+
 @pytest.mark.parametrize(("limit", "told"), [(100_000, 40), (2800, 40), (1000, 0)])
 async def test_a_small_broker_gets_a_birth_that_it_can_take(limit: int, told: int) -> None:
     link = MemoryLink(max_payload=limit)

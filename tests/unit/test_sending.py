@@ -1,6 +1,7 @@
 """The order of sending and the isolation of suspects, one step at a time; whole connections are in test_deliver."""
 
 import asyncio
+import math
 from collections.abc import Mapping
 from typing import cast
 
@@ -11,6 +12,7 @@ from dcu.messages.envelope import Envelopes
 from dcu.sending import BLOCK_OCTETS, IDLE_BOUND, Delivery, Sending
 from dcu.strikes import MAX_ASIDE, SUSPECT_AFTER, Strikes
 from dcu.uplink import Link, Outgoing, Topics
+from dcu.uplink.ways import QUIET, SHORT_DELAY
 from sim.virtual import VirtualClock
 from tests.lines import virtually
 from tests.links import PLAIN, FixedClock, until
@@ -23,6 +25,7 @@ class TakingLink:
     window = 20
     max_payload = 100_000
     resumed = True
+    longest_delay = math.inf
 
     def __init__(self) -> None:
         self.topics: list[str] = []
@@ -99,6 +102,42 @@ async def test_data_waits_for_a_full_block_or_for_its_time_and_events_for_nothin
         for task in tasks:
             task.cancel()
     assert [len(rows) for rows in store.rows.values()] == [1, 0]
+
+
+def test_data_waits_no_longer_for_connections_that_break_first() -> None:
+    async def scenario(_: VirtualClock) -> None:
+        store, link, due = MemoryOutbox(), TakingLink(), dict[str, float]()
+        store.add(capture())
+        for _connection in range(2):
+            sending = make(store, link, streams={"load0": StreamSettings(compact=False, delay=30.0, rows=3)})
+            sending.due = due
+            await for_some_time(sending, 20.0)
+        assert store.empty
+        assert not due
+
+    virtually(scenario)
+
+
+def test_before_a_sleep_everything_leaves() -> None:
+    async def scenario(_: VirtualClock) -> None:
+        store, link = MemoryOutbox(), TakingLink()
+        link.longest_delay = SHORT_DELAY
+        store.add(capture())
+        sending = make(store, link, streams={"load0": StreamSettings(compact=False, delay=2 * QUIET, rows=3)})
+        await for_some_time(sending, SHORT_DELAY - 1.0)
+        assert not store.acknowledged
+        await for_some_time(sending, 2.0)
+        assert store.empty
+
+    virtually(scenario)
+
+
+async def for_some_time(sending: Sending, seconds: float) -> None:
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(sending.follow()), group.create_task(sending.run(group))]
+        await asyncio.sleep(seconds)
+        for task in tasks:
+            task.cancel()
 
 
 async def test_a_stream_is_sent_as_it_is_set() -> None:

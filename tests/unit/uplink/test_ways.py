@@ -16,7 +16,7 @@ from dcu.errors import CommandRejected, StoreError, UplinkError
 from dcu.model import Command
 from dcu.uplink import Link, Outgoing, ways
 from dcu.uplink.channels import State
-from dcu.uplink.ways import Ways, plain
+from dcu.uplink.ways import SHORT_DELAY, Ways, plain
 from sim.broker import free_port
 from tests.scripted_broker import ACCEPTED_5, CONNECT, PUBLISH, ScriptedBroker, puback, scripted
 
@@ -225,7 +225,8 @@ async def test_a_channel_with_a_timetable_sleeps_when_all_is_said(
     monkeypatch.setattr(ways, "QUIET", 0.0)
     async with scripted(lively) as main:
         way = make(tmp_path, ChannelSettings("gprs", ((LOOPBACK, main.port),), every=3600.0))
-        async with held(way) as (_, gone):
+        async with held(way) as (link, gone):
+            assert link.longest_delay == SHORT_DELAY
             await gone.wait()
         slept = way.backoff.delay()
         assert way.backoff.asleep
