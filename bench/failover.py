@@ -11,7 +11,7 @@ from pathlib import Path
 
 from bench.figures import Figure
 from bench.over_wan import PACE, head_end, unit
-from dcu.uplink.channels import STEADY
+from dcu.uplink.backoff import STEADY
 from sim.networks import WanLink, missing, networks
 
 #: Seconds of silence by which the main channel is judged, and rows that have come before it is taken away: a connection

@@ -32,6 +32,7 @@ from dcu.sending import Delivery, Outbox, Sending
 from dcu.standing import MeterStates
 from dcu.strikes import Key, Strikes
 from dcu.uplink import Backoff, Link, Outgoing, Topics
+from dcu.uplink.backoff import STEADY
 
 log = structlog.get_logger()
 
@@ -142,6 +143,7 @@ class Deliver:
         )
 
     async def _live(self, link: Link) -> None:
+        began = self.clock.monotonic()
         try:
             self._alive()
             await self._greet(link)
@@ -149,6 +151,9 @@ class Deliver:
         except asyncio.CancelledError:
             await self._farewell(link)
             raise
+        finally:
+            if self.clock.monotonic() - began >= STEADY:
+                self.backoff.reset()
 
     async def _greet(self, link: Link) -> None:
         """Subscribe, then birth: who reads `online` may send commands. Both in one round trip, in this order."""
@@ -172,7 +177,6 @@ class Deliver:
             settings=self.uplink.settings.stream,
             figures=self.figures,
             strikes=self._strikes,
-            proven=self.backoff.reset,
             alive=self._alive,
             awaiting=self.awaiting,
             wanted=self.wanted,

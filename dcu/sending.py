@@ -105,7 +105,7 @@ class Delivery:
 
 @dataclass(slots=True, kw_only=True)
 class Sending:
-    """Sends blocks over one `link`. `proven` hears of each acknowledgement, `alive` of each look for more to send.
+    """Sends blocks over one `link`. `alive` hears of each look for more to send.
 
     `settings` says how each stream is sent; `awaiting` has what waits for the head-end's word, `wanted` what was asked
     for again and has not come there, `due` when what is no full block yet leaves all the same (time of the loop): these
@@ -118,7 +118,6 @@ class Sending:
     settings: Callable[[str], StreamSettings]
     figures: Delivery
     strikes: Strikes
-    proven: Callable[[], None]
     alive: Callable[[], None]
     awaiting: Awaiting = field(default_factory=Awaiting)
     wanted: deque[Key] = field(default_factory=deque)
@@ -221,7 +220,6 @@ class Sending:
             self.awaiting.add(*key, asyncio.get_running_loop().time())
             self.figures.awaited = len(self.awaiting)
         self.strikes.clear(key)
-        self.proven()
 
     def acknowledged(self, words: Mapping[str, int]) -> None:
         """The head-end has, of each stream, all up to a number, and the store knows."""

@@ -22,9 +22,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-#: A connection that lived for so long (s) was no mistake, and its loss is worth a try at once; one that is lost sooner
-#: may be lost again at once, by whatever way: a broker that refuses after all, a second unit under our name.
-STEADY = 10.0
+from dcu.uplink.backoff import STEADY
 
 #: Seconds that a better channel has to answer for, at most: twice as long after each return that did not hold.
 LONGEST_STABLE = 3600.0

@@ -1,9 +1,11 @@
 """The flow up against a real broker that is restarted, killed, restrictive or old. Nothing may be lost or changed."""
 
 import asyncio
+import itertools
+import random
 import sys
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -11,7 +13,8 @@ from typing import Any
 import pytest
 
 from dcu.deliver import Deliver
-from dcu.uplink import Outgoing, Uplink, client
+from dcu.errors import UplinkError
+from dcu.uplink import Backoff, Outgoing, Uplink, client
 from sim.broker import Broker, mosquitto
 from sim.headend import HeadEnd
 from tests.flow import DCU, fill, make_flow, running
@@ -210,6 +213,48 @@ async def test_there_is_never_a_second_connection(broker: Broker) -> None:
         fill(store, 100)
         await all_delivered(head, store, 100)
         assert flow.figures.connections == 2
+
+
+class Waits(Backoff):
+    """Notes its waiting times."""
+
+    def __init__(self) -> None:
+        super().__init__(base=0.01, cap=1.0, dice=random.Random(1))
+        self.drawn: list[float] = []
+
+    def delay(self) -> float:
+        self.drawn.append(super().delay())
+        return self.drawn[-1]
+
+
+@pytest.mark.parametrize("version", ["5", "3"])
+async def test_a_thief_of_our_name_who_comes_back_at_once_makes_no_storm(broker: Broker, version: str) -> None:
+    """No broker has to say why it hangs up, and in between each of the two is acknowledged what it has to send."""
+    store = MemoryOutbox()
+    flow = make_flow(broker.port, store, mqtt_version=version)
+    waits = flow.backoff = Waits()
+    thefts = itertools.count()
+
+    async def steal() -> None:
+        async with Uplink(flow.uplink.settings, DCU).connect(Outgoing("x", b"")) as link:
+            async for _ in link.messages():
+                pass
+
+    async def thief() -> None:
+        while True:
+            fill(store, 1, next(thefts))
+            await come_true(lambda: store.empty and flow.figures.connected)
+            with suppress(UplinkError):
+                await steal()
+
+    async with running(flow):
+        stealing = asyncio.create_task(thief())
+        await come_true(lambda: len(waits.drawn) >= 12)
+        stealing.cancel()
+        await asyncio.wait([stealing])
+    assert next(thefts) >= 12, "each connection had its acknowledgement"
+    # never begun anew: by then each is drawn from all of the range
+    assert max(waits.drawn) > 0.3
 
 
 async def test_who_may_not_publish_keeps_its_data(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import dataclasses
 import json
+import random
 from collections.abc import Mapping
 from functools import partial
 
@@ -10,12 +11,15 @@ import pytest
 
 from dcu import deliver
 from dcu.errors import StoreError
-from dcu.model import Capture, CommandRecord, CommandState, Reach, Standing
+from dcu.model import CommandState, Reach, Standing
 from dcu.sending import WINDOW_OCTETS
 from dcu.standing import MeterStates
 from dcu.strikes import MAX_ASIDE, SUSPECT_AFTER
 from dcu.uplink import Backoff
+from dcu.uplink.backoff import STEADY
 from sim.headend import Tally
+from sim.virtual import VirtualClock
+from tests.lines import virtually
 from tests.links import (
     TOPICS,
     Bench,
@@ -359,19 +363,23 @@ async def test_health_is_reported_when_connected() -> None:
     assert (health.message.qos, health.message.retain, health.body["visits"]) == (0, True, 12)
 
 
-async def test_a_connection_that_delivered_resets_the_waiting_time() -> None:
-    at = bench(MemoryLink())
-    at.deliver.backoff = Backoff(base=1.0, cap=60.0)
-    while at.deliver.backoff.delay() < 10:
-        pass
-    item: Capture | CommandRecord = record()
-    at.store.add(item)
-    task = asyncio.create_task(at.deliver.step())
-    await until(lambda: at.store.empty)
-    await settle()
-    assert at.deliver.backoff.delay() <= 3.0
-    task.cancel()
-    await asyncio.wait([task])
+@pytest.mark.parametrize(("lived", "again"), [(STEADY + 1, True), (STEADY - 1, False)])
+def test_a_connection_that_lived_resets_the_waiting_time_and_one_that_only_delivered_does_not(
+    lived: float, *, again: bool
+) -> None:
+    async def work(_: VirtualClock) -> None:
+        link = MemoryLink()
+        at = bench(link)
+        backoff = at.deliver.backoff = Backoff(dice=random.Random(1))
+        while backoff.delay() < 30:
+            pass
+        at.store.add(record())
+        asyncio.get_running_loop().call_later(lived, link.lose)
+        await at.deliver.step()
+        assert at.store.empty
+        assert (backoff.delay() <= 3.0) is again
+
+    virtually(work)
 
 
 async def test_the_states_of_meters_go_over_every_connection_that_lost_them() -> None:

@@ -55,7 +55,6 @@ def make(
         settings=UplinkSettings("broker", "D", streams=PLAIN if streams is None else streams).stream,
         figures=Delivery(),
         strikes=strikes or Strikes(),
-        proven=lambda: None,
         alive=lambda: None,
     )
 

@@ -2,7 +2,8 @@
 
 import pytest
 
-from dcu.uplink.channels import LONGEST_STABLE, STEADY, Channels, State, Way
+from dcu.uplink.backoff import STEADY
+from dcu.uplink.channels import LONGEST_STABLE, Channels, State, Way
 
 MAIN, SPARE, STANDBY = Way("eth", "a", 1), Way("eth", "b", 1), Way("gprs", "a", 1)
 
