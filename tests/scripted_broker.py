@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 
 Answer = Callable[[int, bytes], bytes | None]
 
-CONNECT, PUBLISH, SUBSCRIBE, PINGREQ, DISCONNECT = 0x10, 0x30, 0x80, 0xC0, 0xE0
+CONNECT, PUBLISH, PUBACK, SUBSCRIBE, PINGREQ, DISCONNECT = 0x10, 0x30, 0x40, 0x80, 0xC0, 0xE0
 
 ACCEPTED_3 = bytes.fromhex("20020000")
 REFUSED_3 = bytes.fromhex("20020001")

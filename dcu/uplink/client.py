@@ -30,7 +30,8 @@ MAX_PASSED_OVER = 16_777_216
 #: Octets read from the socket at once.
 PIECE = 65_536
 
-#: Received messages waiting for their turn. A message beyond is not acknowledged, so a broker keeps it.
+#: Received messages waiting for their turn. A message beyond is passed over and not acknowledged: a broker keeps it,
+#: and sends it again over the next connection only (MQTT 3.1.1, 4.4; by MQTT 5 it has no more under way than we allow).
 MAX_QUEUED_IN = 100
 
 
@@ -77,6 +78,7 @@ class Client(aiomqtt.Client):
         self.resumed = False
         self.dismissal: Dismissal | None = None
         self._acknowledgements: dict[int, asyncio.Future[None]] = {}
+        self._passed_over = False
         self._client.manual_ack_set(True)
         self._received: Callable[[int], bytes] = self._client._sock_recv  # noqa: SLF001 - nowhere public
         vars(self._client)["_sock_recv"] = self._receive
@@ -145,6 +147,17 @@ class Client(aiomqtt.Client):
     def acknowledge(self, message: aiomqtt.Message) -> None:
         """Tell the broker that `message` is safe with us (PUBACK)."""
         self._client.ack(message.mid, message.qos)
+
+    @property
+    def left_behind(self) -> bool:
+        """Whether the broker still has messages for us that only another connection brings, and no others are here."""
+        return self._passed_over and self._queue.empty()
+
+    def _on_message(self, client: paho.Client, userdata: Any, message: paho.MQTTMessage) -> None:
+        if self._queue.full():
+            self._passed_over |= message.qos > 0
+        else:
+            super()._on_message(client, userdata, message)
 
     async def _wait_for(self, fut: Awaitable[Result], timeout: float | None) -> Result:  # noqa: ASYNC109 - aiomqtt's
         # Before Python 3.12 asyncio.wait_for forgets a cancellation that comes together with the result.

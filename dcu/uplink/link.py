@@ -38,6 +38,10 @@ FLOOR_RATE = 1_000
 #: Octets of a PUBLISH that are not payload: headers, topic, properties.
 PACKET_ROOM = 512
 
+#: Octets of payload that a broker has to take: as few as may be configured. A row that is longer than what it takes
+#: could be told of as lost only, and one broker with a wrong limit is no reason for that.
+LEAST_PAYLOAD = 1_000
+
 # MQTT 5, 3.2.2.2, and MQTT 3.1.1, 3.2.2.3.
 _UNSUPPORTED_VERSION = (132, 1)
 # MQTT 5, 2.4: unavailable, busy, shutting down, session taken over, quota exceeded, connection rate exceeded.
@@ -179,10 +183,15 @@ class Link:
             raise UplinkError(f"the broker refuses the subscription to {', '.join(refused)}")
 
     async def messages(self) -> AsyncGenerator[Incoming, None]:
-        """Messages as they come, until UplinkError says that the connection is gone."""
+        """Messages as they come, until UplinkError says that the connection is gone, or that another brings the rest.
+
+        One that is asked for proves that those before are dealt with.
+        """
         try:
             async for message in self._client.messages:
                 yield Incoming(str(message.topic), bytes(message.payload), message)
+                if self._client.left_behind:
+                    raise UplinkError("more messages came at once than are taken; the rest comes with a new connection")
         except aiomqtt.MqttError as error:
             raise _kind(self._client)(f"connection lost: {error.__cause__ or error}") from error
 
@@ -232,6 +241,9 @@ class Uplink:
         with _translated():
             async with asyncio.timeout(CONNECT_TIMEOUT):
                 client, version, retain = await self._open(will)
+        if client.granted.max_packet < LEAST_PAYLOAD + PACKET_ROOM:
+            client.close()
+            raise UplinkError(f"the broker takes packets of {client.granted.max_packet} octets, which is too little")
         link = Link(client, self._here(), version, retain=retain)
         try:
             yield link

@@ -16,7 +16,17 @@ from sim.broker import Broker, mosquitto
 from tests.box import DCU, ROOT, STREAMS, HeadEnd, box, head_end
 from tests.flow import fill, make_flow, running
 from tests.outbox import NOON, MemoryOutbox, capture
-from tests.scripted_broker import ACCEPTED_3, CONNECT, PUBLISH, SUBSCRIBE, ScriptedBroker, packet_id, puback, scripted
+from tests.scripted_broker import (
+    ACCEPTED_3,
+    CONNECT,
+    PUBACK,
+    PUBLISH,
+    SUBSCRIBE,
+    ScriptedBroker,
+    packet_id,
+    puback,
+    scripted,
+)
 
 needs_mosquitto = pytest.mark.skipif(mosquitto() is None, reason="mosquitto is not installed")
 
@@ -55,6 +65,40 @@ async def test_a_broker_that_takes_everything_and_acknowledges_no_data() -> None
     assert len(set(sent)) == 1, "the same content under the same number"
     assert not store.acknowledged
     assert (await store.pending())["load0"] == 300
+
+
+def command_number(number: int) -> bytes:
+    topic = f"ami/v1/{DCU}/command".encode()
+    body = len(topic).to_bytes(2, "big") + topic + number.to_bytes(2, "big") + b"%d" % number
+    return bytes([0x32, len(body)]) + body
+
+
+@pytest.mark.parametrize("pause", [0.0, 0.002])
+async def test_commands_that_come_all_at_once_are_all_taken(pause: float) -> None:
+    """Over 3.1.1 a broker may send whatever it has kept for us, and repeats it over another connection only."""
+    kept = set(range(1, 251))
+
+    def answer(first: int, body: bytes) -> bytes | None:
+        kind = first & 0xF0
+        if kind == SUBSCRIBE:
+            return b"\x90\x04" + body[:2] + b"\x01\x01" + b"".join(map(command_number, sorted(kept)))
+        if kind == PUBACK:
+            kept.discard(int.from_bytes(body[:2], "big"))
+        return {CONNECT: ACCEPTED_3, PUBLISH: puback(body) if first & 0x06 else b""}.get(kind, b"")
+
+    commands: list[bytes] = []
+    async with scripted(answer) as broker:
+        flow = make_flow(broker.port, MemoryOutbox(), mqtt_version="3")
+
+        async def on_command(_: str, payload: bytes) -> None:
+            await asyncio.sleep(pause)
+            commands.append(payload)
+
+        flow.on_command = on_command
+        async with running(flow):
+            await broker.until(lambda: not kept)
+            assert broker.connections <= 3
+    assert sorted(map(int, set(commands))) == list(range(1, 251))
 
 
 @needs_mosquitto

@@ -152,6 +152,20 @@ async def test_limits_of_the_broker_are_kept() -> None:
         assert broker.packets[-1][0] == PUBLISH, "QoS 0"
 
 
+async def test_a_broker_that_takes_next_to_nothing_is_none() -> None:
+    def limited(octets: int) -> Answer:
+        return accepting(connack_5(0, b"\x27" + octets.to_bytes(4, "big")))
+
+    async with scripted(limited(1511)) as broker:
+        with pytest.raises(UplinkError, match="takes packets of 1511 octets, which is too little"):
+            async with uplink(broker.port).connect(WILL):
+                pass
+        await broker.until(lambda: broker.open == 0)
+        broker.answer = limited(1512)
+        async with uplink(broker.port).connect(WILL) as link:
+            assert link.max_payload == 1000
+
+
 async def test_a_puback_that_never_comes_is_an_error_in_time() -> None:
     async with scripted(accepting()) as broker, uplink(broker.port, keepalive=0.05).connect(WILL) as link:
         with pytest.raises(UplinkError, match="not answer in time"):
