@@ -102,8 +102,7 @@ class Database:
         with translated("cannot check the store"):
             damage = await inspected(self._path)
         if damage is not None:
-            self._break(Mishap(DAMAGED, damage))
-            raise DamagedError(f"{self._path}: {damage}")
+            raise self._damaged(damage)
 
     async def renew_spare(self) -> None:
         """Write the spare anew, short and with the counters heard since. Raises StoreError."""
@@ -127,11 +126,12 @@ class Database:
             note = await asyncio.to_thread(Note.read, self._path)
             if mishap is not None and mishap.aside is not None:
                 begun = Note(mishap.aside, mishap.reason)
-                self.salvaged, note = await asyncio.to_thread(begin, self._path, begun, self._clock.now())
+                told = kept.streams.keys() if kept else ()
+                self.salvaged, note = await asyncio.to_thread(begin, self._path, begun, self._clock.now(), told)
             leapt = await self._restore(database, mishap, kept)
             if mishap is not None and mishap.aside is not None and note is not None:
                 spared = kept is not None and not kept.damaged
-                await asyncio.to_thread(fill, self._path, mishap.aside, spared=spared)
+                await asyncio.to_thread(fill, self._path, note, spared=spared)
                 await self._renew_spare(database)
                 await asyncio.to_thread(note.write, self._path)
             self._owed = note.owed if note else {}
@@ -194,6 +194,11 @@ class Database:
         """The file has to be opened anew."""
         self.found = self.found or found
         self.broken.set()
+
+    def _damaged(self, reason: str) -> DamagedError:
+        """Return what is raised over damage, for which the file has to be opened anew."""
+        self._break(Mishap(DAMAGED, reason))
+        return DamagedError(f"{self._path}: {reason}")
 
     async def _be_there(self, database: aiosqlite.Connection) -> None:
         """Make sure that what is written will be found: the file under our name must be the one that is open.

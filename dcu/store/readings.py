@@ -13,7 +13,7 @@ from sys import intern
 import structlog
 from aiosqlite import Connection
 
-from dcu.errors import DamagedError, StoreError
+from dcu.errors import StoreError
 from dcu.messages.envelope import is_event
 from dcu.model import Capture, Column
 from dcu.plan.ledger import Account, Asked
@@ -21,7 +21,7 @@ from dcu.store.cells import columns_from, columns_text
 from dcu.store.chains import HEADS, link
 from dcu.store.counters import remember
 from dcu.store.database import Database
-from dcu.store.integrity import DAMAGED, Mishap
+from dcu.store.legend import GARBLED
 from dcu.store.marks import Mark, keep
 from dcu.store.numbers import CACHE_BOUND, POSITION_BITS, place_of, position_of
 from dcu.store.segments import DAY, Run, Segment, alike
@@ -182,8 +182,7 @@ class Readings(Database):
             log.critical("captures cannot be read", place=place, reason=reason)
             self._spoilt.add(place)
         if len(self._spoilt) > SPOILT_BOUND:
-            self._break(Mishap(DAMAGED, reason))
-            raise DamagedError(f"{self._path}: {reason}")
+            raise self._damaged(reason)
 
     async def _named(self, stream: str, runs: Iterable[Run]) -> list[Capture]:
         captures: list[Capture] = []
@@ -236,16 +235,25 @@ class Readings(Database):
         return {key: await self._layouts.number(database, columns_text(columns)) for key, columns in shared.items()}
 
     async def _load_columns(self, layout: int) -> tuple[Column, ...]:
-        [(text,)] = await self._read("SELECT content FROM layouts WHERE layout = ?", (layout,))
+        text = await self._meant("SELECT content FROM layouts WHERE layout = ?", layout)
         if len(self._columns) >= CACHE_BOUND:
             self._columns.clear()
-        return self._columns.setdefault(layout, columns_from(text))
+        try:
+            return self._columns.setdefault(layout, columns_from(text))
+        except GARBLED as error:
+            raise self._damaged(f"layout {layout}: {error}") from error
 
     async def _load_name(self, meter: int) -> str:
-        [(name,)] = await self._read("SELECT name FROM meters WHERE meter = ?", (meter,))
+        name = await self._meant("SELECT name FROM meters WHERE meter = ?", meter)
         if len(self._names) >= CACHE_BOUND:
             self._names.clear()
         return self._names.setdefault(meter, intern(name))
+
+    async def _meant(self, sql: str, number: int) -> str:
+        """Return what a number of captures stands for. Raises DamagedError: a salvage will not bring what has none."""
+        for (text,) in await self._read(sql, (number,)):
+            return str(text)
+        raise self._damaged(f"captures have number {number}, which stands for nothing")
 
 
 def _key(capture: Capture) -> _Key:

@@ -7,7 +7,6 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from typing import Final
 
 from aiosqlite import Connection
@@ -48,7 +47,7 @@ class Salvage(Spoilt):
                 return
             for stream, (first, last) in list(self._owed.items()):
                 for begin in range(first, last + 1, WINDOW):
-                    self.salvaged += await self._window(note.aside, stream, begin, min(last, begin + WINDOW - 1))
+                    self.salvaged += await self._window(note, stream, begin, min(last, begin + WINDOW - 1))
                     self._owed[stream] = begin + WINDOW, last
                     self.fresh.set()
                 del self._owed[stream]
@@ -67,8 +66,10 @@ class Salvage(Spoilt):
                 return None
             found = self.salvaged
             for stream, sent in await self._read(_SENT):
+                if stream not in note.known.streams:  # its number was another's
+                    continue
                 for last in range(sent, 0, -WINDOW):
-                    found += await self._window(note.aside, stream, max(1, last - WINDOW + 1), last)
+                    found += await self._window(note, stream, max(1, last - WINDOW + 1), last)
             for stream, first in note.unsent.items():
                 found += Salvaged(again=await self._close_holes(stream, first))
             await asyncio.to_thread(note.remove, self._path)
@@ -83,8 +84,8 @@ class Salvage(Spoilt):
         holes = await self._read(_HOLES, (*span, place_of(stream, first), HOLES_BOUND))
         return sum([await self._ask_again(stream, oldest, newest) for oldest, newest in holes])
 
-    async def _window(self, aside: Path, stream: int, first: int, last: int) -> Salvaged:
-        rows, lost = await asyncio.to_thread(window, aside, stream, first, last)
+    async def _window(self, note: Note, stream: int, first: int, last: int) -> Salvaged:
+        rows, lost = await asyncio.to_thread(window, note.aside, note.known, stream, first, last)
         captures = await self._write(partial(_put, rows=rows), rows=len(rows)) if rows else 0
         return Salvaged(int(captures), lost)
 

@@ -7,26 +7,24 @@ damaged file stands in a note beside the database, so that a restart goes on. Al
 
 import json
 import sqlite3
-import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import structlog
 
+from dcu.store.legend import NOTHING_KNOWN, UNREADABLE, Known, Legend
 from dcu.store.numbers import POSITION_BITS
 from dcu.store.segments import SEGMENT_ROWS
 from dcu.store.spare import put_file, sync_directory
 
 log = structlog.get_logger()
 
-#: Tables that are brought over whole, those that others refer to first. Counters come from the spare, and from here
-#: only where it does not know them: one that is too high would shut a meter out.
+#: Tables that are brought over after the names, but for rows that refer to what is unknown. Counters come from the
+#: spare, and from here only where it does not know them: one that is too high would shut a meter out.
 _TABLES: Final = (
-    "meters",
-    "layouts",
     "streams",
     "marks",
     "days",
@@ -50,6 +48,7 @@ _KEPT: Final = ("counters", "generations", "secrets", "archive")
 _SOUND: Final = (
     "DELETE FROM marks WHERE watermark > ?1 OR meter NOT IN (SELECT meter FROM meters)",
     "DELETE FROM gaps WHERE last > ?1 OR (meter, stream) NOT IN (SELECT meter, stream FROM marks)",
+    "DELETE FROM results WHERE ?1 AND place >> 40 NOT IN (SELECT stream FROM streams)",
     "DELETE FROM outbox WHERE ?1 AND stream NOT IN (SELECT stream FROM streams) OR last < first",
     "DELETE FROM delivered WHERE ?1 AND stream NOT IN (SELECT stream FROM streams) OR last < first",
 )
@@ -98,11 +97,23 @@ _CACHE_KIB: Final = 512
 #: A clock may be a second ahead; a day is damage.
 _DAY: Final = 86_400
 
-#: What is raised over damage: SQLite's word for it may itself quote what is no text.
-_UNREADABLE: Final = (sqlite3.Error, UnicodeDecodeError)
+_NAMES: Final = (
+    "INSERT INTO meters (meter, name) VALUES (?, ?)",
+    "INSERT INTO layouts (layout, content) VALUES (?, ?)",
+)
+
+#: A stream of which there is its name only: where it stands is told by what left.
+_STREAM = """
+INSERT OR IGNORE INTO streams (stream, name, seq, sent) SELECT ?1, ?2, coalesce(max(seq) + 1, 0), coalesce(max(last), 0)
+FROM (SELECT * FROM outbox UNION ALL SELECT * FROM delivered) WHERE stream = ?1
+ON CONFLICT (stream) DO UPDATE SET name = excluded.name
+"""
 
 #: One row of the table of segments.
 Row = tuple[Any, ...]
+
+#: Numbers that are known.
+Numbers = Collection[int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +141,7 @@ class Note:
     """What is still to be salvaged: the damaged file and why; `begun`: what comes first is there.
 
     `unsent` is by stream the first position that was not acknowledged, `owed` what is still to come from there on.
+    `known` are the numbers that still stand for what they stood for: others may have been given again.
     """
 
     aside: Path
@@ -137,6 +149,7 @@ class Note:
     begun: bool = False
     owed: Owed = field(default_factory=dict)
     unsent: Mapping[int, int] = field(default_factory=dict)
+    known: Known = NOTHING_KNOWN
 
     @classmethod
     def read(cls, path: Path) -> "Note | None":
@@ -145,7 +158,8 @@ class Note:
             found = json.loads(_beside(path).read_text())
             owed = {stream: (first, last) for stream, first, last in found.get("owed", [])}
             unsent = dict(found.get("unsent", []))
-            note = cls(path.with_name(found["aside"]), found["reason"], found["begun"], owed, unsent)
+            known = Known.of(found.get("known", []))
+            note = cls(path.with_name(found["aside"]), found["reason"], found["begun"], owed, unsent, known)
         except (FileNotFoundError, ValueError, KeyError, TypeError):
             return None
         return note if note.aside.exists() else None
@@ -155,6 +169,7 @@ class Note:
         owed = [[stream, *span] for stream, span in self.owed.items()]
         found = {"aside": self.aside.name, "reason": self.reason, "begun": self.begun, "owed": owed}
         found["unsent"] = list(self.unsent.items())
+        found["known"] = [sorted(numbers) for numbers in self.known]
         put_file(_beside(path), json.dumps(found).encode())
 
     def remove(self, path: Path) -> None:
@@ -178,16 +193,29 @@ class _Time:
         return self.tries > 0 and self.octets > 0
 
 
-def begin(path: Path, note: Note, now: float) -> tuple[Salvaged, Note]:
+class _Source(NamedTuple):
+    """A damaged file, and what its numbers are known to be."""
+
+    wreck: sqlite3.Connection
+    known: Known
+
+
+def begin(path: Path, note: Note, now: float, told: Collection[str] = ()) -> tuple[Salvaged, Note]:
     """Bring over what is known and what was not acknowledged; the database at `path` is new. Raises sqlite3.Error.
 
-    Also returns the note as it is then: what is left for later, where there is much.
+    `told` are the streams that the spare knows. Also returns the note as it is then: what is left for later, where
+    there is much.
     """
     with closing(_wreck(note.aside)) as wreck, closing(sqlite3.connect(path, isolation_level=None)) as fresh:
+        legend = Legend.read(wreck, told)
+        source = _Source(wreck, legend.known)
         fresh.execute("PRAGMA synchronous = FULL")
         fresh.execute("BEGIN IMMEDIATE")
+        for names, held in zip(_NAMES, (legend.meters, legend.layouts), strict=True):
+            fresh.executemany(names, held.items())
         for table in _TABLES:
-            _copy(wreck, fresh, table)
+            _copy(wreck, fresh, table, legend.numbers)
+        fresh.executemany(_STREAM, legend.streams.items())
         for statement in _SOUND:
             fresh.execute(statement, (now + _DAY,))
         found, time = Salvaged(), _Time()
@@ -198,18 +226,18 @@ def begin(path: Path, note: Note, now: float) -> tuple[Salvaged, Note]:
             [(newest,)] = fresh.execute(_NEWEST, (stream, first)).fetchall()
             # the segment that holds the first of them may begin before it
             span = (max(1, first - SEGMENT_ROWS), newest + SEGMENT_ROWS)
-            came, left = _foremost(wreck, fresh, stream, span, sent, time)
+            came, left = _foremost(source, fresh, stream, span, sent, time)
             found += came
             if left:
                 owed[stream] = left
         for statement in _CUT:
             fresh.execute(statement)
         fresh.execute("COMMIT")
-    return found, replace(note, begun=True, owed=owed, unsent=unsent)
+    return found, replace(note, begun=True, owed=owed, unsent=unsent, known=source.known)
 
 
 def _foremost(
-    wreck: sqlite3.Connection, fresh: sqlite3.Connection, stream: int, span: tuple[int, int], sent: int, time: _Time
+    source: _Source, fresh: sqlite3.Connection, stream: int, span: tuple[int, int], sent: int, time: _Time
 ) -> tuple[Salvaged, tuple[int, int] | None]:
     """Bring over the end of a stream, which new rows come behind, then from its beginning what there is time for.
 
@@ -218,41 +246,39 @@ def _foremost(
     found, (first, last) = Salvaged(), span
     while first <= last and not found.captures:
         begin = max(first, last - WINDOW + 1)
-        found += _brought(wreck, fresh, stream, (begin, last), time)
+        found += _brought(source, fresh, stream, (begin, last), time)
         last = begin - 1
     while first <= last and (time or first <= sent):
         end = min(last, first + WINDOW - 1)
-        found += _brought(wreck, fresh, stream, (first, end), time)
+        found += _brought(source, fresh, stream, (first, end), time)
         first = end + 1
     return found, (first, last) if first <= last else None
 
 
-def _brought(
-    wreck: sqlite3.Connection, fresh: sqlite3.Connection, stream: int, span: tuple[int, int], time: _Time
-) -> Salvaged:
-    rows, lost = _window(wreck, stream, *span, time)
+def _brought(source: _Source, fresh: sqlite3.Connection, stream: int, span: tuple[int, int], time: _Time) -> Salvaged:
+    rows, lost = _window(source, stream, *span, time)
     return Salvaged(put(fresh, rows), lost)
 
 
-def fill(path: Path, aside: Path, *, spared: bool) -> None:
+def fill(path: Path, note: Note, *, spared: bool) -> None:
     """Bring over what the spare did not know: counters, and unless it was whole (`spared`) the rest. sqlite3.Error."""
-    with closing(_wreck(aside)) as wreck, closing(sqlite3.connect(path, isolation_level=None)) as fresh:
+    with closing(_wreck(note.aside)) as wreck, closing(sqlite3.connect(path, isolation_level=None)) as fresh:
         fresh.execute("BEGIN IMMEDIATE")
         for table in _KEPT[:1] if spared else _KEPT:
-            _copy(wreck, fresh, table)
+            _copy(wreck, fresh, table, {"meter": note.known.meters})
         fresh.execute("COMMIT")
 
 
-def window(aside: Path, stream: int, first: int, last: int) -> tuple[list[Row], int]:
+def window(aside: Path, known: Known, stream: int, first: int, last: int) -> tuple[list[Row], int]:
     """Return the segments of a stream that begin at these positions, and how many positions cannot be read."""
     with closing(_wreck(aside)) as wreck:
-        return _window(wreck, stream, first, last, _Time())
+        return _window(_Source(wreck, known), stream, first, last, _Time())
 
 
-def _window(wreck: sqlite3.Connection, stream: int, first: int, last: int, time: _Time) -> tuple[list[Row], int]:
+def _window(source: _Source, stream: int, first: int, last: int, time: _Time) -> tuple[list[Row], int]:
     base = stream << POSITION_BITS
-    pieces = list(_pieces(wreck, base + first, base + last, time))
-    sound = [row for rows, _ in pieces for row in rows if _sound(row)]
+    pieces = list(_pieces(source.wreck, base + first, base + last, time))
+    sound = [part for rows, _ in pieces for row in rows for part in source.known.parts(row)]
     time.octets -= sum(len(row[-1]) for row in sound)
     return sound, sum(lost for _, lost in pieces)
 
@@ -260,34 +286,42 @@ def _window(wreck: sqlite3.Connection, stream: int, first: int, last: int, time:
 def _wreck(aside: Path) -> sqlite3.Connection:
     wreck = sqlite3.connect(aside, isolation_level=None)
     wreck.text_factory = lambda octets: octets.decode(errors="replace")
-    with suppress(*_UNREADABLE):  # then nothing of it can be read
+    with suppress(*UNREADABLE):  # then nothing of it can be read
         wreck.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
     return wreck
 
 
-def _copy(wreck: sqlite3.Connection, fresh: sqlite3.Connection, table: str) -> None:
-    """Copy what can be read of a table: from its beginning up to the damage, and from its end back to it."""
+def _copy(wreck: sqlite3.Connection, fresh: sqlite3.Connection, table: str, numbers: Mapping[str, Numbers]) -> None:
+    """Copy what can be read of a table: from its beginning up to the damage, and from its end back to it.
+
+    `numbers` are by name of a column those that may stand in it.
+    """
     try:
         there = {name for _, name, *_ in wreck.execute(f"PRAGMA table_info({table})")}
         known = [(name, key) for _, name, _, _, _, key in fresh.execute(f"PRAGMA table_info({table})")]
-    except _UNREADABLE:
+    except UNREADABLE:
         return
     names = [name for name, _ in known if name in there]
     order = ", ".join(f"{name} DESC" for name, key in sorted(known, key=lambda column: column[1]) if key)
     columns = ", ".join(names)
     put = f"INSERT OR IGNORE INTO {table} ({columns}) VALUES ({', '.join('?' * len(names))})"  # noqa: S608 - our names
+    bound = [(at, numbers[name]) for at, name in enumerate(names) if name in numbers]
     for backwards in ("", f" ORDER BY {order}"):
-        if not names or _copied(wreck, fresh, f"SELECT {columns} FROM {table}{backwards}", put):  # noqa: S608 - our names
+        if not names or _copied(wreck, fresh, f"SELECT {columns} FROM {table}{backwards}", put, bound):  # noqa: S608 - our names
             return
 
 
-def _copied(wreck: sqlite3.Connection, fresh: sqlite3.Connection, select: str, put: str) -> bool:
-    """Copy rows until the end or the first damage; say which it was."""
+def _copied(
+    wreck: sqlite3.Connection, fresh: sqlite3.Connection, select: str, put: str, bound: Sequence[tuple[int, Numbers]]
+) -> bool:
+    """Copy rows until the end or the first damage, but for those whose numbers nobody knows; say which it was."""
     try:
         for row in wreck.execute(select):
+            if any(row[at] not in known for at, known in bound):
+                continue
             with suppress(sqlite3.IntegrityError):  # a value that is none of its column's was damaged
                 fresh.execute(put, row)
-    except _UNREADABLE as error:
+    except UNREADABLE as error:
         log.warning("a table of the damaged database cannot be read whole", question=select, reason=str(error))
         return False
     return True
@@ -301,7 +335,7 @@ def _pieces(wreck: sqlite3.Connection, first: int, last: int, time: _Time) -> It
         time.tries -= 1
         try:
             yield wreck.execute(_SEGMENTS, (low, high)).fetchall(), 0
-        except _UNREADABLE:
+        except UNREADABLE:
             if high - low < LEAST or time.tries <= 0:
                 yield [], high - low + 1
                 continue
@@ -313,14 +347,3 @@ def put(fresh: sqlite3.Connection, rows: Sequence[Row]) -> int:
     """Put segments to their places, those that are there already left as they are; return how many captures came."""
     fresh.executemany(PUT_SALVAGED, rows)
     return sum(row[1] for row in rows)
-
-
-def _sound(row: Row) -> bool:
-    """Whether a segment is whole: compressed, it has a checksum of its own."""
-    *numbers, octets, content = row
-    if not isinstance(content, bytes) or not all(isinstance(number, int) for number in (*numbers, octets)):
-        return False
-    try:
-        return bool(len(content) == octets or len(zlib.decompress(content)) == octets)
-    except zlib.error:
-        return False

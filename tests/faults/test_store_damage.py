@@ -5,7 +5,7 @@ A flipped octet is put into each region of the file in turn: the outcome is stat
 
 import shutil
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import closing
 from itertools import count
 from pathlib import Path
@@ -21,19 +21,22 @@ from dcu.store.generations import Sealed
 from dcu.store.integrity import DAMAGED, KEPT_FILES, LOST, TORN
 from dcu.store.schema import PAGE_SIZE
 from tests.captures import SetClock, capture
+from tests.damage import INTERIOR, LEAF, flip, pages
 
 ROWS = 1200
 
-#: Types of b-tree pages (SQLite file format, 1.6).
-INTERIOR, LEAF = (2, 5), (10, 13)
+#: Meters of one capture each: enough for their table to have several leaves.
+OTHERS = tuple(f"OTHER-{number:03}" for number in range(60))
 
 
-async def filled(path: Path) -> int:
+async def filled(path: Path, others: Sequence[str] = ()) -> int:
     """Make a store with captures, a block on its way, counters and keys; return the last sequence number given."""
     async with Store.open(path, SetClock()) as store:
         for start in range(0, ROWS, 200):
             rows = [capture(at, values=(at, f"{at * 7919:x}" * 3)) for at in range(start, start + 200)]
             await store.record(rows, {("M1", "load0"): start + 199})
+        if others:
+            await store.record([capture(100, meter) for meter in others], {(meter, "load0"): 200 for meter in others})
         await store.reserve_counters("k", 50)
         await store.add_generation(Sealed("M1", 1, "current", 1.0, {"encryption": b"only here"}))
         block = await store.next_block("load0", 100)
@@ -42,18 +45,6 @@ async def filled(path: Path) -> int:
         await store._write(lambda database: database.execute("INSERT INTO scrap VALUES (zeroblob(9000))"))
         await store._write(lambda database: database.execute("DROP TABLE scrap"))  # leaves free pages
     return block.seq
-
-
-def pages(path: Path, types: tuple[int, ...]) -> list[int]:
-    """Return the offsets of the b-tree pages of these types, but for the first page."""
-    content = path.read_bytes()
-    return [at for at in range(PAGE_SIZE, len(content), PAGE_SIZE) if content[at] in types]
-
-
-def flip(path: Path, offset: int, mask: int = 0xFF) -> None:
-    content = bytearray(path.read_bytes())
-    content[offset] ^= mask
-    path.write_bytes(content)
 
 
 async def assert_begun_anew(path: Path, seq: int) -> None:
@@ -67,7 +58,7 @@ async def assert_begun_anew(path: Path, seq: int) -> None:
         await assert_nothing_went_back(store, seq)
 
 
-async def assert_nothing_went_back(store: Store, seq: int) -> None:
+async def assert_nothing_went_back(store: Store, seq: int, sent: list[Capture | CommandRecord] | None = None) -> None:
     given = await store.reserve_counters("k", 50)
     assert given.start >= int(SetClock().time) + 50
     [sealed] = await store.generations()
@@ -76,6 +67,7 @@ async def assert_nothing_went_back(store: Store, seq: int) -> None:
     numbers = []
     while (block := await store.next_block("load0", 1000)) is not None:
         numbers.append(block.seq)
+        (sent if sent is not None else []).extend(block.items)
     assert numbers
     assert min(numbers) > seq
 
@@ -102,9 +94,14 @@ async def test_a_flipped_octet_in_the_schema(tmp_path: Path) -> None:
 @pytest.mark.parametrize("types", [INTERIOR, LEAF], ids=["interior", "leaf"])
 @pytest.mark.parametrize("octet", [0, 3, 5, 9], ids=["type", "cells", "content", "pointers"])
 async def test_a_flipped_octet_in_the_head_of_any_tree_page(tmp_path: Path, types: tuple[int, ...], octet: int) -> None:
-    """Every page of that kind in turn: never a crash, never a wrong number; what is noticed is begun anew."""
+    """Every page of that kind in turn: never a crash, never a wrong number; what is noticed is begun anew.
+
+    Whatever leaves is a capture that was read, under the meter's own name, and leaves once.
+    """
     path = tmp_path / "store.db"
-    seq = await filled(path)
+    seq = await filled(path, OTHERS)
+    read = {(each.meter, each.at): each for each in await everything_in(path)}
+    assert len(read) == ROWS + len(OTHERS)
     noticed = 0
     for page in pages(path, types)[:40]:
         copy = tmp_path / f"{page}" / "store.db"
@@ -114,9 +111,26 @@ async def test_a_flipped_octet_in_the_head_of_any_tree_page(tmp_path: Path, type
         flip(copy, page + octet)
         async with Store.open(copy, SetClock()) as store:
             noticed += store.mishap is not None
-            await assert_nothing_went_back(store, seq)
+            await store.record([capture(1, meter) for meter in reversed(("M0", *OTHERS))], {})
+            sent = [item for block in await store.unacknowledged("load0") for item in block.items]
+            await assert_nothing_went_back(store, seq, sent)
+        found = [each for each in sent if isinstance(each, Capture) and (each.meter, each.at) in read]
+        assert found == [read[each.meter, each.at] for each in found]
+        assert len({(each.meter, each.at) for each in found}) == len(found)
         shutil.rmtree(copy.parent)
     assert noticed
+
+
+async def everything_in(path: Path) -> list[Capture]:
+    """Return the captures of a copy of the file."""
+    copy = path.parent / "whole" / "store.db"
+    copy.parent.mkdir()
+    shutil.copy(path, copy)
+    async with Store.open(copy, SetClock()) as store:
+        blocks = await store.unacknowledged("load0")
+        while (block := await store.next_block("load0", 1000)) is not None:
+            blocks.append(block)
+    return [item for block in blocks for item in block.items if isinstance(item, Capture)]
 
 
 async def test_a_flipped_octet_in_the_list_of_free_pages(tmp_path: Path) -> None:
