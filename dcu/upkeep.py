@@ -89,6 +89,7 @@ class Upkeep:
 
     async def step(self) -> None:
         """Renew the spare; check the file when it is time to."""
+        await self.tell()  # numbers may have leapt when the clock was set
         if self._rounds % round(CHECK_EVERY / RENEW_EVERY) == 0:
             await self.store.inspect()
         await self.store.renew_spare()

@@ -11,6 +11,7 @@ from aiosqlite import Connection
 
 from dcu.errors import DcuError, MeterError
 from dcu.store.database import Database
+from dcu.store.restore import raise_counters
 from dcu.store.spare import BELIEVED, OURS
 
 #: An invocation counter is four octets.
@@ -58,6 +59,9 @@ class Counters(Database):
         self._spare.note(BELIEVED, key, counter + 1)
 
     async def _reserve(self, database: Connection, *, key: str, count: int, above: int) -> range | None:
+        await self._follow_clock(database)
+        if key not in self._spare.ours and self._clock.trusted():
+            await raise_counters(database, [key], self._clock.now())
         found = list(await database.execute_fetchall(_NEXT, (key,)))
         if not found and not self._clock.trusted():
             return None

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Final, Self
 
 import aiosqlite
 
@@ -19,11 +19,14 @@ from dcu.model import Column
 from dcu.store.integrity import DAMAGED, LOST, TORN, Mishap, admit, inspected, put_back, seen
 from dcu.store.numbers import Numbers, Tails, layouts, meters, streams
 from dcu.store.pages import Pages
-from dcu.store.restore import kept_by, restore
+from dcu.store.restore import kept_by, raise_counters, raise_streams, restore
 from dcu.store.schema import BUSY_SECONDS, prepare, prepare_reader, translated
 from dcu.store.spare import Kept, Spare
 from dcu.store.wreck import Note, Owed, Salvaged, begin, fill
 from dcu.store.writer import Apply, Writer
+
+#: Why sequence numbers leapt though nothing is wrong with the file.
+_FOLLOWED: Final = "no spare was beside the database, or it was begun before the clock was set"
 
 
 class Database:
@@ -56,6 +59,9 @@ class Database:
         self.salvaged = Salvaged()
         #: What is still to come of it and was not acknowledged: by stream, first and last position.
         self._owed: Owed = {}
+        #: Whether the spare was missing, and whether numbers were brought up to the clock since the start.
+        self._alone = False
+        self._followed = False
         #: Places of segments that were found to be unreadable, until they are let go of.
         self._spoilt: set[int] = set()
         self._meters: Numbers = meters()
@@ -136,7 +142,7 @@ class Database:
                 await asyncio.to_thread(note.write, self._path)
             self._owed = note.owed if note else {}
         if mishap is None and leapt:
-            mishap = Mishap(TORN, "the database is older than what was kept beside it")
+            mishap = self.mishap or Mishap(TORN, "the database is older than what was kept beside it")
         return mishap and replace(mishap, leapt=tuple(leapt))
 
     async def _restore(self, database: aiosqlite.Connection, mishap: Mishap | None, kept: Kept | None) -> list[str]:
@@ -148,8 +154,21 @@ class Database:
             # one that was begun and has nothing yet: the power went before it had
             anew = not streams or (mishap is not None and mishap.event in {DAMAGED, LOST})
             leapt = await restore(database, kept, anew=anew, torn=mishap is not None, now=self._clock.now())
+        self._alone = kept is None
+        leapt = leapt or await self._follow_clock(database)
         await self._renew_spare(database)
         await database.execute("COMMIT")
+        return leapt
+
+    async def _follow_clock(self, database: aiosqlite.Connection) -> list[str]:
+        """Bring numbers up to the clock when it is first trusted; return the streams whose numbers leapt."""
+        if self._followed or not self._clock.trusted():
+            return []
+        self._followed = True
+        await raise_counters(database, self._spare.ours, self._clock.now())
+        leapt = await raise_streams(database, self._clock.now(), alone=self._alone)
+        if leapt and self.mishap is None:
+            self.mishap = Mishap(TORN, _FOLLOWED, leapt=tuple(leapt))
         return leapt
 
     async def _write(self, apply: Apply, *, rows: int = 1, deliverable: bool = False, patient: bool = False) -> Any:
@@ -187,6 +206,7 @@ class Database:
         return await self._streams.number(database, name, int(self._clock.now() * 1000))
 
     def _forget(self) -> None:
+        self._followed = False
         for cache in (self._meters, self._layouts, self._streams, self._tails, self._pages, self._spare):
             cache.forget()
 

@@ -212,6 +212,7 @@ class Outbox(Readings, Commands):
 
     async def _allot(self, database: Connection, *, name: str, limit: int) -> _Extent | None:
         """Return the extent of a new block."""
+        await self._follow_clock(database)
         for stream, seq, sent in await database.execute_fetchall(_SENT, (name,)):
             last, dropped = min(await self._tails.last(database, stream), sent + limit), None
             if stream in self._owed:  # rows of before are still being salvaged

@@ -5,11 +5,23 @@ of theirs is proven before it is noted. A spare with damaged lines only adds wha
 """
 
 import json
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, Final
 
 from aiosqlite import Connection
 
+from dcu.clock import PLAUSIBLE_SINCE
 from dcu.store.spare import SEQUENCE_STEP, Kept
+
+#: By how many seconds our counters may be behind the clock and still follow it: a clock that is further ahead is wrong,
+#: and would use up what the 32 bits of a counter have.
+BEHIND_BOUND: Final = 10 * 365 * 86_400
+
+_RAISE_COUNTER = "UPDATE counters SET next = ?2 WHERE key = ?1 AND next BETWEEN ?2 - ?3 AND ?2"
+
+_BELOW = "SELECT name FROM streams WHERE seq < ? ORDER BY stream"
+
+_RAISE_STREAMS = "UPDATE streams SET seq = ?1 WHERE seq < ?2"
 
 _COUNTERS = "SELECT key, next FROM counters"
 
@@ -109,6 +121,26 @@ async def restore(database: Connection, kept: Kept, *, anew: bool, torn: bool, n
     else:
         await database.execute(_FORGET_LINES, (json.dumps(list(kept.lines)),))
         await database.executemany(_LINE, lines)
+    return leapt
+
+
+async def raise_counters(database: Connection, ours: Iterable[str], now: float) -> None:
+    """Bring counters that we use up to `now` (Unix s).
+
+    Files that were put back from a backup may have been put back before: what they gave then is below the clock.
+    """
+    await database.executemany(_RAISE_COUNTER, [(key, int(now), BEHIND_BOUND) for key in ours])
+
+
+async def raise_streams(database: Connection, now: float, *, alone: bool) -> list[str]:
+    """Bring sequence numbers up to `now` (Unix s) that were begun before the clock was set; return those that leapt.
+
+    A box before this one may have given them. The same holds for all of a database that is `alone`, without its spare;
+    others would leap at each start for nothing.
+    """
+    numbers = int(now * 1000), int((now if alone else PLAUSIBLE_SINCE) * 1000)
+    leapt = [name for (name,) in await database.execute_fetchall(_BELOW, numbers[1:])]
+    await database.execute(_RAISE_STREAMS, numbers)
     return leapt
 
 

@@ -130,6 +130,7 @@ class StoreMachine(RuleBasedStateMachine):
         self.path = self.directory / f"{next(self.files)}.db"
         for suffix in ("", "-wal"):
             shutil.copy(f"{left}{suffix}", f"{self.path}{suffix}")
+        shutil.copy(left.with_suffix(".spare"), self.path.with_suffix(".spare"))
         self._close()
         self._open()
 

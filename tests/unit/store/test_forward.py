@@ -50,7 +50,8 @@ async def test_an_older_file_becomes_what_a_new_one_is(path: Path, tmp_path: Pat
     new = tmp_path / "new.db"
     for each in (path, new):
         async with Store.open(each, SetClock()) as store:
-            assert store.mishap is None
+            # one from before there was a spare goes on at the clock
+            assert store.mishap is None or store.mishap.leapt == ("daily",)
             await store.record([capture(20_000 * DAY, "M9")], {})
             assert await store.latest("M9", "load0") == capture(20_000 * DAY, "M9")
     assert tables(path) == tables(new)

@@ -136,3 +136,35 @@ async def test_what_cannot_be_noted_is_not_given(path: Path, clock: SetClock) ->
         spare(path).rmdir()
         spare(path).write_bytes(whole)
         assert (await store.reserve_counters("k", 5)).start == given.stop
+
+
+async def test_a_database_put_back_without_its_spare_goes_on_at_the_clock(path: Path, clock: SetClock) -> None:
+    given, seq = await work(path, clock)
+    spare(path).unlink()
+    clock.time += 86_400
+    async with Store.open(path, clock) as store:
+        assert store.mishap is not None
+        assert (store.mishap.event, store.mishap.leapt) == (TORN, ("load0",))
+        assert (await store.streams())["load0"] == int(clock.time * 1000) > seq
+        assert (await store.reserve_counters("k", 5)).start == int(clock.time) > given.stop
+
+
+async def test_numbers_begun_before_the_clock_was_set_follow_it_once(
+    path: Path, clock: SetClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now, clock.time = clock.time, 600.0
+    monkeypatch.setattr(SetClock, "trusted", lambda _: False)
+    async with Store.open(path, clock) as store:
+        await store.record([capture(1)], {})
+        assert (await store.streams())["load0"] == 600_000
+        clock.time = now
+        monkeypatch.setattr(SetClock, "trusted", lambda _: True)
+        block = await store.next_block("load0", 1)
+        assert block is not None
+        assert block.seq == int(now * 1000)
+        assert store.mishap is not None
+        assert (store.mishap.event, store.mishap.leapt) == (TORN, ("load0",))
+    clock.time += 86_400
+    async with Store.open(path, clock) as store:
+        assert store.mishap is None
+        assert (await store.streams())["load0"] == block.seq + 1
