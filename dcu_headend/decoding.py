@@ -76,7 +76,7 @@ class Dropped:
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """Captures of one stream, or part `part` of `parts` of them. (dcu, stream, seq, part) removes duplicates."""
+    """Captures of one stream, or part `part` of `parts` of them. Which of them is a repeat, `following` knows."""
 
     dcu: str
     boot: str

@@ -79,7 +79,7 @@ class Tally:
     doubled: int = 0
     dropped: list[Message] = field(default_factory=list)
     _happened: set[tuple[Any, ...]] = field(default_factory=set)
-    _seen: defaultdict[str, dict[tuple[int, int], bytes]] = field(default_factory=lambda: defaultdict(dict))
+    _seen: defaultdict[str, dict[tuple[int, int, int], bytes]] = field(default_factory=lambda: defaultdict(dict))
 
     def take(self, leaf: str, payload: bytes) -> None:
         """Count one message of topic `{prefix}/{dcu}/{leaf}`; one that is not the DCU's to send is left alone."""
@@ -99,7 +99,9 @@ class Tally:
 
     def holes(self) -> dict[str, list[int]]:
         """Missing sequence numbers of each stream, between the lowest and the highest that came."""
-        return {stream: missing for stream, seen in self._seen.items() if (missing := _missing(seq for seq, _ in seen))}
+        return {
+            stream: missing for stream, seen in self._seen.items() if (missing := _missing(seq for seq, _, _ in seen))
+        }
 
     @property
     def state(self) -> str | None:
@@ -107,7 +109,8 @@ class Tally:
 
     def _new(self, message: Message) -> bool:
         seen = self._seen[message["stream"]]
-        key = message["seq"], message.get("part", 1)
+        # a block that is divided in another way has other parts
+        key = message["seq"], message.get("part", 1), message.get("parts", 1)
         # The same block sent again after a restart bears the new boot; all else has to be equal.
         content = hashlib.sha256(repr({**message, "boot": None}).encode()).digest()
         if key not in seen:
