@@ -50,7 +50,7 @@ from dcu.reachability import Reachability
 from dcu.report import Reporter
 from dcu.roll import EventNames, Roll
 from dcu.sending import Delivery
-from dcu.shelter import Shelter
+from dcu.shelter import Shelter, Sheltered
 from dcu.standing import MeterStates
 from dcu.status import Status
 from dcu.store import Store, vault_for
@@ -79,6 +79,7 @@ class Daemon:
         kept: Kept,
         clock: Clock,
         ports: Callable[[BusConfig], Port] = make_port,
+        sheltered: Sheltered | None = None,
     ) -> None:
         self._config = config
         self._store = store
@@ -93,7 +94,7 @@ class Daemon:
             self._access |= profile.access
         vault = vault_for(config.dcu.data, config.dcu.store_key)
         self._changes = KeyChanges(self._keys, config.new_keys, store, vault, clock)
-        self._shelter = Shelter(store, clock, self._health)
+        self._shelter = Shelter(store, clock, self._health, sheltered)
         self._reporter = Reporter(self._shelter, clock, config.dcu.id)
         self._shelter.report = self._reporter.report
         self._upkeep = Upkeep(store, self._reporter.report)

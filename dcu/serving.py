@@ -21,6 +21,7 @@ from dcu.host.discipline import system_clock
 from dcu.host.ending import END_THREADS, STOP_BOUND, alone, give_up, leave
 from dcu.host.heap import one_pool
 from dcu.profiles import CompanionProfile, ProfileFolders, load_profile
+from dcu.shelter import Sheltered
 from dcu.store import PATIENCE, Mishap, Store, make_place
 
 log = structlog.get_logger()
@@ -60,12 +61,13 @@ async def _run(config: Config, profiles: Mapping[str, CompanionProfile], clock: 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, end)
     found: Mishap | None = None
+    sheltered = Sheltered()
     while not stop.is_set():
         store = None
         try:
             async with Store.open(path, clock, found=found, patience=PATIENCE) as store:
                 kept = Kept(await store.watermarks(), await store.unread())
-                await Daemon(config, profiles, store, kept, clock).run(stop)
+                await Daemon(config, profiles, store, kept, clock, sheltered=sheltered).run(stop)
         except DamagedError as error:
             log.critical("the store is damaged", reason=str(error))
         # the rooms hold what the file said: with another file they are built anew

@@ -6,6 +6,7 @@ and deliveries need the disk and are refused as before; health is red meanwhile.
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
 import structlog
@@ -13,6 +14,7 @@ import structlog
 from dcu.clock import Clock, iso
 from dcu.errors import DamagedError, ShelteredError, StoreError
 from dcu.health import Health
+from dcu.messages.envelope import is_event
 from dcu.model import Capture
 from dcu.plan.ledger import Asked
 from dcu.store import Recorded
@@ -52,21 +54,28 @@ class Report(Protocol):
     async def __call__(self, name: str, *, meter: str = "", **detail: object) -> None: ...
 
 
+@dataclass(slots=True)
+class Sheltered:
+    """What waits, and since when (UTC s) the store has failed. It outlives a store that has to be opened anew."""
+
+    rows: list[Capture] = field(default_factory=list)
+    heard: dict[str, int] = field(default_factory=dict)
+    since: float | None = None
+
+
 class Shelter:
     """Records in `store`. `report` is given when there is one: it records here, too."""
 
-    def __init__(self, store: Keeping, clock: Clock, health: Health) -> None:
+    def __init__(self, store: Keeping, clock: Clock, health: Health, waiting: Sheltered | None = None) -> None:
         self._store = store
         self._clock = clock
         self._health = health
-        self._rows: list[Capture] = []
-        self._heard: dict[str, int] = {}
-        self._since: float | None = None
+        self._waiting = Sheltered() if waiting is None else waiting
         self._bringing = asyncio.Lock()
         self.report: Report | None = None
 
     def __len__(self) -> int:
-        return len(self._rows)
+        return len(self._waiting.rows)
 
     async def record(
         self,
@@ -77,12 +86,12 @@ class Shelter:
         *,
         patient: bool = False,
     ) -> Recorded:
-        """Keep all as the store does, after what was waiting.
+        """Keep all as the store does, after what was waiting; a full store takes events, and these do not wait.
 
         Raises ShelteredError when that failed and nothing is lost; DamagedError and, with the shelter full, StoreError.
         """
         try:
-            await self._bring()
+            await self._bring(full=all(is_event(each.stream) for each in captures))
             recorded = await self._store.record(captures, watermarks, heard, asked, patient=patient)
         except DamagedError:
             raise
@@ -94,36 +103,50 @@ class Shelter:
         return recorded
 
     def _take(self, rows: Sequence[Capture], heard: Mapping[str, int], error: StoreError) -> None:
-        if self._since is None:
-            self._since = self._clock.now()
+        waiting = self._waiting
+        if waiting.since is None:
+            waiting.since = self._clock.now()
             log.critical("the store fails, collection goes on in memory", reason=str(error))
-        if len(self._rows) + len(rows) > SHELTERED_ROWS:
+        if len(waiting.rows) + len(rows) > SHELTERED_ROWS:
             raise error
-        self._rows += rows
+        waiting.rows += rows
         for key, counter in heard.items():
-            self._heard[key] = max(counter, self._heard.get(key, 0))
-        self._health.store_errors[NAME] = f"{error}; {len(self._rows)} rows wait in memory"
+            waiting.heard[key] = max(counter, waiting.heard.get(key, 0))
+        self._health.store_errors[NAME] = f"{error}; {len(waiting.rows)} rows wait in memory"
 
     async def before(self, meter: str, stream: str, end: int, limit: int) -> list[Capture]:
         """As the store's: what waits is not in it."""
         return await self._store.before(meter, stream, end, limit)
 
-    async def _bring(self) -> None:
-        """Record what waits."""
-        if not self._rows and not self._heard:
+    async def _bring(self, *, full: bool) -> None:
+        """Record what waits, events first; with `full` the store may refuse all others."""
+        if not self._waiting.rows and not self._waiting.heard:
             return
         async with self._bringing:
-            rows, heard = list(self._rows), dict(self._heard)
-            await self._store.record(rows, {}, heard)
-            del self._rows[: len(rows)]
-            self._heard = {key: counter for key, counter in self._heard.items() if heard.get(key) != counter}
+            await self._move([each for each in self._waiting.rows if is_event(each.stream)])
+            try:
+                await self._move(self._waiting.rows.copy())
+            except DamagedError:
+                raise
+            except StoreError:
+                if not full:
+                    raise
+
+    async def _move(self, rows: Sequence[Capture]) -> None:
+        waiting, heard = self._waiting, self._waiting.heard.copy()
+        if not rows and not heard:
+            return
+        await self._store.record(rows, {}, heard)
+        kept = {id(each) for each in rows}
+        waiting.rows[:] = [each for each in waiting.rows if id(each) not in kept]
+        waiting.heard = {key: counter for key, counter in waiting.heard.items() if heard.get(key) != counter}
 
     async def _over(self) -> None:
         """The store keeps again: health is green, and the head-end is told."""
-        if self._since is None or self._rows:
+        if self._waiting.since is None or self._waiting.rows:
             return
-        detail: dict[str, Any] = {"since": iso(int(self._since)), "until": iso(int(self._clock.now()))}
+        since, self._waiting.since = self._waiting.since, None
+        detail: dict[str, Any] = {"since": iso(int(since)), "until": iso(int(self._clock.now()))}
         reason = self._health.store_errors.pop(NAME, "")
-        self._since = None
         if self.report is not None:
             await self.report("store failing", reason=reason, **detail)

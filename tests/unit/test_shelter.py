@@ -9,15 +9,18 @@ from dcu.errors import DamagedError, ShelteredError, StoreError
 from dcu.health import Health
 from dcu.model import Capture
 from dcu.plan.ledger import Asked
-from dcu.shelter import NAME, Shelter
+from dcu.shelter import NAME, Shelter, Sheltered
 from dcu.store import Recorded
 from tests.captures import SetClock, capture
 
+EVENTS = "event.dcu"
+
 
 class Disk:
-    """A store that fails while `failure` is set."""
+    """A store that fails while `failure` is set, and while it is `full` takes events only."""
 
     def __init__(self) -> None:
+        self.full = False
         self.failure: StoreError | None = None
         self.rows: list[Capture] = []
         self.heard: dict[str, int] = {}
@@ -33,6 +36,8 @@ class Disk:
     ) -> Recorded:
         if self.failure:
             raise self.failure
+        if self.full and any(each.stream != EVENTS for each in captures):
+            raise StoreError("the disk is full of data")
         self.rows += captures
         self.heard |= heard or {}
         return Recorded({})
@@ -103,6 +108,35 @@ async def test_a_full_shelter_refuses_and_keeps_what_it_has(bench: Bench, monkey
     bench.disk.failure = None
     await bench.shelter.record([], {})
     assert bench.disk.rows == [instant(1), instant(2)]
+
+
+async def test_what_a_full_store_refuses_keeps_no_event_out_of_it(bench: Bench) -> None:
+    bench.disk.full = True
+    mixed = instant(1), capture(2, stream=EVENTS)
+    with pytest.raises(ShelteredError):
+        await bench.shelter.record(mixed, {}, {"m": 7})
+    event = capture(3, stream=EVENTS)
+    await bench.shelter.record([event], {})
+    await bench.shelter.record([], {("M1", "load0"): 900})
+    assert bench.disk.rows == [mixed[1], event]
+    assert bench.disk.heard == {"m": 7}
+    assert (len(bench.shelter), bench.told) == (1, [])
+    with pytest.raises(ShelteredError):
+        await bench.shelter.record([instant(4)], {})
+    bench.disk.full = False
+    await bench.shelter.record([], {})
+    assert bench.disk.rows[2:] == [instant(1), instant(4)]
+    assert [name for name, _ in bench.told] == ["store failing"]
+
+
+async def test_what_waits_outlives_a_store_that_is_opened_anew() -> None:
+    waiting, clock, failing, anew = Sheltered(), SetClock(), Disk(), Disk()
+    failing.failure = StoreError("the store has to be opened anew")
+    with pytest.raises(ShelteredError):
+        await Shelter(failing, clock, Health(), waiting).record([instant(1)], {}, {"m": 7})
+    shelter = Shelter(anew, clock, Health(), waiting)
+    await shelter.record([instant(2)], {})
+    assert (anew.rows, anew.heard, len(shelter)) == ([instant(1), instant(2)], {"m": 7}, 0)
 
 
 async def test_a_damaged_file_is_nobodys_to_wait_for(bench: Bench) -> None:
