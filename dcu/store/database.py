@@ -16,7 +16,7 @@ import aiosqlite
 from dcu.clock import Clock
 from dcu.errors import DamagedError, StoreError
 from dcu.model import Column
-from dcu.store.integrity import DAMAGED, LOST, TORN, Mishap, admit, inspected, put_back, seen
+from dcu.store.integrity import DAMAGED, LOST, TORN, Mishap, admit, inspected, log_of, put_back, seen
 from dcu.store.numbers import Numbers, Tails, layouts, meters, streams
 from dcu.store.pages import Pages
 from dcu.store.restore import kept_by, raise_counters, raise_streams, restore
@@ -50,6 +50,7 @@ class Database:
         self._path = path
         self._spare = spare
         self._file = seen(path)
+        self._log: tuple[int, int] | None = None
         self._pages = Pages()
         self._writer = Writer(writing, self._seal, self._forget, self._be_there, patience)
         self.mishap: Mishap | None = None
@@ -141,6 +142,7 @@ class Database:
                 await self._renew_spare(database)
                 await asyncio.to_thread(note.write, self._path)
             self._owed = note.owed if note else {}
+            self._log = seen(log_of(self._path))
         if mishap is None and leapt:
             mishap = self.mishap or Mishap(TORN, "the database is older than what was kept beside it")
         return mishap and replace(mishap, leapt=tuple(leapt))
@@ -221,18 +223,19 @@ class Database:
         return DamagedError(f"{self._path}: {reason}")
 
     async def _be_there(self, database: aiosqlite.Connection) -> None:
-        """Make sure that what is written will be found: the file under our name must be the one that is open.
+        """Make sure that what is written will be found: the files under our names must be those that are open.
 
-        One that was deleted is whole as long as it is open. It is written out again; then it has to be opened.
+        What was deleted is whole as long as it is open, be it only the log. It is written out again; then it has to be
+        opened.
         """
         if self.broken.is_set():
             raise StoreError("the store has to be opened anew")
-        if seen(self._path) == self._file:
+        if seen(self._path) == self._file and seen(log_of(self._path)) == self._log:
             return
         part = self._path.with_name(self._path.name + ".part")
         part.unlink(missing_ok=True)
         await database.execute("VACUUM INTO ?", (str(part),))
-        await asyncio.to_thread(put_back, part, self._path, self._clock.now())
+        await asyncio.to_thread(put_back, part, self._path, self._file, self._clock.now())
         found = Mishap(LOST, "the file was deleted or replaced while it was open; it was written anew, and is whole")
         self._break(found)
         raise StoreError(found.reason)

@@ -64,7 +64,8 @@ def admit(path: Path, spare: Path, now: float, suspect: str | None = None) -> Mi
     `suspect` is why it is known to be damaged. Raises StoreError when it cannot be read or set aside.
     """
     try:
-        if (note := Note.read(path)) is not None and not note.begun:  # the power went before it was
+        note = Note.told(path)
+        if note is not None and not note.begun and (note.aside.exists() or path.exists()):  # the power went meanwhile
             return Mishap(DAMAGED, note.reason, _put_aside(path, note))
         if path.exists() and not path.is_file():
             return None  # opening it will say what it is
@@ -83,7 +84,7 @@ def _examined(path: Path) -> tuple[str | None, bool]:
     try:
         with closing(sqlite3.connect(path)) as database:
             damage = check(database, whole=path.stat().st_size <= CHECKED_OCTETS)
-            return damage, damage is None and _log_is_torn(database, Path(f"{path}-wal"))
+            return damage, damage is None and _log_is_torn(database, log_of(path))
     except (sqlite3.Error, UnicodeDecodeError) as error:  # what SQLite quotes of a damaged schema may be no text
         if is_damage(error):
             return str(error), False
@@ -135,27 +136,41 @@ def _checks(database: sqlite3.Connection, *, whole: bool) -> Iterator[str]:
 def set_aside(path: Path, now: float, damage: str | None = None) -> Path:
     """Rename the file and its log; return the new name. The oldest of more than KEPT_FILES goes. Raises OSError.
 
-    With `damage` it is noted first, so that what can be read of it is salvaged, whenever that may be.
+    With `damage` it is noted first, so that what can be read of it is salvaged, whenever that may be: at whatever step
+    the power goes, `admit` goes on with it.
     """
     aside = path.with_name(f"{path.name}{ASIDE}{utc(now):%Y%m%dT%H%M%S}Z")
     while aside.exists():  # a clock that stands still or went back
         aside = aside.with_name(aside.name + "+")
-    log, aside_log = Path(f"{path}-wal"), Path(f"{aside}-wal")
-    if log.exists():
-        log.rename(aside_log)
-    path.rename(aside)
     if damage is not None:
         Note(aside, damage).write(path)
-    Path(f"{path}-shm").unlink(missing_ok=True)
+    path.rename(aside)
+    _rename_log(path, aside)
     _drop_oldest(path, aside)
-    sync_directory(path.parent)
     return aside
 
 
+def _rename_log(path: Path, aside: Path) -> None:
+    """Let the log follow its database, which has another name now."""
+    if log_of(path).exists():
+        log_of(path).rename(log_of(aside))
+    Path(f"{path}-shm").unlink(missing_ok=True)
+    sync_directory(path.parent)
+
+
 def _put_aside(path: Path, note: Note) -> Path:
-    """Take away the new file that was begun beside a damaged one, and has nothing of it yet; return the damaged one."""
-    for name in (path, Path(f"{path}-wal"), Path(f"{path}-shm")):
-        name.unlink(missing_ok=True)
+    """Go on with setting a damaged file aside; return where it is.
+
+    A new file that was begun beside it has nothing of it yet, and is taken away: itself last, for as long as it is
+    there a log is its own.
+    """
+    if not note.aside.exists():
+        path.rename(note.aside)
+    if path.exists():
+        for name in (log_of(path), Path(f"{path}-shm"), path):
+            name.unlink(missing_ok=True)
+    else:
+        _rename_log(path, note.aside)
     return note.aside
 
 
@@ -163,7 +178,7 @@ def _drop_oldest(path: Path, newest: Path) -> None:
     kept = [each for each in path.parent.glob(f"{path.name}{ASIDE}*Z*") if each.suffix[-4:] not in {"-wal", "-shm"}]
     kept = sorted((each for each in kept if each != newest), key=lambda each: each.stat().st_mtime)
     for old in kept[: max(0, len(kept) - KEPT_FILES + 1)]:
-        for name in (old, Path(f"{old}-wal"), Path(f"{old}-shm")):
+        for name in (old, log_of(old), Path(f"{old}-shm")):
             name.unlink(missing_ok=True)
 
 
@@ -223,12 +238,20 @@ def seen(path: Path) -> tuple[int, int] | None:
     return found.st_dev, found.st_ino
 
 
-def put_back(part: Path, path: Path, now: float) -> None:
-    """Give the file `part` the name `path`, under which it was deleted; what is there now is set aside. OSError."""
-    if path.exists():
+def log_of(path: Path) -> Path:
+    """Return the name of a database's log."""
+    return Path(f"{path}-wal")
+
+
+def put_back(part: Path, path: Path, ours: tuple[int, int] | None, now: float) -> None:
+    """Give the file `part` the name `path`, under which it or its log was deleted. Raises OSError.
+
+    What is there now is set aside if it is not `ours`.
+    """
+    if path.exists() and seen(path) != ours:
         set_aside(path, now)
     # the log of the deleted file would be taken for this one's
-    for name in (Path(f"{path}-wal"), Path(f"{path}-shm")):
+    for name in (log_of(path), Path(f"{path}-shm")):
         name.unlink(missing_ok=True)
     with part.open("rb") as file:
         os.fsync(file.fileno())

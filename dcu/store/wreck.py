@@ -154,15 +154,20 @@ class Note:
     @classmethod
     def read(cls, path: Path) -> "Note | None":
         """Return the note beside the database `path`, None where nothing is left to do. Raises OSError."""
+        note = cls.told(path)
+        return note if note is not None and note.aside.exists() else None
+
+    @classmethod
+    def told(cls, path: Path) -> "Note | None":
+        """Return the note beside the database `path`, also of a file that has its name still. Raises OSError."""
         try:
             found = json.loads(_beside(path).read_text())
             owed = {stream: (first, last) for stream, first, last in found.get("owed", [])}
             unsent = dict(found.get("unsent", []))
             known = Known.of(found.get("known", []))
-            note = cls(path.with_name(found["aside"]), found["reason"], found["begun"], owed, unsent, known)
+            return cls(path.with_name(found["aside"]), found["reason"], found["begun"], owed, unsent, known)
         except (FileNotFoundError, ValueError, KeyError, TypeError):
             return None
-        return note if note.aside.exists() else None
 
     def write(self, path: Path) -> None:
         """Put the note beside `path`, on the disk. Raises OSError."""
