@@ -83,6 +83,7 @@ class Deliver:
     wanted: deque[Key] = field(default_factory=deque)
     awaiting: Awaiting = field(init=False)
     _replies: Replies = field(init=False)
+    _heeding: Heeding = field(init=False)
     _strikes: Strikes = field(default_factory=Strikes)
     _due: dict[str, float] = field(default_factory=dict)
     _sending: Sending | None = None
@@ -90,6 +91,7 @@ class Deliver:
     def __post_init__(self) -> None:
         self.awaiting = Awaiting(self.uplink.settings.patience)
         self._replies = Replies(self.uplink.settings.prefix)
+        self._heeding = Heeding(store=self.store, awaiting=self.awaiting, released=self._released)
 
     async def run(self) -> None:
         """Keep a connection for ever; ends when cancelled. Raises StoreError (in an ExceptionGroup)."""
@@ -183,11 +185,10 @@ class Deliver:
             due=self._due,
             replies=self._replies,
         )
-        heeding = Heeding(store=self.store, awaiting=self.awaiting, released=sending.acknowledged)
         try:
             async with asyncio.TaskGroup() as group:
-                group.create_task(self._listen(link, sending, heeding))
-                group.create_task(heeding.run())
+                group.create_task(self._listen(link, sending))
+                group.create_task(self._heeding.run())
                 group.create_task(self._report(link))
                 group.create_task(sending.follow())
                 if self.states is not None and not link.metered:
@@ -212,11 +213,15 @@ class Deliver:
         if self._sending is not None:
             self._sending.look()
 
-    async def _listen(self, link: Link, sending: Sending, heeding: Heeding) -> None:
+    def _released(self, words: Mapping[str, int]) -> None:
+        if self._sending is not None:
+            self._sending.acknowledged(words)
+
+    async def _listen(self, link: Link, sending: Sending) -> None:
         async with aclosing(link.messages()) as messages:
             async for message in messages:
                 if message.topic == self.uplink.topics.ack:
-                    _heed(message.payload, heeding)
+                    _heed(message.payload, self._heeding)
                 elif message.topic in self.dialect.hears:
                     self._hear(message.payload, sending)
                 else:

@@ -28,7 +28,7 @@ class Ledger(Protocol):
 
 @dataclass(slots=True, kw_only=True)
 class Heeding:
-    """Of one connection. `released` hears which words were kept."""
+    """Over all connections. `released` hears which words were kept."""
 
     store: Ledger
     awaiting: Awaiting
@@ -47,18 +47,19 @@ class Heeding:
     async def run(self) -> None:
         """Keep what is heard, all that came meanwhile in one commit."""
         while True:
-            await self._wake.wait()
             self._wake.clear()
             await self.step()
+            await self._wake.wait()
 
     async def step(self) -> None:
-        """Keep what was heard so far; a word of blocks that there never were is left alone."""
+        """Keep what was heard and is not kept; a word of blocks that there never were is left alone."""
         heard = {stream: seq for stream, seq in self._heard.items() if self.awaiting.lacks(stream, seq)}
-        self._heard.clear()
-        streams = await self.store.streams()
+        streams = await self.store.streams() if heard else {}
         words = {stream: seq for stream, seq in heard.items() if seq < streams.get(stream, 0)}
         if beyond := sorted(heard.keys() - words.keys()):
             log.warning("acknowledged what was never sent", streams=beyond)
         if words:
             await self.store.acknowledge_to(words)
             self.released(words)
+        # what a connection's end interrupts is kept over the next one
+        self._heard = {stream: seq for stream, seq in self._heard.items() if seq > heard.get(stream, -1)}

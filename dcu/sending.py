@@ -5,7 +5,6 @@ not a block, is in `deliver`.
 """
 
 import asyncio
-import math
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -158,9 +157,12 @@ class Sending:
             self._wake.clear()
             self.alive()
             if not await self.step(group):
-                look_again = loop.call_later(IDLE_BOUND, self._wake.set)
+                look_again = loop.call_at(self._next_look(loop.time()), self._wake.set)
                 await self._wake.wait()
                 look_again.cancel()
+
+    def _next_look(self, now: float) -> float:
+        return min([now + IDLE_BOUND, *(due for due in self.due.values() if due > now)])
 
     async def step(self, group: asyncio.TaskGroup) -> bool:
         """Send the most urgent block there is room for; say whether one was sent."""
@@ -244,8 +246,6 @@ class Sending:
     async def _recall(self) -> None:
         if not self.link.resumed:
             self.awaiting.forget()
-        for due in self.due.values():
-            asyncio.get_running_loop().call_at(due, self._wake.set)
         for stream in await self.store.streams():
             seqs = [seq for seq in await self.store.owed(stream) if not self.awaiting.holds(stream, seq)]
             self._again[stream] = deque(seq for seq in seqs if not self.strikes.suspect((stream, seq)))
@@ -295,12 +295,10 @@ class Sending:
             return True
         if not rows:
             return False
-        loop = asyncio.get_running_loop()
-        latest = loop.time() + min(self.settings(stream).delay, self.link.longest_delay)
-        if latest < self.due.get(stream, math.inf):
-            self.due[stream] = latest
-            loop.call_at(latest, self._wake.set)
-        return loop.time() >= self.due[stream]
+        now = asyncio.get_running_loop().time()
+        latest = now + min(self.settings(stream).delay, self.link.longest_delay)
+        self.due[stream] = min(latest, self.due.get(stream, latest))
+        return now >= self.due[stream]
 
     def _taken(self, stream: str, rows: int) -> None:
         """Count what was allotted; what is left keeps its time, so that none waits longer than it may."""

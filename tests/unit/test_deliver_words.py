@@ -75,6 +75,23 @@ async def test_a_command_waits_for_no_word_that_is_being_kept() -> None:
     assert at.store.words == [{"load0": 1000}, {"load1": 1000}], "what was said before is not kept again"
 
 
+async def test_a_word_whose_commit_a_broken_connection_interrupts_is_kept_over_the_next() -> None:
+    link, kept = MemoryLink(), MemoryLink()
+    kept.resumed = True
+    at = waiting_for_the_head_end(link, kept)
+    at.store.committing.clear()
+    at.store.add(*rows(1))
+    async with running(at.deliver):
+        await until(lambda: at.deliver.figures.awaited == 1)
+        link.words.put_nowait(b'{"streams": {"load0": 1000}}')
+        await until(lambda: len(link.acknowledged) == 1)
+        link.lose()
+        await until(lambda: bool(kept.states()))
+        at.store.committing.set()
+        await until(lambda: at.deliver.figures.awaited == 0)
+    assert at.store.words == [{"load0": FIRST_SEQ}]
+
+
 async def test_a_word_of_what_was_never_sent_releases_nothing() -> None:
     link, forgetful = MemoryLink(), MemoryLink()
     at = waiting_for_the_head_end(link, forgetful)
