@@ -57,6 +57,7 @@ from dcu.store import Store, vault_for
 from dcu.stored import StoredReadings
 from dcu.storekeeping import Storekeeping
 from dcu.timekeeping import Timekeeping
+from dcu.unheard import Unheard
 from dcu.upkeep import Upkeep
 from dcu.uplink import Backoff, Uplink
 from dcu.workload import Workload
@@ -229,6 +230,7 @@ class Daemon:
             on_command=self._on_command,
             health=self._status.figures,
             figures=self._delivery,
+            unheard=Unheard(self._reporter.report),
             # a PUBACK is waited for about as long as the broker may be silent
             progress=self._health.watch("deliver", self._clock.monotonic(), waits=config.uplink.longest_keepalive),
             states=self._meter_states(dialect) if config.uplink.meter_states else None,

@@ -31,6 +31,7 @@ from dcu.replies import Replies
 from dcu.sending import Delivery, Outbox, Sending
 from dcu.standing import MeterStates
 from dcu.strikes import Key, Strikes
+from dcu.unheard import Unheard
 from dcu.uplink import Backoff, Link, Outgoing, Topics
 from dcu.uplink.backoff import STEADY
 
@@ -81,6 +82,7 @@ class Deliver:
     states: MeterStates | None = None
     stop_reason: str = "stop"
     wanted: deque[Key] = field(default_factory=deque)
+    unheard: Unheard = field(default_factory=Unheard)
     awaiting: Awaiting = field(init=False)
     _replies: Replies = field(init=False)
     _heeding: Heeding = field(init=False)
@@ -184,6 +186,7 @@ class Deliver:
             wanted=self.wanted,
             due=self._due,
             replies=self._replies,
+            unheard=self.unheard,
         )
         try:
             async with asyncio.TaskGroup() as group:

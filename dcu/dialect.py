@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from dcu.clock import Clock
-from dcu.messages.envelope import Envelopes, content_type
+from dcu.messages.envelope import Envelopes, content_type, urgent
 from dcu.model import Capture, CommandRecord, Dropped
 from dcu.uplink import Link, Outgoing, Topics
 
@@ -91,7 +91,11 @@ class Dialect:
         else:
             payloads = self.envelopes.block(block.stream, block.seq, block.items, limit, compact=compact)
         topic = self.topics.of_stream(block.stream)
-        return [Outgoing(topic, payload, content_type=content_type(payload)) for payload in payloads]
+        hasty = urgent(block.stream)
+        return [
+            Outgoing(topic, payload, content_type=content_type(payload), wanted=True, urgent=hasty)
+            for payload in payloads
+        ]
 
     async def farewell(self, link: Link, reason: str) -> None:
         """Say that we go on purpose. Raises UplinkError."""

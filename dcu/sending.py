@@ -20,7 +20,8 @@ from dcu.errors import UplinkError
 from dcu.messages.envelope import RESULT, is_event, urgent
 from dcu.replies import Replies
 from dcu.strikes import ASIDE_PERIOD, Key, Strikes
-from dcu.uplink import Link, Outgoing, RefusedError
+from dcu.unheard import UNHEARD_PERIOD, Unheard
+from dcu.uplink import Link, Outgoing, RefusedError, UnheardError
 
 log = structlog.get_logger()
 
@@ -122,6 +123,7 @@ class Sending:
     wanted: deque[Key] = field(default_factory=deque)
     due: dict[str, float] = field(default_factory=dict)
     replies: Replies = field(default_factory=lambda: Replies(""))
+    unheard: Unheard = field(default_factory=Unheard)
     _again: dict[str, deque[int]] = field(default_factory=dict)
     _aside: deque[tuple[float, Key]] = field(default_factory=deque)
     _turn: deque[str] = field(default_factory=deque)
@@ -175,6 +177,7 @@ class Sending:
         octets = sum(len(message.payload) for message in messages)
         if len(block.items) >= TELLING_ROWS or (block.items and not self.settings(block.stream).compact):
             self._row_octets[block.stream] = octets / max(1, len(block.items))
+        self.unheard.tried(block.stream)
         self._under_way[block.stream, block.seq] = octets
         self.figures.in_flight = len(self._under_way)
         sent = group.create_task(self._send(block, messages))
@@ -200,13 +203,27 @@ class Sending:
             for message in messages:
                 self.figures.published += 1
                 await self.link.publish(message)
+        except UnheardError:
+            await self._unheard(key)
         except RefusedError as error:
             self._refused(block, error)
         else:
+            self.unheard.heard(block.stream)
             await self._accepted(key)
         del self._under_way[key]
         self.figures.in_flight = len(self._under_way)
         self._wake.set()
+
+    async def _unheard(self, key: Key) -> None:
+        """Keep a block that nobody was there for, unless the head-end's word is waited for anyway."""
+        if self.awaiting.patience is not None:
+            await self._accepted(key)
+            return
+        stream, seq = key
+        if key not in self.wanted:
+            self._again[stream] = deque(sorted({*self._again.get(stream, ()), seq}))
+        asyncio.get_running_loop().call_later(UNHEARD_PERIOD, self._wake.set)
+        await self.unheard.note(stream)
 
     async def _reply(self, copies: Sequence[Outgoing]) -> None:
         """Send the answer to a command where it was wanted besides; whether it comes there is the asker's business."""
@@ -268,7 +285,7 @@ class Sending:
         if places <= 0:
             return None
         await self._look_around()
-        block = await self._first(sorted(filter(urgent, self._turn), key=is_event))
+        block = await self._first(sorted(filter(self._hurries, self._turn), key=is_event))
         if self._dividing is not None and not self._dividing.done():
             return block
         if block is None and self._room_for_data(places):
@@ -286,7 +303,13 @@ class Sending:
         self._turn.extend(stream for stream in self._waiting if stream not in known)
 
     def _may_leave(self, stream: str) -> bool:
-        return not urgent(stream) and self.link.admits(stream) and self._ripe(stream)
+        return not urgent(stream) and self._admits(stream) and self._ripe(stream)
+
+    def _hurries(self, stream: str) -> bool:
+        return urgent(stream) and not self.unheard.waits(stream)
+
+    def _admits(self, stream: str) -> bool:
+        return self.link.admits(stream) and not self.unheard.waits(stream)
 
     def _ripe(self, stream: str) -> bool:
         """Whether a block of `stream` may leave: it is full, or its first row has waited for as long as it may."""
@@ -346,7 +369,7 @@ class Sending:
         """Return a block that the head-end asked for again, or left without a word for too long."""
         if not self._room_for_data(places):
             return None
-        overdue = self.awaiting.overdue(asyncio.get_running_loop().time(), self.link.admits)
+        overdue = self.awaiting.overdue(asyncio.get_running_loop().time(), self._admits)
         block = None if overdue is None else await self._once_more(overdue)
         while block is None and (key := self._wish()) is not None:
             block = await self._once_more(key)
@@ -361,7 +384,7 @@ class Sending:
         """Return the next block that was asked for; it stays in `wanted` until the broker has it."""
         for key in self.wanted:
             if key not in self._under_way:
-                return key if self.link.admits(key[0]) else None
+                return key if self._admits(key[0]) else None
         return None
 
     def _no_more_wanted(self, key: Key) -> None:

@@ -1,7 +1,7 @@
 """The edge to the head-end's broker: MQTT link, topics, waiting times. No content of messages, nothing durable."""
 
 from dcu.uplink.backoff import Backoff
-from dcu.uplink.link import Incoming, Link, Outgoing, RefusedError, Reply, Uplink
+from dcu.uplink.link import Incoming, Link, Outgoing, RefusedError, Reply, UnheardError, Uplink
 from dcu.uplink.topics import Topics
 
-__all__ = ["Backoff", "Incoming", "Link", "Outgoing", "RefusedError", "Reply", "Topics", "Uplink"]
+__all__ = ["Backoff", "Incoming", "Link", "Outgoing", "RefusedError", "Reply", "Topics", "UnheardError", "Uplink"]

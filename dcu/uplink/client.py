@@ -37,6 +37,9 @@ MAX_QUEUED_IN = 100
 
 Result = TypeVar("Result")
 
+#: The broker has the message, and nobody to give it to (MQTT 5, 3.4.2.1).
+_NO_SUBSCRIBERS = 0x10
+
 
 class NoConnackError(aiomqtt.MqttError):
     """The broker hung up or kept silent at CONNECT; many do so with a protocol version they do not know."""
@@ -77,7 +80,7 @@ class Client(aiomqtt.Client):
         self.granted = Granted()
         self.resumed = False
         self.dismissal: Dismissal | None = None
-        self._acknowledgements: dict[int, asyncio.Future[None]] = {}
+        self._acknowledgements: dict[int, asyncio.Future[bool]] = {}
         self._passed_over = False
         self._client.manual_ack_set(True)
         self._received: Callable[[int], bytes] = self._client._sock_recv  # noqa: SLF001 - nowhere public
@@ -135,12 +138,15 @@ class Client(aiomqtt.Client):
 
     def send(
         self, topic: str, payload: bytes, *, qos: int, retain: bool, properties: Properties | None = None
-    ) -> asyncio.Future[None]:
-        """Queue one PUBLISH; the future ends with its PUBACK (QoS 0: when written), or with MqttError."""
+    ) -> asyncio.Future[bool]:
+        """Queue one PUBLISH; the future ends with its PUBACK (QoS 0: when written), or with MqttError.
+
+        It is False when the broker says that nobody has subscribed.
+        """
         sent = self._client.publish(topic, payload, qos, retain, properties)
         if sent.rc != paho.MQTT_ERR_SUCCESS:
             raise aiomqtt.MqttCodeError(sent.rc, "could not publish")
-        acknowledgement: asyncio.Future[None] = self._loop.create_future()
+        acknowledgement: asyncio.Future[bool] = self._loop.create_future()
         self._acknowledgements[sent.mid] = acknowledgement
         return acknowledgement
 
@@ -211,7 +217,7 @@ class Client(aiomqtt.Client):
         if reason_code.is_failure:
             acknowledgement.set_exception(PubackRefusedError(f"refused by the broker: {reason_code}"))
         else:
-            acknowledgement.set_result(None)
+            acknowledgement.set_result(reason_code.value != _NO_SUBSCRIBERS)
 
     def _lost(self, disconnected: asyncio.Future[None]) -> None:
         cause = disconnected.exception() or aiomqtt.MqttError("disconnected")

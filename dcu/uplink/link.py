@@ -60,12 +60,17 @@ class RefusedError(UplinkError):
     """The broker answered that it does not take this one message; the connection itself is sound."""
 
 
+class UnheardError(RefusedError):
+    """The broker answered that nobody has subscribed: to what is `wanted` that is no delivery."""
+
+
 @dataclass(frozen=True, slots=True)
 class Outgoing:
     """A message on its way up.
 
     `content_type`, `expiry` (seconds after which the broker forgets it) and `correlation` (what who asked knows it by)
-    are told where the protocol has a place for them (MQTT 5).
+    are told where the protocol has a place for them (MQTT 5). `wanted` is what somebody has to have subscribed to, and
+    what is `urgent` does not keep to `uplink.rate`.
     """
 
     topic: str
@@ -75,6 +80,8 @@ class Outgoing:
     content_type: str | None = None
     expiry: int | None = None
     correlation: bytes | None = None
+    wanted: bool = False
+    urgent: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,22 +147,24 @@ class Link:
     async def publish(self, message: Outgoing) -> None:
         """Send `message`; returns after its PUBACK (at QoS 0: after the write).
 
-        Messages leave in the order of the calls, no more of them unacknowledged than the broker's Receive Maximum.
-        Raises RefusedError when the broker refuses it, UplinkError when the connection is lost or acknowledges nothing
-        in its time.
+        Messages leave in the order of the calls, no more of them unacknowledged than the broker's Receive Maximum; what
+        is urgent passes those that wait for their turn. Raises RefusedError when the broker refuses it, UnheardError
+        when nobody has subscribed to what is wanted, UplinkError when the connection is lost or acknowledges nothing in
+        its time.
         """
         if self._pause:
-            await self._paced()
+            await self._paced(urgent=message.urgent)
         if not min(message.qos, self._max_qos):
             return await self._publish(message)
         async with self._room:
             return await self._publish(message)
 
-    async def _paced(self) -> None:
-        """Wait for the next turn where messages are limited; they keep their order."""
+    async def _paced(self, *, urgent: bool) -> None:
+        """Wait for the next turn where messages are limited; they keep their order, and later ones make up for it."""
         loop = asyncio.get_running_loop()
         self._turn = max(loop.time(), self._turn + self._pause)
-        await asyncio.sleep(self._turn - loop.time())
+        if not urgent:
+            await asyncio.sleep(self._turn - loop.time())
 
     async def _publish(self, message: Outgoing) -> None:
         size = len(message.payload)
@@ -170,9 +179,11 @@ class Link:
                     properties=_described(message) if self.version == "5" else None,
                 )
                 async with asyncio.timeout(self._patience + self._under_way / FLOOR_RATE):
-                    await acknowledgement
+                    heard = await acknowledgement
         finally:
             self._under_way -= size
+        if message.wanted and not heard:
+            raise UnheardError(f"nobody has subscribed to {message.topic}")
 
     async def subscribe(self, *filters: str) -> None:
         """Subscribe to `filters` at QoS 1 (the broker's session keeps them too, but may have lost them)."""

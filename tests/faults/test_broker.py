@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from dcu import sending, unheard
 from dcu.deliver import Deliver
 from dcu.errors import UplinkError
 from dcu.uplink import Backoff, Outgoing, Uplink, client
@@ -247,7 +248,7 @@ async def test_a_thief_of_our_name_who_comes_back_at_once_makes_no_storm(broker:
             with suppress(UplinkError):
                 await steal()
 
-    async with running(flow):
+    async with head_end(broker), running(flow):
         stealing = asyncio.create_task(thief())
         await come_true(lambda: len(waits.drawn) >= 12)
         stealing.cancel()
@@ -255,6 +256,33 @@ async def test_a_thief_of_our_name_who_comes_back_at_once_makes_no_storm(broker:
     assert next(thefts) >= 12, "each connection had its acknowledgement"
     # never begun anew: by then each is drawn from all of the range
     assert max(waits.drawn) > 0.3
+
+
+async def test_what_nobody_has_subscribed_to_is_kept_until_somebody_has(
+    broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(unheard, "UNHEARD_PERIOD", 0.05)
+    monkeypatch.setattr(sending, "UNHEARD_PERIOD", 0.06)
+    store, told = MemoryOutbox(), asyncio.Event()
+    fill(store, 300)
+    store.add(record("c1"))
+    flow = make_flow(broker.port, store)
+
+    async def report(name: str, **detail: object) -> None:
+        assert (name, detail["stream"]) == ("nobody has subscribed", "result")
+        assert not told.is_set()
+        told.set()
+
+    flow.unheard.report = report
+    async with running(flow):
+        await told.wait()
+        published = flow.figures.published
+        await come_true(lambda: flow.figures.published > published + 4)
+        assert not store.acknowledged
+        async with head_end(broker) as head:
+            await all_delivered(head, store, 300)
+            assert [each["state"] for each in head.tally.results["c1"]] == ["done"]
+        assert flow.figures.connections == 1
 
 
 async def test_who_may_not_publish_keeps_its_data(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import pytest
 from dcu.config import UplinkSettings
 from dcu.errors import UplinkError
 from dcu.messages.commands import MAX_COMMAND
-from dcu.uplink import Link, Outgoing, RefusedError, Uplink, client
+from dcu.uplink import Link, Outgoing, RefusedError, UnheardError, Uplink, client
 from dcu.uplink.client import MAX_PACKET_IN
 from tests.scripted_broker import (
     ACCEPTED_3,
@@ -179,6 +179,13 @@ async def test_a_refused_message_is_not_an_acknowledged_one() -> None:
         assert broker.open == 1
 
 
+async def test_what_nobody_has_subscribed_to_is_no_delivery_of_what_is_wanted() -> None:
+    async with scripted(acknowledging(ACCEPTED_5, 0x10)) as broker, uplink(broker.port).connect(WILL) as link:
+        await link.publish(DATA)
+        with pytest.raises(UnheardError, match="nobody has subscribed to ami/v1/D/data/load0"):
+            await link.publish(dataclasses.replace(DATA, wanted=True))
+
+
 async def test_a_lost_connection_wakes_every_waiter_at_once() -> None:
     publishes = 0
 
@@ -348,3 +355,14 @@ async def test_a_rate_is_kept_and_so_is_the_order() -> None:
         assert loop.time() - began >= 0.1
         sent = [body for first, body in broker.packets if first & 0xF0 == PUBLISH]
         assert [body[6:] for body in sent] == [b"%d" % n for n in range(11)]
+
+
+async def test_what_is_urgent_passes_those_that_wait_for_their_turn() -> None:
+    async with scripted(acknowledging(ACCEPTED_5)) as broker, uplink(broker.port, rate=20).connect(WILL) as link:
+        waiting = [asyncio.create_task(link.publish(Outgoing("t", b"%d" % n))) for n in range(8)]
+        await broker.until(lambda: PUBLISH in broker.kinds())
+        await link.publish(Outgoing("t", b"!", urgent=True))
+        await asyncio.gather(*waiting)
+        sent = [body[6:] for first, body in broker.packets if first & 0xF0 == PUBLISH]
+        assert sent.index(b"!") < 8
+        assert sent[-1] == b"7"
