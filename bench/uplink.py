@@ -16,6 +16,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import aiomqtt
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -33,7 +34,7 @@ from dcu.model import Capture, Column
 from dcu.obis import parse_obis
 from dcu.store import Store
 from dcu.uplink import Uplink
-from sim.broker import Broker
+from sim.broker import Broker, free_port
 from sim.fleet import FleetPlan, make_meter
 from sim.meter import SimMeter
 from sim.profiles import STATUS_LOAD_0
@@ -163,11 +164,14 @@ async def _deliver(
 ) -> tuple[Count, Count, int]:
     """Return what the connection cost, what the rows cost, and how many blocks they made."""
     certificate, key = certified(folder)
-    options = (f"certfile {certificate}", f"keyfile {key}")
+    plain = free_port()
+    options = (f"certfile {certificate}", f"keyfile {key}", f"listener {plain} 127.0.0.1", "allow_anonymous true")
     async with (
         Broker(folder / "broker", options, embedded=False) as broker,
         Store.open(folder / "store.db", SystemClock()) as store,
+        aiomqtt.Client("127.0.0.1", plain) as head,
     ):
+        await head.subscribe(f"ami/v1/{DCU}/#", qos=1)  # else nobody is there, and nothing delivered
         proxy = Proxy(broker.port)
         port = await proxy.start()
         hurried = replace(settings, delay=settings.delay / SPEED)
