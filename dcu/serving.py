@@ -20,6 +20,7 @@ from dcu.errors import DamagedError
 from dcu.host.discipline import system_clock
 from dcu.host.ending import END_THREADS, STOP_BOUND, alone, give_up, leave
 from dcu.host.heap import one_pool
+from dcu.host.notify import ask_for_time
 from dcu.profiles import CompanionProfile, ProfileFolders, load_profile
 from dcu.shelter import Sheltered
 from dcu.store import PATIENCE, Mishap, Store, make_place
@@ -64,12 +65,16 @@ async def _run(config: Config, profiles: Mapping[str, CompanionProfile], clock: 
     sheltered = Sheltered()
     while not stop.is_set():
         store = None
+        asking = asyncio.create_task(ask_for_time())
         try:
             async with Store.open(path, clock, found=found, patience=PATIENCE) as store:
+                asking.cancel()
                 kept = Kept(await store.watermarks(), await store.unread())
                 await Daemon(config, profiles, store, kept, clock, sheltered=sheltered).run(stop)
         except DamagedError as error:
             log.critical("the store is damaged", reason=str(error))
+        finally:
+            asking.cancel()
         # the rooms hold what the file said: with another file they are built anew
         found = store.found if store else None
     log.info("ended")

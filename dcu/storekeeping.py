@@ -22,6 +22,7 @@ from dcu.model import Command
 from dcu.report import Report
 from dcu.store import Store
 from dcu.store.retention import Holding, Shed, kept_for, order
+from dcu.store.room import DISK_RESERVE
 
 log = structlog.get_logger()
 
@@ -31,9 +32,6 @@ STEP: Final = 10.0
 #: Shares of the room: at the first it is told, below the second it may be told again, at the third captures go. What
 #: is left above is for births, alarms, commands and their journal.
 FILLING, RELIEVED, FULL = 0.80, 0.75, 0.95
-
-#: Octets of the disk that are not ours to fill: the system has to live too.
-DISK_RESERVE: Final = 64_000_000
 
 #: Slices that are sacrificed in one look: a second's work on an old board, so that nobody waits for long.
 SLICES: Final = 50

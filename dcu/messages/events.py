@@ -43,6 +43,7 @@ OWN_EVENTS: Final[Mapping[str, OwnEvent]] = {
     ),
     "store lost": OwnEvent("alarm", "the database was gone; what was kept beside it is there"),
     "store set back": OwnEvent("warning", "the database may have lost its last commits; sequence numbers leapt"),
+    "store not copied": OwnEvent("warning", "an update changed the database and found no room to keep it as it was"),
     "store salvaged": OwnEvent("info", "what could be read of a damaged database was brought over"),
     "captures unreadable": OwnEvent("warning", "a part of the store is damaged: captures are lost, or read again"),
     "store failing": OwnEvent("alarm", "the store could keep nothing for a time"),

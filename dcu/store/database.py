@@ -16,7 +16,7 @@ import aiosqlite
 from dcu.clock import Clock
 from dcu.errors import DamagedError, StoreError
 from dcu.model import Column
-from dcu.store.integrity import DAMAGED, LOST, TORN, Mishap, admit, inspected, log_of, put_back, seen
+from dcu.store.integrity import DAMAGED, LOST, TORN, UNCOPIED, Mishap, admit, inspected, log_of, put_back, seen
 from dcu.store.numbers import Numbers, Tails, layouts, meters, streams
 from dcu.store.pages import Pages
 from dcu.store.restore import kept_by, raise_counters, raise_streams, restore
@@ -89,9 +89,9 @@ class Database:
         spare = Spare(path.with_suffix(".spare"))
         suspect = found.reason if found and found.event == DAMAGED else None
         mishap = await asyncio.to_thread(admit, path, spare.path, clock.now(), suspect)
-        async with _connections(str(path)) as (writing, reading):
+        async with _connections(str(path)) as (writing, reading, uncopied):
             store = cls(writing, reading, clock, path, spare, patience)
-            store.mishap = await store._reconcile(writing, mishap) or found
+            store.mishap = await store._reconcile(writing, mishap) or found or uncopied
             task = asyncio.create_task(store._writer.run(), name="store writer")
             try:
                 yield store
@@ -242,17 +242,20 @@ class Database:
 
 
 @asynccontextmanager
-async def _connections(path: str) -> AsyncIterator[tuple[aiosqlite.Connection, aiosqlite.Connection]]:
+async def _connections(
+    path: str,
+) -> AsyncIterator[tuple[aiosqlite.Connection, aiosqlite.Connection, Mishap | None]]:
+    """Open both; the third is what there is to tell of a file that was brought forward."""
     async with AsyncExitStack() as stack:
         with translated(f"cannot open the store {path}"):
             _touch(path)
             writing = await _connect(path)
             stack.push_async_callback(writing.close)
-            await prepare(writing, path)
+            uncopied = await prepare(writing, path)
             reading = await _connect(path)
             stack.push_async_callback(reading.close)
             await prepare_reader(reading)
-        yield writing, reading
+        yield writing, reading, Mishap(UNCOPIED, uncopied) if uncopied else None
 
 
 def _touch(path: str) -> None:

@@ -56,6 +56,7 @@ class Mishap:
 
 #: Names of the events, as in `dcu.messages.events`.
 DAMAGED, LOST, TORN = "store damaged", "store lost", "store set back"
+UNCOPIED: Final = "store not copied"
 
 
 def admit(path: Path, spare: Path, now: float, suspect: str | None = None) -> Mishap | None:

@@ -17,6 +17,9 @@ log = structlog.get_logger()
 #: Octets held back: what the log grows to before it is copied, and what is made when a store is opened.
 ROOM_OCTETS: Final = 6 << 20
 
+#: Octets of the disk that are not ours to fill: the system has to live too.
+DISK_RESERVE: Final = 64_000_000
+
 #: Free octets of the disk from which on they are held, and below which they are given up.
 PLENTY: Final = 4 * ROOM_OCTETS
 LITTLE: Final = 1 << 20

@@ -15,6 +15,7 @@ from aiosqlite import Connection
 from dcu.errors import DamagedError, StoreError
 from dcu.store.forward import into_segments
 from dcu.store.integrity import is_damage
+from dcu.store.room import DISK_RESERVE
 from dcu.store.spare import sync_directory
 
 #: "DCUS" in the header of the file (PRAGMA application_id): anything else is not ours to touch.
@@ -43,8 +44,11 @@ def translated(doing: str) -> Iterator[None]:
         raise kind(f"{doing}: {error}") from error
 
 
-async def prepare(database: Connection, path: str) -> None:
-    """Make the file of this connection a store of the newest schema, or raise StoreError and leave it as it was."""
+async def prepare(database: Connection, path: str) -> str | None:
+    """Make the file of this connection a store of the newest schema, or raise StoreError and leave it as it was.
+
+    Returns why no copy was kept of one that had to be brought forward, None when nothing is to be said.
+    """
     await database.execute(f"PRAGMA page_size = {PAGE_SIZE}")
     schemas = _schemas()
     version = await _recognise(database, path, newest=len(schemas))
@@ -55,26 +59,43 @@ async def prepare(database: Connection, path: str) -> None:
     await database.execute("PRAGMA synchronous = FULL")
     await database.execute("PRAGMA wal_autocheckpoint = 0")
     await database.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
+    uncopied = None
     if 0 < version < len(schemas):
-        await _keep_copy(database, Path(f"{path}.schema{version}"))
+        uncopied = await _keep_copy(database, Path(f"{path}.schema{version}"))
     for number, script in enumerate(schemas[version:], start=version + 1):
         await database.executescript(f"BEGIN IMMEDIATE;\n{script};\nPRAGMA user_version = {number};\nCOMMIT")
     await into_segments(database)
+    return uncopied
 
 
-async def _keep_copy(database: Connection, copy: Path) -> None:
+async def _keep_copy(database: Connection, copy: Path) -> str | None:
     """Keep the file as it is beside itself, under the name of its schema, before it is brought forward.
+
+    Returns why that could not be, None when it is there: a box without room for it has to start all the same.
 
     SQLite copies it: to open and close the file beside it would take the locks away that this process has on it, and
     whoever looked into it from outside would then delete the log under us ("How To Corrupt An SQLite Database", 2.2).
     """
     part = copy.with_name(f"{copy.name}.part")
     part.unlink(missing_ok=True)
-    os.close(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o640))
-    with closing(sqlite3.connect(part, check_same_thread=False)) as target:
-        await database.backup(target)
-    part.replace(copy)
+    disk = os.statvfs(copy.parent)
+    [(octets,)] = await database.execute_fetchall(
+        "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size"
+    )
+    if disk.f_bavail * disk.f_frsize < octets + DISK_RESERVE:
+        return "no room for a copy of the store as it was"
+    try:
+        os.close(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o640))
+        with closing(sqlite3.connect(part, check_same_thread=False)) as target:
+            await database.backup(target)
+        part.replace(copy)
+    except (sqlite3.Error, OSError) as error:
+        part.unlink(missing_ok=True)
+        if is_damage(error):
+            raise
+        return f"no copy of the store as it was: {error}"
     await asyncio.to_thread(sync_directory, copy.parent)
+    return None
 
 
 async def prepare_reader(database: Connection) -> None:

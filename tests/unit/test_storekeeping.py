@@ -11,7 +11,8 @@ from dcu.config import StoreSettings
 from dcu.health import Progress
 from dcu.model import Capture, Command
 from dcu.store import Store
-from dcu.storekeeping import DISK_RESERVE, FULL, STEADY, TELLING, Storekeeping, written_octets
+from dcu.store.room import DISK_RESERVE
+from dcu.storekeeping import FULL, STEADY, TELLING, Storekeeping, written_octets
 from tests.captures import SetClock, capture
 
 DAY = 86_400

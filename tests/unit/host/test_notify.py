@@ -1,11 +1,12 @@
 """sd_notify is one datagram to the socket named in the environment."""
 
+import asyncio
 import socket
 from pathlib import Path
 
 import pytest
 
-from dcu.host.notify import notify, watchdog_interval
+from dcu.host.notify import ask_for_time, notify, watchdog_interval
 
 
 def test_the_service_manager_gets_the_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -14,6 +15,16 @@ def test_the_service_manager_gets_the_state(tmp_path: Path, monkeypatch: pytest.
         monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
         notify("READY=1")
         assert manager.recv(100) == b"READY=1"
+
+
+async def test_a_start_that_takes_long_asks_for_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(tmp_path / "notify"))
+        monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
+        asking = asyncio.create_task(ask_for_time())
+        await asyncio.sleep(0)
+        asking.cancel()
+        assert manager.recv(100) == b"EXTEND_TIMEOUT_USEC=30000000"
 
 
 def test_without_a_service_manager_nothing_happens(monkeypatch: pytest.MonkeyPatch) -> None:

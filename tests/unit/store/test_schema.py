@@ -147,6 +147,23 @@ async def test_a_store_of_schema_4_opens_and_leaves_a_copy(tmp_path: Path) -> No
     assert copy.stat().st_mode & 0o007 == 0
 
 
+@pytest.mark.parametrize("why", ["no room", "the disk fails"])
+async def test_a_store_that_cannot_be_copied_opens_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, why: str
+) -> None:
+    path = tmp_path / "store.db"
+    path.write_bytes((SAVED / "schema7.db").read_bytes())
+    if why == "no room":
+        monkeypatch.setattr("dcu.store.schema.DISK_RESERVE", 1 << 60)
+    else:
+        (tmp_path / "store.db.schema7").mkdir()  # the name cannot be taken
+    async with Store.open(path, SetClock()) as store:
+        assert store.mishap is not None
+        assert store.mishap.event == "store not copied"
+        assert not (tmp_path / "store.db.schema7.part").exists()
+        assert not (tmp_path / "store.db.schema7").is_file()
+
+
 async def test_a_store_of_schema_5_opens_and_can_let_go(tmp_path: Path) -> None:
     """Two days of one meter and a row of another in segments, a block on its way; nothing could be dropped then."""
     path, day = tmp_path / "store.db", 86_400
