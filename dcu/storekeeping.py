@@ -23,6 +23,7 @@ from dcu.report import Report
 from dcu.store import Store
 from dcu.store.retention import Holding, Shed, kept_for, order
 from dcu.store.room import DISK_RESERVE
+from dcu.store.writer import CHECKPOINT_OCTETS
 
 log = structlog.get_logger()
 
@@ -32,6 +33,9 @@ STEP: Final = 10.0
 #: Shares of the room: at the first it is told, below the second it may be told again, at the third captures go. What
 #: is left above is for births, alarms, commands and their journal.
 FILLING, RELIEVED, FULL = 0.80, 0.75, 0.95
+
+#: Octets of the log that only somebody who reads from the file, and does not end, can bring about.
+LONG_LOG: Final = 8 * CHECKPOINT_OCTETS
 
 #: Slices that are sacrificed in one look: a second's work on an old board, so that nobody waits for long.
 SLICES: Final = 50
@@ -83,6 +87,7 @@ class Storekeeping:
     progress: Progress
     written: Callable[[], int | None] = written_octets
     _told: bool = False
+    _log_told: bool = False
     _first: tuple[float, int, int | None] | None = None
     _steady: tuple[float, float] | None = None
     _shed: dict[str, Shed] = field(default_factory=dict)
@@ -106,6 +111,7 @@ class Storekeeping:
             await self.report("captures unreadable", stream=lost.stream, count=lost.count, **times, again=lost.again)
         if self._is_steady():  # what is old is known by a clock only
             await self._expire()
+        await self._look_at_log()
         room = await self.room()
         if self._first is None:
             self._first = self.clock.monotonic(), room.used, self.written()
@@ -116,6 +122,13 @@ class Storekeeping:
         if room.share >= FULL:
             room = await self._sacrifice()
         self.store.refuses = room.share >= FULL
+
+    async def _look_at_log(self) -> None:
+        """Tell, once until it is short again, that the log cannot be begun anew: it takes room that is nobody's."""
+        octets = self.store.logged()
+        if octets > LONG_LOG and not self._log_told:
+            await self.report("store log long", octets=octets)
+        self._log_told = octets > LONG_LOG
 
     async def room(self) -> Room:
         """Return how much room there is. Raises StoreError."""

@@ -71,6 +71,9 @@ class WholeStore(MemoryStore, MemoryOutbox, MemoryJournal):
     async def used(self) -> int:
         return 0
 
+    def logged(self) -> int:
+        return 0
+
     async def free(self) -> int:
         return 1 << 40
 

@@ -48,6 +48,7 @@ OWN_EVENTS: Final[Mapping[str, OwnEvent]] = {
     "captures unreadable": OwnEvent("warning", "a part of the store is damaged: captures are lost, or read again"),
     "store failing": OwnEvent("alarm", "the store could keep nothing for a time"),
     "store filling": OwnEvent("warning", "four fifths of the room for readings are taken; when it is full, some go"),
+    "store log long": OwnEvent("warning", "somebody reads the database and does not end: its log grows without bound"),
     "uplink channel changed": OwnEvent("warning", "another channel is in use; `why` says what befell the one before"),
     "certificate expires": OwnEvent("warning", "a certificate of the uplink ends within 30 days, or has ended"),
     "certificate unusable": OwnEvent("warning", "renewed certificates cannot be used; those before are still in use"),

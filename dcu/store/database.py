@@ -52,7 +52,7 @@ class Database:
         self._file = seen(path)
         self._log: tuple[int, int] | None = None
         self._pages = Pages()
-        self._writer = Writer(writing, self._seal, self._forget, self._be_there, patience)
+        self._writer = Writer(writing, self._seal, self._forget, self._be_there, patience, self.logged)
         self.mishap: Mishap | None = None
         self.found: Mishap | None = None
         self.broken = asyncio.Event()
@@ -119,6 +119,18 @@ class Database:
         """Return the octets of the database; its log, bounded by CHECKPOINT_OCTETS, comes on top."""
         [(octets,)] = await self._read("SELECT page_count * page_size FROM pragma_page_count, pragma_page_size")
         return int(octets)
+
+    def logged(self) -> int:
+        """Return the octets of the log's file: far more than CHECKPOINT_OCTETS where somebody reads, and does not end.
+
+        Raises StoreError.
+        """
+        try:
+            return log_of(self._path).stat().st_size
+        except FileNotFoundError:
+            return 0
+        except OSError as error:
+            raise StoreError(f"cannot look at the log of the store: {error.strerror}") from error
 
     async def free(self) -> int:
         """Return the octets that are free for us on the disk. Raises StoreError."""

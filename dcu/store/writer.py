@@ -32,12 +32,9 @@ COMPANY_ROWS = 500
 #: Parts waiting at a time; the next caller waits until one of them is done.
 WAITING_BOUND = 256
 
-#: The log is copied into the database when about this much was written to it; it bounds the log's file, the time
-#: to recover after a crash, and how often a page that many commits change is copied.
+#: The log is copied into the database when its file is longer; it bounds that file, but for one batch, the time to
+#: recover after a crash, and how often a page that many commits change is copied.
 CHECKPOINT_OCTETS = 4 << 20
-
-#: What a commit and a row cost in the log, roughly.
-COMMIT_OCTETS, ROW_OCTETS = 4096, 48
 
 
 @dataclass(slots=True)
@@ -53,8 +50,8 @@ class Writer:
     """Owns the writing connection. `seal` does what the parts of a transaction have left to its end.
 
     `forget` is called when a transaction was undone: what was cached from it is void. `begin` comes before each one.
-    A patient part waits up to `patience` seconds. `fresh` is set after each commit that held a deliverable part, and
-    at the start: a backlog may wait already.
+    A patient part waits up to `patience` seconds. `logged` says how many octets the log has. `fresh` is set after each
+    commit that held a deliverable part, and at the start: a backlog may wait already.
     """
 
     def __init__(
@@ -64,6 +61,7 @@ class Writer:
         forget: Callable[[], None],
         begin: Apply,
         patience: float = 0.0,
+        logged: Callable[[], int] = lambda: 0,
     ) -> None:
         self._database = database
         self._begin = begin
@@ -73,7 +71,8 @@ class Writer:
         self._waiting: deque[_Part] = deque()
         self._room = asyncio.Semaphore(WAITING_BOUND)
         self._wake = asyncio.Event()
-        self._logged = 0
+        self._logged = logged
+        self._copied = 0
         self.closed = False
         self.fresh = asyncio.Event()
         self.fresh.set()
@@ -168,7 +167,6 @@ class Writer:
             except Exception:
                 await self._undo()
                 raise
-        self._logged += COMMIT_OCTETS + ROW_OCTETS * sum(part.rows for part in batch)
         return results
 
     async def _undo(self) -> None:
@@ -178,10 +176,18 @@ class Writer:
             await self._database.execute("ROLLBACK")
 
     async def _checkpoint(self) -> None:
-        """Copy the log into the database when it is long: before a batch, so that a failure has somebody to tell."""
-        if self._logged >= CHECKPOINT_OCTETS:
+        """Copy the log into the database when it is long: before a batch, so that a failure has somebody to tell.
+
+        The next commit begins it anew, and cuts its file, unless somebody reads what is in it; then it is copied again
+        when as much has come on top.
+        """
+        octets = self._logged()
+        if octets < self._copied:  # begun anew
+            self._copied = 0
+        if octets > self._copied + CHECKPOINT_OCTETS:
+            await self._database.execute(f"PRAGMA journal_size_limit = {CHECKPOINT_OCTETS}")
             await self._database.execute_fetchall("PRAGMA wal_checkpoint(PASSIVE)")
-            self._logged = 0
+            self._copied = octets
 
 
 def _refuse(parts: Iterable[_Part], reason: str, cause: BaseException | None = None) -> None:

@@ -12,7 +12,7 @@ from dcu.health import Progress
 from dcu.model import Capture, Command
 from dcu.store import Store
 from dcu.store.room import DISK_RESERVE
-from dcu.storekeeping import FULL, STEADY, TELLING, Storekeeping, written_octets
+from dcu.storekeeping import FULL, LONG_LOG, STEADY, TELLING, Storekeeping, written_octets
 from tests.captures import SetClock, capture
 
 DAY = 86_400
@@ -142,6 +142,15 @@ async def test_delivered_and_least_worth_go_first_then_unsent_and_last_of_all_bi
     assert (held["billing"], held.get("event.fraud", 0)) == (150, 0)
     assert held.get("load1", 0) < 150
     assert not box.store.refuses
+
+
+async def test_a_log_that_somebody_keeps_is_told_once(box: Box, monkeypatch: pytest.MonkeyPatch) -> None:
+    keeping = box.keeping()
+    for octets in (LONG_LOG, LONG_LOG + 1, LONG_LOG + 2, 0, LONG_LOG + 3):
+        monkeypatch.setattr(box.store, "logged", lambda octets=octets: octets)
+        await keeping.step()
+    told = [("store log long", {"octets": LONG_LOG + 1}), ("store log long", {"octets": LONG_LOG + 3})]
+    assert box.told == told
 
 
 async def test_where_nothing_is_left_to_go_data_is_refused_until_there_is_room(box: Box) -> None:

@@ -2,6 +2,8 @@
 
 import asyncio
 import random
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -148,6 +150,35 @@ async def test_the_log_is_copied_when_it_is_long_and_then_used_again(
         await store.record([capture(at, values=tuple(many.randbytes(40)))], {})
     assert path.stat().st_size > 50_000
     assert log.stat().st_size < 200_000
+
+
+async def test_large_rows_make_no_longer_log(store: Store, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(room, "CHECKPOINT_OCTETS", 100_000)
+    many, longest = random.Random(1), 0
+    for at in range(60):
+        await store.record([capture(60 * at + row, values=(many.randbytes(1500),)) for row in range(5)], {})
+        longest = max(longest, store.logged())
+    assert 100_000 < longest < 160_000
+    assert path.stat().st_size > 300_000
+
+
+async def test_while_somebody_reads_the_log_grows_and_after_that_it_is_cut(
+    store: Store, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(room, "CHECKPOINT_OCTETS", 100_000)
+    many = random.Random(1)
+
+    async def fill(begin: int) -> None:
+        for at in range(begin, begin + 30):
+            await store.record([capture(60 * at + row, values=(many.randbytes(1500),)) for row in range(5)], {})
+
+    with closing(sqlite3.connect(path)) as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT * FROM streams").fetchall()
+        await fill(0)
+        assert store.logged() > 250_000
+    await fill(30)
+    assert store.logged() < 160_000
 
 
 async def test_what_is_patient_is_committed_in_company(path: Path, clock: SetClock) -> None:
