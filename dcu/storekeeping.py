@@ -4,7 +4,8 @@ How captures go, and what the head-end is told of those it never got, is in `dcu
 
     share of the room in use: ≥ FILLING ──► told, event "store filling"        < RELIEVED ──► told again next time
                               ≥ FULL    ──► sacrifices until < FULL: delivered captures, then unsent ones, oldest
-                                            first, stream by stream; with nothing left to go, data is refused
+                                            first, stream by stream; with nothing left to go, data is refused. Before
+                                            all, where the disk is full: damaged files and copies from before updates
 """
 
 import asyncio
@@ -199,7 +200,7 @@ class Storekeeping:
     async def _sacrifice(self) -> Room:
         """Let captures go until there is room, or nothing is left to go, or it takes too long for one look."""
         streams = sorted(await self._streams(), key=lambda stream: order(stream, self.settings.sacrifice))
-        room, slices = await self.room(), 0
+        room, slices = await self._without_copies(), 0
         for unsent in (False, True):
             for stream in streams:
                 while room.share >= FULL and slices < SLICES:
@@ -211,6 +212,14 @@ class Storekeeping:
                     room = await self.room()
         if slices:
             log.warning("captures went for want of room", slices=slices, share=round(room.share, 3))
+        return room
+
+    async def _without_copies(self) -> Room:
+        """Delete what is beside the store and takes the room of captures: damaged files, copies from before updates."""
+        room = await self.room()
+        while room.share >= FULL and room.capacity < self.settings.budget and (name := await self.store.drop_copy()):
+            log.warning("a copy went for want of room", name=name)
+            room = await self.room()
         return room
 
     async def _streams(self) -> list[str]:

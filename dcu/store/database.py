@@ -16,7 +16,19 @@ import aiosqlite
 from dcu.clock import Clock
 from dcu.errors import DamagedError, StoreError
 from dcu.model import Column
-from dcu.store.integrity import DAMAGED, LOST, TORN, UNCOPIED, Mishap, admit, inspected, log_of, put_back, seen
+from dcu.store.integrity import (
+    DAMAGED,
+    LOST,
+    TORN,
+    UNCOPIED,
+    Mishap,
+    admit,
+    drop_copy,
+    inspected,
+    log_of,
+    put_back,
+    seen,
+)
 from dcu.store.numbers import Numbers, Tails, layouts, meters, streams
 from dcu.store.pages import Pages
 from dcu.store.restore import kept_by, raise_counters, raise_streams, restore
@@ -119,6 +131,11 @@ class Database:
         """Return the octets of the database; its log, bounded by CHECKPOINT_OCTETS, comes on top."""
         [(octets,)] = await self._read("SELECT page_count * page_size FROM pragma_page_count, pragma_page_size")
         return int(octets)
+
+    async def drop_copy(self) -> str | None:
+        """Delete the oldest file beside the store that nothing is to come from; return its name. Raises StoreError."""
+        with translated("cannot delete a copy of the store"):
+            return await asyncio.to_thread(drop_copy, self._path)
 
     def logged(self) -> int:
         """Return the octets of the log's file: far more than CHECKPOINT_OCTETS where somebody reads, and does not end.

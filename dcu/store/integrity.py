@@ -176,11 +176,38 @@ def _put_aside(path: Path, note: Note) -> Path:
 
 
 def _drop_oldest(path: Path, newest: Path) -> None:
-    kept = [each for each in path.parent.glob(f"{path.name}{ASIDE}*Z*") if each.suffix[-4:] not in {"-wal", "-shm"}]
-    kept = sorted((each for each in kept if each != newest), key=lambda each: each.stat().st_mtime)
+    kept = [each for each in _kept_aside(path) if each != newest]
     for old in kept[: max(0, len(kept) - KEPT_FILES + 1)]:
-        for name in (old, log_of(old), Path(f"{old}-shm")):
-            name.unlink(missing_ok=True)
+        _delete(old)
+
+
+def drop_copy(path: Path) -> str | None:
+    """Delete the oldest file beside the database that nothing is to come from any more; return its name.
+
+    These are damaged ones that were salvaged, and copies from before an update. Raises OSError.
+    """
+    note = Note.told(path)
+    copies = [*_kept_aside(path), *path.parent.glob(f"{path.name}.schema*")]
+    for copy in sorted(copies, key=_modified):
+        if note is None or copy != note.aside:
+            _delete(copy)
+            return copy.name
+    return None
+
+
+def _kept_aside(path: Path) -> list[Path]:
+    """Return the damaged files that are kept, the oldest first."""
+    found = path.parent.glob(f"{path.name}{ASIDE}*Z*")
+    return sorted((each for each in found if each.suffix[-4:] not in {"-wal", "-shm"}), key=_modified)
+
+
+def _modified(path: Path) -> float:
+    return path.stat().st_mtime
+
+
+def _delete(path: Path) -> None:
+    for name in (path, log_of(path), Path(f"{path}-shm")):
+        name.unlink(missing_ok=True)
 
 
 def _log_is_torn(database: sqlite3.Connection, log: Path) -> bool:

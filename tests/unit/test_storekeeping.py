@@ -1,5 +1,6 @@
 """Within its bounds whatever comes: what is old goes, what is worth least goes first, and it is told in time."""
 
+import os
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -12,6 +13,7 @@ from dcu.health import Progress
 from dcu.model import Capture, Command
 from dcu.store import Store
 from dcu.store.room import DISK_RESERVE
+from dcu.store.wreck import Note
 from dcu.storekeeping import FULL, LONG_LOG, STEADY, TELLING, Storekeeping, written_octets
 from tests.captures import SetClock, capture
 
@@ -181,6 +183,31 @@ async def test_a_disk_that_others_fill_leaves_less(box: Box, monkeypatch: pytest
     keeping = box.keeping()
     await keeping.step()
     assert (await box.held()).get("load0", 0) < 300
+
+
+async def test_on_a_full_disk_copies_beside_the_store_go_before_captures(
+    box: Box, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await box.fill("load0", 60)
+    used, copies = await box.store.used(), ("store.db.schema6", "store.db.damaged-20270101T000000Z")
+    needed = "store.db.damaged-20270102T000000Z"  # it is not salvaged yet
+    for age, name in enumerate((needed, *copies)):
+        (tmp_path / name).write_bytes(bytes(1000))
+        os.utime(tmp_path / name, (age, age))
+    Note(tmp_path / needed, "malformed", begun=True).write(tmp_path / "store.db")
+
+    async def free() -> int:
+        left = sum((tmp_path / name).exists() for name in copies)
+        return DISK_RESERVE + (0, used // 2, 0)[left]
+
+    monkeypatch.setattr(box.store, "size", box.store.used)
+    monkeypatch.setattr(box.store, "free", free)
+    await box.keeping(budget=used).step()  # it is the budget that is used up
+    assert all((tmp_path / name).exists() for name in copies)
+    held = await box.held()
+    await box.keeping().step()
+    assert [(tmp_path / name).exists() for name in (needed, *copies)] == [True, False, True]
+    assert await box.held() == held
 
 
 async def test_the_forecast_is_of_what_came_since_the_start(box: Box) -> None:
