@@ -12,8 +12,9 @@ from urllib.parse import quote
 from dcu.errors import StoreError
 from dcu.model import Capture
 from dcu.store.cells import columns_from
-from dcu.store.schema import APPLICATION_ID, translated
+from dcu.store.schema import translated
 from dcu.store.segments import Segment
+from dcu.store.shape import APPLICATION_ID
 
 #: The schema from which on captures lie in segments.
 SEGMENTS_SINCE = 5

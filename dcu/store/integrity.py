@@ -19,6 +19,7 @@ from typing import BinaryIO, Final
 
 from dcu.clock import utc
 from dcu.errors import StoreError
+from dcu.store.shape import misshapen
 from dcu.store.spare import sync_directory
 from dcu.store.wreck import Note
 
@@ -84,7 +85,7 @@ def _examined(path: Path) -> tuple[str | None, bool]:
     """Return why the file cannot be worked with (None: nothing speaks against it), and whether its log is torn."""
     try:
         with closing(sqlite3.connect(path)) as database:
-            damage = check(database, whole=path.stat().st_size <= CHECKED_OCTETS)
+            damage = misshapen(database) or check(database, whole=path.stat().st_size <= CHECKED_OCTETS)
             return damage, damage is None and _log_is_torn(database, log_of(path))
     except (sqlite3.Error, UnicodeDecodeError) as error:  # what SQLite quotes of a damaged schema may be no text
         if is_damage(error):

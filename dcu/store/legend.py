@@ -24,8 +24,6 @@ NUMBER_BOUND: Final = 1 << 32
 #: What JSON of ours that is damaged can raise when it is read.
 GARBLED: Final = (ValueError, TypeError, KeyError)
 
-_LAYOUTS: Final = ("layouts", "layout", "content")
-
 #: A number and the text it stands for.
 _Pair = tuple[int, str]
 
@@ -80,11 +78,11 @@ class Legend:
     @classmethod
     def read(cls, wreck: sqlite3.Connection, told: Collection[str]) -> Self:
         """Return what can be believed; `told` are the names of streams that the spare has."""
-        meters = believed(*_said(wreck, "meters", "meter", "name"))
+        meters = believed(*_said(wreck, "meters"))
         # a text that is no JSON any more speaks against nothing
-        table, index = ({pair for pair in said if _read_by(json.loads, pair[1])} for said in _said(wreck, *_LAYOUTS))
+        table, index = ({pair for pair in said if _read_by(json.loads, pair[1])} for said in _said(wreck, "layouts"))
         layouts = believed(table, index)
-        streams = believed(*_said(wreck, "streams", "stream", "name"), told)
+        streams = believed(*_said(wreck, "streams"), told)
         return cls(meters, layouts, streams)
 
     @property
@@ -106,12 +104,21 @@ def believed(table: set[_Pair], index: set[_Pair], told: Collection[str] = ()) -
     return {number: text for number, text in said if (number, text) in both or numbers[number] == texts[text] == 1}
 
 
-def _said(wreck: sqlite3.Connection, table: str, number: str, text: str) -> tuple[set[_Pair], set[_Pair]]:
+def columns_of(wreck: sqlite3.Connection, table: str) -> list[str]:
+    """Return the names of a table's columns as a damaged schema has them, quoted. Raises what is in UNREADABLE."""
+    named = wreck.execute(f"PRAGMA table_info({table})").fetchall()
+    return ['"{}"'.format(name.replace('"', '""')) for _, name, *_ in named]
+
+
+def _said(wreck: sqlite3.Connection, table: str) -> tuple[set[_Pair], set[_Pair]]:
     """Return what the table says and what its index says, each from both ends up to the damage."""
-    select = f"SELECT {number}, {text} FROM {table}"  # noqa: S608 - our names
-    index = f"INDEXED BY sqlite_autoindex_{table}_1"
+    try:
+        _, text, *_ = columns_of(wreck, table)
+    except (*UNREADABLE, ValueError):
+        return set(), set()
+    select, index = f"SELECT rowid, {text} FROM {table}", f"INDEXED BY sqlite_autoindex_{table}_1"  # noqa: S608 - a table of ours
     return (
-        {pair for end in ("", " DESC") for pair in _pairs(wreck, f"{select} NOT INDEXED ORDER BY {number}{end}")},
+        {pair for end in ("", " DESC") for pair in _pairs(wreck, f"{select} NOT INDEXED ORDER BY rowid{end}")},
         {pair for end in ("", " DESC") for pair in _pairs(wreck, f"{select} {index} ORDER BY {text}{end}")},
     )
 

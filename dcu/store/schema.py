@@ -16,10 +16,8 @@ from dcu.errors import DamagedError, StoreError
 from dcu.store.forward import into_segments
 from dcu.store.integrity import is_damage
 from dcu.store.room import DISK_RESERVE
+from dcu.store.shape import APPLICATION_ID, scripts
 from dcu.store.spare import sync_directory
-
-#: "DCUS" in the header of the file (PRAGMA application_id): anything else is not ours to touch.
-APPLICATION_ID = 0x44435553
 
 #: The smallest commit rewrites one page per place it touches, and every page goes to the log whole. Measured with
 #: commits of 20 visits (docs/decisions/0008): 4096 writes 1.8 times of what 1024 writes, 512 gains 7 % more.
@@ -50,7 +48,7 @@ async def prepare(database: Connection, path: str) -> str | None:
     Returns why no copy was kept of one that had to be brought forward, None when nothing is to be said.
     """
     await database.execute(f"PRAGMA page_size = {PAGE_SIZE}")
-    schemas = _schemas()
+    schemas = scripts()
     version = await _recognise(database, path, newest=len(schemas))
     mode = await _pragma(database, "journal_mode = WAL")
     if mode != "wal":
@@ -120,8 +118,3 @@ async def _pragma(database: Connection, pragma: str) -> str | int:
     [(value,)] = await database.execute_fetchall(f"PRAGMA {pragma}")
     assert isinstance(value, str | int)
     return value
-
-
-def _schemas() -> list[str]:
-    """Return the scripts in order; script number n leads from version n - 1 to n."""
-    return [file.read_text() for file in sorted(Path(__file__).with_name("schema").glob("*.sql"))]

@@ -15,7 +15,7 @@ from typing import Any, Final, NamedTuple
 
 import structlog
 
-from dcu.store.legend import NOTHING_KNOWN, UNREADABLE, Known, Legend
+from dcu.store.legend import NOTHING_KNOWN, UNREADABLE, Known, Legend, columns_of
 from dcu.store.numbers import POSITION_BITS
 from dcu.store.segments import SEGMENT_ROWS
 from dcu.store.spare import put_file, sync_directory
@@ -71,10 +71,6 @@ _CUT = (
     """,
     "DELETE FROM days WHERE newest > (SELECT tail FROM tails WHERE tails.stream = days.stream)",
 )
-
-_SEGMENTS = """
-SELECT place, rows, read, oldest, newest, octets, content FROM segments WHERE place BETWEEN ? AND ? ORDER BY place
-"""
 
 PUT_SALVAGED = """
 INSERT OR IGNORE INTO segments (place, rows, read, oldest, newest, octets, content) VALUES (?, ?, ?, ?, ?, ?, ?)
@@ -204,6 +200,12 @@ class _Source(NamedTuple):
     wreck: sqlite3.Connection
     known: Known
 
+    def segments(self, first: int, last: int) -> list[Row]:
+        """Return the rows of segments between two places. Raises what is in UNREADABLE."""
+        columns = ", ".join(["rowid", *columns_of(self.wreck, "segments")[1:]])
+        select = f"SELECT {columns} FROM segments WHERE rowid BETWEEN ? AND ? ORDER BY rowid"  # noqa: S608 - our names
+        return self.wreck.execute(select, (first, last)).fetchall()
+
 
 def begin(path: Path, note: Note, now: float, told: Collection[str] = ()) -> tuple[Salvaged, Note]:
     """Bring over what is known and what was not acknowledged; the database at `path` is new. Raises sqlite3.Error.
@@ -282,7 +284,7 @@ def window(aside: Path, known: Known, stream: int, first: int, last: int) -> tup
 
 def _window(source: _Source, stream: int, first: int, last: int, time: _Time) -> tuple[list[Row], int]:
     base = stream << POSITION_BITS
-    pieces = list(_pieces(source.wreck, base + first, base + last, time))
+    pieces = list(_pieces(source, base + first, base + last, time))
     sound = [part for rows, _ in pieces for row in rows for part in source.known.parts(row)]
     time.octets -= sum(len(row[-1]) for row in sound)
     return sound, sum(lost for _, lost in pieces)
@@ -302,17 +304,20 @@ def _copy(wreck: sqlite3.Connection, fresh: sqlite3.Connection, table: str, numb
     `numbers` are by name of a column those that may stand in it.
     """
     try:
-        there = {name for _, name, *_ in wreck.execute(f"PRAGMA table_info({table})")}
-        known = [(name, key) for _, name, _, _, _, key in fresh.execute(f"PRAGMA table_info({table})")]
+        there = columns_of(wreck, table)
     except UNREADABLE:
         return
-    names = [name for name, _ in known if name in there]
-    order = ", ".join(f"{name} DESC" for name, key in sorted(known, key=lambda column: column[1]) if key)
-    columns = ", ".join(names)
-    put = f"INSERT OR IGNORE INTO {table} ({columns}) VALUES ({', '.join('?' * len(names))})"  # noqa: S608 - our names
+    ours = [(f'"{name}"', key) for _, name, _, _, _, key in fresh.execute(f"PRAGMA table_info({table})")]
+    # of a name that is damaged the place tells what it was
+    columns = {name: each for each, (name, _) in zip(there, ours, strict=False) if len(there) == len(ours)}
+    columns = columns or {name: name for name, _ in ours if name in there}
+    order = ", ".join(f"{columns[name]} DESC" for name, key in sorted(ours, key=lambda column: column[1]) if key)
+    names = [name.strip('"') for name in columns]
+    listed = ", ".join(columns.values())
+    put = f"INSERT OR IGNORE INTO {table} ({', '.join(columns)}) VALUES ({', '.join('?' * len(names))})"  # noqa: S608 - our names
     bound = [(at, numbers[name]) for at, name in enumerate(names) if name in numbers]
     for backwards in ("", f" ORDER BY {order}"):
-        if not names or _copied(wreck, fresh, f"SELECT {columns} FROM {table}{backwards}", put, bound):  # noqa: S608 - our names
+        if not names or _copied(wreck, fresh, f"SELECT {listed} FROM {table}{backwards}", put, bound):  # noqa: S608 - our names
             return
 
 
@@ -332,14 +337,14 @@ def _copied(
     return True
 
 
-def _pieces(wreck: sqlite3.Connection, first: int, last: int, time: _Time) -> Iterator[tuple[list[Row], int]]:
+def _pieces(source: _Source, first: int, last: int, time: _Time) -> Iterator[tuple[list[Row], int]]:
     """Yield the segments between two places, range by range, and how many positions cannot be read of each."""
     ranges = [(first, last)]
     while ranges:
         low, high = ranges.pop()
         time.tries -= 1
         try:
-            yield wreck.execute(_SEGMENTS, (low, high)).fetchall(), 0
+            yield source.segments(low, high), 0
         except UNREADABLE:
             if high - low < LEAST or time.tries <= 0:
                 yield [], high - low + 1

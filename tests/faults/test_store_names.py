@@ -93,3 +93,22 @@ async def test_a_name_that_is_lost_while_it_is_open_asks_for_a_new_file(tmp_path
         [block] = await store.unacknowledged("load0")
         assert len(block.items) == 57
         assert await rows_under_their_names(store, meters) == 540
+
+
+@pytest.mark.parametrize(
+    "text",
+    [b"changed    REAL", b"added  REAL", b"name   TEXT", b"newest    INTEGER", b"octets  INTEGER"],
+    ids=lambda text: text.decode(),
+)
+async def test_a_flipped_bit_in_the_name_of_a_column(tmp_path: Path, text: bytes) -> None:
+    """The schema is valid with it; what stands in the columns is found by their places, and no start dies of it."""
+    path = tmp_path / "store.db"
+    meters = await many_meters(path)
+    flip(path, path.read_bytes().index(text) + 1, 0x02)
+    async with Store.open(path, SetClock()) as store:
+        assert store.mishap is not None
+        assert store.mishap.event == DAMAGED
+        assert await rows_under_their_names(store, meters) == 600
+    async with Store.open(path, SetClock()) as store:
+        assert store.mishap is None
+        assert len(await store.watermarks()) == 200

@@ -14,8 +14,8 @@ from dcu.errors import StoreError
 from dcu.model import Capture, Dropped, Reason
 from dcu.plan.ledger import Asked, Gap
 from dcu.store import Store, forward
-from dcu.store.schema import _schemas
 from dcu.store.segments import DAY
+from dcu.store.shape import scripts
 from tests.captures import COLUMNS, SetClock, capture
 
 SAVED = Path(__file__).parents[2] / "databases"
@@ -40,7 +40,7 @@ def tables(path: Path) -> dict[str, list[Any]]:
 
 
 def test_every_version_before_this_one_has_left_a_file() -> None:
-    for version in range(1, len(_schemas())):
+    for version in range(1, len(scripts())):
         assert any(file.name.startswith(f"schema{version}") for file in FILES), version
 
 

@@ -19,7 +19,8 @@ from dcu.store import Store
 from dcu.store.cells import to_json
 from dcu.store.generations import Sealed
 from dcu.store.ledger import Span, Tally
-from dcu.store.schema import APPLICATION_ID, PAGE_SIZE, _schemas, translated
+from dcu.store.schema import PAGE_SIZE, translated
+from dcu.store.shape import APPLICATION_ID, scripts
 from tests.captures import SetClock, capture
 
 SAVED = Path(__file__).parents[2] / "databases"
@@ -49,7 +50,7 @@ async def test_a_commit_is_on_the_disk_before_it_is_said(store: Store) -> None:
         return [value for [(value,)] in answers]
 
     full = 2
-    assert await store._write(pragmas) == [full, "wal", PAGE_SIZE, 0, len(_schemas()), APPLICATION_ID]
+    assert await store._write(pragmas) == [full, "wal", PAGE_SIZE, 0, len(scripts()), APPLICATION_ID]
 
 
 async def test_the_reading_connection_cannot_write(store: Store) -> None:
@@ -227,7 +228,7 @@ async def test_a_newer_schema_is_refused_and_left_alone(path: Path) -> None:
     with closing(sqlite3.connect(path)) as database:
         database.execute("PRAGMA user_version = 99")
     before = path.read_bytes()
-    assert f"schema 99 is newer than this program knows ({len(_schemas())})" in await refusal(path)
+    assert f"schema 99 is newer than this program knows ({len(scripts())})" in await refusal(path)
     assert path.read_bytes() == before
 
 
