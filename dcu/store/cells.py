@@ -5,8 +5,12 @@ No SQL and no I/O; what a row holds besides is in schema/NNN.sql.
 
 import json
 from collections.abc import Iterable
+from typing import Final
 
 from dcu.model import Column, Value
+
+#: What can be raised when JSON of ours is read that is damaged.
+GARBLED: Final = (ValueError, TypeError, KeyError)
 
 
 def _plain(value: object) -> dict[str, str]:

@@ -7,14 +7,17 @@ import json
 from dataclasses import asdict
 from functools import partial
 
+import structlog
 from aiosqlite import Connection
 
 from dcu.errors import DcuError
 from dcu.messages.envelope import RESULT
 from dcu.model import Command, CommandRecord, CommandState
 from dcu.store.audit import Audit
-from dcu.store.cells import to_json
+from dcu.store.cells import GARBLED, to_json
 from dcu.store.numbers import place_of
+
+log = structlog.get_logger()
 
 #: The door whose commands are answered by publishing.
 MQTT = "mqtt"
@@ -27,14 +30,19 @@ _CHANGE = "UPDATE commands SET state = ?, answer = ?, changed = ? WHERE command 
 
 _PUBLISH = "INSERT INTO results (place, command, state, answer, changed) VALUES (?, ?, ?, ?, ?)"
 
+_MEND = "UPDATE commands SET body = ?, state = ?, answer = ?, changed = ? WHERE command = ?"
+
 _UNFINISHED = """
-SELECT body, state, answer, changed FROM commands WHERE state IN ('accepted', 'running') ORDER BY command
+SELECT id, body, state, answer, changed FROM commands WHERE state IN ('accepted', 'running') ORDER BY command
 """
 
 _RUN = """
 SELECT body, results.state, results.answer, results.changed FROM results JOIN commands USING (command)
 WHERE place BETWEEN ? AND ? ORDER BY place
 """
+
+#: What stands for the name of a command whose entry is damaged.
+DAMAGED = "damaged"
 
 #: A line of the journal: number, body, state, answer, changed.
 _Entry = tuple[int, str, str, str, float]
@@ -72,17 +80,24 @@ class Commands(Audit):
         return record
 
     async def unfinished(self) -> list[CommandRecord]:
-        """Return what was accepted or running, oldest first."""
-        return [_record(*row) for row in await self._read(_UNFINISHED)]
+        """Return what was accepted or running, oldest first; what of it cannot be read is over, as failed."""
+        found = []
+        for command_id, *entry in await self._read(_UNFINISHED):
+            if (record := _readable(*entry)) is not None:
+                found.append(record)
+            else:
+                await self._write(partial(self._mended, command_id=command_id), deliverable=True)
+        return found
 
     async def _results(self, stream: int, first: int, last: int) -> list[CommandRecord]:
         """Return the changes of state at these positions of the stream `RESULT`."""
-        return [_record(*row) for row in await self._read(_RUN, (place_of(stream, first), place_of(stream, last)))]
+        rows = await self._read(_RUN, (place_of(stream, first), place_of(stream, last)))
+        return [record for row in rows if (record := _readable(*row)) is not None]
 
     async def _accept(
         self, database: Connection, *, command: Command, rejected: str | None
     ) -> tuple[CommandRecord, bool]:
-        entry = await _find(database, command.id)
+        entry = await self._mended(database, command_id=command.id)
         new = entry is None
         if entry is None:
             state = CommandState.ACCEPTED if rejected is None else CommandState.REJECTED
@@ -100,7 +115,7 @@ class Commands(Audit):
         self, database: Connection, *, command_id: str, state: CommandState, answer: str
     ) -> CommandRecord | None:
         """Return the record as it is now, None when the command is not open."""
-        entry = await _find(database, command_id)
+        entry = await self._mended(database, command_id=command_id)
         if entry is None or CommandState(entry[2]).final:
             return None
         number, body, *_ = entry
@@ -112,6 +127,24 @@ class Commands(Audit):
         if record.command.door == MQTT:
             await self._publish(database, (number, body, state, answer, changed))
         return record
+
+    async def _mended(self, database: Connection, *, command_id: str) -> _Entry | None:
+        """Return the entry of a command, None where there is none. One that is damaged becomes one that has failed.
+
+        Nobody knows what it was and how far it got: it is not carried out, once more or at all, and whoever sent it
+        hears of that.
+        """
+        entry = await _find(database, command_id)
+        if entry is None or _readable(*entry[1:]) is not None:
+            return entry
+        log.critical("a command in the journal cannot be read", id=command_id)
+        body = to_json(asdict(Command(command_id, DAMAGED)))
+        fields = (body, CommandState.FAILED, _answer(None, "its entry in the journal is damaged"), self._clock.now())
+        await database.execute(_MEND, (*fields, entry[0]))
+        await self._audit(database, _record(*fields))
+        mended = (entry[0], *fields)
+        await self._publish(database, mended)
+        return mended
 
     async def _publish(self, database: Connection, entry: _Entry) -> None:
         number, _, *state = entry
@@ -129,6 +162,14 @@ async def _find(database: Connection, command_id: str) -> _Entry | None:
 def _answer(result: dict[str, object] | None, error: str | None, progress: dict[str, int] | None = None) -> str:
     answer = {"result": result, "error": error}
     return to_json(answer if progress is None else {**answer, "progress": progress})
+
+
+def _readable(body: str, state: str, answer: str, changed: float) -> CommandRecord | None:
+    """Return the record, None when it is damaged."""
+    try:
+        return _record(body, state, answer, changed)
+    except GARBLED:
+        return None
 
 
 def _record(body: str, state: str, answer: str, changed: float) -> CommandRecord:

@@ -4,12 +4,13 @@ What a descriptor means is known where it is learned; here it is JSON, held once
 """
 
 import json
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
 from aiosqlite import Connection
 
-from dcu.store.cells import to_json
+from dcu.store.cells import GARBLED, to_json
 from dcu.store.database import Database
 
 _PUT = """
@@ -30,8 +31,12 @@ class Descriptors(Database):
         await self._write(partial(self._put, meter=meter, name=name, content=to_json(data)))
 
     async def descriptors(self, meter: str) -> dict[str, Any]:
-        """Return everything kept of `meter`, by name."""
-        return {name: json.loads(content) for name, content in await self._read(_OF_METER, (meter,))}
+        """Return everything kept of `meter` that can be read, by name: what is not there it is asked again."""
+        found = {}
+        for name, content in await self._read(_OF_METER, (meter,)):
+            with suppress(*GARBLED):
+                found[name] = json.loads(content)
+        return found
 
     async def _put(self, database: Connection, *, meter: str, name: str, content: str) -> None:
         number = await self._meters.number(database, meter)

@@ -14,7 +14,7 @@ from dcu.model import Reason
 from dcu.plan.ledger import Account, Gap, forgone, reopened, repeated
 from dcu.store.cells import to_json
 from dcu.store.database import Database
-from dcu.store.marks import Mark, keep
+from dcu.store.marks import Mark, keep, reason_of
 
 #: Gaps of one answer, and one more that tells whether there are others.
 GAPS_BOUND = MAX_GAPS + 1
@@ -210,7 +210,8 @@ class Ledger(Database):
         """Return the tally of each span, over all meters or of one."""
         missing: list[dict[Reason, int]] = [{} for _ in spans]
         for span, reason, points in await self._read(_MISSING, (_json(spans), meter)):
-            missing[span][Reason(reason)] = points
+            why = reason_of(reason)
+            missing[span][why] = missing[span].get(why, 0) + points
         tallies = []
         for span, gaps in zip(spans, missing, strict=True):
             [(expected, asked)] = await self._read(_TALLY, (_json([span]), meter))
@@ -233,7 +234,7 @@ class Ledger(Database):
         """
         rows = await self._read(_GAPS, (_json(spans), meter, since, stream, *after, min(limit, GAPS_BOUND)))
         return [
-            GapLine(name, of, start, end, None if reason is None else Reason(reason), intervals)
+            GapLine(name, of, start, end, None if reason is None else reason_of(reason), intervals)
             for name, of, start, end, reason, intervals in rows
         ]
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any, Final, NamedTuple, Self
 
-from dcu.store.cells import columns_from
+from dcu.store.cells import GARBLED, columns_from
 from dcu.store.numbers import position_of
 from dcu.store.segments import Run, Segment
 
@@ -20,9 +20,6 @@ UNREADABLE: Final = (sqlite3.Error, UnicodeDecodeError)
 
 #: Numbers are given one after the other: one beyond is damage.
 NUMBER_BOUND: Final = 1 << 32
-
-#: What JSON of ours that is damaged can raise when it is read.
-GARBLED: Final = (ValueError, TypeError, KeyError)
 
 #: A number and the text it stands for.
 _Pair = tuple[int, str]

@@ -31,6 +31,13 @@ ON CONFLICT DO UPDATE SET last = excluded.last, reason = excluded.reason, interv
 
 _DROP_GAP = "DELETE FROM gaps WHERE meter = ? AND stream = ? AND start = ?"
 
+_REASONS = {reason.value: reason for reason in Reason}
+
+
+def reason_of(text: str) -> Reason:
+    """Return the reason in a gap's row; of one that is damaged the one that promises nothing."""
+    return _REASONS.get(text, Reason.PENDING)
+
 
 @dataclass(slots=True)
 class Mark:
@@ -55,7 +62,11 @@ class Mark:
         if not rows:
             return cls(meter, stream)
         day, newest, watermark, since, period = rows[0][:5]
-        gaps = tuple(Gap(start, end, Reason(reason)) for *_, start, end, reason in rows if start is not None)
+        gaps = tuple(
+            Gap(start, end, _REASONS.get(reason, Reason.PENDING))
+            for *_, start, end, reason in rows
+            if start is not None
+        )
         if since is None and watermark is not None:
             since = watermark + 1
         account = None if since is None else Account(since, period or 0, watermark, gaps)

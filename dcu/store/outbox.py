@@ -14,7 +14,7 @@ from aiosqlite import Connection
 
 from dcu.messages.envelope import RESULT, urgent
 from dcu.model import Capture, CommandRecord, Dropped
-from dcu.store.cells import to_json
+from dcu.store.cells import GARBLED, to_json
 from dcu.store.commands import Commands
 from dcu.store.numbers import POSITION_BITS, place_of, position_of
 from dcu.store.readings import Readings
@@ -229,7 +229,7 @@ class Outbox(Readings, Commands):
 
     async def _block(self, name: str, stream: int, seq: int, first: int, last: int, dropped: str | None) -> Block:
         if dropped is not None:
-            return Block(name, seq, (), Dropped(*json.loads(dropped)))
+            return Block(name, seq, (), _dropped(dropped, last - first + 1))
         if name == RESULT:
             return Block(name, seq, tuple(await self._results(stream, first, last)))
         return Block(name, seq, tuple(await self._run(stream, name, first, last)))
@@ -248,6 +248,14 @@ class Outbox(Readings, Commands):
         said = to_json([lost.reason, lost.start, lost.end, lost.count])
         await self._write(lambda database: database.execute(_SAY, (said, stream, seq)))
         return lost
+
+
+def _dropped(said: str, count: int) -> Dropped:
+    """Return what stands in place of a block; where that is damaged, too, only how many there were is known."""
+    try:
+        return Dropped(*json.loads(said))
+    except GARBLED:
+        return Dropped("damaged", 0, 0, count)
 
 
 async def _release(database: Connection, *, name: str, first: int, last: int) -> None:

@@ -17,11 +17,10 @@ from dcu.errors import StoreError
 from dcu.messages.envelope import is_event
 from dcu.model import Capture, Column
 from dcu.plan.ledger import Account, Asked
-from dcu.store.cells import columns_from, columns_text
+from dcu.store.cells import GARBLED, columns_from, columns_text
 from dcu.store.chains import HEADS, link
 from dcu.store.counters import remember
 from dcu.store.database import Database
-from dcu.store.legend import GARBLED
 from dcu.store.marks import Mark, keep
 from dcu.store.numbers import CACHE_BOUND, POSITION_BITS, place_of, position_of
 from dcu.store.segments import DAY, Run, Segment, alike

@@ -1,6 +1,7 @@
 """The command journal: one entry per id for ever, states that end, and what is published of them."""
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -82,3 +83,51 @@ async def test_the_time_of_a_change_is_kept(store: Store, clock: SetClock) -> No
     await store.accept(PING)
     clock.time += 2.5
     assert (await store.change("c2", CommandState.RUNNING)).changed == clock.time
+
+
+@pytest.mark.parametrize(
+    ("column", "text", "wrong"),
+    [
+        ("body", '"door"', "#door"),
+        ("body", '"door"', '"dnor"'),
+        ("body", '{"id"', 'z"id"'),
+        ("body", '"meters"', '"mdters"'),
+        ("answer", '"result"', '"qesult"'),
+        ("state", "running", "sunning"),
+    ],
+)
+async def test_an_entry_that_cannot_be_read_is_one_that_failed(
+    path: Path, clock: SetClock, column: str, text: str, wrong: str
+) -> None:
+    """It is told and audited, no start dies of it, and nothing is carried out under its name."""
+    sent = replace(READ, door="mqtt")
+    async with Store.open(path, clock) as store:
+        await store.accept(sent)
+        await store.change("c1", CommandState.RUNNING)
+        await store.accept(PING)
+        change = f"UPDATE commands SET {column} = replace({column}, ?, ?) WHERE id = 'c1'"
+        await store._write(lambda database: database.execute(change, (text, wrong)))
+    for _ in range(2):
+        async with Store.open(path, clock) as store:
+            assert [record.command.id for record in await store.unfinished()] == ["c2"]
+            record, new = await store.accept(sent)
+            assert not new
+            assert record.state is CommandState.FAILED
+            assert record.error == "its entry in the journal is damaged"
+            assert (await store.newest_audited())[0] == 1
+            with pytest.raises(DcuError, match="not open"):
+                await store.change("c1", CommandState.DONE)
+            assert CommandState.FAILED in await published(store)
+            assert not store.broken.is_set()
+
+
+async def test_a_change_to_an_entry_that_cannot_be_read_ends_nothing_but_that(path: Path, store: Store) -> None:
+    await store.accept(READ)
+    await store.accept(PING)
+    await store._write(lambda database: database.execute("UPDATE commands SET body = '{' WHERE id = 'c1'"))
+    with pytest.raises(DcuError, match="not open"):
+        await store.change("c1", CommandState.DONE)
+    assert not store.closed
+    assert (await store.change("c2", CommandState.DONE)).state is CommandState.DONE
+    await store._write(lambda database: database.execute("UPDATE commands SET body = '{' WHERE id = 'c2'"))
+    assert await published(store) == [CommandState.FAILED]

@@ -30,3 +30,10 @@ async def test_meters_of_one_model_share_what_they_say(store: Store) -> None:
     for meter in ("M1", "M2", "M3"):
         await store.put_descriptor(meter, "load0", {"period": 900})
     assert await store._read("SELECT count(*) FROM layouts") == [(1,)]
+
+
+async def test_what_cannot_be_read_is_left_out(store: Store) -> None:
+    await store.put_descriptor("M1", "load0", {"period": 900})
+    await store.put_descriptor("M1", "events", {"period": 0})
+    await store._write(lambda database: database.execute("UPDATE layouts SET content = '{' WHERE content LIKE '%900%'"))
+    assert await store.descriptors("M1") == {"events": {"period": 0}}

@@ -166,3 +166,24 @@ async def test_a_chain_ends_where_another_meter_s_captures_are(path: Path) -> No
         with closing(sqlite3.connect(path)) as database, database:
             database.execute("UPDATE marks SET newest = 9 WHERE meter = 2")
         assert await store.captures("M2", STREAM, 0, 7200, 10) == []
+
+
+async def test_a_gap_whose_reason_cannot_be_read_is_a_gap_all_the_same(path: Path) -> None:
+    async with Store.open(path, SetClock()) as store:
+        await visit(store, "M1", 0)
+        await store.record([capture(9000)], {}, asked={("M1", STREAM): [Asked(4500, 9000, PERIOD, since=PERIOD)]})
+        [(gaps,)] = await store._read("SELECT count(*) FROM gaps")
+        assert gaps
+        await store._write(lambda database: database.execute("UPDATE gaps SET reason = 'absqnt'"))
+        await visit(store, "M1", 1)
+        assert await store._read("SELECT start, last FROM gaps") == [(8100, 8100)]
+        assert not store.closed
+
+
+async def test_the_word_of_what_was_lost_that_cannot_be_read_says_how_many_there_were(path: Path) -> None:
+    async with Store.open(path, SetClock()) as store:
+        await sweeps(store, 1)
+        spoil(path, 0)
+        await blocks(store, 100)
+        await store._write(lambda database: database.execute("UPDATE outbox SET dropped = '['"))
+        assert [block.dropped for block in await store.unacknowledged(STREAM)] == [Dropped("damaged", 0, 0, 12)]
