@@ -149,6 +149,24 @@ async def test_a_database_put_back_without_its_spare_goes_on_at_the_clock(path: 
         assert (await store.reserve_counters("k", 5)).start == int(clock.time) > given.stop
 
 
+async def test_a_database_put_back_twice_without_its_spare_repeats_nothing(path: Path, clock: SetClock) -> None:
+    await work(path, clock)
+    backup = path.read_bytes()
+    numbers: list[tuple[range, int]] = []
+    for _ in range(2):
+        path.write_bytes(backup)
+        spare(path).unlink()
+        clock.time += 86_400
+        async with Store.open(path, clock) as store:
+            given = [await store.reserve_counters("k", 50) for _ in range(20)]
+            numbers.append((range(given[0].start, given[-1].stop), (await store.streams())["load0"]))
+            await store.record([capture(9)], {})
+            assert await store.next_block("load0", 9)
+    (first, before), (second, after) = numbers
+    assert first.stop <= second.start
+    assert before + 1 < after
+
+
 async def test_numbers_begun_before_the_clock_was_set_follow_it_once(
     path: Path, clock: SetClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
