@@ -3,15 +3,17 @@
 What is asked is in `recognition`, and what follows when it is another one is `dcu.archive`'s.
 """
 
-from collections.abc import Mapping
+import math
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
 from dcu.conversation.recognition import RECOGNISE_EVERY, SERIAL, TITLE, Asking
 from dcu.conversation.session import Session
 
-#: Seconds within which nobody takes a meter down and puts another one up: who answered so short a time ago is asked
-#: nothing. After it a meter without ciphering is asked for its serial number, some 20 octets in a list asked anyway.
+#: Seconds within which nobody takes a meter down and puts another one up: who answered so short a time ago, and to
+#: every question since, is asked nothing. After it a meter without ciphering is asked for its serial number, some 20
+#: octets in a list asked anyway.
 EXCHANGE_TAKES: Final = 120.0
 
 
@@ -62,6 +64,11 @@ class Acquaintance:
         """Remember that the one that is known answered at `now`."""
         if meter in self._known:
             self._known[meter].heard = now
+
+    def missed(self, meters: Iterable[str]) -> None:
+        """Remember that `meters` did not answer, or not as those who know us: others may hang there by now."""
+        for known in filter(None, map(self._known.get, meters)):
+            known.heard = -math.inf
 
     def title(self, meter: str) -> bytes:
         """Return the system title that the meter bore when it was recognised, b"" where none is known."""

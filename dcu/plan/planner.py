@@ -9,7 +9,7 @@ past his deadline the longest, so that nobody starves; all others go strictly by
 """
 
 import math
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from operator import itemgetter
 
@@ -105,6 +105,9 @@ class BusPlan:
 
     def __contains__(self, meter: str) -> bool:
         return meter in self._group
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._group)
 
     def add(self, meter: str, group: str, now: float) -> None:
         """Take in a meter while others are being read: it is due for everything that may be read now.

@@ -257,6 +257,7 @@ class Poll:
             await report_breach(self.report, self.health, visit.meter, error)
         self._line.disturb()
         self.health.error = reason
+        self.archive.acquaintance.missed(self.plan if isinstance(error, BusError) else (visit.meter,))
         if isinstance(error, BusError):
             self._line.lose()
             return Outcome.LINE
@@ -330,6 +331,7 @@ class Poll:
         """Make the line ready for a new association in place of one that its meter knows no more."""
         log.info("association was stale", bus=self.name, meter=visit.meter, reason=str(stale)[:ERROR_BOUND])
         self.health.stale += 1
+        self.archive.acquaintance.missed([visit.meter])
         self.held.stale(self.archive.meter(visit.meter))
         if isinstance(stale.__cause__, BusError):
             self._line.lose()

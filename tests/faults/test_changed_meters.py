@@ -20,7 +20,7 @@ from sim.fleet import FleetPlan
 from sim.meter import FIRMWARE, SERIAL_NUMBER, SimMeter
 from sim.profiles import PROFILES
 from sim.virtual import VirtualClock
-from tests.lines import CIPHERED, COMPANION, Box, assert_true, run_for, settle, virtually
+from tests.lines import CIPHERED, COMPANION, Box, Losable, assert_true, run_for, settle, virtually
 
 Columns = tuple[Attribute, ...]
 
@@ -184,6 +184,40 @@ def test_of_a_meter_that_hangs_where_another_hung_no_row_is_the_others(younger: 
         for each in rows:
             assert each.values == tuple(new.value(column, each.at) for column in each.columns)
         assert len({each.at for each in box.store.captures}) == len(box.store.captures)
+
+    virtually(work)
+
+
+@pytest.mark.parametrize("away", ["silent", "line lost", "stale"])
+def test_of_a_meter_exchanged_between_two_visits_of_a_minute_no_row_is_the_others(away: str) -> None:
+    """Who is visited so often was always heard of a moment ago: that it was missing once is all there is to see."""
+
+    async def work(clock: VirtualClock) -> None:
+        box = Box(clock, ONE)
+        port = Losable(box)
+        if away == "stale":
+            box.settings = replace(box.settings, keep_open=120.0)
+        poll = box.poll(Task(INSTANT, every=50.0), TASKS[1])
+        await run_for(poll, 1805.0)
+        mark = max(each.at for each in box.store.captures if each.stream == "load0")
+        new = another(box.meters[0], mark, younger=False)
+        if away == "silent":
+            box.bus.silence("M0001")
+        port.lost = away == "line lost"
+
+        def back() -> None:
+            box.bus.silence()
+            port.lost = False
+            box.bus.line.exchange("M0001", new)
+
+        clock.loop.call_later(60.0, back)
+        await run_for(poll, 3600.0)
+        await poll.handover.settled()
+        assert [name for name, _, _ in box.reports] == ["meter exchanged"]
+        rows = [each for each in box.store.captures if each.at > mark and each.stream == "load0"]
+        assert len(rows) >= 3
+        for each in rows:
+            assert each.values == tuple(new.value(column, each.at) for column in each.columns)
 
     virtually(work)
 

@@ -44,6 +44,15 @@ def test_the_number_is_asked_of_who_was_away_long_enough_to_be_exchanged() -> No
     assert asking(acquaintance, EXCHANGE_TAKES + 1, Talk()) is Asking.NOTHING
 
 
+def test_the_number_is_asked_of_who_did_not_answer_however_short_a_time_ago_it_did() -> None:
+    acquaintance = known(serial="4711")
+    acquaintance.missed(["M1", "M2"])
+    assert asking(acquaintance, 1.0, Talk()) is Asking.SERIAL
+    assert asking(acquaintance, 1.0, Talk(resumed=True)) is Asking.NOTHING
+    acquaintance.heard("M1", 1.0)
+    assert asking(acquaintance, 2.0, Talk()) is Asking.NOTHING
+
+
 def test_who_proves_itself_is_not_asked() -> None:
     acquaintance = known(serial="4711", title=TITLE.hex())
     assert asking(acquaintance, 900.0, Talk(resumed=True)) is Asking.NOTHING
