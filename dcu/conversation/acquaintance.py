@@ -36,15 +36,15 @@ class Acquaintance:
     def asking(self, meter: str, now: float, session: Session) -> Asking:
         """Return what to ask the meter of itself in a visit over `session` at `now` (monotonic s).
 
-        All, once a day, after a start and after a doubt, also when its system title is another than it was. Else its
-        serial number, unless something proves who it is: its title, an association that it goes on with, or that it
-        answered a moment ago.
+        All, once a day, after a start and after a doubt, also when its system title is not the one that is known. Else
+        its serial number, unless something proves who it is: its title, an association that it goes on with, or that
+        it answered a moment ago.
         """
         known = self._known.get(meter)
         if known is None or now - known.recognised >= RECOGNISE_EVERY:
             return Asking.ALL
         if session.title:
-            return Asking.NOTHING if known.title in {b"", session.title} else Asking.ALL
+            return Asking.NOTHING if session.title == known.title else Asking.ALL
         proven = session.resumed or now - known.heard < EXCHANGE_TAKES
         return Asking.NOTHING if proven or not known.serial else Asking.SERIAL
 

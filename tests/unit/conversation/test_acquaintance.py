@@ -60,6 +60,13 @@ def test_who_proves_itself_is_not_asked() -> None:
     assert asking(acquaintance, 900.0, Talk(TITLE[::-1])) is Asking.ALL
 
 
+def test_a_title_that_was_never_told_before_proves_nothing() -> None:
+    acquaintance = known(serial="4711")
+    assert asking(acquaintance, 1.0, Talk(TITLE)) is Asking.ALL
+    acquaintance.recognised("M1", 1.0, {"title": TITLE.hex()})
+    assert asking(acquaintance, 2.0, Talk(TITLE)) is Asking.NOTHING
+
+
 def test_who_tells_no_number_is_not_asked_for_it_again() -> None:
     assert asking(known(firmware="1.0"), 900.0, Talk()) is Asking.NOTHING
 

@@ -9,6 +9,7 @@ from dcu.model import ALARM, INSTANT, Access, Authentication, Command, Keys, Out
 from dcu.polling.poll import Poll
 from dcu.polling.readers import RETRY, Postponed, opened_for, readers
 from sim.fleet import FleetPlan
+from sim.meter import SimMeter
 from sim.virtual import VirtualClock
 from tests.lines import COMPANION, LOAD, Box, run_for, settle, virtually
 
@@ -75,6 +76,25 @@ def test_another_clients_streams_are_read_in_a_second_association_of_the_same_vi
         assert (bus.poll.health.refused, bus.poll.health.silent, bus.poll.health.partly) == (0, 0, 0)
         rows = [each.at for each in bus.box.store.captures if each.stream == "load0"]
         assert len(rows) == len(set(rows)) >= 6
+
+    virtually(work)
+
+
+def test_where_the_fleet_shares_its_keys_another_meter_shows_itself_to_another_client_too() -> None:
+    """We ourselves are never told a title: the one that the other client is told has to be known to prove anything."""
+
+    async def work(clock: VirtualClock) -> None:
+        bus = Bus(clock, "load0", tasks=(Task(INSTANT, every=86_400.0), LOAD))
+        await run_for(bus.poll, 1800.0)
+        old, mark = bus.box.meters[0], max(each.at for each in bus.box.store.captures if each.stream == "load0")
+        new = SimMeter(replace(old.plate, id="N1"))
+        bus.box.bus.line.exchange("M0001", new)
+        await run_for(bus.poll, 7200.0)
+        assert "meter exchanged" in [name for name, _, _ in bus.box.reports]
+        rows = [each for each in bus.box.store.captures if each.at > mark and each.stream == "load0"]
+        assert len(rows) >= 6
+        for each in rows:
+            assert each.values == tuple(new.value(column, each.at) for column in each.columns)
 
     virtually(work)
 
