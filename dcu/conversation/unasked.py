@@ -4,10 +4,11 @@ Who it was and what becomes of it is `dcu.polling.pushes`' business; within an a
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from dcu.conversation.invocations import Ledger, counter_name
+from dcu.dlms.notifications import asks_confirmation
 from dcu.dlms.security import Cipher
 from dcu.errors import Breach, SecurityError
 from dcu.model import Ciphering, Keys
@@ -18,13 +19,15 @@ class Unsealed:
     """The plain `apdu`, and the counter it was `heard` with, by name: to be kept in one transaction with what it says.
 
     `take` remembers that counter from then on: before, the same octets may come again. `seal` protects an answer in the
-    same way; SpentError when there are no counters of ours left.
+    same way; SpentError when there are no counters of ours left. Said `again` is what bears the counter heard last: it
+    was kept with it, and its confirmation may have been lost with us.
     """
 
     apdu: bytes
     heard: Mapping[str, int]
     take: Callable[[], None]
     seal: Callable[[bytes], bytes]
+    again: bool = False
 
 
 def plain(apdu: bytes) -> Unsealed:
@@ -39,7 +42,8 @@ def unsealed(apdu: bytes, title: bytes, candidates: Sequence[tuple[Keys, Ledger]
     """
     failure = SecurityError(Breach.KEY, "no keys are known")
     for keys, ledger in candidates:
-        heard = {title: ledger.get(title, -1)}
+        last = ledger.get(title, -1)
+        heard = {title: max(last - 1, -1)}
         cipher = Cipher(keys, ours, ledger.take, suite=suite, heard=heard)
         cipher.peer = title
         try:
@@ -47,7 +51,10 @@ def unsealed(apdu: bytes, title: bytes, candidates: Sequence[tuple[Keys, Ledger]
         except SecurityError as error:
             failure = error
             continue
-        return _opened(found, form, cipher, partial(ledger.__setitem__, title), counter_name(keys, title))
+        if (again := cipher.heard == last) and not asks_confirmation(found):
+            raise SecurityError(Breach.COUNTER, f"invocation counter {last} once more")
+        opened = _opened(found, form, cipher, partial(ledger.__setitem__, title), counter_name(keys, title))
+        return replace(opened, again=again)
     raise failure
 
 

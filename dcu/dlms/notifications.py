@@ -67,6 +67,11 @@ def decode_notification(data: bytes) -> Notification:
     return word
 
 
+def asks_confirmation(data: bytes) -> bool:
+    """Whether the plain APDU `data` is a DataNotification that is to be confirmed, if it is well-formed."""
+    return data[:1] == bytes((DATA_NOTIFICATION,)) and bool(int.from_bytes(data[1:5]) & _CONFIRMED)
+
+
 def confirmation(word: DataNotification) -> bytes:
     """Return the DataNotificationConfirm that tells the meter that `word` was taken, without a time."""
     return bytes((DATA_NOTIFICATION_CONFIRM,)) + (word.invoke | _CONFIRMED).to_bytes(4) + b"\x00"

@@ -4,7 +4,7 @@ Which octets carry it is `dcu.dlms.listening`'s business; when a bus has the tim
 """
 
 import asyncio
-import hashlib
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -32,6 +32,7 @@ from dcu.errors import Breach, BusError, DcuError, SecurityError, ShelteredError
 from dcu.events import EventSieve
 from dcu.health import BusHealth
 from dcu.model import ALARM, NO_STATUS, PUSH, Capture, Column, Framing, Meter, Value
+from dcu.polling.repetition import ANEW, Repetition
 from dcu.report import Report, report_breach
 
 #: The longest that a line is listened to at a stretch, in seconds, and the reads from it: a visit may be due.
@@ -70,8 +71,8 @@ class Pushes:
     health: BusHealth
     report: Report
     _rates: dict[str, tuple[float, int]] = field(default_factory=dict)
-    #: By meter, the digest of what was confirmed last and the octets that confirmed it: they may not have arrived.
-    _confirmed: dict[str, tuple[bytes, bytes]] = field(default_factory=dict)
+    #: What was confirmed of late: the confirmation may not have arrived.
+    _repetition: Repetition = field(default_factory=Repetition)
     _listener: Listener = field(init=False)
 
     def __post_init__(self) -> None:
@@ -130,9 +131,20 @@ class Pushes:
             await self._doubt(meter, error)
             return meter
         speaker = self._named(word) or meter if opened.apdu is told.apdu else meter
-        if opened.apdu is not told.apdu or not self.sessions.access(speaker).ciphered:
-            await self._believe(port, speaker, told, word, opened)
+        if opened.apdu is told.apdu and self.sessions.access(speaker).ciphered:
+            return speaker
+        kept = True if opened.again else await self._keep(speaker.id, self._captures(speaker.id, word), opened)
+        if kept is not None and isinstance(word, DataNotification) and word.confirmed:
+            answer = self._listener.answer(told, opened.seal(confirmation(word))) if kept else b""
+            if kept or opened.apdu is not told.apdu:
+                self._note(meter, told.apdu, answer, alike=opened.apdu is told.apdu and word.at is None)
+            await _send(port, answer)
         return speaker
+
+    def _note(self, meter: Meter, apdu: bytes, answer: bytes, *, alike: bool) -> None:
+        """Remember how `apdu` was answered. `alike`: with no time and no counter it may tell of what happened anew."""
+        until = self.clock.monotonic() + ANEW if alike else math.inf
+        self._repetition.note(meter.id, apdu, answer, until)
 
     async def _open(self, meter: Meter, title: bytes, apdu: bytes) -> Unsealed | None:
         """Return what `apdu` says, None where it is no notification or nothing says that `meter` sealed it."""
@@ -157,25 +169,19 @@ class Pushes:
         if isinstance(error, SecurityError) and meter is not None:
             await report_breach(self.report, self.health, meter.id, error)
 
-    async def _believe(self, port: Port, meter: Meter, told: Told, word: Notification, opened: Unsealed) -> None:
-        kept = await self._keep(meter.id, self._captures(meter.id, word), opened)
-        if kept and isinstance(word, DataNotification) and word.confirmed:
-            answer = self._listener.answer(told, opened.seal(confirmation(word)))
-            self._confirmed[meter.id] = hashlib.sha256(told.apdu).digest(), answer
-            await port.write(answer)
-
     async def _repeated(self, port: Port, meter: Meter, told: Told) -> bool:
-        """Confirm once more what was confirmed last, if `told` is that; return whether it is."""
-        digest, answer = self._confirmed.get(meter.id, (b"", b""))
-        if digest != hashlib.sha256(told.apdu).digest():
-            return False
-        await port.write(answer)
-        return True
+        """Confirm once more what was confirmed of late, if `told` is that; return whether it is."""
+        answer = self._repetition.answer(meter.id, told.apdu, self.clock.monotonic())
+        await _send(port, answer)
+        return answer is not None
 
-    async def _keep(self, meter: str, captures: Sequence[Capture], opened: Unsealed) -> bool:
-        """Return whether `captures` are in the store: what is left out, or waits in memory, must not be confirmed."""
+    async def _keep(self, meter: str, captures: Sequence[Capture], opened: Unsealed) -> bool | None:
+        """Return whether `captures` are in the store, None when they are left out.
+
+        What waits in memory must not be confirmed.
+        """
         if not captures or not self._admits(meter):
-            return False
+            return None
         news, sheltered = await self.events.sift(captures), False
         try:
             await self.store.record(news, {}, opened.heard)
@@ -221,6 +227,11 @@ def _setup(body: object) -> bytes:
     """Return which push set-up sent `body`, where that says so: 0-b:25.9.e.255 (IEC 62056-6-1)."""
     names = (each for each in _elements(body) if isinstance(each, bytes) and len(each) == len(_PUSHES))
     return next((name for name in names if name[2:4] == _PUSHES[2:4]), _PUSHES)
+
+
+async def _send(port: Port, answer: bytes | None) -> None:
+    if answer:
+        await port.write(answer)
 
 
 async def _read(port: Port, wake: asyncio.Event, pause: float) -> bytes:
