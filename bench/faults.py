@@ -14,12 +14,12 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from bench.figures import Figure
-from bench.power import cuts
+from bench.power import Disk, Record, cuts, records
 from bench.promises import Witness, reports
 from bench.tampering import accepted
 
@@ -31,6 +31,9 @@ QUICK_KILLS, QUICK_CUTS = 15, 40
 
 #: Answers that are tampered with, each in as many ways as it has bits and more.
 ROUNDS, QUICK_ROUNDS = 200, 10
+
+#: Records within which a damaged file is set aside and a new one begun.
+SET_ASIDE = 60
 
 #: Reports after which a process is killed, and the milliseconds that may pass besides.
 REPORTS, MOMENT = 400, 5.0
@@ -83,16 +86,38 @@ def _cut_rounds(rounds: int, dice: random.Random) -> Iterator[list[str]]:
             data = Path(directory) / "data"
             data.mkdir()
             killed(data / "store.db", dice, log)
-            for number, (disk, promised) in enumerate(cuts(log, min(rounds, CUTS_OF_RUN), dice)):
-                left = Path(directory) / f"cut-{number}"
-                left.mkdir()
-                disk.cut(left, dice)
-                witness = Witness()
-                for promise in promised:
-                    witness.take(*promise)
-                asyncio.run(witness.question(left / "store.db"))
-                yield witness.faults
+            yield from _questioned(Path(directory), cuts(log, min(rounds, CUTS_OF_RUN), dice), dice)
         rounds -= CUTS_OF_RUN
+
+
+def aside_rounds(rounds: int, dice: random.Random) -> list[str]:
+    """Return what was broken in `rounds` power cuts while a store with a log is set aside as a damaged one."""
+    with tempfile.TemporaryDirectory() as directory:
+        log = Path(directory) / "log"
+        data = Path(directory) / "data"
+        data.mkdir()
+        killed(data / "store.db", dice, log)
+        with log.open("rb") as file:
+            before = sum(1 for _ in records(file))
+        command = [sys.executable, "-m", "bench.promises", str(data / "store.db"), str(log), "damaged"]
+        subprocess.run(command, cwd=ROOT, check=True)
+        moments = cuts(log, rounds, dice, (before, before + SET_ASIDE))
+        return [fault for faults in _questioned(Path(directory), moments, dice) for fault in faults]
+
+
+def _questioned(
+    directory: Path, moments: Iterable[tuple[Disk, Sequence[Record]]], dice: random.Random
+) -> Iterator[list[str]]:
+    """Yield what is found to be broken at each of these moments."""
+    for number, (disk, promised) in enumerate(moments):
+        left = directory / f"cut-{number}"
+        left.mkdir()
+        disk.cut(left, dice)
+        witness = Witness()
+        for promise in promised:
+            witness.take(*promise)
+        asyncio.run(witness.question(left / "store.db"))
+        yield witness.faults
 
 
 def run(quick: bool) -> Sequence[Figure]:  # noqa: FBT001 - the shape of every benchmark
@@ -105,7 +130,8 @@ def run(quick: bool) -> Sequence[Figure]:  # noqa: FBT001 - the shape of every b
     print(
         "        not synchronised any set of sectors of 512 octets is left, of names any beginning; see bench/power.py"
     )
-    faults = kill_rounds(kills, dice) + cut_rounds(power, dice)
+    faults = kill_rounds(kills, dice) + cut_rounds(power, dice) + aside_rounds(power, dice)
+    print("        as many cuts while the store is set aside as a damaged one")
     print(*faults, sep="\n")
     offered, taken = accepted(QUICK_ROUNDS if quick else ROUNDS)
     print(f"{offered} answers and frames offered that were tampered with, replayed, misaddressed or stale")

@@ -39,8 +39,9 @@ class _Log:
 def record(log: Path, directory: Path) -> Callable[..., None]:
     """Record from now on what this process does to files in `directory`; return what records a promise."""
     note = _Log(log)
-    _record_sqlite(note, directory)
+    opened = _record_sqlite(note, directory)
     _record_spare(note)
+    _record_names(note, directory, opened)
     return lambda *promise: note("promise", promise)
 
 
@@ -87,8 +88,8 @@ class _Vfs(ctypes.Structure):
 _held: list[object] = []
 
 
-def _record_sqlite(note: _Log, directory: Path) -> None:
-    """Make a VFS that notes what passes through it the one that new connections use."""
+def _record_sqlite(note: _Log, directory: Path) -> dict[int, str]:
+    """Make a VFS that notes what passes through it the one that new connections use; return the names of open files."""
     library = ctypes.CDLL("libsqlite3.so.0")
     library.sqlite3_vfs_find.restype = ctypes.POINTER(_Vfs)
     own = library.sqlite3_vfs_find(None).contents
@@ -117,11 +118,19 @@ def _record_sqlite(note: _Log, directory: Path) -> None:
         result: int = own.delete(vfs, name, sync)
         if result == 0:
             note("delete", _path(name).name)
+            _forget(names, _path(name).name)
         return result
 
     mine.name, mine.open, mine.delete = b"recording", _OPEN(opened), _DELETE(deleted)
     _held.extend((mine, methods, library))
     library.sqlite3_vfs_register(ctypes.byref(mine), 1)
+    return names
+
+
+def _forget(names: dict[int, str], gone: str) -> None:
+    """A file has that name no more: one that is opened under it is another."""
+    for file in [file for file, name in names.items() if name == gone]:
+        del names[file]
 
 
 def _path(name: int | None) -> Path:
@@ -173,16 +182,34 @@ def _record_spare(note: _Log) -> None:
         os.fsync(descriptor)
         note("sync", names[descriptor])
 
-    own = Path.replace
+    noting = SimpleNamespace(**{**vars(os), "open": opened, "write": write, "fsync": sync})
+    spare.os = noting  # type: ignore[assignment, attr-defined]
 
-    def replace(old: Path, new: Path) -> Path:
+
+def _record_names(note: _Log, directory: Path, opened: dict[int, str]) -> None:
+    """Note where files of the directory are renamed and unlinked: a damaged one is set aside so."""
+    rename, replace, unlink = Path.rename, Path.replace, Path.unlink
+
+    def moved(own: Callable[[Path, Path], Path], old: Path, new: Path) -> Path:
         result = own(old, new)
-        note("rename", old.name, new.name)
+        if old.parent == directory:
+            _forget(opened, old.name)
+            note("rename", old.name, Path(new).name)
         return result
 
-    noting = SimpleNamespace(**{**vars(os), "open": opened, "write": write, "fsync": sync})
-    for place, name, mine in ((spare, "os", noting), (Path, "replace", replace)):
-        setattr(place, name, mine)
+    def unlinked(path: Path, missing_ok: bool = False) -> None:  # noqa: FBT001, FBT002 - as Path has it
+        there = path.exists()
+        unlink(path, missing_ok)
+        if there and path.parent == directory:
+            _forget(opened, path.name)
+            note("delete", path.name)
+
+    for name, mine in (
+        ("rename", lambda old, new: moved(rename, old, new)),
+        ("replace", lambda old, new: moved(replace, old, new)),
+        ("unlink", unlinked),
+    ):
+        setattr(Path, name, mine)
 
 
 @dataclass(slots=True)
@@ -277,13 +304,19 @@ def records(log: BinaryIO) -> Iterator[Record]:
             return
 
 
-def cuts(log: Path, count: int, dice: random.Random) -> Iterator[tuple[Disk, Sequence[Record]]]:
-    """Yield the disk at `count` moments of a run, in their order, each with what had been promised by then."""
+def cuts(
+    log: Path, count: int, dice: random.Random, within: tuple[int, int] | None = None
+) -> Iterator[tuple[Disk, Sequence[Record]]]:
+    """Yield the disk at `count` moments of a run, in their order, each with what had been promised by then.
+
+    The moments are `within` the records of these numbers.
+    """
     with log.open("rb") as file:
         run = list(records(file))
     disk = Disk()
     promised: list[Record] = []
-    moments = sorted(dice.randrange(1, len(run)) for _ in range(count))
+    first, last = within or (1, len(run))
+    moments = sorted(dice.randrange(first, min(last, len(run))) for _ in range(count))
     for number, entry in enumerate(run):
         while moments and moments[0] == number:
             moments.pop(0)

@@ -1,6 +1,7 @@
 """A store at work beside a witness: what it promises is told at once, and held against what is found after its death.
 
-`python -m bench.promises DATABASE [LOG]` works until it is killed; with LOG its disk is recorded (`bench.power`).
+`python -m bench.promises DATABASE [LOG [damaged]]` works until it is killed; with LOG its disk is recorded
+(`bench.power`). With a third word it sets the store aside as damaged, and ends.
 """
 
 import asyncio
@@ -14,7 +15,8 @@ from typing import Any
 
 from dcu.clock import SystemClock
 from dcu.model import Capture, Column
-from dcu.store import Block, Sealed, Store, writer
+from dcu.store import Block, Mishap, Sealed, Store, writer
+from dcu.store.integrity import DAMAGED
 
 METERS = ("M1", "M2", "M3")
 STREAM = "load0"
@@ -44,6 +46,17 @@ async def work(path: Path, report: Report) -> None:
             flows.create_task(_visits(store, meter, report))
         for flow in (_counters, _delivery, _keys):
             flows.create_task(flow(store, report))
+
+
+async def set_aside(path: Path, report: Report) -> None:
+    """Have the store set aside as a damaged one, and begin with what can be read of it."""
+    async with Store.open(path, SystemClock(), Mishap(DAMAGED, "a check of the whole file failed")) as store:
+        report("open", store.mishap is not None)
+        given = await store.reserve_counters("key", RANGE)
+        report("counters", given.start, given.stop)
+        if (block := await store.next_block(STREAM, BLOCK)) is not None:
+            report("block", block.seq, content(block))
+        await store.salvage()
 
 
 async def _visits(store: Store, meter: str, report: Report) -> None:
@@ -125,6 +138,7 @@ class Witness:
         """Open what is left of the store, hold it against the promises, and deliver what is still to be delivered."""
         async with Store.open(path, SystemClock()) as store:
             self.take("open", store.mishap is not None)
+            await store.salvage()
             await self._question_captures(store)
             await self._question_counters(store)
             await self._question_keys(store)
@@ -197,7 +211,7 @@ def main() -> None:
         from bench.power import record  # noqa: PLC0415 - takes SQLite over
 
         report = record(Path(sys.argv[2]), Path(sys.argv[1]).parent)
-    asyncio.run(work(Path(sys.argv[1]), report))
+    asyncio.run((set_aside if len(sys.argv) > 3 else work)(Path(sys.argv[1]), report))
 
 
 if __name__ == "__main__":

@@ -41,12 +41,12 @@ class Known(NamedTuple):
 
         Nothing of one that is damaged.
         """
-        place, rows, *_, octets, content = row
+        place, rows, *times, octets, content = row
         try:
             segment = Segment.unpacked(position_of(place), octets, content)
         except GARBLED:
             return
-        if sum(len(run.at) for run in segment.runs) != rows:
+        if sum(len(run.at) for run in segment.runs) != rows or not all(isinstance(time, int) for time in times):
             return
         if all(map(self._has, segment.runs)):
             yield tuple(row)

@@ -85,8 +85,10 @@ class Segment:
     runs: tuple[Run, ...]
 
     @classmethod
-    def unpacked(cls, first: int, octets: int, content: bytes) -> Self:
+    def unpacked(cls, first: int, octets: int, content: bytes | str) -> Self:
         """Return the segment that was packed into `content`. Raises ValueError when it is damaged."""
+        if not isinstance(content, bytes):
+            raise ValueError("a segment is damaged: it is text")  # noqa: TRY004 - of the file, not of the caller
         text = content if len(content) == octets else _inflated(content)
         return cls(first, tuple(Run(*run) for run in from_json(text.decode())))
 

@@ -7,7 +7,7 @@ import random
 import shutil
 from pathlib import Path
 
-from bench.faults import cut_rounds, kill_rounds
+from bench.faults import aside_rounds, cut_rounds, kill_rounds
 from bench.power import SECTOR, Disk
 from bench.promises import RANGE, STREAM, Witness, capture
 from dcu.clock import SystemClock
@@ -22,6 +22,10 @@ def test_killed_at_random_moments_it_keeps_every_promise() -> None:
 
 def test_at_whatever_moment_the_power_goes_it_keeps_every_promise() -> None:
     assert cut_rounds(CUTS, random.Random(21)) == []
+
+
+def test_at_whatever_moment_the_power_goes_while_a_damaged_file_is_set_aside_it_keeps_every_promise() -> None:
+    assert aside_rounds(CUTS, random.Random(22)) == []
 
 
 def left(disk: Disk, directory: Path, rounds: int = 60) -> set[tuple[tuple[str, bytes], ...]]:

@@ -98,8 +98,8 @@ def test_a_packed_segment_is_never_as_long_as_its_text() -> None:
     assert met
 
 
-@pytest.mark.parametrize("damaged", [b"", b"\x78\x9c", b"x" * 50])
-def test_what_is_damaged_is_said(damaged: bytes) -> None:
+@pytest.mark.parametrize("damaged", [b"", b"\x78\x9c", b"x" * 50, "x" * 1000])
+def test_what_is_damaged_is_said(damaged: bytes | str) -> None:
     with pytest.raises(ValueError, match="a segment is damaged"):
         Segment.unpacked(1, 1000, damaged)
 

@@ -53,6 +53,7 @@ def test_only_whole_segments_are_put_and_none_twice(tmp_path: Path) -> None:
         (first | 16, 5, 0, 0, 0, octets - 1, text),
         (first | 21, 5, 0, 0, 0, octets, "text"),
         (first | 26, None, 0, 0, 0, octets, content),
+        (first | 41, 5, 0, "0", 0, octets, content),
         (first | 31, 6, 0, 0, 0, octets, content),
     ]
     with closing(sqlite3.connect(tmp_path / "wreck")) as damaged, damaged:
