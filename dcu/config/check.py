@@ -97,8 +97,10 @@ def _framings(parts: Parts) -> None:
 
 
 def _no_keys(parts: Parts) -> None:
-    """Without any key file one fault stands for all meters; a key file that is faulty has been reported."""
+    """Without any key file one fault stands for all who need one; a key file that is faulty has been reported."""
     access = {each.name: needed_keys(each) for each, _ in parts.access}
-    needing = [place for meter, place in parts.meters if access.get(meter.access)]
+    places = [(meter.access, place) for meter, place in parts.meters]
+    places += [(bus.discover.access, place.key("discover")) for bus, place in parts.buses if bus.discover]
+    needing = [place for name, place in places if access.get(name)]
     if needing and is_empty(parts.root.key("keys").node):
         needing[0].key("access").fault("an access without secrets, or 'keys' with a file of them")

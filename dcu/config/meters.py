@@ -79,6 +79,10 @@ class Known:
             span[0] not in allowed or span[-1] not in allowed for span in search.addresses
         ):
             place.key("addresses").fault(f"{allowed[0]} to {allowed[-1]}, for {bus.address_size}-octet HDLC addresses")
+        if self.keys is not None and search.access in self.access:
+            stranger, needed = Meter("", bus.name, 0, search.access, ""), needed_keys(self.access[search.access])
+            _present(self.keys, stranger, needed, place)
+            _fitting(self.keys, stranger, needed, place)
 
     def _address(self, meter: Meter, place: Place) -> None:
         bus = self.buses.get(meter.bus)
@@ -109,7 +113,7 @@ class Known:
 def _present(file: KeyFile, meter: Meter, needed: Mapping[str, int], place: Place) -> None:
     for name in needed:
         if not getattr(file.of(meter.id), name):
-            place.report(f"{file.path} has no {name} for {meter.id}: access {meter.access!r} needs it")
+            place.report(f"{file.path} has no {name} for {_whose(meter)}: access {meter.access!r} needs it")
 
 
 def _fitting(file: KeyFile, meter: Meter, needed: Mapping[str, int], place: Place) -> None:
@@ -117,7 +121,12 @@ def _fitting(file: KeyFile, meter: Meter, needed: Mapping[str, int], place: Plac
         found = len(getattr(file.of(meter.id), name))
         if found and octets not in {ANY_LENGTH, found}:
             needs = f"access {meter.access!r} needs {octets} octets, not {found}"
-            place.report(f"{file.path}: {name} of {meter.id}: {needs}")
+            place.report(f"{file.path}: {name} of {_whose(meter)}: {needs}")
+
+
+def _whose(meter: Meter) -> str:
+    """Return under which name the secrets of `meter` stand, or of one that has no name yet."""
+    return meter.id or "default"
 
 
 def _marks(meter: Meter) -> Iterator[tuple[str, tuple[str, Hashable]]]:

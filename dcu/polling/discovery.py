@@ -28,7 +28,7 @@ from dcu.conversation.recognition import word_of
 from dcu.conversation.session import BITS_PER_OCTET
 from dcu.dlms.link import NEED_DATA, LinkOpened
 from dcu.dlms.services import AccessError, Get
-from dcu.errors import CommandRejected, MeterError, MeterTimeoutError, RefusedError, SecurityError
+from dcu.errors import CommandRejected, ConfigError, MeterError, MeterTimeoutError, RefusedError, SecurityError
 from dcu.health import BusHealth
 from dcu.model import Access, Attribute, Framing, Meter
 from dcu.report import Report
@@ -145,7 +145,7 @@ class Discovery:
             facts = {"problem": str(error)}
         except (RefusedError, SecurityError) as error:
             facts = {"problem": f"does not let us in as {self.settings.access}: {error}"}
-        except MeterError as error:
+        except (MeterError, ConfigError) as error:  # secrets that do not fit cost this station alone
             facts = {"problem": str(error)}
         await self._found(address, facts)
 

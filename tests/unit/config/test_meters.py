@@ -5,7 +5,7 @@ import pytest
 from dcu.config.meters import ANY_LENGTH, needed_keys
 from dcu.config.settings import GENERIC, DiscoverSettings
 from dcu.model import Access, Authentication
-from tests.configurations import KEYS_FILE, faults, good, parsed
+from tests.configurations import KEYS, KEYS_FILE, faults, good, parsed
 
 
 def test_hdlc_addresses_depend_on_their_size() -> None:
@@ -74,6 +74,31 @@ def test_where_new_meters_are_looked_for() -> None:
     adding = SEARCH.replace("profile: idis", "policy: add, profile: auto, profiles: {LGZ: idis}, every: 2d")
     search = faultless(adding)
     assert (search.add, search.profile, search.profiles, search.every) == (True, None, {"LGZ": "idis"}, 172_800.0)
+
+
+@pytest.mark.parametrize(
+    ("access", "default", "fault"),
+    [
+        ("reader", "", "has no password for default: access 'reader' needs it"),
+        ("management", "password: p", "has no encryption_key for default: access 'management' needs it"),
+        (
+            "management",
+            f"password: p, encryption_key: {'0' * 64}, authentication_key: {'0' * 32}",
+            "encryption_key of default: access 'management' needs 16 octets, not 32",
+        ),
+    ],
+)
+def test_whoever_is_found_is_opened_with_default_secrets_that_must_fit(access: str, default: str, fault: str) -> None:
+    own = KEYS.replace("meters:", "meters:\n  M0001: {password: secret}")
+    text = good("{name: rs485-1, port: /dev/ttyS1}", SEARCH.replace("access: reader", f"access: {access}"))
+    problems = faults(text, {KEYS_FILE: own.replace("password: secret", default, 1)})
+    assert any(f"discover: {KEYS_FILE}" in each and fault in each for each in problems), problems
+
+
+def test_a_search_that_needs_secrets_needs_a_file_of_them() -> None:
+    text = good("{name: rs485-1, port: /dev/ttyS1}", SEARCH).replace("keys: keys.yaml\n", "")
+    text = "\n".join(line for line in text.splitlines() if "id: M000" not in line).replace("meters:", "meters: []")
+    assert any("discover.access: expected an access without secrets" in each for each in faults(text)), faults(text)
 
 
 def faultless(bus: str) -> DiscoverSettings:

@@ -223,6 +223,23 @@ def test_without_default_keys_a_ciphered_access_is_not_tried() -> None:
     searching(work, replace(SEARCH, access="management"))
 
 
+@pytest.mark.parametrize(
+    ("access", "keys", "problem"),
+    [
+        ("reader", Keys(), "no password"),
+        ("management", Keys(b"", bytes(32), bytes(32)), "needs an encryption and an authentication key of 16 octets"),
+    ],
+)
+def test_default_secrets_that_do_not_fit_are_the_stations_problem_alone(access: str, keys: Keys, problem: str) -> None:
+    async def work(each: Search) -> None:
+        each.poll.sessions._keys = {"": keys}
+        await run_for(each.poll, 600.0)
+        assert sorted(each.stations.met) == [18, 19]
+        assert problem in each.stations.met[18].facts["problem"]
+
+    searching(work, replace(SEARCH, access=access))
+
+
 def test_a_line_that_is_gone_is_opened_again_and_the_search_goes_on() -> None:
     async def work(each: Search) -> None:
         port = Losable(each.box)
