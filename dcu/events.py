@@ -21,6 +21,9 @@ _DATA, _CODES = 1, b"\x00\x00\x60\x0b"
 #: Events of a log that are looked through for the one that another ends.
 LOOK_BACK: Final = 100
 
+#: Events of a log that are looked through for those that came once more: as many as the store gives in one answer.
+READ_AGAIN: Final = 1000
+
 #: Seconds.
 DAY: Final = 86_400
 
@@ -145,21 +148,22 @@ class EventSieve:
         return bool(words)
 
     async def _held(self, captures: Iterable[Capture]) -> set[_Key]:
-        """Return which of the latest events are held of those logs whose rows are no later than these.
+        """Return which events are held of those logs that these are of, from the time of these.
 
         So it is after a meter's clock was set back, and what it captured before is asked for once more.
         """
-        first: dict[tuple[str, str], int] = {}
+        times: dict[tuple[str, str], list[int]] = {}
         for capture in captures:
             if is_event(capture.stream) and capture.stream not in {ALARM, PUSH}:
-                log = capture.meter, capture.stream
-                first[log] = min(capture.at, first.get(log, capture.at))
+                times.setdefault((capture.meter, capture.stream), []).append(capture.at)
         held: set[_Key] = set()
-        for (meter, stream), at in first.items():
-            latest = await self._store.before(meter, stream, LATEST, 1)
-            # within a day they lie as they came
-            if latest and latest[0].at // DAY >= at // DAY:
-                held.update(map(_key, await self._store.before(meter, stream, LATEST, LOOK_BACK)))
+        for (meter, stream), ats in times.items():
+            for bound in (1, LOOK_BACK, READ_AGAIN):  # hardly ever is more than the first held of that time
+                log = await self._store.before(meter, stream, max(ats), bound)
+                # within a day they lie as they came
+                if len(log) < bound or log[0].at // DAY < min(ats) // DAY:
+                    break
+            held.update(map(_key, log))
         return held
 
     async def _changed(self, capture: Capture) -> list[Capture]:

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from dcu.clock import iso
-from dcu.events import SINCE, EventSieve, bits, code_of, describe
+from dcu.events import DAY, LOOK_BACK, SINCE, EventSieve, bits, code_of, describe
 from dcu.model import ALARM, Capture, Column, Task, Value
 from dcu.obis import parse_obis
 from dcu.profiles import load_profile
@@ -62,6 +62,13 @@ async def test_an_event_that_is_held_is_no_news_when_its_meters_clock_shows_that
     fresh = [event(40, 3700), event(42, 7300), event(40, 7300)]
     assert await sieve(store).sift(fresh) == fresh[:2]
     assert await sieve(store).sift([event(40, 100_000)]) == [event(40, 100_000)]
+
+
+async def test_a_log_that_is_read_once_more_is_no_news_however_long_it_is() -> None:
+    store = MemoryStore()
+    log = [event(40 + number % 2, 60 * number) for number in range(250)]
+    store.captures = [*log, *(event(42, 7 * DAY + number) for number in range(LOOK_BACK))]
+    assert await sieve(store).sift([*log, event(43, 15_000)]) == [event(43, 15_000)]
 
 
 def test_an_event_has_its_name_and_an_end_says_what_it_ends() -> None:
