@@ -20,7 +20,7 @@ from dcu.config.settings import Endpoint
 from dcu.errors import SentAwayError, UplinkError
 from dcu.uplink.client import MAX_PACKET_IN, Client, Dismissal, NoConnackError, PubackRefusedError
 from dcu.uplink.dial import Route
-from dcu.uplink.tls import in_words, tls_context
+from dcu.uplink.tls import Contexts, in_words
 from dcu.uplink.topics import Topics
 
 #: Seconds the broker keeps our subscriptions and the commands for us while we are away.
@@ -230,12 +230,16 @@ class Link:
 
 
 class Uplink:
-    """The way to the broker of `settings`, always under the same client id, so that there is never a second one."""
+    """The way to the broker of `settings`, always under the same client id, so that there is never a second one.
 
-    def __init__(self, settings: UplinkSettings, dcu: str) -> None:
+    Where there are several ways, they share `contexts`.
+    """
+
+    def __init__(self, settings: UplinkSettings, dcu: str, contexts: Contexts | None = None) -> None:
         self.settings = settings
         self.topics = Topics(settings.prefix, dcu, settings.groups)
         self._identifier = settings.client_id
+        self._contexts = contexts or (None if settings.tls is None else Contexts(settings.tls))
         self._unsupported: set[tuple[int, bool]] = set()
         self._elsewhere: Endpoint | None = None
         self._hops = 0
@@ -326,7 +330,7 @@ class Uplink:
         return Client(
             settings.host,
             settings.port,
-            None if settings.tls is None else tls_context(settings.tls),
+            None if self._contexts is None else self._contexts.fresh(),
             Route(settings.interface, settings.source),
             identifier=self._identifier,
             username=settings.username,

@@ -6,11 +6,13 @@ Who connects again is `ways`. Of a certificate only its end is read (RFC 5280, 4
 import re
 import ssl
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
 from dcu.clock import iso, seconds
 from dcu.config import TlsSettings
+from dcu.errors import UplinkError
 from dcu.uplink.tls import tls_context
 
 #: Days before its end that a certificate is told of, once a day.
@@ -79,8 +81,11 @@ class Renewal:
         self._told: dict[str, int] = {}
 
     def used(self) -> None:
-        """Note the files that a connection was made with."""
-        self._used = self._judged = self._marks()
+        """Note the files that a connection is made with, where they can be; it is made with others where not."""
+        marks = self._marks()
+        with suppress(UplinkError):
+            tls_context(self._settings)
+            self._used = self._judged = marks
 
     def changed(self) -> bool:
         """Whether there are other files than those in use, and good ones. Raises UplinkError once for bad ones."""

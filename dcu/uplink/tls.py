@@ -5,9 +5,13 @@ The broker is always verified. When certificates are read again, and whom their 
 
 import ssl
 
+import structlog
+
 from dcu.config import TlsSettings
 from dcu.errors import ConfigError, UplinkError
 from dcu.forms.files import read
+
+log = structlog.get_logger()
 
 #: What is wrong with the broker's certificate, by X509_V_ERR_… of OpenSSL (x509_vfy.h).
 _DISTRUST = {
@@ -70,7 +74,7 @@ class TellingSocket(ssl.SSLSocket):
 def tls_context(settings: TlsSettings) -> ssl.SSLContext:
     """Return the context for `settings` (PEM files). Raises UplinkError naming the file that cannot be used.
 
-    Read at each connection, so that a renewed certificate takes effect without a restart.
+    Who connects reads it each time (`Contexts`), so that a renewed certificate takes effect without a restart.
     """
     try:
         context = ssl.create_default_context(cafile=settings.ca)
@@ -86,6 +90,28 @@ def tls_context(settings: TlsSettings) -> ssl.SSLContext:
     if settings.alpn:
         context.set_alpn_protocols(settings.alpn)
     return context
+
+
+class Contexts:
+    """Contexts for `settings`, one for each connection: of the files as they are now.
+
+    While those cannot be used, half written perhaps, the last that could be is taken: a renewal that fails cuts no unit
+    off that has lived with the certificate before.
+    """
+
+    def __init__(self, settings: TlsSettings) -> None:
+        self._settings = settings
+        self._last: ssl.SSLContext | None = None
+
+    def fresh(self) -> ssl.SSLContext:
+        """Return the context for a connection. Raises UplinkError when the files were never good."""
+        try:
+            self._last = tls_context(self._settings)
+        except UplinkError as error:
+            if self._last is None:
+                raise
+            log.warning("certificates cannot be used; those before are", error=str(error))
+        return self._last
 
 
 def in_words(error: OSError) -> str:

@@ -26,7 +26,7 @@ from dcu.uplink.channels import Channels, State, Way
 from dcu.uplink.dial import Route, dial
 from dcu.uplink.link import Link, Outgoing, Uplink
 from dcu.uplink.renewal import Renewal
-from dcu.uplink.tls import tls_context
+from dcu.uplink.tls import Contexts
 from dcu.uplink.topics import Topics
 from dcu.uplink.traffic import LOOKS, Pulse, Sign, idle_octets, noticed_within, traffic
 
@@ -124,7 +124,9 @@ class Ways:
         self._settings = settings
         self._plans = {plan.name: plan for plan in settings.channels or (ChannelSettings(ONLY),)}
         ways = [way for plan in self._plans.values() for way in _ways(plan, settings)]
-        self._uplinks = {way: Uplink(_narrowed(settings, self._plans[way.channel], way), dcu) for way in ways}
+        self._contexts = None if settings.tls is None else Contexts(settings.tls)
+        narrowed = {way: _narrowed(settings, self._plans[way.channel], way) for way in ways}
+        self._uplinks = {way: Uplink(narrowed[way], dcu, self._contexts) for way in ways}
         self.channels = Channels(ways, settings.return_after)
         self.backoff = Turns(self.channels, settings.connect_spread)
         self.topics = Topics(settings.prefix, dcu, settings.groups)
@@ -285,7 +287,7 @@ class Ways:
         for way in ways:
             narrowed = self._uplinks[way].settings
             with suppress(OSError, UplinkError):
-                context = None if narrowed.tls is None else tls_context(narrowed.tls)
+                context = None if self._contexts is None else self._contexts.fresh()
                 line = await dial(way.host, way.port, context, Route(narrowed.interface, narrowed.source))
                 line.close()
                 return True

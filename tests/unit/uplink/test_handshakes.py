@@ -205,6 +205,30 @@ async def test_renewed_files_that_are_no_good_are_told_of_and_the_connection_sta
         await losing
 
 
+async def test_a_connection_that_is_lost_meanwhile_comes_back_with_the_certificate_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ways, "RENEWAL_LOOK", 0.02)
+    authority = Authority(tmp_path)
+    tls = authority.settings("unit")
+    async with tls_broker(asking(authority)) as broker:
+        unit = Renewing(tmp_path, broker.port, tls, ChannelSettings("eth"), ChannelSettings("gprs"))
+        plain = Uplink(UplinkSettings("127.0.0.1", "E", broker.port, tls=tls), "E")
+        for way in (plain, unit.way):
+            async with way.connect(WILL):
+                pass
+        Path(tls.cert or "").write_bytes(Path(tls.cert or "").read_bytes()[:200])
+        async with plain.connect(WILL):
+            pass
+        losing = asyncio.create_task(unit.lost())
+        while len(unit.events) < 2:  # noqa: ASYNC110 - told to a list
+            await asyncio.sleep(0.01)
+        # by the other channel too
+        assert [name for name, _ in unit.events] == ["uplink channel changed", "certificate unusable"]
+        authority.issue("unit")
+        assert "left for another" in await losing
+
+
 async def test_certificates_that_end_soon_are_told_of_once_a_day(tmp_path: Path) -> None:
     authority = Authority(tmp_path)
     tls = authority.settings("unit", (-1, 7.5))

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from dcu.clock import seconds
 from dcu.config import TlsSettings
+from dcu.errors import UplinkError
 from dcu.uplink.renewal import DAY, Renewal, not_after
 from tests.certificates import Authority
 
@@ -46,4 +47,6 @@ def test_files_that_cannot_be_read_are_left_to_tls(tmp_path: Path) -> None:
     renewal = Renewal(TlsSettings(str(tmp_path / "none.pem")))
     renewal.used()
     assert list(renewal.ending(0.0, None)) == []
+    with pytest.raises(UplinkError, match=r"none\.pem"):
+        renewal.changed()
     assert not renewal.changed()
