@@ -217,6 +217,8 @@ class Reading:
     def _take_rows(self, found: Findings, stamp: "_Stamp", stream: str, span: Range | None, answer: Any) -> None:
         shape, bad = self._shapes[stream], found.bad_rows
         rows = self._rows(found, stream, span, answer)
+        if shape.period:  # given twice it is one; another under the same time would be that of a clock that went back
+            rows = [row for number, row in enumerate(rows) if not number or row != rows[number - 1]]
         # of a profile of this moment its newest row, which may have been read before; otherwise: a meter that ignores
         # the range must not push the watermark past what was asked
         rows = rows[-1:] if span is None else [row for row in rows if span.start <= row[0] <= span.end]

@@ -208,14 +208,24 @@ def _joined(gaps: Iterable[Gap], period: int) -> Iterator[Gap]:
 def entered(
     account: Account | None, asked: Sequence[Asked], times: Sequence[int]
 ) -> tuple[Account | None, frozenset[int]]:
-    """Enter one answer to several questions: the account afterwards, and which of `times` (by number) are news."""
+    """Enter one answer to several questions: the account afterwards, and which of `times` (by number) are news.
+
+    Where captures are expected evenly, the first of several under one time is kept. The others are those of a clock
+    that went back, and the interval is CLOCK: nobody could tell them apart.
+    """
     news: set[int] = set()
+    twice: set[int] = set()
     for each in asked:
         came = {at: time for at, time in enumerate(times) if each.start <= time <= each.end}
         account = opened(account, each, list(came.values()))
-        fresh = {at: time for at, time in came.items() if at not in news and not account.knows(time)}
-        account = settled(account, each, fresh.values())
-        news |= fresh.keys()
+        seen = news | twice
+        fresh = {at: time for at, time in came.items() if at not in seen and not account.knows(time)}
+        firsts = {time: at for at, time in reversed(fresh.items())}
+        again = {at: time for at, time in fresh.items() if account.period and firsts[time] != at}
+        account = settled(account, each, set(fresh.values()))
+        account = given_up(account, again.values(), Reason.CLOCK)
+        news |= fresh.keys() - again.keys()
+        twice |= again.keys()
     return account, frozenset(news)
 
 

@@ -247,6 +247,14 @@ async def test_a_bad_row_is_counted_and_costs_only_itself() -> None:
     assert found.bad_rows == 2
 
 
+async def test_a_row_given_twice_on_end_is_one() -> None:
+    first, other = row(QUARTER - 900), [octets(QUARTER - 900), 1 << 20]
+    wanted = {"load0": Range(QUARTER - 3600, NOW, more=False)}
+    found = await take(wanted, [first, first, row(QUARTER), row(QUARTER), other, first])
+    # what differs, or comes later again, is what a clock that went back has captured: the ledger tells
+    assert [capture.at - QUARTER for capture in found.captures] == [-900, 0, -900, -900]
+
+
 async def test_rows_of_which_none_fits_move_nothing_and_ask_for_the_shape_anew() -> None:
     wide = [[octets(QUARTER - 90_000), 1, 2], [octets(QUARTER - 89_100), 1, 2]]
     found = await take({"load0": Range(NOW - 100_000, NOW - 8000, more=True)}, wide)

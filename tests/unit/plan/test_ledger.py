@@ -148,11 +148,13 @@ def test_daily_rows_at_local_midnight_fit_over_both_changes_of_the_clock() -> No
         assert account.grid.count(account.since, account.top) == len(times)
 
 
-def test_the_autumn_hour_of_a_meter_that_tells_no_deviation_is_kept_twice_when_it_comes_in_one_answer() -> None:
+def test_of_the_autumn_hour_of_a_meter_that_tells_no_deviation_the_first_rows_are_kept_and_it_is_clock() -> None:
     rows = [*quarters(MIDNIGHT + HOUR, MIDNIGHT + 2 * HOUR - 1), *quarters(MIDNIGHT + HOUR, MIDNIGHT + 3 * HOUR)]
-    account, news = enter(Account(MIDNIGHT + HOUR, QUARTER), Asked(MIDNIGHT, MIDNIGHT + 3 * HOUR, QUARTER), rows)
-    assert news == rows
-    assert account.gaps == ()
+    asked = Asked(MIDNIGHT, MIDNIGHT + 3 * HOUR, QUARTER)
+    account, news = entered(Account(MIDNIGHT + HOUR, QUARTER), [asked, asked], rows)
+    assert account is not None
+    assert news == {*range(4), *range(8, len(rows))}
+    assert account.gaps == (Gap(MIDNIGHT + HOUR, MIDNIGHT + 2 * HOUR - QUARTER, Reason.CLOCK),)
 
 
 def test_the_spring_hour_of_such_a_meter_is_told_as_missing() -> None:
