@@ -4,7 +4,7 @@ Whose turn it is, and the share of the unreachable, is in `planner`.
 """
 
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from dcu.model import Priority
 from dcu.plan.needs import LAG, Due
@@ -19,17 +19,24 @@ REST_CAP = 900.0
 
 @dataclass(frozen=True, slots=True)
 class More:
-    """Streams of which further rows are waiting since `since`."""
+    """Streams of which further rows are waiting since `since`, the most urgent of them with this `priority`."""
 
     streams: tuple[str, ...]
     since: float
+    priority: Priority = Priority.BACKFILL
 
-    def plus(self, streams: Iterable[str], now: float) -> "More":
+    @property
+    def rank(self) -> tuple[Priority, float]:
+        """Return what decides over the order: priority, then deadline."""
+        return self.priority, self.since + LAG[self.priority]
+
+    def plus(self, streams: Iterable[str], now: float, priority: Priority = Priority.BACKFILL) -> "More":
         """Add streams; who waits already keeps its age."""
-        return More(tuple(dict.fromkeys((*self.streams, *streams))), self.since if self.streams else now)
+        together = tuple(dict.fromkeys((*self.streams, *streams)))
+        return More(together, *((self.since, min(self.priority, priority)) if self.streams else (now, priority)))
 
     def without(self, streams: Collection[str]) -> "More":
-        return More(tuple(stream for stream in self.streams if stream not in streams), self.since)
+        return replace(self, streams=tuple(stream for stream in self.streams if stream not in streams))
 
 
 NO_MORE = More((), 0.0)

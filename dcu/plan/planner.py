@@ -15,7 +15,7 @@ from operator import itemgetter
 
 from dcu.model import Outcome, Priority, Reach, Task, Visit
 from dcu.plan.failing import DEAD_AFTER, NO_MORE, Failing, More
-from dcu.plan.needs import LAG, NOTHING, Due, Need, need_of
+from dcu.plan.needs import NOTHING, Due, Need, need_of
 from dcu.plan.overtaking import MOST_CUTS, Commands, presses, rest_of
 from dcu.plan.timetable import Timetable
 
@@ -155,15 +155,15 @@ class BusPlan:
         rings = self._timetable.unheard(now)
         return [need_of(ring) for ring in rings if any(ring.task in self._tasks[pile.group] for pile in self._piles)]
 
-    def again(self, meter: str, streams: Sequence[str], now: float) -> None:
-        """Make `streams` of a meter due once more, behind what is scheduled: more rows are waiting there."""
-        if meter not in self._group:  # removed since they were found
+    def again(self, meter: str, streams: Sequence[str], now: float, priority: Priority = Priority.BACKFILL) -> None:
+        """Make `streams` of a meter due once more, by itself behind what is scheduled: more rows are waiting there."""
+        if not streams or meter not in self._group:  # removed since they were found
             return
         failing = self._failing.get(meter)
         if failing is not None:
-            failing.more = failing.more.plus(streams, now)
+            failing.more = failing.more.plus(streams, now, priority)
         else:
-            self._more[meter] = self._more.get(meter, NO_MORE).plus(streams, now)
+            self._more[meter] = self._more.get(meter, NO_MORE).plus(streams, now, priority)
 
     def align(self, now: float, wall: float) -> None:
         """Follow the wall clock when it was set; cheap enough to be called before every visit."""
@@ -304,15 +304,15 @@ class BusPlan:
         else:
             due, more = self._pile_of[meter].due, self._more.pop(meter, NO_MORE)
         streams = tuple(dict.fromkeys((*due.needs, *more.streams)))
-        priority = due.priority if due else Priority.BACKFILL
+        priority = min(due.priority, more.priority) if more.streams else due.priority
         return _Running(Visit(meter, streams, priority=priority), now, failing is not None and failing.dead, more)
 
     def _choose(self, now: float) -> str | None:
         """Return the meter whose turn it is: by priority, then deadline; each AGED_TURN-th time by deadline alone."""
         offers = [(*pile.due.rank, next(iter(pile.meters))) for pile in self._piles if pile.due]
         if self._more:
-            meter, more = next(iter(self._more.items()))
-            offers.append((Priority.BACKFILL, more.since + LAG[Priority.BACKFILL], meter))
+            meter, more = min(self._more.items(), key=lambda each: each[1].priority)
+            offers.append((*more.rank, meter))
         offers += [(*each.rank(), meter) for meter, each in self._failing.items() if self._may(each, now)]
         if not offers:
             return None
@@ -354,17 +354,18 @@ class BusPlan:
         visit = running.visit
         failing = self._failing.get(visit.meter)
         if failing is not None and outcome is Outcome.LINE:
-            failing.more = running.more.plus(failing.more.streams, running.more.since)
+            failing.more = running.more.plus(failing.more.streams, running.more.since, failing.more.priority)
             return
         left = running.more.without(got)
         if failing is not None:
             del self._failing[visit.meter]
             self._pile(visit.meter, failing.due.without(got))
-            left = left.plus(failing.more.streams, failing.more.since)
+            left = left.plus(failing.more.streams, failing.more.since, failing.more.priority)
         elif visit.command is None:
             self._pile(visit.meter, self._leave(visit.meter).without(got))
         if left.streams:
-            self._more[visit.meter] = left.plus(self._more.get(visit.meter, NO_MORE).streams, left.since)
+            waiting = self._more.get(visit.meter, NO_MORE)
+            self._more[visit.meter] = left.plus(waiting.streams, left.since, waiting.priority)
 
     def _fail(self, meter: str, more: More, now: float, times: int, got: Collection[str] = ()) -> None:
         failing = self._failing.get(meter)

@@ -38,7 +38,7 @@ from dcu.errors import (
 from dcu.events import EventSieve
 from dcu.health import Airtimes, BusHealth, Moments, Progress
 from dcu.messages.catalogue import SECRET_COMMANDS
-from dcu.model import CLOCK, Meter, Outcome, Reach, Reason, Visit
+from dcu.model import CLOCK, Meter, Outcome, Priority, Reach, Reason, Visit
 from dcu.plan import ANSWERED, BusPlan
 from dcu.plan.airtime import Measured
 from dcu.polling.clocks import Clocks
@@ -48,6 +48,7 @@ from dcu.polling.handover import Handover
 from dcu.polling.idle import ERROR_BOUND, REOPEN_DELAY, Idle
 from dcu.polling.ondemand import on_demand
 from dcu.polling.readers import Postponed, readers
+from dcu.polling.urged import Urged
 from dcu.report import Reached, Report, report_breach, unnoted
 
 if TYPE_CHECKING:
@@ -100,6 +101,7 @@ class Poll:
     measured: Measured = field(default_factory=Measured)
     moments: Moments = field(default_factory=Moments)
     _postponed: Postponed = field(default_factory=Postponed)
+    _urged: Urged = field(default_factory=Urged)
     _visiting: str | None = None
     _between: asyncio.Event = field(default_factory=asyncio.Event)
     _line: Line = field(init=False)
@@ -180,6 +182,8 @@ class Poll:
         self.plan.align(now, self.clock.now())
         for meter, streams in (*((each, [CLOCK]) for each in self.clocks.due(now)), *self._postponed.due(now)):
             self.plan.again(meter, streams, now)
+        for meter in filter(self.plan.__contains__, self._urged.due(now)):
+            self.plan.again(meter, self.events.telling(meter), now, Priority.EVENT)  # what may say why it spoke
         # a clock that was never set cannot say which interval a reading belongs to; whoever asks may still have one
         scheduled = self.clock.trusted()
         visit = self.plan.next_visit(now, scheduled=scheduled)
@@ -188,8 +192,7 @@ class Poll:
         if visit is None:
             until = self.plan.next_wake(now) if scheduled else None
             if not await self._idle.search(self.discovery, until):
-                for meter in await self._idle.rest(self.pushes, until):
-                    self._again(meter, self.events.telling(meter))  # what may say why it spoke
+                self._urged.put(await self._idle.rest(self.pushes, until))
             return
         late = visit.command is not None and (visit.command.expires or math.inf) <= self.clock.now()
         if late or visit.meter not in self.plan:
@@ -217,9 +220,8 @@ class Poll:
 
     def _again(self, meter: str, streams: Sequence[str]) -> None:
         """Read streams of a meter again, unless it is read no more."""
-        if streams and meter in self.plan:
-            self.plan.again(meter, streams, self.clock.monotonic())
-            self._wake.set()
+        self.plan.again(meter, streams, self.clock.monotonic())
+        self._wake.set()
 
     async def _attempt(self, visit: Visit) -> Outcome:
         """Visit the meter and say how it ended; a command hears of it whatever happens."""
@@ -366,9 +368,8 @@ class Poll:
 
     async def _heed(self, session: Session, meter: str) -> None:
         """Keep what the meter said unasked meanwhile, where it may."""
-        if self.pushes is not None and session.notified:
-            await self.pushes.of_visit(meter, tuple(session.notified))
-            self._again(meter, self.events.telling(meter))
+        if self.pushes and session.notified and await self.pushes.of_visit(meter, tuple(session.notified)):
+            self._urged.put([meter])
         session.notified.clear()
 
     def _alive(self) -> None:
@@ -378,8 +379,7 @@ class Poll:
         """Read what is due and keep it; return how that went, and whether the meter's clock is to be moved now."""
         found, missed = await self._collecting.collect(session, opened, streams)
         self._got = [*(self._got or ()), *(stream for stream in streams if stream not in found.missed)]
-        if missed:
-            self._again(opened.id, missed)
+        self.plan.again(opened.id, missed, self.clock.monotonic(), Priority.EVENT)
         if found.stopped is not None:
             raise found.stopped
         # of another meter than before nothing but that is known: its clock is measured anew before it is moved

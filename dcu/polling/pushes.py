@@ -97,10 +97,13 @@ class Pushes:
                 return await self._take(port, told)
         return []
 
-    async def of_visit(self, meter: str, said: Iterable[Notification]) -> None:
-        """Keep what a meter `said` within a conversation whose protection it has passed. Raises StoreError."""
+    async def of_visit(self, meter: str, said: Iterable[Notification]) -> bool:
+        """Keep what a meter `said` within a conversation whose protection it has passed; return whether that was done.
+
+        Raises StoreError.
+        """
         captures = [capture for word in said for capture in self._captures(meter, word)]
-        await self._keep(meter, captures, plain(b""))
+        return await self._keep(meter, captures, plain(b"")) is not None
 
     async def _take(self, port: Port, told: Iterable[Told]) -> list[str]:
         speakers = []

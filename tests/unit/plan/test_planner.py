@@ -360,3 +360,14 @@ def test_the_next_visit_is_found_soon_and_meters_share_what_they_are_due_for(sil
     assert sorted(took)[len(took) // 2] < 0.01
     dues = {id(failing.due) for failing in plan._failing.values()} | {id(pile.due) for pile in plan._piles}
     assert len(dues) <= 64 * 11
+
+
+def test_what_is_to_be_read_at_once_goes_before_the_sweep_and_before_rows_that_wait() -> None:
+    plan = BusPlan(dict.fromkeys("ABCD", ""), {"": [Task("load0", every=900.0)]}, now=0.0, wall=0.0)
+    plan.again("A", ["load1"], 890.0)
+    plan.again("D", ["load1"], 891.0)
+    plan.again("D", ["alarm"], 901.0, Priority.EVENT)
+    visit = plan.next_visit(901.0)
+    assert visit is not None
+    assert (visit.meter, visit.priority) == ("D", Priority.EVENT)
+    assert {"load1", "alarm"} <= set(visit.streams)
