@@ -61,9 +61,10 @@ class Collecting:
     urged: Callable[[], bool]
     #: When something was kept last, monotonic s.
     kept_at: float = 0.0
-    #: The meters whose clock has lost the time, and those whose clock went back behind what was read.
+    #: The meters whose clock has lost the time.
     _stray: set[str] = field(default_factory=set)
-    _back: set[str] = field(default_factory=set)
+    #: Those whose clock went back behind what was read, and from when on that is told; LATEST: it is not.
+    _back: dict[str, int] = field(default_factory=dict)
     #: By how many seconds the clocks are slow that are to be waited for.
     _slow: dict[str, int] = field(default_factory=dict)
 
@@ -176,12 +177,17 @@ class Collecting:
             self._slow[meter] = int(-offset)
         else:
             self._slow.pop(meter, None)
-        if not self.archive.behind(meter, self.clock.now() + offset):
-            self._back.discard(meter)
-        elif meter not in self._back:
+        await self._look_back(meter, found, offset)
+
+    async def _look_back(self, meter: str, found: Findings, offset: float) -> None:
+        """Have it told, each time a meter's clock falls lower than before, that it went back behind what was read."""
+        shown, stray = int(self.clock.now() + offset), meter in self._stray
+        if not self.archive.behind(meter, shown):
+            self._back.pop(meter, None)
+        elif meter not in self._back or (shown < self._back[meter] and not stray):
             local = found.clock is not None and found.clock.deviation is None
-            await self._repeats(meter, int(self.clock.now() + offset), local=local)
-            self._back.add(meter)
+            await self._repeats(meter, shown, local=local)
+            self._back[meter] = LATEST if stray else shown
             await self.report("meter clock jumped", meter=meter, offset=round(offset, 1))
 
     async def _repeats(self, meter: str, shown: int, *, local: bool) -> None:

@@ -15,6 +15,7 @@ from tests.lines import Box, virtually
 
 ONE = FleetPlan(meters=1, buses=1, hls=0, seed=4)
 LOAD = Task("load0", every=900.0, backfill=3600.0)
+DAY = 86_400.0
 
 
 def test_rows_that_follow_cost_no_question() -> None:
@@ -92,6 +93,48 @@ def test_a_clock_that_went_back_while_nothing_can_be_kept_is_told_in_the_ledger_
         (gap,) = box.store.accounts["M0001", "load0"].gaps
         assert (gap.reason, gap.end) == (Reason.CLOCK, box.store.accounts["M0001", "load0"].top)
         assert [name for name, _, _ in box.reports] == ["meter clock jumped"]
+        await session.close()
+
+    virtually(work)
+
+
+def test_a_clock_that_goes_back_once_more_is_told_once_more_with_all_that_comes_twice() -> None:
+    async def work(clock: VirtualClock) -> None:
+        box = Box(clock, ONE)
+        collecting = box.poll(replace(LOAD, backfill=5.0 * DAY))._collecting
+        session = await box.session()
+
+        async def gather(shift: float, times: int = 1) -> list[tuple[int, Reason]]:
+            box.meters[0].clock_shift = shift
+            for _ in range(times):
+                session.meter_clock = None
+                await collecting.gather(session, "M0001", ["load0"])
+                await collecting.handover.settled()
+            gaps = box.store.accounts["M0001", "load0"].gaps
+            return [((gap.start - int(clock.now())) // 900, gap.reason) for gap in gaps]
+
+        assert await gather(0.0, times=8) == []
+        assert await gather(-DAY, times=2) == [(-96, Reason.CLOCK)]
+        assert await gather(-40 * 365.0 * DAY, times=2) == [(-96, Reason.CLOCK)]
+        assert await gather(-3.0 * DAY, times=2) == [(-288, Reason.CLOCK)]
+        assert await gather(-2.0 * DAY) == [(-288, Reason.CLOCK)]
+        assert [name for name, _, _ in box.reports].count("meter clock jumped") == 2
+        await session.close()
+
+    virtually(work)
+
+
+def test_a_clock_that_comes_back_from_nowhere_behind_what_was_read_is_told_in_the_ledger() -> None:
+    async def work(clock: VirtualClock) -> None:
+        box = Box(clock, ONE)
+        collecting = box.poll(LOAD)._collecting
+        session = await box.session()
+        for shift in (0.0, -40 * 365.0 * DAY, -1800.0):
+            box.meters[0].clock_shift = shift
+            session.meter_clock = None
+            await collecting.gather(session, "M0001", ["load0"])
+            await collecting.handover.settled()
+        assert {gap.reason for gap in box.store.accounts["M0001", "load0"].gaps} == {Reason.CLOCK}
         await session.close()
 
     virtually(work)
