@@ -75,7 +75,7 @@ def told(channel: Channel) -> list[str]:
 def test_the_standby_and_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[Channel] = []
 
-    def make(settings: UplinkSettings, dcu: str) -> Channel:
+    def make(settings: UplinkSettings, dcu: str, *_: object) -> Channel:
         made.append(Channel(settings, dcu))
         return made[-1]
 
