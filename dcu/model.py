@@ -252,7 +252,8 @@ class Role(StrEnum):
 class Visit:
     """One conversation with one meter: which streams are due, or which command it carries.
 
-    `doubtful`: the command may have been carried out already, so the visit looks and does not act.
+    `doubtful`: the command may have been carried out already, so the visit looks and does not act. `more`: it is also
+    for what the timetable does not ask for now, rows left behind above all.
     """
 
     meter: str
@@ -260,6 +261,7 @@ class Visit:
     command: "Command | None" = None
     priority: Priority = Priority.SCHEDULED
     doubtful: bool = False
+    more: bool = field(default=False, compare=False)
 
 
 class Outcome(StrEnum):

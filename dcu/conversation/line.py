@@ -23,6 +23,11 @@ class Line:
     _open: bool = False
     _disturbed: bool = False
 
+    @property
+    def octets(self) -> int:
+        """How many went over the line since the start, both ways together."""
+        return self.port.octets_sent + self.port.octets_received
+
     async def ready(self) -> None:
         """Return when a visit may begin. Raises BusError when the line cannot be had."""
         # a gateway hangs up on whoever is silent for a while: that is no failure of the next visit

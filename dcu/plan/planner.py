@@ -305,7 +305,8 @@ class BusPlan:
             due, more = self._pile_of[meter].due, self._more.pop(meter, NO_MORE)
         streams = tuple(dict.fromkeys((*due.needs, *more.streams)))
         priority = min(due.priority, more.priority) if more.streams else due.priority
-        return _Running(Visit(meter, streams, priority=priority), now, failing is not None and failing.dead, more)
+        visit = Visit(meter, streams, priority=priority, more=bool(more.streams))
+        return _Running(visit, now, failing is not None and failing.dead, more)
 
     def _choose(self, now: float) -> str | None:
         """Return the meter whose turn it is: by priority, then deadline; each AGED_TURN-th time by deadline alone."""

@@ -109,6 +109,7 @@ class Poll:
     _collecting: Collecting = field(init=False)
     _commanding: Commanding = field(init=False)
     _got: Sequence[str] | None = None
+    _cut_short: bool = False
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
 
     def __post_init__(self) -> None:
@@ -199,8 +200,8 @@ class Poll:
             self.plan.finished(visit, Outcome.LINE, now)  # nothing was learned about the meter; the journal ends it
             return
         # what stands when the store or a cancellation cuts the visit off: due again, nobody's fault
-        outcome, self._got = Outcome.LINE, None
-        self._visiting, octets = visit.meter, self._octets()
+        outcome, self._got, self._cut_short = Outcome.LINE, None, False
+        self._visiting, octets = visit.meter, self._line.octets
         try:
             outcome = await self._attempt(visit)
         except StoreError:
@@ -213,7 +214,7 @@ class Poll:
             self._visiting = None
             self._between.set()
             self.plan.finished(visit, outcome, self.clock.monotonic(), self._got)
-        self._count(visit, outcome, self.clock.monotonic() - now, self._octets() - octets)
+        self._count(visit, outcome, self.clock.monotonic() - now, self._line.octets - octets)
         await self.reached(visit.meter, self.plan.reach(visit.meter), answered=outcome in ANSWERED)
         if outcome is Outcome.LINE:
             await asyncio.sleep(REOPEN_DELAY)
@@ -379,6 +380,7 @@ class Poll:
         """Read what is due and keep it; return how that went, and whether the meter's clock is to be moved now."""
         found, missed = await self._collecting.collect(session, opened, streams)
         self._got = [*(self._got or ()), *(stream for stream in streams if stream not in found.missed)]
+        self._cut_short |= bool(found.more)
         self.plan.again(opened.id, missed, self.clock.monotonic(), Priority.EVENT)
         if found.stopped is not None:
             raise found.stopped
@@ -387,12 +389,10 @@ class Poll:
         moves = clock is not None and await self.clocks.note(opened.id, clock)
         return Outcome.PARTLY if found.refused or found.bad_rows else Outcome.OK, moves
 
-    def _octets(self) -> int:
-        return self.port.octets_sent + self.port.octets_received
-
     def _count(self, visit: Visit, outcome: Outcome, busy: float, octets: int) -> None:
-        # the first since the start also asks who the meter is, and what its streams look like
-        if visit.command is None and outcome is Outcome.OK and visit.meter in self.airtimes.visits:
+        # the first since the start also asks who the meter is, one that catches up brings more than is due each time
+        first = visit.meter not in self.airtimes.visits
+        if outcome is Outcome.OK and not (visit.command or visit.more or first or self._cut_short):
             meter = self.archive.meter(visit.meter)
             self.measured.count((meter.access, meter.profile, frozenset(visit.streams)), busy, octets)
         self.airtimes.count(visit.meter, busy, good=outcome in ANSWERED)
