@@ -54,7 +54,7 @@ class Channels:
     def __init__(self, ways: Sequence[Way], return_after: float) -> None:
         self._ways = tuple(ways)
         self._return_after = return_after
-        self._stable = return_after
+        self._stable, self._reluctance = return_after, 0.0
         self._place = 0
         self._left = len(ways)
         self._opened = 0.0
@@ -86,9 +86,9 @@ class Channels:
         used = self.names.index(self.way.channel)
         return {name: [way for way in self._ways if way.channel == name] for name in self.names[:used]}
 
-    def opened(self, now: float) -> None:
-        """The connection stands."""
-        self.state, self._opened = State.ON, now
+    def opened(self, now: float, reluctance: float = 0.0) -> None:
+        """The connection stands; a better channel has to answer for `reluctance` seconds more than it would."""
+        self.state, self._opened, self._reluctance = State.ON, now, reluctance
         self._answers.clear()
 
     def failed(self) -> None:
@@ -121,7 +121,7 @@ class Channels:
             self._answers.pop(channel, None)
             return
         since = self._answers.setdefault(channel, now)
-        if self.state is State.ON and now - since >= self._stable:
+        if self.state is State.ON and now - since >= self._stable + self._reluctance:
             self.state, self._goal, self._returned = State.LEAVING, channel, True
 
     def renew(self) -> None:

@@ -32,6 +32,9 @@ from dcu.uplink.traffic import LOOKS, Pulse, Sign, idle_octets, noticed_within, 
 
 log = structlog.get_logger()
 
+#: Shares of `return_after` and of `every` over which a fleet is spread that goes back, or wakes up, together.
+RETURN_SPREAD, WAKE_SPREAD = 0.25, 1 / 60
+
 #: The name of the only channel where the configuration names none.
 ONLY = "main"
 
@@ -135,7 +138,7 @@ class Ways:
             "dcu.uplink": self._show,
             "dcu.switch-uplink": self._switch,
         }
-        self._budget = Budget(folder / "uplink.json")
+        self._budget = Budget(folder / "uplink.json", clock.monotonic)
         self._renewal = None if settings.tls is None else Renewal(settings.tls)
         self._clock = clock
         self._tell = tell
@@ -179,7 +182,9 @@ class Ways:
         account, plan = self.accounts[way.channel], self._plans[way.channel]
         account.connections += 1
         account.error = None
-        self.channels.opened(self._clock.monotonic())
+        # a fleet that fell together must not go back together
+        spread = max(self._settings.connect_spread, self._settings.return_after * RETURN_SPREAD)
+        self.channels.opened(self._clock.monotonic(), random.uniform(0, spread))  # noqa: S311 - a mere spread
         link.admits, link.metered = partial(self._admits, plan), plan.metered
         if plan.every is not None:
             link.longest_delay = SHORT_DELAY
@@ -233,7 +238,8 @@ class Ways:
             watched.busy = now
         elif every is not None and now - watched.busy >= QUIET and self.channels.state is State.ON:
             self.channels.sleep()
-            self.backoff.sleep = every - self._clock.now() % every
+            late = random.uniform(0, every * WAKE_SPREAD)  # noqa: S311 - a fleet wakes up over a minute of each hour
+            self.backoff.sleep = every - self._clock.now() % every + late
 
     def _feel(self, watched: _Watched, now: float) -> None:
         counted = traffic(watched.link.client.line)

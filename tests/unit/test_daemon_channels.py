@@ -101,7 +101,7 @@ def test_the_standby_and_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         eth.away = False
         await asyncio.sleep(280)
         assert told(eth) == ["eth"], "it has to answer for five minutes"
-        await asyncio.sleep(60)
+        await asyncio.sleep(60 + ways.RETURN_SPREAD * 300)
         assert told(eth) == ["eth", "eth"]
         changes = [
             each.detail for each in gprs.tally.events + eth.tally.events if each.event == "uplink channel changed"
