@@ -11,14 +11,14 @@ import structlog
 
 from dcu.clock import Clock
 from dcu.conversation.acquaintance import Acquaintance
-from dcu.conversation.recognition import SERIAL, TITLE
+from dcu.conversation.recognition import RECOGNISE_EVERY, SERIAL, TITLE
 from dcu.conversation.session import Session
 from dcu.conversation.shapes import Shape, from_data, learn, missing, to_data
 from dcu.conversation.visit import Findings
 from dcu.errors import Breach, SecurityError
 from dcu.model import ALARM, INSTANT, Attribute, Meter, Order, Reason, Task
 from dcu.obis import format_obis
-from dcu.plan.backfill import Range, ahead, newer, older, slice_of
+from dcu.plan.backfill import SETTLED, Range, ahead, newer, older, slice_of
 from dcu.plan.ledger import Account, Asked, Gap
 from dcu.plan.standing import CLOCK_PLAY, Standing
 from dcu.profiles import CompanionProfile
@@ -80,8 +80,8 @@ class Archive:
         self._store = store
         self._standing = Standing(kept.watermarks, kept.unread)
         self._shapes: dict[str, dict[str, Shape]] = {}
-        # the shape each stream had when it was doubted last; at most one a stream, and hardly ever one
-        self._doubted: dict[tuple[str, str], Shape] = {}
+        # the shape each stream had when it was doubted last, and when (monotonic s); hardly ever one
+        self._doubted: dict[tuple[str, str], tuple[Shape, float]] = {}
         self.acquaintance = Acquaintance()
         # what meters that are explored were found to have; alike ones share one object
         self._explored: dict[str, CompanionProfile] = {}
@@ -332,8 +332,8 @@ class Archive:
         """Decide what `found` means for what is remembered; raises StoreError.
 
         Of another meter, or another program in it, nothing remembered holds: all is learned anew, and what was read by
-        the old shapes is given up. A stream none of whose rows fitted is learned anew, and if its shape stays the same,
-        passed over: such rows are of no use to anybody and must not hold up the others.
+        the old shapes is given up. A stream none of whose rows fitted is learned anew, once a day at most, and if its
+        shape stays the same, passed over: such rows are of no use to anybody and must not hold up the others.
         """
         if found.identity is not None:
             self.acquaintance.recognised(meter, clock.monotonic(), found.identity)
@@ -342,15 +342,24 @@ class Archive:
             await self._compare(meter, found, int(clock.now()))
         for stream in found.recast:
             self._shapes[meter].pop(stream)
-        for stream, span in found.outgrown.items():
-            self.acquaintance.forget(meter)
-            shape = self._shapes[meter].pop(stream)
-            if self._doubted.get((meter, stream)) is not shape:
-                self._doubted[meter, stream] = shape
-            elif span.more:
-                found.more.append(stream)
-                dropped = Asked(span.start, span.end, shape.period, Reason.DROPPED, span.since)
+        for stream in [*found.outgrown]:
+            self._outgrown(meter, stream, found, clock)
+
+    def _outgrown(self, meter: str, stream: str, found: Findings, clock: Clock) -> None:
+        shape, span, at = self._shapes[meter][stream], found.outgrown[stream], clock.monotonic()
+        before, learned = self._doubted.get((meter, stream), (None, at))
+        if before is shape:
+            settled = int(clock.now() + min(0.0, found.offset or 0.0)) - SETTLED if shape.period else 0
+            if (end := span.end if span.more else min(span.end, settled)) >= span.start:
+                dropped = Asked(span.start, end, shape.period, Reason.DROPPED, span.since)
                 found.asked.setdefault((meter, stream), []).append(dropped)
+            found.more += [stream] if span.more else []
+        if before is shape and at - learned < RECOGNISE_EVERY:  # to learn it anew would tell the same
+            del found.outgrown[stream]
+            return
+        self._doubted[meter, stream] = shape, at
+        self.acquaintance.forget(meter)
+        del self._shapes[meter][stream]
 
     async def _compare(self, meter: str, found: Findings, now: int) -> None:
         stored = await self._store.descriptors(meter)

@@ -251,7 +251,7 @@ class Reading:
         found.bad_rows += bad
         if bad and not rows:
             found.refused[stream] = f"none of {bad} rows fits the columns the meter once named"
-            found.outgrown[stream] = span or Range(0, 0, more=False)
+            found.outgrown[stream] = span or Range(1, 0, more=False)  # without a span, no time was asked for
         return rows
 
 

@@ -1,15 +1,17 @@
 """What is known of each meter: learned once, kept over a restart, shared by its like."""
 
+import asyncio
 from dataclasses import replace
 
 import pytest
 from structlog.testing import capture_logs
 
+from dcu.conversation.recognition import RECOGNISE_EVERY
 from dcu.conversation.visit import Findings
 from dcu.errors import MeterTimeoutError, StoreError
 from dcu.model import INSTANT, Order, Reason, Task
 from dcu.obis import format_obis, parse_obis
-from dcu.plan.backfill import CLOCK_LOST, Range
+from dcu.plan.backfill import CLOCK_LOST, SETTLED, Range
 from dcu.plan.ledger import Account, Asked, Gap
 from dcu.store import Recorded
 from sim.fleet import FleetPlan
@@ -194,6 +196,38 @@ def test_a_shape_that_was_outgrown_is_learned_anew_and_kept() -> None:
         await archive.review("M0001", hopeless, clock)
         dropped = [Asked(past.start, past.end, 900, Reason.DROPPED)]
         assert (hopeless.asked, hopeless.more) == ({("M0001", "load0"): dropped}, ["load0"])
+        await session.close()
+
+    virtually(work)
+
+
+def test_of_rows_none_of_which_can_be_used_what_is_settled_is_given_up_and_the_shape_is_asked_once_a_day() -> None:
+    async def work(clock: VirtualClock) -> None:
+        box = Box(clock)
+        archive = box.archive()
+        session = await box.session()
+        now = int(clock.now())
+
+        async def review(start: int, offset: float = 0.0) -> Findings:
+            await archive.shapes(session, "M0001", ["load0"])
+            found = Findings(outgrown={"load0": Range(start, now, more=False)}, offset=offset)
+            await archive.review("M0001", found, clock)
+            return found
+
+        first = await review(now - 7200)
+        assert (first.asked, [*first.outgrown]) == ({}, ["load0"])
+        asked = box.requests
+        learned = await review(now - 7200, offset=-600.0)
+        assert learned.asked == {
+            ("M0001", "load0"): [Asked(now - 7200, now - 600 - SETTLED, 900, Reason.DROPPED)],
+        }
+        assert (learned.more, learned.outgrown) == ([], {})
+        assert box.requests > asked
+        asked = box.requests
+        assert (await review(now - 1800)).asked == {}
+        assert box.requests == asked
+        await asyncio.sleep(RECOGNISE_EVERY)
+        assert [*(await review(now - 1800)).outgrown] == ["load0"]
         await session.close()
 
     virtually(work)
