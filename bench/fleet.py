@@ -21,12 +21,12 @@ from bench.figures import Figure
 from bench.uplink import COLUMNS, NOON
 from dcu.clock import SystemClock
 from dcu.config import StreamSettings, UplinkSettings
-from dcu.deliver import Deliver
-from dcu.dialect import Dialect
+from dcu.delivery.deliver import Deliver
+from dcu.delivery.dialect import Dialect
+from dcu.delivery.standing import MeterStates
 from dcu.dlms.cosem import UNITS
 from dcu.messages.envelope import Envelopes
 from dcu.model import Capture, Dropped, Reach, Standing
-from dcu.standing import MeterStates
 from dcu.uplink import Link, Outgoing, Uplink
 from dcu_headend import Block as Received
 from dcu_headend import decode

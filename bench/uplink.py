@@ -26,8 +26,8 @@ from bench.figures import Figure
 from dcu.clock import SystemClock
 from dcu.config import StreamSettings, TlsSettings, UplinkSettings
 from dcu.config.settings import DATA_STREAM
-from dcu.deliver import Deliver
-from dcu.dialect import Dialect
+from dcu.delivery.deliver import Deliver
+from dcu.delivery.dialect import Dialect
 from dcu.dlms.cosem import UNITS
 from dcu.messages.envelope import Envelopes
 from dcu.model import Capture, Column

@@ -25,8 +25,11 @@ from dcu.conversation.held import Held
 from dcu.conversation.invocations import Invocations
 from dcu.conversation.keychange import KeyChanges
 from dcu.conversation.opening import SessionMaker, base_names
-from dcu.deliver import Broker, Deliver
-from dcu.dialect import Dialect
+from dcu.delivery.deliver import Broker, Deliver
+from dcu.delivery.dialect import Dialect
+from dcu.delivery.sending import Delivery
+from dcu.delivery.standing import MeterStates
+from dcu.delivery.unheard import Unheard
 from dcu.dlms.cosem import UNITS
 from dcu.drifts import Drifts
 from dcu.enrol import Enrolment
@@ -49,15 +52,12 @@ from dcu.profiles import CompanionProfile
 from dcu.reachability import Reachability
 from dcu.report import Reporter
 from dcu.roll import EventNames, Roll
-from dcu.sending import Delivery
 from dcu.shelter import Shelter, Sheltered
-from dcu.standing import MeterStates
 from dcu.status import Status
 from dcu.store import Store, vault_for
 from dcu.stored import StoredReadings
 from dcu.storekeeping import Storekeeping
 from dcu.timekeeping import Timekeeping
-from dcu.unheard import Unheard
 from dcu.upkeep import Upkeep
 from dcu.uplink import Backoff, Uplink
 from dcu.workload import Workload
@@ -193,7 +193,7 @@ class Daemon:
         stored = StoredReadings(self._store, self._clock)
         rooms = (self._enrolment, self._completeness, self._reachability, drifts, self._storekeeping, stored)
         if command.name in {"dcu.resend", "dcu.reconcile"}:
-            from dcu.redelivery import Redelivery  # noqa: PLC0415 - for whose head-end asks
+            from dcu.delivery.redelivery import Redelivery  # noqa: PLC0415 - for whose head-end asks
 
             past = Redelivery(self._store, self._deliver.wanted, self._deliver.resend)
             return await past.commands[command.name](command)
@@ -241,8 +241,8 @@ class Daemon:
         envelopes = Envelopes(config.dcu.id, uuid.uuid4().hex[:12], self._about, UNITS, self._names)
         if config.uplink.sparkplug is None:
             return Dialect(envelopes, uplink.topics, self._clock)
+        from dcu.delivery.sparkplug import Sparkplug  # noqa: PLC0415 - for whose head-end speaks it
         from dcu.messages.edge_node import EdgeNode  # noqa: PLC0415 - as the next
-        from dcu.sparkplug import Sparkplug  # noqa: PLC0415 - for whose head-end speaks it
 
         node = EdgeNode(config.uplink.sparkplug, config.dcu.id, {"version": __version__}, UNITS, envelopes.more)
         return Sparkplug(envelopes, uplink.topics, self._clock, node, self._lost)

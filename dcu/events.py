@@ -1,6 +1,6 @@
 """What meters' events mean: their names, what ends what, which bits of an alarm register changed, and what is news.
 
-Reading them is `dcu.conversation`'s, publishing `dcu.sending`'s business. The box's own events: `messages.events`.
+Reading them is `dcu.conversation`'s, publishing `dcu.delivery`'s business. The box's own events: `messages.events`.
 """
 
 from collections.abc import Callable, Iterable, Sequence

@@ -1,7 +1,7 @@
 """Commands, from the uplink or the local socket, through one journal to the buses and back.
 
 Results leave as readings leave: the store puts each journal change of an MQTT command into the `result` stream, which
-`dcu.deliver` sends.
+`dcu.delivery` sends.
 
     (refused at the door) ──► rejected
     accepted ──► running ──► done      every meter answered

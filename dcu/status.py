@@ -12,10 +12,10 @@ from dcu.auditing import head, shown, verified
 from dcu.clock import Clock
 from dcu.config import Config
 from dcu.conversation.keychange import KeyChanges
+from dcu.delivery.sending import Delivery
 from dcu.health import Health
 from dcu.model import Command
 from dcu.polling.poll import Poll
-from dcu.sending import Delivery
 from dcu.store import Store
 from dcu.workload import Workload
 

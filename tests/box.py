@@ -12,14 +12,14 @@ import aiomqtt
 
 from dcu.clock import SystemClock
 from dcu.config import StreamSettings, UplinkSettings
-from dcu.deliver import Deliver
-from dcu.dialect import Dialect
+from dcu.delivery.deliver import Deliver
+from dcu.delivery.dialect import Dialect
+from dcu.delivery.redelivery import Redelivery
+from dcu.delivery.standing import MeterStates
 from dcu.health import Health
 from dcu.messages.envelope import Envelopes
 from dcu.model import Command, Reach, Standing
 from dcu.obey import Obey
-from dcu.redelivery import Redelivery
-from dcu.standing import MeterStates
 from dcu.store import Store
 from dcu.uplink import Backoff, Uplink
 from dcu_headend import Block, Capture, Follower, Message, Result, Sums, decode

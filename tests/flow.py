@@ -10,8 +10,8 @@ from contextlib import asynccontextmanager, suppress
 
 from dcu.clock import SystemClock
 from dcu.config import StreamSettings, UplinkSettings
-from dcu.deliver import Deliver
-from dcu.dialect import Dialect
+from dcu.delivery.deliver import Deliver
+from dcu.delivery.dialect import Dialect
 from dcu.messages.envelope import Envelopes
 from dcu.uplink import Backoff, Topics, Uplink
 from tests.outbox import NOON, MemoryOutbox, capture

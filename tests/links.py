@@ -12,8 +12,8 @@ import pytest
 
 from dcu.clock import ClockState
 from dcu.config import StreamSettings, UplinkSettings
-from dcu.deliver import Deliver
-from dcu.dialect import Dialect
+from dcu.delivery.deliver import Deliver
+from dcu.delivery.dialect import Dialect
 from dcu.errors import UplinkError
 from dcu.messages.envelope import Envelopes
 from dcu.model import Capture

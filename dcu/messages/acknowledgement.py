@@ -1,6 +1,6 @@
 """The head-end's word of what it has: up to which number of each stream, as it comes on the topic `ack`.
 
-What is released by it is the business of `dcu.deliver`.
+What is released by it is the business of `dcu.delivery`.
 """
 
 import json

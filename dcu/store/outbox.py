@@ -1,7 +1,7 @@
 """Delivery: blocks of rows that leave the box under a sequence number, until somebody acknowledges them.
 
 A block's number and extent are committed before it is handed out, so that whatever happens, the same number is
-never published with other content. Publishing is the business of `dcu.deliver`.
+never published with other content. Publishing is the business of `dcu.delivery`.
 """
 
 import asyncio

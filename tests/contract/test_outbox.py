@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from dcu.clock import SystemClock
-from dcu.dialect import Block
+from dcu.delivery.dialect import Block
+from dcu.delivery.sending import Outbox
 from dcu.model import Capture
-from dcu.sending import Outbox
 from dcu.store import Store
 from tests.outbox import NOON, MemoryOutbox, capture
 

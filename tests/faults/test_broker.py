@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from dcu import sending, unheard
-from dcu.deliver import Deliver
+from dcu.delivery import sending, unheard
+from dcu.delivery.deliver import Deliver
 from dcu.errors import UplinkError
 from dcu.uplink import Backoff, Outgoing, Uplink, client
 from sim.broker import Broker, mosquitto

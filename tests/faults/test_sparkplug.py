@@ -9,11 +9,11 @@ import aiomqtt
 import pytest
 
 from dcu.clock import SystemClock
-from dcu.deliver import Deliver
+from dcu.delivery.deliver import Deliver
+from dcu.delivery.sparkplug import Sparkplug
 from dcu.messages.edge_node import REBIRTH, EdgeNode
 from dcu.messages.envelope import Envelopes
 from dcu.messages.sparkplug import Metric, Payload, encode_payload
-from dcu.sparkplug import Sparkplug
 from sim.broker import Broker, mosquitto
 from tests.flow import DCU, fill, make_flow, running
 from tests.outbox import NOON, MemoryOutbox, capture, record

@@ -8,13 +8,13 @@ import pytest
 
 from dcu.clock import ClockState
 from dcu.conversation.keychange import KeyChanges
+from dcu.delivery.sending import Delivery
 from dcu.errors import CommandRejected
 from dcu.health import STEP_BOUND, Health, Progress
 from dcu.model import Command, Task
 from dcu.plan.airtime import Forecast
 from dcu.polling.poll import Poll
 from dcu.report import Reporter
-from dcu.sending import Delivery
 from dcu.status import Status
 from dcu.store import Sealed, Store, Vault
 from dcu.workload import Workload

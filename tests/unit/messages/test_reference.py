@@ -9,9 +9,12 @@ from typing import Any
 
 import pytest
 
-from dcu.awaiting import MAX_AWAITED
 from dcu.completeness import LEDGER_BOUND
 from dcu.config import UplinkSettings
+from dcu.delivery.awaiting import MAX_AWAITED
+from dcu.delivery.redelivery import MAX_WANTED
+from dcu.delivery.sending import URGENT_PLACES
+from dcu.delivery.strikes import SUSPECT_AFTER
 from dcu.events import describe
 from dcu.messages.acknowledgement import parse_acknowledgement
 from dcu.messages.arguments import MAX_SHOWN
@@ -33,11 +36,8 @@ from dcu.model import (
     Standing,
 )
 from dcu.profiles import load_profile
-from dcu.redelivery import MAX_WANTED
 from dcu.report import BURST, PERIOD
-from dcu.sending import URGENT_PLACES
 from dcu.store.delivered import KNOWN_BLOCKS, SUM_BOUND
-from dcu.strikes import SUSPECT_AFTER
 from dcu.uplink import Topics
 from dcu_headend import Block, Sums, decode
 

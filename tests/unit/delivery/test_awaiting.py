@@ -1,6 +1,6 @@
 """When what the head-end leaves without a word is sent again."""
 
-from dcu.awaiting import CAP, MAX_AWAITED, Awaiting
+from dcu.delivery.awaiting import CAP, MAX_AWAITED, Awaiting
 
 
 def test_the_oldest_is_sent_again_ever_more_patiently_until_a_word_comes() -> None:

@@ -5,12 +5,12 @@ import math
 from collections.abc import Mapping
 from typing import cast
 
-from dcu.awaiting import CAP
 from dcu.config import StreamSettings, UplinkSettings
-from dcu.dialect import Dialect
+from dcu.delivery.awaiting import CAP
+from dcu.delivery.dialect import Dialect
+from dcu.delivery.sending import BLOCK_OCTETS, IDLE_BOUND, Delivery, Sending
+from dcu.delivery.strikes import MAX_ASIDE, SUSPECT_AFTER, Strikes
 from dcu.messages.envelope import Envelopes
-from dcu.sending import BLOCK_OCTETS, IDLE_BOUND, Delivery, Sending
-from dcu.strikes import MAX_ASIDE, SUSPECT_AFTER, Strikes
 from dcu.uplink import Link, Outgoing, Topics
 from dcu.uplink.ways import QUIET, SHORT_DELAY
 from sim.virtual import VirtualClock

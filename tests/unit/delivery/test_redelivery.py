@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
+from dcu.delivery.redelivery import MAX_WANTED, Redelivery
+from dcu.delivery.strikes import Key
 from dcu.errors import DcuError
 from dcu.messages.canonical import number, told
 from dcu.model import Command
-from dcu.redelivery import MAX_WANTED, Redelivery
 from dcu.store import Store
-from dcu.strikes import Key
 from tests.captures import SetClock, capture
 
 NOON = 1_769_860_800
@@ -46,7 +46,7 @@ async def test_blocks_are_wanted_again_and_where_to_go_on_is_told(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first, second, third = await bench.store.known("load0", 0, 1 << 53, 10)
-    monkeypatch.setattr("dcu.redelivery.MAX_RESENT", 2)
+    monkeypatch.setattr("dcu.delivery.redelivery.MAX_RESENT", 2)
     answer = await bench.ask("dcu.resend")
     assert answer == {"stream": "load0", "blocks": 2, "from_seq": first, "to_seq": second, "more": third}
     assert list(bench.wanted) == [("load0", first), ("load0", second)]
@@ -79,7 +79,7 @@ async def test_what_is_held_is_told_with_its_sums(bench: Bench) -> None:
 
 
 async def test_meters_come_in_pages(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("dcu.redelivery.MAX_COMPARED", 1)
+    monkeypatch.setattr("dcu.delivery.redelivery.MAX_COMPARED", 1)
     await bench.store.record([capture(NOON, "M2")], {})
     block = await bench.store.next_block("load0", 2)
     assert block is not None

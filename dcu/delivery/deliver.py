@@ -18,20 +18,20 @@ from typing import Protocol
 
 import structlog
 
-from dcu.awaiting import Awaiting
 from dcu.clock import Clock
 from dcu.config import UplinkSettings
-from dcu.dialect import Dialect, Owed
+from dcu.delivery.awaiting import Awaiting
+from dcu.delivery.dialect import Dialect, Owed
+from dcu.delivery.heeding import Heeding
+from dcu.delivery.replies import Replies
+from dcu.delivery.sending import Delivery, Outbox, Sending
+from dcu.delivery.standing import MeterStates
+from dcu.delivery.strikes import Key, Strikes
+from dcu.delivery.unheard import Unheard
 from dcu.errors import CommandRejected, DcuError, SentAwayError, UplinkError, first_words
 from dcu.health import Progress
-from dcu.heeding import Heeding
 from dcu.messages.acknowledgement import parse_acknowledgement
 from dcu.messages.envelope import urgent
-from dcu.replies import Replies
-from dcu.sending import Delivery, Outbox, Sending
-from dcu.standing import MeterStates
-from dcu.strikes import Key, Strikes
-from dcu.unheard import Unheard
 from dcu.uplink import Backoff, Link, Outgoing, Topics
 from dcu.uplink.backoff import STEADY
 

@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from dcu import replies
+from dcu.delivery import replies
+from dcu.delivery.replies import MAX_CORRELATION, MAX_TOPIC, Replies
 from dcu.model import Command, CommandRecord, CommandState
-from dcu.replies import MAX_CORRELATION, MAX_TOPIC, Replies
 from dcu.uplink import Outgoing, Reply
 from tests.outbox import capture
 

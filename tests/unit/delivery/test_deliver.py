@@ -8,12 +8,12 @@ from functools import partial
 
 import pytest
 
-from dcu import deliver
+from dcu.delivery import deliver
+from dcu.delivery.sending import WINDOW_OCTETS
+from dcu.delivery.standing import MeterStates
+from dcu.delivery.strikes import MAX_ASIDE, SUSPECT_AFTER
 from dcu.errors import StoreError
 from dcu.model import CommandState, Reach, Standing
-from dcu.sending import WINDOW_OCTETS
-from dcu.standing import MeterStates
-from dcu.strikes import MAX_ASIDE, SUSPECT_AFTER
 from dcu.uplink import Backoff
 from dcu.uplink.backoff import STEADY
 from sim.headend import Tally

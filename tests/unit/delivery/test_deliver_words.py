@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from functools import partial
 
 from dcu.config import UplinkSettings
+from dcu.delivery.strikes import SUSPECT_AFTER
 from dcu.store.writer import PATIENCE
-from dcu.strikes import SUSPECT_AFTER
 from sim.virtual import VirtualClock
 from tests.lines import virtually
 from tests.links import (

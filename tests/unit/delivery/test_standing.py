@@ -7,10 +7,10 @@ from typing import cast
 
 import pytest
 
-from dcu import standing
+from dcu.delivery import standing
+from dcu.delivery.standing import SETTLE, MeterStates
 from dcu.messages.envelope import Envelopes
 from dcu.model import Reach, Standing
-from dcu.standing import SETTLE, MeterStates
 from dcu.uplink import Link, Outgoing, RefusedError
 from tests.captures import SetClock
 from tests.links import TOPICS, MemoryLink, settle

@@ -9,7 +9,7 @@ from typing import cast
 
 import structlog
 
-from dcu.dialect import Block, Dialect, Owed
+from dcu.delivery.dialect import Block, Dialect, Owed
 from dcu.messages.edge_node import EdgeNode, Message, asks_for_rebirth
 from dcu.messages.envelope import RESULT
 from dcu.model import Capture

@@ -3,8 +3,8 @@
 import asyncio
 from dataclasses import replace
 
+from dcu.delivery.unheard import UNHEARD_PERIOD, Unheard
 from dcu.messages.events import OWN_EVENTS
-from dcu.unheard import UNHEARD_PERIOD, Unheard
 from dcu.uplink import UnheardError
 from sim.virtual import VirtualClock
 from tests.lines import virtually

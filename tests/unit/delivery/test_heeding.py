@@ -2,9 +2,9 @@
 
 import pytest
 
-from dcu.awaiting import Awaiting
+from dcu.delivery.awaiting import Awaiting
+from dcu.delivery.heeding import Heeding
 from dcu.errors import StoreError
-from dcu.heeding import Heeding
 from dcu.messages.acknowledgement import MAX_STREAMS
 from tests.outbox import FIRST_SEQ, MemoryOutbox, capture
 

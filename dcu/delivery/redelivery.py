@@ -1,6 +1,6 @@
 """What the head-end asks of the past: blocks sent again under their numbers, and what is held, to compare.
 
-Which blocks are known by number still is the store's business (`dcu.store.delivered`); sending is `dcu.deliver`'s.
+Which blocks are known by number still is the store's business (`dcu.store.delivered`); sending is `deliver`'s.
 """
 
 from collections import deque
@@ -8,12 +8,12 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final
 
 from dcu.clock import iso
+from dcu.delivery.strikes import Key
 from dcu.errors import DcuError
 from dcu.messages.canonical import told
 from dcu.messages.catalogue import MAX_COMPARED, MAX_DROPPED, MAX_RESENT
 from dcu.model import Command, Reason
 from dcu.store import Store
-from dcu.strikes import Key
 
 #: Blocks that wait to be sent again at most, over all connections; after a restart they are asked for anew.
 MAX_WANTED: Final = 1000

@@ -3,7 +3,7 @@
     published, PUBACK ──► awaited ──word of the head-end──► released
                              └──not a word for `patience`──► the oldest of the stream is sent again, then twice as
                                                              patiently; a word makes it as patient as it was
-Only arithmetic: what is published and released, and when, is decided in `dcu.sending`.
+Only arithmetic: what is published and released, and when, is decided in `sending`.
 """
 
 from collections.abc import Callable

@@ -13,14 +13,14 @@ from typing import Protocol
 
 import structlog
 
-from dcu.awaiting import Awaiting
 from dcu.config import StreamSettings
-from dcu.dialect import Block, Dialect
+from dcu.delivery.awaiting import Awaiting
+from dcu.delivery.dialect import Block, Dialect
+from dcu.delivery.replies import Replies
+from dcu.delivery.strikes import ASIDE_PERIOD, Key, Strikes
+from dcu.delivery.unheard import UNHEARD_PERIOD, Unheard
 from dcu.errors import UplinkError
 from dcu.messages.envelope import RESULT, is_event, urgent
-from dcu.replies import Replies
-from dcu.strikes import ASIDE_PERIOD, Key, Strikes
-from dcu.unheard import UNHEARD_PERIOD, Unheard
 from dcu.uplink import Link, Outgoing, RefusedError, UnheardError
 
 log = structlog.get_logger()

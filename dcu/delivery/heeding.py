@@ -10,7 +10,7 @@ from typing import Protocol
 
 import structlog
 
-from dcu.awaiting import Awaiting
+from dcu.delivery.awaiting import Awaiting
 from dcu.messages.acknowledgement import MAX_STREAMS
 
 log = structlog.get_logger()

@@ -1,4 +1,4 @@
-"""Which blocks break connections or are refused, over all connections; what becomes of them is in `dcu.sending`."""
+"""Which blocks break connections or are refused, over all connections; what becomes of them is in `sending`."""
 
 from dataclasses import dataclass, field
 
