@@ -33,8 +33,8 @@ EXAMPLES = """examples:
 
 DAY = 86_400
 
-#: Every how many seconds the show's daemon reads registers, and which profiles it collects. The first sweep
-#: takes nearly a minute at 9600 Bd, for it brings days of profiles and events along: shorter rounds would pass meanwhile.
+#: Every how many seconds the show's daemon reads registers, and which profiles it collects. The first sweep takes
+#: nearly a minute at 9600 Bd, for it brings days of profiles and events along: shorter rounds would pass meanwhile.
 INSTANT_PERIOD = 60
 PROFILES: Timetable = {
     "load0": (900, 3 * 3600),
