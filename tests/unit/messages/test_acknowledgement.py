@@ -45,4 +45,4 @@ def test_one_that_is_too_long_is_not_looked_at() -> None:
 @given(st.binary(max_size=200) | st.text(max_size=200).map(str.encode))
 def test_nothing_else_is_raised(payload: bytes) -> None:
     with suppress(CommandRejected):
-        parse_acknowledgement(payload)
+        assert all(isinstance(seq, int) for seq in parse_acknowledgement(payload).values())

@@ -6,7 +6,8 @@ from dcu.model import PUSH, Capture
 from dcu.polling.repetition import ANEW, KNOWN, Repetition
 from sim.virtual import VirtualClock
 from tests.lines import ORIGIN, run_for, settle, virtually
-from tests.unit.polling.test_pushes import CONFIRMED, RARELY, Overheard, Sealing, Street, hear, push
+from tests.unit.polling.test_pushes import CONFIRMED, RARELY, Sealing, Street, hear, push
+from tests.unit.polling.test_pushes_sealed import Overheard
 
 
 def told(street: Street) -> list[Capture]:
