@@ -37,6 +37,8 @@ from dcu.events import EventSieve
 from dcu.forecasts import forecasts
 from dcu.guarding import Guard
 from dcu.health import Health
+from dcu.history import STEP as HISTORY_STEP
+from dcu.history import History
 from dcu.host.discipline import discipline_of
 from dcu.host.ending import END_UPLINK, END_WORKERS, finish
 from dcu.host.local import LocalDoor
@@ -101,6 +103,7 @@ class Daemon:
         self._upkeep = Upkeep(store, self._reporter.report)
         self._storekeeping = self._make_storekeeping()
         self._delivery = Delivery()
+        self._history = self._make_history()
         #: The flow of each bus, by its name.
         #: What visits take behind the network: gateways may be a thousand, with one meter each.
         self._beyond = Measured()
@@ -138,6 +141,11 @@ class Daemon:
             self._reporter.report,
             self._health.watch("store room", self._clock.monotonic()),
         )
+
+    def _make_history(self) -> History:
+        counted = self._health, self._delivery, self._storekeeping
+        watched = self._health.watch("history", self._clock.monotonic(), waits=HISTORY_STEP)
+        return History(self._store, *counted, self._clock, watched)
 
     def _make_roll(self) -> Roll:
         return Roll(
@@ -191,7 +199,15 @@ class Daemon:
         """Return the result of a command about the box itself. Raises CommandRejected, StoreError."""
         drifts = Drifts(self._store, self._archive.names)
         stored = StoredReadings(self._store, self._clock)
-        rooms = (self._enrolment, self._completeness, self._reachability, drifts, self._storekeeping, stored)
+        rooms = (
+            self._enrolment,
+            self._completeness,
+            self._reachability,
+            drifts,
+            self._storekeeping,
+            stored,
+            self._history,
+        )
         if command.name in {"dcu.resend", "dcu.reconcile"}:
             from dcu.delivery.redelivery import Redelivery  # noqa: PLC0415 - for whose head-end asks
 
@@ -352,6 +368,7 @@ class Daemon:
             "store room": self._storekeeping.run,
             "obey": self._obey.run,
             "completeness": self._completeness.run,
+            "history": self._history.run,
         }
 
     async def _over(self, stop: asyncio.Event) -> None:

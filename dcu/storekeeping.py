@@ -98,6 +98,13 @@ class Storekeeping:
         """What answers the commands of this flow, by name."""
         return {"dcu.storage": self.answer}
 
+    @property
+    def shed(self) -> Shed:
+        """What went since the start, of all streams."""
+        return Shed(
+            sum(each.captures for each in self._shed.values()), sum(each.unsent for each in self._shed.values())
+        )
+
     async def run(self) -> None:
         """Look after it until cancelled. Raises StoreError."""
         while True:

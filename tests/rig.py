@@ -52,6 +52,7 @@ class WholeStore(MemoryStore, MemoryOutbox, MemoryJournal):
         for part in (MemoryOutbox, MemoryJournal, MemoryStore):
             part.__init__(self)
         self.reach_changes: list[tuple[str, float, Reach]] = []
+        self.days: dict[int, Mapping[str, Any]] = {}
 
     async def record(
         self,
@@ -73,6 +74,13 @@ class WholeStore(MemoryStore, MemoryOutbox, MemoryJournal):
 
     def logged(self) -> int:
         return 0
+
+    async def day(self, day: int) -> Mapping[str, Any]:
+        return self.days.get(day, {})
+
+    async def keep_day(self, day: int, figures: Mapping[str, Any]) -> None:
+        await self._commit()
+        self.days[day] = figures
 
     async def free(self) -> int:
         return 1 << 40

@@ -10,7 +10,7 @@ from dcu.cli.archive import archive
 from dcu.cli.audit import audit
 from dcu.cli.completeness import gaps, ledger
 from dcu.cli.show import show_clocks, show_meters, show_plan, show_reading, show_status
-from dcu.cli.stored import readings, storage
+from dcu.cli.stored import history, readings, storage
 from dcu.cli.talk import Daemon, as_json, ask_all, fail
 from dcu.cli.uplink import uplink
 
@@ -32,6 +32,7 @@ Examples:
   dcuctl gaps --since 2026-11-21T00:00:00Z
   dcuctl readings M0001 --stream daily --csv
   dcuctl storage
+  dcuctl history --days 30
   dcuctl uplink
   dcuctl --socket ./dcu.sock status --json
 """
@@ -91,6 +92,7 @@ cli.add_command(archive)
 cli.add_command(audit)
 cli.add_command(gaps)
 cli.add_command(ledger)
+cli.add_command(history)
 cli.add_command(readings)
 cli.add_command(storage)
 cli.add_command(uplink)

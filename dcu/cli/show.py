@@ -1,5 +1,6 @@
 """How the daemon's answers look on a terminal: tables with rich. Fetching them is `dcuctl`'s business."""
 
+from operator import itemgetter
 from typing import Any
 
 from rich.box import SIMPLE
@@ -244,6 +245,40 @@ def show_storage(storage: dict[str, Any]) -> None:
         counts = (f"{each['octets'] / 1e6:.2f}", each["oldest"], each["newest"], f"{each['kept_days']:.0f}")
         table.add_row(name, str(each["captures"]), *counts, str(each["shed"]), str(each["dropped"]))
     console.print(table)
+
+
+def show_history(days: list[dict[str, Any]]) -> None:
+    """Print the days of the box, a line each, with the stream that fared worst and the bus that was busiest."""
+    table = Table("day", box=SIMPLE, pad_edge=False)
+    for name in ("starts", "up", "visits", "failed", "captures", "worst stream", "busiest bus"):
+        table.add_column(name, justify="right")
+    for name in ("connected", "sent", "written", "lost", "free", "°C"):
+        table.add_column(name, justify="right")
+    for day in days:
+        table.add_row(*_day(day), style="red" if day.get("store", {}).get("dropped") else None)
+    _console().print(table if days else "no day has been kept yet")
+
+
+def _day(day: dict[str, Any]) -> tuple[str, ...]:
+    if "store" not in day:
+        return (day["day"], "unreadable")
+    store, uplink = day["store"], day["uplink"]
+    worst = min(day["success"].items(), key=itemgetter(1), default=None)
+    uses = {name: bus["busy"] / day["uptime"] if day["uptime"] else 0.0 for name, bus in day["buses"].items()}
+    busiest = max(uses.items(), key=itemgetter(1), default=None)
+    return (
+        day["day"],
+        str(day["starts"]),
+        f"{day['uptime'] / 3600:.1f} h",
+        *(str(day[key]) for key in ("visits", "failed", "captures")),
+        *("-" if each is None else f"{each[0]} {each[1]:.1%}" for each in (worst, busiest)),
+        str(uplink["connections"]),
+        _octets(uplink["octets"]),
+        _octets(store["written"]),
+        str(store["dropped"]),
+        f"{store['free'] / 1e6:.0f} MB",
+        str(day.get("warmest", "-")),
+    )
 
 
 def show_uplink(result: dict[str, Any]) -> None:

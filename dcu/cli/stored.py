@@ -1,4 +1,4 @@
-"""What is kept, on the terminal: `dcuctl readings`, `dcuctl storage`, and `dcu export` of a file without a daemon."""
+"""What is kept, on the terminal: `dcuctl readings`, `storage`, `history`, and `dcu export` without a daemon."""
 
 import csv
 import json
@@ -9,8 +9,8 @@ from typing import Any
 
 import click
 
-from dcu.cli.show import show_reading, show_storage
-from dcu.cli.talk import Daemon, as_json
+from dcu.cli.show import show_history, show_reading, show_storage
+from dcu.cli.talk import PART, Daemon, as_json
 from dcu.clock import iso
 from dcu.errors import CommandRejected, StoreError
 from dcu.messages.catalogue import moment
@@ -25,6 +25,11 @@ EXAMPLES_OF_READINGS = """\b
 Examples:
   dcuctl readings M0001
   dcuctl readings M0001 --stream billing --from 2026-01-01T00:00:00Z --csv > billing.csv
+"""
+EXAMPLES_OF_HISTORY = """\b
+Examples:
+  dcuctl history
+  dcuctl history --days 400 --json > health.json
 """
 EXAMPLES_OF_EXPORT = """\b
 Examples:
@@ -63,6 +68,22 @@ def storage(daemon: Daemon, *, raw: bool) -> None:
     """Show how full the store is, when it will be, what it costs the flash, and what is held."""
     result = daemon.ask("dcu.storage")["result"]
     click.echo(json.dumps(result, indent=2)) if raw else show_storage(result)
+
+
+@click.command(epilog=EXAMPLES_OF_HISTORY)
+@click.option("--days", type=click.IntRange(1, 400), default=14, show_default=True, help="How many, the newest first.")
+@as_json
+@click.pass_obj
+def history(daemon: Daemon, days: int, *, raw: bool) -> None:
+    """Show the health of the box by day: visits, success, buses, uplink, store, restarts."""
+    found: list[dict[str, Any]] = []
+    while len(found) < days:
+        part: dict[str, Any] = {"from": len(found), "count": min(PART, days - len(found))}
+        page = daemon.ask("dcu.history", **part)["result"]
+        found += page["days"]
+        if not page["days"] or len(found) >= page["total"]:
+            break
+    click.echo(json.dumps(found, indent=2)) if raw else show_history(found)
 
 
 @click.command(epilog=EXAMPLES_OF_EXPORT)

@@ -83,7 +83,7 @@ class Outbox(Protocol):
 
 @dataclass(slots=True)
 class Delivery:
-    """Figures for health. `acknowledged` counts blocks, `published` also those sent again.
+    """Figures for health. `acknowledged` counts blocks, `published` also those sent again, `octets` what these held.
 
     `awaited` are blocks that the broker has and the head-end has not acknowledged, where it does.
     """
@@ -92,6 +92,7 @@ class Delivery:
     since: float | None = None
     mqtt: str | None = None
     published: int = 0
+    octets: int = 0
     acknowledged: int = 0
     refused: int = 0
     in_flight: int = 0
@@ -202,6 +203,7 @@ class Sending:
         try:
             for message in messages:
                 self.figures.published += 1
+                self.figures.octets += len(message.payload)
                 await self.link.publish(message)
         except UnheardError:
             await self._unheard(key)

@@ -269,6 +269,7 @@ CATALOGUE: Mapping[str, CommandKind] = {
         CommandKind("dcu.verify-audit", Role.VIEWER, range(1), nothing),
         CommandKind(LEARN, Role.VIEWER, range(1, 2), nothing),
         CommandKind("dcu.storage", Role.VIEWER, range(1), nothing),
+        CommandKind("dcu.history", Role.VIEWER, range(1), part),
         CommandKind("dcu.readings", Role.VIEWER, range(1), _stored),
         CommandKind("dcu.resend", Role.VIEWER, range(1), _resending),
         CommandKind("dcu.reconcile", Role.VIEWER, range(1), _comparing, slow=True),

@@ -7,6 +7,7 @@ from dcu.store.clocks import Clocks
 from dcu.store.counters import Counters
 from dcu.store.descriptors import Descriptors
 from dcu.store.generations import Generations
+from dcu.store.history import History
 from dcu.store.ledger import Ledger
 from dcu.store.lines import Lines
 from dcu.store.reach import Reaches
@@ -14,7 +15,7 @@ from dcu.store.retention import Retention
 from dcu.store.salvage import Salvage
 
 
-class Store(Salvage, Retention, Descriptors, Counters, Generations, Reaches, Ledger, Lines, Clocks):
+class Store(Salvage, Retention, Descriptors, Counters, Generations, Reaches, Ledger, Lines, Clocks, History):
     """Use as `async with Store.open(path, clock) as store:`. Every method raises StoreError when the disk fails.
 
     What a method that writes returned from is committed (WAL, synchronous=FULL). Any number of tasks may call at

@@ -40,6 +40,7 @@ _TABLES: Final = (
     "delivered",
     "drops",
     "audit",
+    "history",
 )
 
 _KEPT: Final = ("counters", "generations", "secrets", "archive")

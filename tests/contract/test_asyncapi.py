@@ -211,6 +211,7 @@ ARGUMENTS: dict[str, tuple[list[Any], list[Any]]] = {
         [ONE, {"object": "0-0:96.3.10.255", "class": 70, "method": 0}],
     ),
     "meter.change-keys": ([{}, {"kinds": ["password"]}], [{"kinds": "password"}, {"kinds": ["master"]}]),
+    "dcu.history": ([{}, {"from": 40, "count": 40}], [{"days": 7}, {"count": 0}]),
     "dcu.clocks": ([{}, {"from": 5, "count": 256}], [{"count": 257}, {"meter": "M1"}]),
     "archive.list": ([{}, {"from": 1024, "count": 1}], [{"from": 1025}, {"count": 0}, {"x": 1}]),
     "archive.export": ([{}], [{"count": 257}]),

@@ -13,6 +13,7 @@ import pytest
 from dcu.errors import DcuError, StoreError
 from dcu.guarding import STORE_RETRY
 from dcu.health import STEP_BOUND
+from dcu.history import STEP as HISTORY_STEP
 from dcu.host.ending import STOP_BOUND
 from dcu.model import INSTANT, Column
 from dcu.obis import parse_obis
@@ -280,6 +281,18 @@ def test_our_own_mistake_in_a_flow_ends_everything(tmp_path: Path, monkeypatch: 
         assert 30 < clock.monotonic() < 120
 
     virtually(work)
+
+
+def test_the_day_has_what_was_done_on_it(play: Play) -> None:
+    async def scenario(rig: Rig) -> None:
+        await asyncio.sleep(HISTORY_STEP + 1)
+        [figures] = rig.store.days.values()
+        assert figures["starts"] == 1
+        assert set(figures["buses"]) == {bus.name for bus in rig.config.buses}
+        assert 0 < figures["captures"] <= len(rig.store.captures)
+        assert figures["visits"] == sum(bus["visits"] for bus in figures["buses"].values()) > 0
+
+    play(scenario)
 
 
 def test_a_store_that_can_never_write_again_ends_everything(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -197,6 +197,24 @@ async def test_a_store_of_schema_6_opens_with_its_audit(tmp_path: Path) -> None:
         assert block.items == (capture(900), capture(1800))
 
 
+async def test_a_store_of_schema_9_opens_and_keeps_its_days(tmp_path: Path) -> None:
+    """Captures of two meters, a block that was acknowledged and one on its way, a clock; no day was kept then."""
+    path = tmp_path / "store.db"
+    path.write_bytes((SAVED / "schema9.db").read_bytes())
+    async with Store.open(path, SetClock()) as store:
+        assert await store.days(0, 10) == []
+        await store.keep_day(20_000, {"visits": 7})
+        assert await store.days(0, 10) == [(20_000, {"visits": 7})]
+        assert await store.watermarks() == {("M1", "load0"): 3149, ("M2", "load0"): 1800}
+        [block] = await store.unacknowledged("load0")
+        assert (block.seq, block.items) == (1_800_000_000_251, (capture(900, "M2"), capture(1800, "M2")))
+        before = await store.block("load0", block.seq - 1)
+        assert before is not None
+        assert before.items == (capture(900), capture(1800))
+        assert await store.clock_points("M1") == [(86_400, 3.5)]
+    assert content(tmp_path / "store.db.schema9") == content(SAVED / "schema9.db")
+
+
 async def test_a_new_store_leaves_no_copy(path: Path) -> None:
     for _ in range(2):
         async with Store.open(path, SetClock()):
