@@ -3,7 +3,9 @@
 What is heard is acknowledged when it is safe, not before: then nothing is lost, whatever ends when.
 """
 
+import math
 import ssl
+import time
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -28,6 +30,10 @@ Take = Callable[[Message], None]
 #: Hears of a message that nobody understands: (topic, payload, what is wrong). It is acknowledged, and not sent again.
 Refuse = Callable[[str, bytes, DecodeError], None]
 
+#: Has a listener say what is to be said to DCUs: every TEND_EVERY seconds while messages come (`health` does for sure).
+Tend = Callable[["Listener"], None]
+TEND_EVERY: Final = 60.0
+
 
 class Listener:
     """Hears the DCUs under `prefix`, all or one, in a session that outlasts the connection."""
@@ -35,6 +41,8 @@ class Listener:
     def __init__(self, take: Take, refuse: Refuse, *, identifier: str, prefix: str = "ami/v1", dcu: str = "+") -> None:
         self._take, self._refuse = take, refuse
         self._prefix = prefix
+        self._tend: Tend | None = None
+        self._tended = -math.inf
         self._topics = [(f"{prefix}/{dcu}/{leaf}", 1) for leaf in LEAVES]
         # 3.1.1, which every broker speaks
         self.client = paho.Client(
@@ -44,9 +52,19 @@ class Listener:
         self.client.on_message = self._heard
 
     def run(
-        self, host: str, port: int = 8883, *, tls: ssl.SSLContext | None = None, login: tuple[str, str] | None = None
+        self,
+        host: str,
+        port: int = 8883,
+        *,
+        tls: ssl.SSLContext | None = None,
+        login: tuple[str, str] | None = None,
+        tend: Tend | None = None,
     ) -> None:
-        """Listen until `stop`, through any outage of the broker. Raises OSError when the first connection fails."""
+        """Listen until `stop`, through any outage of the broker; `tend` is called in between, when a message was taken.
+
+        Raises OSError when the first connection fails.
+        """
+        self._tend = tend
         if tls is not None:
             self.client.tls_set_context(tls)
         if login is not None:
@@ -82,3 +100,9 @@ class Listener:
         else:
             self._take(found)
         client.ack(message.mid, message.qos)
+        self._look()
+
+    def _look(self) -> None:
+        if self._tend is not None and time.monotonic() - self._tended >= TEND_EVERY:
+            self._tended = time.monotonic()
+            self._tend(self)

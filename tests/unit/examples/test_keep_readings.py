@@ -1,5 +1,6 @@
 """The example: what it keeps, and that nothing is kept twice or forgotten."""
 
+import json
 import math
 import sqlite3
 from collections.abc import Sequence
@@ -10,7 +11,8 @@ import pytest
 from dcu.messages.envelope import Envelopes
 from dcu.messages.events import own_values
 from dcu.model import DCU_EVENTS, Capture
-from dcu_headend import decode
+from dcu_headend import Follower, decode
+from dcu_headend.mqtt import Listener
 from examples.keep_readings import Keeper
 from tests.outbox import NOON, capture, record
 
@@ -81,7 +83,8 @@ def test_events_results_and_what_was_dropped() -> None:
     assert count(keeper, "events") == 2
     (payload,) = ENVELOPES.block("load0", 1, [capture(values=("x" * 500,))], 400)
     keeper.take(decode(payload))
-    assert keeper.database.execute("SELECT meter, reason FROM dropped").fetchall() == [("M0001", "oversized")]
+    rows = keeper.database.execute("SELECT meter, at, until, count, why FROM dropped").fetchall()
+    assert rows == [("M0001", NOON, NOON, 1, "oversized")]
     (payload,) = ENVELOPES.block("result", 1, [record(result={"now": 1})], 1000)
     keeper.take(decode(payload))
     keeper.take(decode(payload))
@@ -94,6 +97,35 @@ def test_what_died_with_a_broker_is_known_after_the_next_birth() -> None:
     keep(keeper, 1000, [capture()])
     keeper.take(decode(ENVELOPES.birth(NOON, {"load0": 1002}, {"load0": 1002}, {}, "5")))
     assert [(gap.first, gap.last, gap.lost) for gap in keeper.follower.gaps()] == [(1001, 1001, True)]
+
+
+class Line(Listener):
+    """Notes what would be sent."""
+
+    def __init__(self) -> None:
+        super().__init__(lambda _: None, lambda *_: None, identifier="h")
+        self.wishes: list[tuple[str, dict[str, object]]] = []
+        self.words: list[dict[str, bytes]] = []
+
+    def send(self, dcu: str, command: bytes) -> None:
+        self.wishes.append((dcu, json.loads(command)["args"]))
+
+    def acknowledge(self, follower: Follower) -> None:
+        self.words.append(follower.acknowledgements())
+
+
+def test_it_acknowledges_what_is_kept_and_asks_for_what_is_lost(capsys: pytest.CaptureFixture[str]) -> None:
+    keeper, line = Keeper(sqlite3.connect(":memory:")), Line()
+    keep(keeper, 1000, [capture()])
+    keep(keeper, 1002, [capture(at=NOON + 60)])
+    keeper.tend(line)
+    assert line.words == [{"D": b'{"streams": {"load0": 1000}}'}]
+    assert "first=1001, last=1001, lost=False" in capsys.readouterr().out
+    keeper.take(decode(ENVELOPES.birth(NOON, {"load0": 1003}, {"load0": 1002}, {}, "5")))
+    keeper.tend(line)
+    assert not line.wishes
+    keeper.tend(line)
+    assert line.wishes == [("D", {"stream": "load0", "from_seq": 1001, "to_seq": 1001})]
 
 
 def test_what_could_not_be_committed_is_not_taken_for_kept(tmp_path: Path) -> None:

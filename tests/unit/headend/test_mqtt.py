@@ -9,7 +9,7 @@ from pathlib import Path
 import aiomqtt
 import pytest
 
-from dcu_headend import Follower, Health, Message, State
+from dcu_headend import Follower, Health, Message, State, mqtt
 from dcu_headend.mqtt import Listener
 from sim.broker import Broker
 
@@ -108,6 +108,30 @@ async def test_dcus_hear_what_the_head_end_has(broker: Broker) -> None:
         assert message.payload == b'{"streams": {"load0": 7}}'
     listener.stop()
     await listening
+
+
+async def test_what_is_to_be_said_is_said_between_messages(broker: Broker, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mqtt, "TEND_EVERY", 0.0)
+    heard, tended = Heard(), list[int]()
+    listener = Listener(heard.take, heard.refuse, identifier="h")
+
+    def tend(line: Listener) -> None:
+        assert line is listener
+        tended.append(len(heard.messages))
+        line.send("D1", b"{}")
+
+    async with aiomqtt.Client(broker.host, broker.port) as dcu:
+        await dcu.subscribe("ami/v1/D1/command", qos=1)
+        listening = asyncio.create_task(asyncio.to_thread(listener.run, broker.host, broker.port, tend=tend))
+        await asyncio.sleep(0.5)  # as above
+        await publish(broker, "health", HEALTH % 1, HEALTH % 2)
+        async with asyncio.timeout(PATIENCE):
+            messages = aiter(dcu.messages)
+            await anext(messages)
+            await anext(messages)
+    listener.stop()
+    await listening
+    assert tended == [1, 2]
 
 
 def test_a_paho_that_is_too_old_is_named() -> None:

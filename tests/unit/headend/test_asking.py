@@ -1,0 +1,64 @@
+"""What is lost is asked for: when it was so for a while, once, and until the DCU does not know it."""
+
+import json
+
+from dcu_headend import Asking, Block, Follower, Result, State
+
+
+def block(seq: int) -> Block:
+    return Block("D1", "b", "load0", seq, ())
+
+
+def answer(wish: bytes, state: str, **result: object) -> Result:
+    return Result("D1", "b", 1, json.loads(wish)["id"], "dcu.resend", (), state, 0.0, result or None, None)
+
+
+def losing(*came: int, owed: int) -> tuple[Follower, Asking]:
+    follower = Follower()
+    for seq in came:
+        follower.new(block(seq))
+    follower.heard(State("D1", "b", "online", {}, {"load0": owed}, {}))
+    return follower, Asking(follower)
+
+
+def test_what_is_still_lost_at_the_second_look_is_asked_for_once() -> None:
+    _, asking = losing(10, 14, owed=20)
+    assert list(asking.wishes()) == []
+    wishes = list(asking.wishes())
+    assert [(dcu, json.loads(wish)["name"], json.loads(wish)["args"]) for dcu, wish in wishes] == [
+        ("D1", "dcu.resend", {"stream": "load0", "from_seq": 11, "to_seq": 13}),
+        ("D1", "dcu.resend", {"stream": "load0", "from_seq": 15, "to_seq": 19}),
+    ]
+    assert list(asking.wishes()) == []
+
+
+def test_what_came_meanwhile_and_what_may_come_unasked_is_not_asked_for() -> None:
+    follower, asking = losing(10, 12, 15, owed=13)
+    assert list(asking.wishes()) == []
+    follower.new(block(11))
+    assert list(asking.wishes()) == []
+    assert [(gap.first, gap.lost) for gap in follower.gaps()] == [(13, False)]
+
+
+def test_what_the_dcu_does_not_know_is_waited_for_no_more() -> None:
+    follower, asking = losing(10, 12, owed=13)
+    list(asking.wishes())
+    ((_, wish),) = asking.wishes()
+    asking.heard(block(12))
+    asking.heard(answer(wish, "running"))
+    asking.heard(answer(b'{"id": "another"}', "done", blocks=0))
+    assert [gap.first for gap in follower.gaps()] == [11]
+    asking.heard(answer(wish, "done", blocks=0))
+    assert list(follower.gaps()) == []
+    assert list(asking.wishes()) == []
+
+
+def test_what_comes_in_part_is_asked_for_further() -> None:
+    follower, asking = losing(10, 14, owed=15)
+    list(asking.wishes())
+    ((_, wish),) = asking.wishes()
+    asking.heard(answer(wish, "done", blocks=2))
+    follower.new(block(11))
+    assert list(asking.wishes()) == []
+    ((_, wish),) = asking.wishes()
+    assert json.loads(wish)["args"]["from_seq"] == 12
