@@ -83,7 +83,7 @@ class Tally:
 
     def take(self, leaf: str, payload: bytes) -> None:
         """Count one message of topic `{prefix}/{dcu}/{leaf}`; one that is not the DCU's to send is left alone."""
-        if leaf == "command" or not payload:
+        if leaf in {"command", "ack"} or not payload:
             return
         self.messages += 1
         self.octets += len(payload)
