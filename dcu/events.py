@@ -1,10 +1,11 @@
-"""What meters' events mean: their names, what ends what, which bits of an alarm register changed, and what is news.
+"""What meters' events mean: their names, what ends what, which bits of alarms and rows rose, and what is news.
 
 Reading them is `dcu.conversation`'s, publishing `dcu.delivery`'s business. The box's own events: `messages.events`.
 """
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any, Final, Protocol
 
 from dcu.clock import iso
@@ -62,6 +63,22 @@ def bits(word: Value) -> frozenset[int]:
     if type(word) is not int or word < 0:
         return frozenset()
     return frozenset(number for number in range(word.bit_length()) if word >> number & 1)
+
+
+def conditions(profile: CompanionProfile, row: Capture) -> frozenset[str]:
+    """Return what the status bits of a row say of its time."""
+    if profile.status is None:
+        return frozenset()
+    columns, names = profile.status.columns, profile.status.bits
+    words = (value for column, value in zip(row.columns, row.values, strict=True) if column.name in columns)
+    return frozenset(names[bit] for word in words for bit in bits(word) if bit in names)
+
+
+def risen(profile: CompanionProfile, known: Capture, rows: Iterable[Capture]) -> list[str]:
+    """Return which conditions begin in `rows` of one stream that are newer than the row that is `known` of it."""
+    newer = sorted((row for row in rows if row.at > known.at), key=lambda row: row.at)
+    told = [conditions(profile, row) for row in (known, *newer)]
+    return sorted(frozenset[str]().union(*(after - before for before, after in pairwise(told))))
 
 
 def describe(profile: CompanionProfile, capture: Capture) -> dict[str, Any]:

@@ -73,6 +73,7 @@ def companion(profile: CompanionProfile, objects: _Objects, held: Mapping[bytes,
         streams=streams,
         event_codes={stream: profile.event_codes.get(stream, {}) for stream in streams if stream.startswith("event.")},
         alarms=None if alarms is None else Alarms(Attribute(_DATA, alarms)),
+        status=profile.status,
     )
 
 
@@ -168,4 +169,5 @@ def from_data(profile: CompanionProfile, data: Mapping[str, Any]) -> CompanionPr
         streams=streams,
         event_codes={stream: profile.event_codes.get(stream, {}) for stream in streams if stream.startswith("event.")},
         alarms=Alarms(attribute(data["alarms"])) if data["alarms"] else None,
+        status=profile.status,
     )

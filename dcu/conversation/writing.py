@@ -12,7 +12,7 @@ from dcu.profiles import CompanionProfile, ProfileStream
 
 
 def written(profile: CompanionProfile) -> str:
-    """Return what describes clock, disconnect, identity, registers, streams, event codes and alarms of `profile`."""
+    """Return what describes the clock and all else that `profile` says of its meters, but clients and tasks."""
     return "\n".join(_lines(profile)) + "\n"
 
 
@@ -25,6 +25,10 @@ def _lines(profile: CompanionProfile) -> Iterator[str]:
     yield from _section("registers", (f"- {_named(each, 3)}{_remark(each.name)}" for each in profile.registers))
     yield from _section("streams", (line for item in profile.streams.items() for line in _stream(*item)))
     yield from _section("event_codes", _tables(profile))
+    if profile.status:
+        columns = (f"  - {format_obis(name)}" for name in sorted(profile.status.columns))
+        conditions = (f'  {bit}: "{name}"' for bit, name in profile.status.bits.items())
+        yield from _section("status", ["columns:", *columns, "bits:", *conditions])
     if profile.alarms:
         filtered = [f"filter: {_named(profile.alarms.filter, 1)}"] if profile.alarms.filter else []
         bits = [f"  {line}" for line in _codes(profile.alarms.bits.items())]

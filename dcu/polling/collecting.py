@@ -3,7 +3,7 @@
 Which meter is visited, for what, and what becomes of a visit that fails, is in `poll`.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import chain
@@ -19,7 +19,7 @@ from dcu.conversation.recognition import TITLE, Asking
 from dcu.conversation.session import Session
 from dcu.conversation.visit import Findings, Reading
 from dcu.errors import ShelteredError
-from dcu.events import LATEST, EventSieve
+from dcu.events import LATEST, LOOK_BACK, EventSieve, conditions, risen
 from dcu.model import IDENTITY, Capture, Meter, Reason
 from dcu.plan.backfill import SETTLED, lost
 from dcu.polling.handover import Handover, Keeping
@@ -41,10 +41,11 @@ class Readings(Keeping, Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Gathered:
-    """What was found and handed over to be kept, and whether an alarm has changed."""
+    """What was found and handed over to be kept, whether an alarm has changed, and which conditions began."""
 
     found: Findings
     alarmed: bool
+    risen: Sequence[str] = ()
 
 
 @dataclass(slots=True)
@@ -73,7 +74,7 @@ class Collecting:
         return Reason.CLOCK if meter in self._stray or meter in self._back else Reason.PENDING
 
     async def collect(self, session: Session, opened: Meter, streams: Sequence[str]) -> tuple[Findings, list[str]]:
-        """Read `streams`, and the logs of a meter whose alarms have changed: what raised one stands there.
+        """Read `streams`, and where alarms or status bits say that something happened, what tells more of it.
 
         Returns what was found of `streams`, and which of the logs were not reached, or are for another client than the
         one by which the meter is `opened`; `stopped` tells of both.
@@ -82,12 +83,27 @@ class Collecting:
         own = opened == self.archive.meter(meter)
         gathered = await self.gather(session, meter, streams, own=own)
         found, missed = gathered.found, list[str]()
-        if gathered.alarmed and found.stopped is None:
-            parts = readers(self.archive, meter, self.events.logs(meter))
-            logs = await self.gather(session, meter, parts.pop(opened, []), own=own)
-            missed += (*logs.found.missed, *chain.from_iterable(parts.values()))
+        more = self._telling(meter, gathered, streams)
+        if found.stopped is not None:  # what said so is kept, and will be no news to the next visit
+            return found, more
+        parts = readers(self.archive, meter, more)
+        if ours := parts.pop(opened, []):
+            logs = await self.gather(session, meter, ours, own=own)
+            missed += logs.found.missed
             found.stopped = logs.found.stopped
-        return found, missed
+        return found, [*missed, *chain.from_iterable(parts.values())]
+
+    def _telling(self, meter: str, gathered: Gathered, streams: Sequence[str]) -> list[str]:
+        """Return what is to be read at once for what was `gathered` of `streams`.
+
+        An alarm may have risen after its log was answered; what a row tells is older than the whole answer.
+        """
+        if gathered.alarmed:
+            return self.events.logs(meter)
+        if not gathered.risen:
+            return []
+        log.info("status bits rose", meter=meter, conditions=gathered.risen)
+        return [stream for stream in self.events.telling(meter) if stream not in streams]
 
     async def gather(self, session: Session, meter: str, streams: Sequence[str], *, own: bool = True) -> Gathered:
         """Read `streams` and have what came kept; raises what `Session.get` raises, and StoreError.
@@ -114,10 +130,11 @@ class Collecting:
                 found.missed.update(streams)
         elif asked or asking is not Asking.SERIAL:
             known.heard(meter, self.clock.monotonic())
+        rose = await self._risen(meter, found)
         await self.handover.keep(meter, found, self.sessions.heard(), streams)
         self.kept_at = self.clock.monotonic()
         await self._look_at_clock(meter, found)
-        return Gathered(found, self.events.kept(found.captures))
+        return Gathered(found, self.events.kept(found.captures), rose)
 
     async def keep_heard(self) -> None:
         """Keep the counters that were heard in visits which kept nothing."""
@@ -155,15 +172,26 @@ class Collecting:
 
     async def _fallen(self, meter: str, found: Findings) -> str | None:
         """Return a register that counts up and fell, None when none did."""
-        rows: dict[str, list[Capture]] = {}
-        for capture in found.captures:
-            if any(map(counts_up, capture.columns)):
-                rows.setdefault(capture.stream, []).append(capture)
-        for stream, some in rows.items():
+        for stream, some in _by_stream(row for row in found.captures if any(map(counts_up, row.columns))).items():
             known = await self.store.before(meter, stream, LATEST, 1)
             if (register := fallen(known[0] if known else None, some)) is not None:
                 return register
         return None
+
+    async def _risen(self, meter: str, found: Findings) -> list[str]:
+        """Return which conditions begin, by their status bits, in rows that are newer than every row that is kept.
+
+        Nothing begins in the past that is read later on, for the logs have been read since; nor where no row is kept,
+        for then all is due that the meter has to tell.
+        """
+        profile = self.archive.profile(meter)
+        telling = {row.stream for row in found.captures if conditions(profile, row)}
+        rose: list[str] = []
+        for stream, rows in _by_stream(row for row in found.captures if row.stream in telling).items():
+            # of one day they lie as they came, those of the past last
+            if known := await self.store.before(meter, stream, LATEST, LOOK_BACK):
+                rose += risen(profile, max(known, key=lambda row: row.at), rows)
+        return rose
 
     async def _look_at_clock(self, meter: str, found: Findings) -> None:
         offset = found.offset
@@ -200,3 +228,10 @@ class Collecting:
             shown = hour - 1
         if meter not in self._stray:
             await self.archive.repeat(meter, shown + 1)
+
+
+def _by_stream(rows: Iterable[Capture]) -> dict[str, list[Capture]]:
+    found: dict[str, list[Capture]] = {}
+    for row in rows:
+        found.setdefault(row.stream, []).append(row)
+    return found

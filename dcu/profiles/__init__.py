@@ -3,7 +3,7 @@
 How an object is read and decoded is not here; which meter follows which profile is in the configuration.
 """
 
-from dcu.profiles.companion import Alarms, CompanionProfile, ProfileStream
+from dcu.profiles.companion import Alarms, CompanionProfile, ProfileStream, StatusBits
 from dcu.profiles.load import ProfileFolders, load_profile, parse_profile, stream_names
 
 __all__ = [
@@ -11,6 +11,7 @@ __all__ = [
     "CompanionProfile",
     "ProfileFolders",
     "ProfileStream",
+    "StatusBits",
     "load_profile",
     "parse_profile",
     "stream_names",

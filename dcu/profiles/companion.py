@@ -39,15 +39,24 @@ class Alarms:
 
 
 @dataclass(frozen=True, slots=True)
+class StatusBits:
+    """What `columns` of rows (logical names) tell of the time of a row: conditions by bit, numbered as in `Alarms`."""
+
+    columns: frozenset[bytes]
+    bits: Mapping[int, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class CompanionProfile:
     """The objects of one kind of meter.
 
     `registers` are the instantaneous values of the stream `INSTANT`; a meter that lacks one of them (the phases L2 and
     L3 of a single-phase meter) answers with an access error for that one. Where `streams` has INSTANT too, the meter
     keeps them in a profile. `streams` are the profile objects by stream name, `event_codes` the codes of each event
-    stream. `identity` tells one meter from another: "serial" and "firmware" among others. `tasks` names, by
-    command or stream, the client that does it where that is not the meter's own access: an exact name, or the beginning
-    of names and `*`. A profile that `discovers` says only where to begin: the meter itself tells the rest.
+    stream; `status` are the bits of rows after which alarms and logs are worth a look. `identity` tells one meter from
+    another: "serial" and "firmware" among others. `tasks` names, by command or stream, the client that does it where
+    that is not the meter's own access: an exact name, or the beginning of names and `*`. A profile that `discovers`
+    says only where to begin: the meter itself tells the rest.
     """
 
     name: str
@@ -58,6 +67,7 @@ class CompanionProfile:
     streams: Mapping[str, ProfileStream]
     event_codes: Mapping[str, Mapping[int, EventCode]]
     alarms: Alarms | None = None
+    status: StatusBits | None = None
     nameplate: Attribute | None = None
     clients: Mapping[str, Access] = field(default_factory=dict)
     tasks: Mapping[str, str] = field(default_factory=dict)

@@ -14,7 +14,7 @@ from dcu.forms.node import compose
 from dcu.forms.shape import Expected, Faulty, Place, Problems, Reader, Shape, items, named
 from dcu.forms.tree import Scalar
 from dcu.model import ALARM, DCU_EVENTS, INSTANT, Attribute, EventCode
-from dcu.profiles.companion import Alarms, CompanionProfile, ProfileStream
+from dcu.profiles.companion import Alarms, CompanionProfile, ProfileStream, StatusBits
 
 #: Class ids of the Blue Book (IEC 62056-6-2) that an entry of each kind has when it names none.
 DATA, REGISTER, PROFILE, CLOCK, DISCONNECT = 1, 3, 7, 8, 70
@@ -25,6 +25,7 @@ MAX_COLUMNS = 64
 MAX_CODES = 512
 MAX_CLIENTS = 16
 MAX_TASKS = 64
+MAX_STATUS_BITS = 128
 
 #: The codes of every event stream of the profile stand under this name.
 ALL_EVENTS = "event.*"
@@ -94,6 +95,13 @@ def _codes(place: Place) -> dict[int, EventCode]:
     return dict(value for value, _ in named(_code, MAX_CODES)(place))
 
 
+def _bit(number: str, place: Place) -> tuple[int, str]:
+    if not number.isdecimal() or int(number) >= MAX_STATUS_BITS:
+        place.report(f"expected the number of a bit below {MAX_STATUS_BITS} as key")
+        raise Faulty
+    return int(number), words.text(place, "the name of a condition")
+
+
 def _seconds(place: Place) -> int:
     return int(words.duration("1s", "366d")(place))
 
@@ -114,6 +122,15 @@ _ALARMS: Shape[dict[str, Any]] = Shape(
     dict, {}, {"register": _attribute(DATA), "filter": _attribute(DATA), "bits": _codes}
 )
 
+_STATUS: Shape[dict[str, Any]] = Shape(
+    dict,
+    {},
+    {
+        "columns": _plainly(items(words.logical_name, MAX_COLUMNS)),
+        "bits": lambda place: dict(value for value, _ in named(_bit, MAX_STATUS_BITS)(place)),
+    },
+)
+
 FORM: Shape[dict[str, Any]] = Shape(
     dict,
     {},
@@ -128,6 +145,7 @@ FORM: Shape[dict[str, Any]] = Shape(
         "streams": _mapping(_STREAM_FORM, MAX_STREAMS),
         "event_codes": _mapping(_codes, MAX_STREAMS, _PATTERN),
         "alarms": _ALARMS,
+        "status": _STATUS,
         "clients": lambda place: {value.name: value for value, _ in named(access, MAX_CLIENTS)(place)},
         "tasks": _mapping(words.name, MAX_TASKS, _PATTERN),
     },
@@ -190,11 +208,16 @@ def _profile(
         },
         event_codes={stream: {**shared, **codes.get(stream, {})} for stream in logs},
         alarms=Alarms(**values["alarms"]) if values.get("alarms") else None,
+        status=_status_bits(values.get("status")),
         nameplate=values.get("nameplate"),
         clients=values.get("clients", {}),
         tasks=values.get("tasks", {}),
         discovers=values.get("discovers", False),
     )
+
+
+def _status_bits(values: Mapping[str, Any] | None) -> StatusBits | None:
+    return StatusBits(frozenset(values["columns"]), values.get("bits", {})) if values else None
 
 
 def _check_streams(place: Place, values: Mapping[str, Any], streams: Mapping[str, Mapping[str, Any]]) -> None:
@@ -205,9 +228,9 @@ def _check_streams(place: Place, values: Mapping[str, Any], streams: Mapping[str
             _at(place, "streams", stream).report("expected the key 'object'")
     if INSTANT in streams and values.get("registers"):
         place.key("registers").report(f"expected registers, or the stream {INSTANT!r}, not both")
-    alarms = values.get("alarms")
-    if alarms and "register" not in alarms:
-        place.key("alarms").report("expected the key 'register'")
+    for section, key in (("alarms", "register"), ("status", "columns")):
+        if values.get(section) and key not in values[section]:
+            place.key(section).report(f"expected the key {key!r}")
 
 
 def _check_codes(place: Place, streams: Mapping[str, object], codes: Mapping[str, Mapping[int, EventCode]]) -> None:

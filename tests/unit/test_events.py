@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from dcu.clock import iso
-from dcu.events import DAY, LOOK_BACK, SINCE, EventSieve, bits, code_of, describe
+from dcu.events import DAY, LOOK_BACK, SINCE, EventSieve, bits, code_of, describe, risen
 from dcu.model import ALARM, Capture, Column, Task, Value
 from dcu.obis import parse_obis
 from dcu.profiles import load_profile
@@ -18,11 +18,16 @@ from tests.lines import COMPANION, ORIGIN, Box, MemoryStore, settle, virtually
 
 FRAUD = "event.fraud"
 CODE = (Column(1, parse_obis("0-0:96.11.1.255")),)
+STATUS = (Column(1, parse_obis("0-0:96.10.1.255")), Column(3, parse_obis("1-0:1.8.0.255")))
 WORD = (Column(1, parse_obis("0-0:97.98.0.255")),)
 
 
 def event(code: Value, at: int = 100, stream: str = FRAUD, meter: str = "M1") -> Capture:
     return replace(capture(at, meter, stream, values=(code,)), columns=CODE)
+
+
+def row_of(word: Value, at: int) -> Capture:
+    return replace(capture(at, "M1", "load0", values=(word, 5)), columns=STATUS)
 
 
 def alarm(*words: Value, at: int = 100, meter: str = "M1") -> Capture:
@@ -54,6 +59,25 @@ def test_bits_count_from_the_lowest_of_a_number_and_from_the_first_of_a_bit_stri
     assert bits(0b1000_0000_0000_0101) == {0, 2, 15}
     assert bits("0100" + "1" * 2) == {1, 4, 5}
     assert bits(None) == bits(-1) == bits(True) == bits(b"\x01") == set()
+
+
+@pytest.mark.parametrize(
+    ("known", "later", "told"),
+    [
+        (0, [0x80], ["power down"]),
+        (0x80, [0x80], []),
+        (0x80, [0x00, 0x82], ["clock invalid", "power down"]),
+        (0x80, [0x88], []),
+        (0x08, [0x00, None, 0x48], []),
+        ("00000000", ["00000001"], ["power down"]),
+    ],
+)
+def test_of_status_bits_those_are_told_that_rise_and_mean_something(
+    known: Value, later: list[Value], told: list[str]
+) -> None:
+    rows = [row_of(word, 900 * (number + 2)) for number, word in enumerate(later)]
+    assert risen(COMPANION, row_of(known, 900), [*reversed(rows), row_of(0xFF, 900), row_of(0xFF, 0)]) == told
+    assert risen(replace(COMPANION, status=None), row_of(known, 900), rows) == []
 
 
 async def test_an_event_that_is_held_is_no_news_when_its_meters_clock_shows_that_time_again() -> None:

@@ -121,7 +121,7 @@ def test_columns_and_unusual_classes_are_written_with_a_remark() -> None:
 def test_what_is_kept_is_what_was_found() -> None:
     streams = {"load0": ProfileStream(parse_obis("1-0:99.1.0.255"), 900), "event.0": ProfileStream(bytes(6))}
     found = replace(COMPANION, name="generic", streams=streams, event_codes={"event.0": {}})
-    again = from_data(GENERIC, to_data(found))
+    again = from_data(replace(GENERIC, status=found.status), to_data(found))
     assert replace(again, alarms=found.alarms) == found
     assert again.alarms is not None
     assert found.alarms is not None

@@ -2,20 +2,26 @@
 
 import asyncio
 from dataclasses import replace
+from typing import Any
+from unittest.mock import AsyncMock
 
 import pytest
 
+from dcu.conversation.session import Yielded
 from dcu.errors import StoreError
 from dcu.model import ALARM, INSTANT, Reason, Task
 from dcu.obis import parse_obis
+from dcu.polling.poll import Poll
+from sim.events import POWER_DOWN
 from sim.fleet import FleetPlan
 from sim.meter import FIRMWARE, SERIAL_NUMBER
 from sim.virtual import VirtualClock
-from tests.lines import Box, virtually
+from tests.lines import COMPANION, Box, run_for, virtually
 
 ONE = FleetPlan(meters=1, buses=1, hls=0, seed=4)
 LOAD = Task("load0", every=900.0, backfill=3600.0)
 DAY = 86_400.0
+STANDARD = "event.standard"
 
 
 def test_rows_that_follow_cost_no_question() -> None:
@@ -156,5 +162,80 @@ def test_who_tells_another_client_no_number_is_not_in_doubt(*, own: bool) -> Non
         await collecting.handover.settled()
         assert meter.served[FIRMWARE] == asked + own
         await again.close()
+
+    virtually(work)
+
+
+class Failing:
+    """A meter whose mains went away at `began`, and what is read of it: its load, and alarms and logs once."""
+
+    def __init__(self, clock: VirtualClock) -> None:
+        self.box, self.clock = Box(clock, ONE), clock
+        self.meter = self.box.meters[0]
+        now, log = int(clock.now()), COMPANION.streams[STANDARD].name
+        events = self.meter.model.logs[0].between(ONE.seed, self.meter.plate.id, now + 7200, now + 30 * int(DAY))
+        self.began = next(at for at, code in events if code == POWER_DOWN)
+        self.asked_for = log, parse_obis("0-0:97.98.0.255")
+
+    async def read(self, poll: Poll, until: float) -> list[int]:
+        """Let the flow go on until that time; return how often log and alarms were asked for meanwhile."""
+        before = [self.meter.served[name] for name in self.asked_for]
+        await run_for(poll, until - self.clock.now())
+        return [self.meter.served[name] - count for name, count in zip(self.asked_for, before, strict=True)]
+
+    def poll(self, backfill: float) -> Poll:
+        once = Task(STANDARD, every=300 * DAY, backfill=3600.0), Task(ALARM, every=300 * DAY)
+        return self.box.poll(replace(LOAD, offset=5.0, backfill=backfill), *once)
+
+
+def test_a_status_bit_that_rises_has_alarms_and_logs_read_at_once_and_once() -> None:
+    async def work(clock: VirtualClock) -> None:
+        failing = Failing(clock)
+        row = failing.began // 900 * 900 + 900  # that of the quarter hour in which the mains went away
+        await asyncio.sleep(row - 2700 - clock.now())
+        poll = failing.poll(3600.0)
+        # the shapes are learned, and everything is read once
+        assert min(await failing.read(poll, row)) >= 1
+        assert await failing.read(poll, row + 60) == [1, 1]
+        events = [each for each in failing.box.store.captures if each.stream == STANDARD]
+        assert failing.began in {each.at for each in events}
+        # the bit stays up for longer, or falls
+        assert await failing.read(poll, row + 3600) == [0, 0]
+
+    virtually(work)
+
+
+def test_a_status_bit_of_the_past_that_is_read_later_on_says_nothing() -> None:
+    async def work(clock: VirtualClock) -> None:
+        failing = Failing(clock)
+        await asyncio.sleep(failing.began + 2.5 * DAY - clock.now())
+        poll = failing.poll(4 * DAY)
+        while not failing.box.store.captures:
+            await poll.step()
+            await poll.handover.settled()
+        latest = [each for each in failing.box.store.captures if each.stream == "load0"]
+        assert latest[0].at > failing.began + DAY
+        assert await failing.read(poll, clock.now() + 60.0) == [0, 0]
+        told = {each.at: each.values[0] for each in failing.box.store.captures if each.stream == "load0"}
+        assert told[failing.began // 900 * 900 + 900] == 0x80
+
+    virtually(work)
+
+
+@pytest.mark.parametrize("told", [{"alarmed": True}, {"alarmed": False, "risen": ["power down"]}])
+def test_logs_that_a_stopped_visit_had_no_time_for_are_due_at_once(told: dict[str, Any]) -> None:
+    async def work(clock: VirtualClock) -> None:
+        failing = Failing(clock)
+        collecting = failing.poll(3600.0)._collecting
+        session = await failing.box.session()
+        gathered = replace(await collecting.gather(session, "M0001", ["load0"]), **told)
+        gathered.found.stopped = Yielded(open=True)
+        asked = failing.meter.served[failing.asked_for[0]]
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(type(collecting), "gather", AsyncMock(return_value=gathered))
+            _, missed = await collecting.collect(session, failing.box.entry(), ["load0"])
+        assert STANDARD in missed
+        assert failing.meter.served[failing.asked_for[0]] == asked
+        await session.close()
 
     virtually(work)

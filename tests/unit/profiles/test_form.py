@@ -5,7 +5,7 @@ import pytest
 from dcu.errors import ConfigError
 from dcu.model import Access, Attribute, EventCode
 from dcu.obis import parse_obis
-from dcu.profiles import Alarms, CompanionProfile, ProfileStream, parse_profile
+from dcu.profiles import Alarms, CompanionProfile, ProfileStream, StatusBits, parse_profile
 
 SMALL = """\
 clock: 0-0:1.0.0.255
@@ -19,6 +19,7 @@ event_codes:
   event.*: {255: cleared}
   event.fraud: {40: "cover removed, alarm", 41: {name: cover closed, restores: 40}}
 alarms: {register: 0-0:97.98.0.255, bits: {2: "power up"}}
+status: {columns: [0-0:96.10.1.255], bits: {7: power down}}
 clients: {setting: {client: 48}}
 tasks: {clock.set: setting}
 """
@@ -43,6 +44,7 @@ def test_a_profile_is_data() -> None:
             }
         },
         alarms=Alarms(Attribute(1, parse_obis("0-0:97.98.0.255")), bits={2: EventCode("power up")}),
+        status=StatusBits(frozenset((parse_obis("0-0:96.10.1.255"),)), {7: "power down"}),
         clients={"setting": Access("setting", 48)},
         tasks={"clock.set": "setting"},
     )
@@ -67,8 +69,11 @@ def test_a_profile_is_data() -> None:
         ("restores: 40", "restores: 39", "bad.yaml:10: event_codes.event.fraud.41: restores 39, which is not in"),
         ("name: cover closed, ", "", "bad.yaml:10: event_codes.event.fraud.41: expected the key 'name'"),
         ("register: 0-0:97.98.0.255, ", "", "bad.yaml:11: alarms: expected the key 'register'"),
-        ("client: 48", "client: 500", "bad.yaml:12: clients.setting.client: expected a whole number from 1 to 127"),
-        ("set: setting", "set: someone", "bad.yaml:13: tasks.clock.set: no client 'someone' among clients"),
+        ("columns: [0-0:96.10.1.255], ", "", "bad.yaml:12: status: expected the key 'columns'"),
+        ("{7: power", "{seven: power", "bad.yaml:12: status.bits.seven: expected the number of a bit below 128"),
+        ("{7: power", "{128: power", "bad.yaml:12: status.bits.128: expected the number of a bit below 128"),
+        ("client: 48", "client: 500", "bad.yaml:13: clients.setting.client: expected a whole number from 1 to 127"),
+        ("set: setting", "set: someone", "bad.yaml:14: tasks.clock.set: no client 'someone' among clients"),
         (SMALL, "- a list", "bad.yaml:1: expected a section"),
         (SMALL, "", "bad.yaml:1: expected the key 'clock'"),
         (SMALL, "a: [", "bad.yaml:2: not YAML"),
@@ -84,4 +89,4 @@ def test_a_wrong_profile_is_the_operators_to_correct(old: str, new: str, problem
 def test_all_faults_are_told_at_once() -> None:
     with pytest.raises(ConfigError) as caught:
         parse_profile("bad", SMALL.replace("0-0:1.0.0.255", "nine").replace("15m", "x").replace("48", "x"))
-    assert [problem.split(": ")[0] for problem in caught.value.problems] == ["bad.yaml:1", "bad.yaml:6", "bad.yaml:12"]
+    assert [problem.split(": ")[0] for problem in caught.value.problems] == ["bad.yaml:1", "bad.yaml:6", "bad.yaml:13"]

@@ -57,6 +57,14 @@ def test_idis_has_the_streams_of_the_field() -> None:
     assert idis.event_codes["event.fraud"][255] == idis.event_codes["event.standard"][255]
     assert idis.alarms is not None
     assert idis.alarms.bits[13] == EventCode("fraud attempt", "alarm")
+    assert idis.status is not None
+    assert idis.status.bits == {
+        0: "critical error",
+        1: "clock invalid",
+        2: "data not valid",
+        5: "clock adjusted",
+        7: "power down",
+    }
 
 
 def test_dsmr_is_idis_with_registers_of_its_own_and_one_log_more() -> None:
