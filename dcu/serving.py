@@ -69,8 +69,7 @@ async def _run(config: Config, profiles: Mapping[str, CompanionProfile], clock: 
         try:
             async with Store.open(path, clock, found=found, patience=PATIENCE) as store:
                 asking.cancel()
-                kept = Kept(await store.watermarks(), await store.unread())
-                await Daemon(config, profiles, store, kept, clock, sheltered=sheltered).run(stop)
+                await Daemon(config, profiles, store, await _kept(store), clock, sheltered=sheltered).run(stop)
         except DamagedError as error:
             log.critical("the store is damaged", reason=str(error))
         finally:
@@ -79,3 +78,8 @@ async def _run(config: Config, profiles: Mapping[str, CompanionProfile], clock: 
         found = store.found if store else None
     log.info("ended")
     loop.call_later(END_THREADS, leave)
+
+
+async def _kept(store: Store) -> Kept:
+    """Return what the store knew; nobody but the archive is to hold it, which takes megabytes for 1024 meters."""
+    return Kept(await store.watermarks(), await store.unread())

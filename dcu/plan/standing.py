@@ -4,7 +4,6 @@ Plain state over capture times (UTC seconds). What follows for the next visit is
 """
 
 from collections.abc import Collection, Mapping
-from sys import intern
 
 from dcu.plan.ledger import Account, Gap
 
@@ -56,13 +55,13 @@ class Standing:
 
     def expect(self, stream: str, since: int, meters: Collection[str]) -> None:
         """Begin at `since` with what was never asked for."""
-        marks, mark = self._marks.setdefault(intern(stream), {}), since - 1
+        marks, mark = self._marks.setdefault(stream, {}), since - 1
         for meter in meters:
-            marks.setdefault(intern(meter), mark)
+            marks.setdefault(meter, mark)
 
     def move(self, watermarks: Mapping[Key, int]) -> None:
         for (meter, stream), mark in watermarks.items():
-            self._marks.setdefault(intern(stream), {})[intern(meter)] = mark
+            self._marks.setdefault(stream, {})[meter] = mark
 
     def follow(self, accounts: Mapping[Key, Account]) -> None:
         """Stand as the store's accounts do."""

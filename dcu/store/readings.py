@@ -8,7 +8,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import groupby
-from sys import intern
 
 import structlog
 from aiosqlite import Connection
@@ -37,9 +36,9 @@ ANSWER_BOUND = 1000
 TIME_BOUND = 1 << 62
 
 _WATERMARKS = """
-SELECT meters.name, streams.name, coalesce(watermark, since - 1) AS asked
-FROM marks JOIN meters USING (meter) JOIN streams USING (stream)
-WHERE asked IS NOT NULL
+SELECT meters.name, coalesce(watermark, since - 1) AS asked
+FROM marks JOIN meters USING (meter)
+WHERE stream = ? AND asked IS NOT NULL
 """
 
 # the segments that hold the positions between two places, the first of which may be inside one
@@ -99,7 +98,13 @@ class Readings(Database):
 
     async def watermarks(self) -> dict[tuple[str, str], int]:
         """Return up to when (UTC seconds) each (meter, stream) is read, or nothing is expected of it."""
-        return {(meter, stream): at for meter, stream, at in await self._read(_WATERMARKS)}
+        # one stream after the other, and one object for each name: the pairs of 1024 meters would bring 16,000 of them
+        names: dict[str, str] = {}
+        found: dict[tuple[str, str], int] = {}
+        for number, stream in await self._read("SELECT stream, name FROM streams"):
+            for meter, at in await self._read(_WATERMARKS, (number,)):
+                found[names.setdefault(meter, meter), stream] = at
+        return found
 
     async def latest(self, meter: str, stream: str) -> Capture | None:
         """Return the capture of this stream, of its newest day, that was recorded last for `meter`, if there is one."""
@@ -246,7 +251,7 @@ class Readings(Database):
         name = await self._meant("SELECT name FROM meters WHERE meter = ?", meter)
         if len(self._names) >= CACHE_BOUND:
             self._names.clear()
-        return self._names.setdefault(meter, intern(name))
+        return self._names.setdefault(meter, name)
 
     async def _meant(self, sql: str, number: int) -> str:
         """Return what a number of captures stands for. Raises DamagedError: a salvage will not bring what has none."""
