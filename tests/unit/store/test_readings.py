@@ -35,6 +35,16 @@ async def test_watermarks_come_back_and_never_move_back(path: Path, clock: SetCl
         assert await store.watermarks() == {("M1", "load0"): 900, ("M2", "daily"): 5}
 
 
+async def test_watermarks_of_many_streams_have_one_object_for_each_meters_name(path: Path, clock: SetClock) -> None:
+    marks = {(f"M{number}", stream): 900 for number in range(3) for stream in ("load0", "daily")}
+    async with Store.open(path, clock) as store:
+        await store.record([], marks)
+    async with Store.open(path, clock) as store:
+        found = await store.watermarks()
+    assert found == marks
+    assert len({id(meter) for meter, _ in found}) == 3
+
+
 async def test_what_a_watermark_covers_is_not_stored_twice(store: Store) -> None:
     await store.record([capture(900), capture(1800)], {("M1", "load0"): 1800})
     await store.record([capture(900), capture(1800), capture(2700)], {("M1", "load0"): 2700})
