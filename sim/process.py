@@ -41,7 +41,7 @@ class DaemonProcess:
         *,
         speed: float = 1.0,
         origin: float = 0.0,
-        program: Sequence[str] = ("-m", "dcu.cli.dcu"),
+        program: Sequence[str] = ("-m", "dcu.cli.main"),
     ) -> None:
         self._socket = socket
         self._log = log

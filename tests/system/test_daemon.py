@@ -18,7 +18,7 @@ STOP_BOUND = 5.0
 
 
 async def dcu(*words: str) -> tuple[int | None, str, str]:
-    process = await create_subprocess_exec(sys.executable, "-m", "dcu.cli.dcu", *words, stdout=PIPE, stderr=PIPE)
+    process = await create_subprocess_exec(sys.executable, "-m", "dcu.cli.main", *words, stdout=PIPE, stderr=PIPE)
     out, err = await process.communicate()
     return process.returncode, out.decode(), err.decode()
 
@@ -66,7 +66,7 @@ def look_up(host, *rest, **more):
         threading.Event().wait()
     return asked(host, *rest, **more)
 socket.getaddrinfo = look_up
-from dcu.cli.dcu import main
+from dcu.cli.main import main
 main()
 """
 

@@ -6,7 +6,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from dcu import __version__
-from dcu.cli import dcu
+from dcu.cli import dcu, running
 from dcu.config import Config
 from dcu.errors import DcuError, StoreError
 from dcu.serving import REAL_TIME, TimeBase
@@ -40,7 +40,7 @@ def file(tmp_path: Path) -> Path:
 def levels(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The log levels that were set; the loggers of this process stay as they are."""
     found: list[str] = []
-    monkeypatch.setattr(dcu, "set_up_logs", found.append)
+    monkeypatch.setattr(running, "set_up_logs", found.append)
     return found
 
 
@@ -89,7 +89,7 @@ def test_a_bus_without_enough_time_is_warned_of(file: Path) -> None:
 def test_every_fault_of_a_bad_file_is_said_and_counted(file: Path, served: Served, command: str) -> None:
     file.write_text(file.read_text().replace("address: 17", "address: x").replace("host:", "hots:"))
     found = invoke(command, "--config", str(file))
-    assert found.exit_code == dcu.EXIT_CONFIG == 78
+    assert found.exit_code == running.EXIT_CONFIG == 78
     assert f"{file}:2: uplink.hots" in found.stderr
     assert f"{file}:9: meters[0].address" in found.stderr
     assert found.stderr.rstrip().endswith("problems in the configuration")
@@ -130,7 +130,7 @@ def test_what_somebody_has_to_mend_is_said_without_a_traceback(
 ) -> None:
     failing(monkeypatch, error)
     found = invoke("run", "-c", str(file))
-    assert found.exit_code == dcu.EXIT_FAILED == 1
+    assert found.exit_code == running.EXIT_FAILED == 1
     assert found.stderr == "dcu: /data/store.db: disk full (to be mended by: storage)\n"
 
 
@@ -163,16 +163,6 @@ def test_it_knows_its_version() -> None:
     assert invoke("--version").output == f"dcu, version {__version__}\n"
 
 
-def test_the_entry_point_calls_itself_by_its_name(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr("sys.argv", ["/somewhere/__main__.py", "--help"])
-    with pytest.raises(SystemExit) as ended:
-        dcu.main()
-    assert ended.value.code == 0
-    assert "Usage: dcu " in capsys.readouterr().out
-
-
 def test_the_profiles_are_listed_with_their_files_and_who_follows_them(file: Path, tmp_path: Path) -> None:
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "maker.yaml").write_text("{extends: idis, streams: {hourly: {object: 1-0:99.4.0.255}}}")
@@ -191,8 +181,8 @@ def test_a_faulty_profile_is_a_problem_of_the_configuration(file: Path, tmp_path
     (tmp_path / "mine" / "maker.yaml").write_text("extends: idis\nstreams: {hourly: {}}")
     file.write_text(file.read_text().replace("log: warning", "log: warnings, profiles_dir: mine"))
     found = invoke("check", "-c", str(file))
-    assert found.exit_code == dcu.EXIT_CONFIG
+    assert found.exit_code == running.EXIT_CONFIG
     file.write_text(file.read_text().replace("log: warnings", "log: warning"))
     found = invoke("check", "-c", str(file))
-    assert found.exit_code == dcu.EXIT_CONFIG
+    assert found.exit_code == running.EXIT_CONFIG
     assert f"{tmp_path}/mine/maker.yaml:2: streams.hourly: expected the key 'object'" in found.stderr

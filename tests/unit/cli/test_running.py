@@ -1,0 +1,41 @@
+"""What a daemon carries that is run as its unit does; what `run` says and how it ends is in test_dcu.py."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+from dcu.cli.running import EXIT_FAILED
+
+#: What a daemon has no use for: colours, tables, command lines, the parser of YAML, guesses at misspelt keys, the rare
+#: objects.
+FOREIGN = {"rich", "click", "csv", "decimal", "yaml", "difflib", "gurux_dlms", "zipfile"}
+
+#: It is loaded whole, and finds no place for its store.
+CONFIG = """\
+dcu: {id: D1, data: /dev/null/data}
+uplink: {host: localhost}
+buses: [{name: a, port: /dev/null}]
+access: {public: {client: 16}}
+meters: [{id: M1, bus: a, address: 17, access: public, profile: idis}]
+timetable: {instant: {every: 5m}}
+"""
+
+#: What measures coverage brings some of it along.
+PROGRAM = """
+import atexit, sys
+before = set(sys.modules)
+atexit.register(lambda: print(*set(sys.modules) - before))
+from dcu.cli.main import main
+main()
+"""
+
+
+def test_a_daemon_carries_nothing_that_only_people_need(tmp_path: Path) -> None:
+    file = tmp_path / "dcu.yaml"
+    file.write_text(CONFIG)
+    words = [sys.executable, "-c", PROGRAM, "run", "-c", str(file)]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert (done.returncode, "/dev/null/data" in done.stderr) == (EXIT_FAILED, True)
+    loaded = done.stdout.split()
+    assert "dcu.daemon" in loaded
+    assert FOREIGN.isdisjoint(name.partition(".")[0] for name in loaded)
