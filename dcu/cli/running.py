@@ -7,6 +7,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from dcu.cli.logs import set_up_logs
+from dcu.cli.unloaded import HARDLY_USED, load_when_asked
 from dcu.config import Config, load
 from dcu.errors import ConfigError, DcuError
 from dcu.profiles import stream_names
@@ -39,6 +40,8 @@ def run(path: str, base: "TimeBase | None" = None) -> None:
     """Run the daemon of the configuration `path` until SIGTERM or SIGINT; exit with EXIT_FAILED when it cannot."""
     config = configuration(path)
     set_up_logs(config.dcu.log)
+    for name in HARDLY_USED:
+        load_when_asked(name)
     # imported late: `dcu check` needs no broker library, and the child that parses YAML must not carry it
     from dcu.serving import REAL_TIME, serve  # noqa: PLC0415
 

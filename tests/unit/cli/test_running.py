@@ -7,8 +7,8 @@ from pathlib import Path
 from dcu.cli.running import EXIT_FAILED
 
 #: What a daemon has no use for: colours, tables, command lines, the parser of YAML, guesses at misspelt keys, the rare
-#: objects.
-FOREIGN = {"rich", "click", "csv", "decimal", "yaml", "difflib", "gurux_dlms", "zipfile"}
+#: objects, and what paho has for proxies.
+FOREIGN = {"rich", "click", "csv", "decimal", "yaml", "difflib", "gurux_dlms", "zipfile", "http", "email", "tempfile"}
 
 #: It is loaded whole, and finds no place for its store.
 CONFIG = """\

@@ -1,0 +1,57 @@
+"""A module that is loaded when something of it is asked for is the same to whoever asks."""
+
+import subprocess
+import sys
+
+
+def found(program: str) -> str:
+    """Return what `program` says in a Python of its own."""
+    start = "import sys\nfrom dcu.cli.unloaded import load_when_asked\n"
+    return subprocess.run([sys.executable, "-c", start + program], capture_output=True, text=True, check=True).stdout
+
+
+def test_it_waits_until_it_is_asked_and_is_then_what_it_always_was() -> None:
+    program = """
+load_when_asked("urllib.request")
+import urllib.request as late, urllib
+print("http.client" in sys.modules, urllib.request is late is sys.modules["urllib.request"], late.__name__)
+from urllib.request import getproxies
+print("http.client" in sys.modules, getproxies is late.getproxies, hasattr(late, "none"), "__getattr__" in vars(late))
+"""
+    assert found(program).splitlines() == ["False True urllib.request", "True True False False"]
+
+
+def test_what_is_there_stays_and_what_there_is_not_is_not_found() -> None:
+    program = """
+import json.decoder as before
+load_when_asked("json.decoder")
+load_when_asked("no_such_module")
+print(sys.modules["json.decoder"] is before, "no_such_module" in sys.modules)
+"""
+    assert found(program) == "True False\n"
+
+
+def test_a_second_thread_waits_until_the_first_has_loaded_it() -> None:
+    program = """
+import threading
+from importlib.machinery import SourceFileLoader
+load = SourceFileLoader.exec_module
+begun, go_on = threading.Event(), threading.Event()
+def slowly(self, module):
+    begun.set()
+    assert go_on.wait(10)
+    load(self, module)
+SourceFileLoader.exec_module = slowly
+load_when_asked("ipaddress")
+import ipaddress
+seen = []
+threads = [threading.Thread(target=lambda: seen.append(ipaddress.IPV4LENGTH)) for _ in range(2)]
+threads[0].start()
+assert begun.wait(10)
+threads[1].start()
+go_on.set()
+for thread in threads:
+    thread.join()
+print(seen)
+"""
+    assert found(program) == "[32, 32]\n"
