@@ -34,7 +34,7 @@ from dcu.dlms.cosem import UNITS
 from dcu.drifts import Drifts
 from dcu.enrol import Enrolment
 from dcu.events import EventSieve
-from dcu.forecasts import forecasts
+from dcu.forecasts import foresee
 from dcu.guarding import Guard
 from dcu.health import Health
 from dcu.history import STEP as HISTORY_STEP
@@ -47,7 +47,7 @@ from dcu.messages.envelope import Envelopes
 from dcu.model import Command, Reach, Reason
 from dcu.obey import Obey
 from dcu.plan import BusPlan
-from dcu.plan.airtime import Forecast, Measured
+from dcu.plan.airtime import Forecast, Measured, Pieces
 from dcu.polling.clocks import Clocks
 from dcu.polling.poll import Poll
 from dcu.profiles import CompanionProfile
@@ -180,9 +180,9 @@ class Daemon:
             self._health.watch("workload", clock.monotonic()),
         )
 
-    def _foresee(self) -> dict[str, Forecast]:
+    def _foresee(self) -> Pieces[Mapping[str, Forecast]]:
         measured = {name: poll.measured for name, poll in self.polls.items()}
-        return forecasts(self._config, self._archive.lines(), self._archive.profile_called, measured)
+        return foresee(self._config, self._archive.lines(), self._archive.profile_called, measured)
 
     def _make_obey(self) -> Obey:
         return Obey(

@@ -10,7 +10,19 @@ from typing import Final
 
 from dcu.config import BusConfig, Config
 from dcu.model import INSTANT, Meter, Task
-from dcu.plan.airtime import ROUND_TRIP, TURNAROUND, Forecast, Group, Line, Measured, Size, forecast, interval
+from dcu.plan import airtime
+from dcu.plan.airtime import (
+    ROUND_TRIP,
+    TURNAROUND,
+    Forecast,
+    Group,
+    Line,
+    Measured,
+    Pieces,
+    Size,
+    interval,
+    whole,
+)
 from dcu.profiles import CompanionProfile
 
 #: Values of a row whose columns the profile leaves to the meter, and of an event.
@@ -35,9 +47,19 @@ def forecasts(
     profile: Callable[[str], CompanionProfile],
     measured: Mapping[str, Measured] = NOT_MEASURED,
 ) -> dict[str, Forecast]:
+    """Return what `foresee` does, at a stretch."""
+    return whole(foresee(config, meters, profile, measured))
+
+
+def foresee(
+    config: Config,
+    meters: Collection[Meter],
+    profile: Callable[[str], CompanionProfile],
+    measured: Mapping[str, Measured] = NOT_MEASURED,
+) -> Pieces[dict[str, Forecast]]:
     """Return the forecast of each bus by its name; `profile` gives the profile of a name.
 
-    `measured` says, by bus, what visits took there; buses may share it.
+    `meters` are looked at in the first piece only. `measured` says, by bus, what visits took there; buses may share it.
     """
     alike: defaultdict[str, Counter[Use]] = defaultdict(Counter)
     for meter in meters:
@@ -49,8 +71,9 @@ def forecasts(
         line, uses = _line(bus, measured.get(bus.name, Measured())), alike[bus.name]
         key = line.baud, id(line.measured) if line.measured.means else 0, frozenset(uses.items())
         if key not in known:
-            known[key] = forecast(_groups(config, uses, profile), line)
+            known[key] = yield from airtime.foresee(_groups(config, uses, profile), line)
         found[bus.name] = known[key]
+        yield
     return found
 
 

@@ -70,7 +70,7 @@ class Status:
             case "dcu.audit" | "dcu.verify-audit":
                 return await (verified(self._store) if command.name != "dcu.audit" else shown(self._store, command))
             case "dcu.plan":
-                return {"buses": self._workload.describe()}
+                return {"buses": await self._workload.describe()}
             case "dcu.uplink" | "dcu.switch-uplink":  # a unit with channels has its own answer
                 from dcu.uplink.ways import plain  # noqa: PLC0415 - for who asks
 

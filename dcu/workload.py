@@ -15,7 +15,7 @@ from typing import Any
 from dcu.clock import Clock
 from dcu.forecasts import fits, warnings
 from dcu.health import Progress
-from dcu.plan.airtime import Forecast
+from dcu.plan.airtime import Forecast, Pieces
 from dcu.polling.poll import Poll
 from dcu.report import Report
 
@@ -42,10 +42,13 @@ class _Seen:
 
 @dataclass(slots=True)
 class Workload:
-    """`foresee` gives the forecast of each bus as the archive is now, from what visits took where that was measured."""
+    """`foresee` gives the forecast of each bus as the archive is now, from what visits took where that was measured.
+
+    It is worked on a piece at a time: while it is, the lines and the broker are served.
+    """
 
     polls: Mapping[str, Poll]
-    foresee: Callable[[], Mapping[str, Forecast]]
+    foresee: Callable[[], Pieces[Mapping[str, Forecast]]]
     clock: Clock
     report: Report
     progress: Progress
@@ -74,7 +77,7 @@ class Workload:
                 await self._judge(name, poll, seen, now)
 
     async def _look_ahead(self) -> None:
-        found = self.foresee()
+        found = await self._foreseen()
         self._warnings = warnings(found)
         slow = {name: each for name, each in found.items() if not fits(each)}
         for name, each in slow.items():
@@ -82,6 +85,16 @@ class Workload:
                 use = round(each.share, 3)
                 await self.report("bus too slow", bus=name, use=use, late=list(each.late), basis=each.basis)
         self._slow = set(slow)
+
+    async def _foreseen(self) -> Mapping[str, Forecast]:
+        pieces = self.foresee()
+        while True:
+            try:
+                next(pieces)
+            except StopIteration as end:
+                found: Mapping[str, Forecast] = end.value
+                return found
+            await asyncio.sleep(0)
 
     async def _judge(self, name: str, poll: Poll, seen: _Seen, now: float) -> None:
         busy, missed = poll.health.busy, poll.plan.counts().missed
@@ -96,9 +109,9 @@ class Workload:
         over = [f"bus {name}: overloaded, used {seen.use or 0:.0%}" for name, seen in self._seen.items() if seen.told]
         return over + self._warnings
 
-    def describe(self) -> dict[str, Any]:
+    async def describe(self) -> dict[str, Any]:
         """Return for each bus what was foreseen and what was measured, JSON-able; shares of 1, seconds of line time."""
-        found = self.foresee()
+        found = await self._foreseen()
         return {name: self._bus(name, poll, found[name]) for name, poll in self.polls.items()}
 
     def _bus(self, name: str, poll: Poll, forecast: Forecast) -> dict[str, Any]:

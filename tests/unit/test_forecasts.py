@@ -7,8 +7,8 @@ import pytest
 
 from dcu.config import Config
 from dcu.forecasts import forecasts, warnings
+from dcu.plan import airtime
 from dcu.plan.airtime import DAY, ENOUGH, Forecast, Measured
-from dcu.plan.airtime import forecast as forecast_of
 from dcu.profiles import load_profile
 from tests.configurations import good, parsed
 
@@ -58,8 +58,8 @@ def test_a_thousand_gateways_with_a_meter_each_are_reckoned_once(monkeypatch: py
     line, meter = config.buses[1], config.meters[0]
     buses = tuple(replace(line, name=f"g{n}") for n in range(1000))
     many = replace(config, buses=buses, meters=tuple(replace(meter, id=f"N{n}", bus=f"g{n}") for n in range(1000)))
-    reckoned = Mock(side_effect=forecast_of)
-    monkeypatch.setattr("dcu.forecasts.forecast", reckoned)
+    reckoned = Mock(side_effect=airtime.foresee)
+    monkeypatch.setattr(airtime, "foresee", reckoned)
     assert len(expected(many)) == 1000
     assert reckoned.call_count == 1
 

@@ -21,6 +21,7 @@ from dcu.workload import Workload
 from tests.captures import SetClock, capture
 from tests.configurations import good, parsed
 from tests.lines import Box
+from tests.plans import in_pieces
 
 
 class Doubtful(SetClock):
@@ -43,7 +44,9 @@ class Bench:
         self.changes = KeyChanges(config.keys, {}, store, Vault(Path("/nowhere/store.key")), clock)
         polls = {"rs485-1": self.poll}
         foreseen = {"rs485-1": Forecast(0.25, 100.0, 70_000.0, {"instant": 30.0}, ())}
-        workload = Workload(polls, lambda: foreseen, clock, Reporter(store, clock, "DCU-0001").report, Progress(0.0))
+        workload = Workload(
+            polls, lambda: in_pieces(foreseen), clock, Reporter(store, clock, "DCU-0001").report, Progress(0.0)
+        )
         self.status = Status(config, store, clock, self.health, self.delivery, self.changes, workload)
 
     @property

@@ -1,5 +1,7 @@
 """What is told of the buses' time, and when one is called overloaded."""
 
+import asyncio
+import itertools
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any, cast
@@ -7,10 +9,11 @@ from typing import Any, cast
 import pytest
 
 from dcu.health import Airtimes, BusHealth, Progress
-from dcu.plan.airtime import Forecast
+from dcu.plan.airtime import Forecast, Pieces
 from dcu.polling.poll import Poll
 from dcu.workload import SPAN, STEP, Workload
 from tests.captures import SetClock
+from tests.plans import in_pieces
 
 FITS = Forecast(0.25, 100.0, 70_000.0, {"instant": 30.0}, ())
 LATE = Forecast(1.5, 100.0, 70_000.0, {"instant": 400.0}, ("instant",))
@@ -26,7 +29,11 @@ class Lines:
         counts = lambda: SimpleNamespace(missed=self.missed)  # noqa: E731 - the one method of the plan that is used
         poll = SimpleNamespace(health=self.health, airtimes=self.airtimes, plan=SimpleNamespace(counts=counts))
         self.workload = Workload(
-            {"rs485-1": cast("Poll", poll)}, lambda: {"rs485-1": self.forecast}, self.clock, self._report, Progress(0.0)
+            {"rs485-1": cast("Poll", poll)},
+            lambda: in_pieces({"rs485-1": self.forecast}),
+            self.clock,
+            self._report,
+            Progress(0.0),
         )
 
     async def _report(self, name: str, *, meter: str = "", **detail: Any) -> None:
@@ -71,7 +78,7 @@ async def test_nothing_is_judged_before_an_hour() -> None:
     lines.clock.time += STEP
     await lines.workload.step()
     assert lines.told == []
-    assert lines.workload.describe()["rs485-1"]["measured"]["use"] is None
+    assert (await lines.workload.describe())["rs485-1"]["measured"]["use"] is None
 
 
 async def test_what_was_foreseen_and_what_it_took_stand_side_by_side() -> None:
@@ -80,7 +87,7 @@ async def test_what_was_foreseen_and_what_it_took_stand_side_by_side() -> None:
         lines.airtimes.count(f"M{number:04d}", float(number), good=number % 2 == 0)
     lines.health.visits, lines.health.wasted = 20, 3.25
     await lines.hour(900.0, 0)
-    found = lines.workload.describe()["rs485-1"]
+    found = (await lines.workload.describe())["rs485-1"]
     assert found["predicted"] == {
         "use": 0.25,
         "basis": "estimated",
@@ -113,3 +120,19 @@ async def test_what_will_not_fit_is_a_problem_from_the_start() -> None:
         "bus rs485-1: the timetable needs 150% of its time, more than 80% is too much",
         "bus rs485-1: asking every meter for instant takes 400 s, longer than it may",
     ]
+
+
+@pytest.mark.parametrize("asked", ["step", "describe"])
+async def test_others_have_their_turn_after_each_piece_of_a_forecast(asked: str) -> None:
+    lines, turns, seen = Lines(), itertools.count(), list[int]()
+
+    def foresee() -> Pieces[dict[str, Forecast]]:
+        for _ in range(5):
+            seen.append(next(turns))
+            asyncio.get_running_loop().call_soon(turns.__next__)
+            yield
+        return {"rs485-1": FITS}
+
+    lines.workload.foresee = foresee
+    await getattr(lines.workload, asked)()
+    assert seen == [0, 2, 4, 6, 8]

@@ -1,15 +1,19 @@
 """The prediction of a line's time: its arithmetic, and how it compares with what a simulated line measures."""
 
 from dataclasses import replace
+from itertools import pairwise
+from unittest.mock import Mock
 
 import pytest
 
 from dcu.model import Access, Authentication, Priority, Task
+from dcu.plan import airtime
 from dcu.plan.airtime import (
     DAY,
     ENOUGH,
     MAX_KINDS,
     MEAN_OF,
+    WAVES,
     Airtime,
     Group,
     Line,
@@ -17,7 +21,9 @@ from dcu.plan.airtime import (
     Size,
     associated,
     forecast,
+    foresee,
     visit,
+    whole,
 )
 from sim.collecting import Collecting, play, setup_of
 from sim.fleet import FleetPlan
@@ -125,6 +131,20 @@ def test_octets_take_no_time_where_only_turns_count() -> None:
     assert Airtime(960, 3).seconds(None, 0.1) == pytest.approx(0.3)
 
 
+def test_a_forecast_is_made_in_pieces_and_a_timetable_that_many_share_is_looked_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    waves, rings = Mock(side_effect=airtime._joined), Mock(side_effect=airtime._rings)
+    monkeypatch.setattr(airtime, "_joined", waves)
+    monkeypatch.setattr(airtime, "_rings", rings)
+    tasks = {Task("instant", 300): REGISTERS, Task("load0", 900, offset=60): ROWS}
+    groups = [Group(2, LLS, dict(tasks), name) for name in ("idis", "dsmr", "own")]
+    done = [waves.call_count for _ in foresee(groups, LINE)]
+    assert max(after - before for before, after in pairwise([*done, waves.call_count])) <= WAVES
+    assert waves.call_count == 288 + 96
+    assert rings.call_count == 1
+
+
 @pytest.mark.no_cover  # a thousand visits, each like the others
 @pytest.mark.parametrize("hls", [0, 256])
 def test_the_forecast_of_a_day_is_what_the_day_takes(tmp_path_factory: pytest.TempPathFactory, hls: int) -> None:
@@ -132,9 +152,9 @@ def test_the_forecast_of_a_day_is_what_the_day_takes(tmp_path_factory: pytest.Te
 
     async def scenario(site: Collecting) -> tuple[float, float, float]:
         (poll,) = site.polls.values()
-        estimated = site.daemon._foresee()[poll.name].share
+        estimated = whole(site.daemon._foresee())[poll.name].share
         await site.collect(9 * 3600)
-        forecast = site.daemon._foresee()[poll.name]
+        forecast = whole(site.daemon._foresee())[poll.name]
         assert forecast.basis == "measured"
         before = poll.health.busy
         await site.collect(DAY)
