@@ -95,7 +95,7 @@ class Demo:
             end = await self._play()
         await stage.daemon.stop()
         try:
-            await stage.head.until(lambda: stage.head.tally.state == "stopped", patience=10 * self._options.speed)
+            await stage.head.until(lambda: stage.head.tally.state == "stopped", patience=10)
         except TimeoutError:
             self._view.say("the head-end did not hear that the daemon stopped")
         return stage.account(end)

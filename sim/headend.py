@@ -24,8 +24,10 @@ from dcu_headend.block import read_block
 RETRY = 0.2
 PATIENCE = 30.0
 
-#: Seconds for the broker's answers; one that is being stopped hangs up, which aiomqtt takes for silence.
+#: Seconds for the broker's answers; one that is being stopped hangs up, which aiomqtt takes for silence. A command that
+#: is sent is nobody's to send again, so it has more.
 ANSWER_TIMEOUT = 2.0
+SEND_TIMEOUT = 15.0
 
 #: What a compact block begins with.
 COMPACT = b"\xdc"
@@ -173,14 +175,28 @@ def _missing(numbers: Iterable[int]) -> list[int]:
 
 
 class HeadEnd:
-    """`async with HeadEnd(host, port, dcu) as head:` follows one DCU, through any outage, in a session that lasts."""
+    """`async with HeadEnd(host, port, dcu) as head:` follows one DCU, through any outage, in a session that lasts.
 
-    def __init__(self, host: str, port: int, dcu: str, *, prefix: str = "ami/v1", identifier: str = "head-end") -> None:
+    `speed` is that of the loop, where it is one of `sim.warp`: patience and time-outs are of the world, whose broker
+    answers no sooner in faster time.
+    """
+
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        dcu: str,
+        *,
+        prefix: str = "ami/v1",
+        identifier: str = "head-end",
+        speed: float = 1.0,
+    ) -> None:
         self.tally = Tally()
         self.latencies: list[float] = []
         self._host, self._port = host, port
         self._root = f"{prefix}/{dcu}/"
         self._identifier = identifier
+        self._speed = speed
         self._client: aiomqtt.Client | None = None
         self._changed = asyncio.Event()
         self._numbers = itertools.count(1)
@@ -198,11 +214,11 @@ class HeadEnd:
         while not self._following.done():
             # Again if need be: asyncio.wait_for inside aiomqtt may forget one (Python 3.11).
             self._following.cancel()
-            await asyncio.wait([self._following], timeout=ANSWER_TIMEOUT)
+            await asyncio.wait([self._following], timeout=ANSWER_TIMEOUT * self._speed)
 
     async def until(self, condition: Callable[[], bool], patience: float = PATIENCE) -> None:
         """Return when `condition` holds; it is looked at after each message. Raises TimeoutError."""
-        async with asyncio.timeout(patience):
+        async with asyncio.timeout(patience * self._speed):
             while not condition():
                 await self._next_change()
 
@@ -210,7 +226,7 @@ class HeadEnd:
         """Publish `payload` as a command as it is. Raises MqttError without a connection."""
         if self._client is None:
             raise aiomqtt.MqttError("the head-end has no connection")
-        await self._client.publish(self._root + "command", payload, qos=1)
+        await self._client.publish(self._root + "command", payload, qos=1, timeout=SEND_TIMEOUT * self._speed)
 
     async def command(
         self, name: str, meter: str | None = None, args: Mapping[str, object] | None = None, patience: float = PATIENCE
@@ -253,12 +269,13 @@ class HeadEnd:
             except aiomqtt.MqttError:
                 self._client = None
                 self._tell()
-            await asyncio.sleep(RETRY)
+            await asyncio.sleep(RETRY * self._speed)
 
     async def _session(self) -> None:
         # 3.1.1, which every broker speaks; a kept session, so that an outage of ours loses nothing.
+        patience = ANSWER_TIMEOUT * self._speed
         client = aiomqtt.Client(
-            self._host, self._port, identifier=self._identifier, clean_session=False, timeout=ANSWER_TIMEOUT
+            self._host, self._port, identifier=self._identifier, clean_session=False, timeout=patience
         )
         async with client:
             await client.subscribe(self._root + "#", qos=1)

@@ -16,8 +16,8 @@ from types import TracebackType
 from typing import Any, Self
 
 #: Seconds until a daemon answers on its socket, and until it has ended after SIGTERM.
-START_TIMEOUT = 30.0
-STOP_TIMEOUT = 10.0
+START_TIMEOUT = 60.0
+STOP_TIMEOUT = 30.0
 
 #: Between two looks whether the socket is there yet.
 LOOK_AGAIN = 0.02

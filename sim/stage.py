@@ -112,7 +112,7 @@ async def set_stage(setting: Setting, directory: Path) -> AsyncIterator[Stage]:
     async with (
         Broker(directory / "broker", setting.broker_options, embedded=setting.embedded) as broker,
         Fleet(setting.plan, setting.clock) as fleet,
-        HeadEnd(broker.host, broker.port, DCU) as head,
+        HeadEnd(broker.host, broker.port, DCU, speed=setting.speed) as head,
     ):
         # amqtt says nothing to a CONNECT of MQTT 5, which would cost the daemon ten seconds to find out
         version = {"mqtt_version": "3"} if broker.kind == "amqtt" else {}
