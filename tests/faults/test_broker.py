@@ -60,8 +60,8 @@ async def test_birth_data_results_and_a_clean_stop(broker: Broker) -> None:
             await all_delivered(head, store, 3000)
             assert head.tally.state == "online"
             assert head.tally.states[-1]["mqtt"] == "5"
+            await head.until(lambda: head.tally.health is not None and "c1" in head.tally.results)
             assert [each["state"] for each in head.tally.results["c1"]] == ["done"]
-            await head.until(lambda: head.tally.health is not None)
         await head.until(lambda: head.tally.state == "stopped")
         assert head.tally.duplicates == 0
         assert [state["state"] for state in head.tally.states] == ["online", "stopped"], "no will after a clean stop"
@@ -142,7 +142,7 @@ async def test_mqtt_3_1_1_when_configured(broker: Broker) -> None:
 async def test_a_broker_that_knows_only_3_1_1(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store = MemoryOutbox()
     fill(store, 200)
-    monkeypatch.setattr(client, "DIAL_TIMEOUT", 0.5)  # amqtt keeps silent at a CONNECT of MQTT 5
+    monkeypatch.setattr(client, "DIAL_TIMEOUT", 1.0)  # amqtt keeps silent at a CONNECT of MQTT 5
     async with (
         Broker(tmp_path / "amqtt", embedded=True) as broker,
         head_end(broker) as head,
@@ -210,7 +210,8 @@ async def test_there_is_never_a_second_connection(broker: Broker) -> None:
         await head.until(lambda: head.tally.state == "online")
         other = Uplink(flow.uplink.settings, DCU)
         async with other.connect(Outgoing(flow.uplink.topics.state, b'{"state":"offline"}')):
-            await come_true(lambda: not flow.figures.connected)
+            # it may be back before anybody looks
+            await come_true(lambda: not flow.figures.connected or flow.figures.connections == 2)
         fill(store, 100)
         await all_delivered(head, store, 100)
         assert flow.figures.connections == 2

@@ -59,9 +59,9 @@ async def test_a_broker_that_takes_everything_and_acknowledges_no_data() -> None
     async with scripted(answer) as broker:
         flow = make_flow(broker.port, store, mqtt_version="3", keepalive=0.2)
         async with running(flow):
-            await broker.until(lambda: broker.connections >= 4)
+            # a connection may have been given up before anything was sent over it
+            await broker.until(lambda: broker.connections >= 4 and len(published(broker)) >= 3)
     sent = published(broker)
-    assert len(sent) >= 3
     assert len(set(sent)) == 1, "the same content under the same number"
     assert not store.acknowledged
     assert (await store.pending())["load0"] == 300
@@ -109,7 +109,7 @@ async def test_a_broker_that_forgets_everything(tmp_path: Path) -> None:
         waits = settings(broker, acknowledge="head-end", acknowledge_within=60.0)
         async with box(tmp_path, waits) as subject:
             await subject.store.record(rows, {})
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(60):
                 while not subject.deliver.figures.awaited:  # noqa: ASYNC110 - figures have no event
                     await asyncio.sleep(0.01)
             await broker.kill()  # nobody had subscribed: it took all of it, and has none
@@ -187,7 +187,7 @@ async def test_an_answer_goes_where_it_was_asked_for_too(tmp_path: Path) -> None
             await asker.publish(ROOT + "command", ping, qos=1, properties=wanted)
             await head.until(lambda of=identity: of in head.results and head.results[of].final)  # type: ignore[misc]
         said = []
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             async for message in asker.messages:
                 assert isinstance(message.payload, bytes)
                 assert getattr(message.properties, "CorrelationData", None) == b"42"

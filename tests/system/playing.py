@@ -38,7 +38,9 @@ async def _play(scenario: Scenario, setting: Setting, speed: float, directory: P
         clock = WarpClock.starting_now(speed)
         # what is a pause of this machine's processor must not look like the end of a meter's answer
         bus = {"inter_octet": "1s", "timeout": "4s", **setting.bus}
-        setting = replace(setting, clock=clock, speed=speed, origin=clock.origin, bus=bus)
+        # and the broker answers no sooner than in the world
+        uplink = {"keepalive": f"{round(30 * speed)}s", **setting.uplink}
+        setting = replace(setting, clock=clock, speed=speed, origin=clock.origin, bus=bus, uplink=uplink)
     async with set_stage(setting, directory) as stage:
         try:
             await scenario(stage)

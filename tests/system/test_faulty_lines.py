@@ -63,7 +63,7 @@ def test_dead_meters_cost_the_living_no_more_than_their_time_outs(play: Play) ->
         living = [meter.id for meter in stage.fleet.meters if meter.id not in dead]
         stage.fleet.silence(*dead)
         await stage.daemon.start()
-        await stage.head.until(lambda: set(living) <= {key[0] for key in stage.head.tally.captures}, patience=600)
+        await stage.head.until(lambda: set(living) <= {key[0] for key in stage.head.tally.captures}, patience=60)
         # the last readings are here before their visit has said goodbye
         while (bus := (await stage.daemon.status())["buses"]["rs485-1"])["ok"] < len(living):
             await pass_time(stage, 0.1)
@@ -80,7 +80,7 @@ def test_a_line_on_which_nobody_answers_leaves_the_others_alone_and_says_so(play
         broken.faults = replace(broken.faults, silent=frozenset(meter.id for meter in broken.meters))
         await stage.daemon.start()
         others = {meter.id for meter in stage.fleet.wires[1].meters}
-        await stage.head.until(lambda: others <= {key[0] for key in stage.head.tally.captures}, patience=600)
+        await stage.head.until(lambda: others <= {key[0] for key in stage.head.tally.captures}, patience=60)
         while not (bus := (await stage.daemon.status())["buses"]["rs485-1"])["silent"]:
             await pass_time(stage, 0.1)
         assert bus["ok"] == 0

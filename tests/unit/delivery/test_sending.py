@@ -177,7 +177,7 @@ async def test_a_commit_during_a_vain_look_is_not_missed() -> None:
     sending = make(store, link)
     async with asyncio.TaskGroup() as group:
         tasks = [group.create_task(sending.follow()), group.create_task(sending.run(group))]
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             await store.released.wait()
         for task in tasks:
             task.cancel()

@@ -3,7 +3,7 @@
 import asyncio
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import aiomqtt
@@ -13,7 +13,7 @@ from dcu_headend import Follower, Health, Message, State, mqtt
 from dcu_headend.mqtt import Listener
 from sim.broker import Broker
 
-PATIENCE = 20.0
+PATIENCE = 30.0
 HEALTH = b'{"dcu":"D1","boot":"b","at":"2026-01-31T12:00:00Z","n":%d}'
 
 
@@ -37,9 +37,13 @@ class Heard:
         self.refused.append((topic, payload))
         self._loop.call_soon_threadsafe(self._changed.set)
 
-    async def until(self, count: int) -> None:
+    @property
+    def healths(self) -> list[object]:
+        return [each.figures["n"] for each in self.messages if isinstance(each, Health)]
+
+    async def until(self, condition: Callable[[], object]) -> None:
         async with asyncio.timeout(PATIENCE):
-            while len(self.messages) + len(self.refused) < count:
+            while not condition():
                 await self._changed.wait()
                 self._changed.clear()
 
@@ -56,13 +60,21 @@ async def publish(broker: Broker, leaf: str, *payloads: bytes) -> None:
             await client.publish(f"ami/v1/D1/{leaf}", payload, qos=1)
 
 
+async def there(broker: Broker, heard: Heard) -> None:
+    """Return when the listener has its session: it hears what was retained before."""
+    async with aiomqtt.Client(broker.host, broker.port) as client:
+        await client.publish("ami/v1/D0/state", b'{"dcu":"D0","boot":"b","state":"online"}', qos=1, retain=True)
+    await heard.until(lambda: heard.messages)
+
+
 async def test_what_is_not_taken_comes_again_and_nonsense_is_put_aside(broker: Broker) -> None:
     heard = Heard()
     listener = Listener(heard.take, heard.refuse, identifier="h")
     listening = asyncio.create_task(asyncio.to_thread(listener.run, broker.host, broker.port))
-    await asyncio.sleep(0.5)  # the session has to be there before anything is sent to it
+    await there(broker, heard)
     await publish(broker, "health", HEALTH % 1, b"\xdc\x01")
-    await heard.until(2)
+    await heard.until(lambda: heard.refused)
+    assert heard.healths == [1]
     assert heard.refused == [("ami/v1/D1/health", b"\xdc\x01")]
     heard.failing = True
     await publish(broker, "health", HEALTH % 2)
@@ -71,10 +83,10 @@ async def test_what_is_not_taken_comes_again_and_nonsense_is_put_aside(broker: B
     heard.failing = False
     again = Listener(heard.take, heard.refuse, identifier="h")
     listening = asyncio.create_task(asyncio.to_thread(again.run, broker.host, broker.port))
-    await heard.until(3)
+    await heard.until(lambda: len(heard.healths) > 1)
     again.stop()
     await asyncio.wait_for(listening, PATIENCE)
-    assert [each.figures["n"] for each in heard.messages if isinstance(each, Health)] == [1, 2]
+    assert heard.healths == [1, 2]
 
 
 async def test_commands_reach_the_dcu(broker: Broker) -> None:
@@ -99,7 +111,7 @@ async def test_dcus_hear_what_the_head_end_has(broker: Broker) -> None:
     listening = asyncio.create_task(asyncio.to_thread(listener.run, broker.host, broker.port))
     async with aiomqtt.Client(broker.host, broker.port) as dcu:
         await dcu.subscribe("ami/v1/D1/ack", qos=1)
-        await asyncio.sleep(0.5)  # as above
+        await there(broker, heard)
         follower = Follower()
         follower.heard(State("D1", "b", "online", {}, {"load0": 8}, {}))
         listener.acknowledge(follower)

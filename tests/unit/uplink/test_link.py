@@ -8,6 +8,7 @@ from dcu.errors import UplinkError
 from dcu.messages.commands import MAX_COMMAND
 from dcu.uplink import Link, Outgoing, RefusedError, UnheardError, Uplink, client
 from dcu.uplink.client import MAX_PACKET_IN
+from dcu.uplink.dial import DIAL_TIMEOUT
 from tests.scripted_broker import (
     ACCEPTED_3,
     ACCEPTED_5,
@@ -91,11 +92,13 @@ async def test_a_broker_that_refuses_mqtt_5_is_remembered() -> None:
 async def test_a_broker_that_does_not_answer_mqtt_5_gets_3_1_1(
     reply: bytes | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(client, "DIAL_TIMEOUT", 0.1)
+    monkeypatch.setattr(client, "DIAL_TIMEOUT", 0.3)
 
     def answer(first: int, body: bytes) -> bytes | None:
         if first & 0xF0 != CONNECT:
             return b""
+        # what is answered, is answered within no particular time
+        monkeypatch.setattr(client, "DIAL_TIMEOUT", DIAL_TIMEOUT)
         return ACCEPTED_3 if version(body) == 4 else reply
 
     async with scripted(answer) as broker:
