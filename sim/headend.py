@@ -202,9 +202,13 @@ class HeadEnd:
         self._numbers = itertools.count(1)
         self._following: asyncio.Task[None] | None = None
 
+    @property
+    def connected(self) -> bool:
+        return self._client is not None
+
     async def __aenter__(self) -> Self:
         self._following = asyncio.create_task(self._follow())
-        await self.until(lambda: self._client is not None)
+        await self.until(lambda: self.connected)
         return self
 
     async def __aexit__(

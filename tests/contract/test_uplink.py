@@ -127,8 +127,8 @@ async def everything_once(head: HeadEnd, subject: Box) -> None:
 
 
 async def states_of_meters(head: HeadEnd) -> None:
-    await head.until(lambda: head.states("meter/M0002/state") == ["unreachable"])
-    assert head.states("meter/M0001/state") == ["reachable"]
+    wanted = {"M0001": ["reachable"], "M0002": ["unreachable"]}
+    await head.until(lambda: {meter: head.states(f"meter/{meter}/state") for meter in wanted} == wanted)
 
 
 async def past_and_present_compared(head: HeadEnd, subject: Box) -> None:

@@ -33,14 +33,20 @@ def play_in(directory: Path) -> Play:
     return play
 
 
+def answer_timeout(speed: float) -> int:
+    """Seconds of a stage at `speed` that a meter has for its answer, which are half of one at least in the world."""
+    return max(4, round(speed / 2))
+
+
 async def _play(scenario: Scenario, setting: Setting, speed: float, directory: Path) -> None:
+    # what is a pause of this machine's processor must not look like the end of a meter's answer
+    patience = {"inter_octet": f"{max(1, round(speed / 5))}s", "timeout": f"{answer_timeout(speed)}s"}
+    setting = replace(setting, bus={**patience, **setting.bus})
     if speed != 1:
         clock = WarpClock.starting_now(speed)
-        # what is a pause of this machine's processor must not look like the end of a meter's answer
-        bus = {"inter_octet": "1s", "timeout": "4s", **setting.bus}
-        # and the broker answers no sooner than in the world
+        # the broker answers no sooner than in the world
         uplink = {"keepalive": f"{round(30 * speed)}s", **setting.uplink}
-        setting = replace(setting, clock=clock, speed=speed, origin=clock.origin, bus=bus, uplink=uplink)
+        setting = replace(setting, clock=clock, speed=speed, origin=clock.origin, uplink=uplink)
     async with set_stage(setting, directory) as stage:
         try:
             await scenario(stage)

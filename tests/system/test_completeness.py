@@ -30,7 +30,7 @@ def test_gaps_and_ledger_by_both_doors(play: Play) -> None:
         stage.fleet.silence("M0002")
         await stage.daemon.start()
         await stage.head.until(lambda: stage.delivered() >= 12)
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while (await stage.daemon.status())["buses"]["rs485-1"]["silent"] == 0:  # noqa: ASYNC110 - it is another process
                 await asyncio.sleep(0.1)
         gaps = await dcuctl(stage, "gaps")

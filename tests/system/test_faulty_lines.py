@@ -9,16 +9,16 @@ from dcu.plan.failing import DEAD_AFTER
 from sim.faults import Faults
 from sim.fleet import FleetPlan
 from sim.stage import Setting, Stage, Timetable
-from tests.system.playing import Play, assert_even, finish, pass_time
+from tests.system.playing import Play, answer_timeout, assert_even, finish, pass_time
 
 #: Long intervals: what is read in a test is read for the backfill, and retried until it is there.
 TIMETABLE: Timetable = {"instant": (3600, 0), "load0": (3600, 7200), "event.fraud": (3600, 5 * 86_400)}
 
-#: Later than all the time-outs of a question in faster time (4 s): the answer comes when another meter is being asked.
-LATE_BY = 4.0 * (1 + ANSWER_REPEATS) + 1.0
-
 #: How much faster than the world: a meter that failed rests for half a minute and more.
 SPEED = 15.0
+
+#: Later than all the time-outs of a question: the answer comes when another meter is being asked.
+LATE_BY = answer_timeout(SPEED) * (1 + ANSWER_REPEATS) + 1.0
 
 
 @pytest.mark.parametrize(

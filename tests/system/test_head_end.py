@@ -43,6 +43,9 @@ async def overheard(stage: Stage) -> AsyncIterator[list[tuple[str, bytes]]]:
         await client.subscribe(root + "#", qos=1)
         hearing = asyncio.create_task(hear(client))
         yield heard
+        async with asyncio.timeout(60):
+            while not any(leaf == "state" and b'"stopped"' in payload for leaf, payload in heard):  # noqa: ASYNC110 - a list
+                await asyncio.sleep(0.01)
         hearing.cancel()
         await asyncio.wait([hearing])
 
@@ -110,14 +113,14 @@ def test_the_example_keeps_each_reading_once_whatever_happens_to_it(play: Play, 
     async def scenario(stage: Stage) -> None:
         async with keeping(stage, database):
             await stage.daemon.start()
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(60):
                 while not database.exists() or not rows(database):  # noqa: ASYNC110 - another process's file
                     await asyncio.sleep(0.1)
         # killed; what comes meanwhile waits at the broker
         await asyncio.sleep(2)
         async with keeping(stage, database):
             await finish(stage)
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(60):
                 while rows(database) != arrived(stage):  # noqa: ASYNC110 - likewise
                     await asyncio.sleep(0.1)
         with closing(sqlite3.connect(database)) as connection:

@@ -48,7 +48,7 @@ def test_a_daemon_killed_while_it_changes_keys_never_loses_the_meter(play: Play)
             told = (await stage.daemon.ask("dcu.keys", args={"meter": "M0001"}))["result"]
             assert told["coming"] is None
             answer = await stage.daemon.ask("meter.change-keys", **TARGET)
-            assert answer["state"] == "done", answer
+            assert answer["state"] == "done", answer["error"]
             assert meter.keys == new
             assert answer["result"]["M0001"]["coming"] is None
             assert (await stage.daemon.status())["keys"] == {"changed": 1, "coming": 0, "sealed": 0}

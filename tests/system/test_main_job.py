@@ -12,6 +12,7 @@ from dcu.obis import parse_obis
 from sim.fleet import FleetPlan
 from sim.stage import Setting, Stage, Timetable
 from sim.truth import expected_values
+from tests.system.overhearing import Overheard, overtaking
 from tests.system.playing import Play, finish, pass_time
 
 TIMETABLE: Timetable = {
@@ -45,6 +46,8 @@ def test_an_outage_of_the_broker_costs_no_reading(play: Play) -> None:
         await stage.daemon.start()
         await stage.settled()
         await stage.broker.stop()
+        # what it had sent already may still be on its way to the head-end
+        await stage.head.until(lambda: not stage.head.connected)
         before = stage.delivered()
         while not (await stage.daemon.status())["store"]["streams"]["instant"]["pending"] > 8:
             await pass_time(stage)
@@ -85,17 +88,16 @@ def test_the_last_will_tells_that_a_daemon_was_killed(play: Play) -> None:
 
 def test_a_command_overtakes_the_sweep_and_is_answered_with_the_meters_truth(play: Play) -> None:
     async def scenario(stage: Stage) -> None:
+        overheard = Overheard(stage.fleet.wires[0].line)
         await stage.daemon.start()
         await stage.head.until(lambda: stage.head.tally.state == "online")
-        before = (await stage.daemon.status())["buses"]["rs485-1"]
-        last = stage.fleet.meters[-1]
-        answer = await stage.head.command("meter.read", last.id)
-        after = (await stage.daemon.status())["buses"]["rs485-1"]
-        # what the requirement says (R7), on an idle processor a tenth of it
-        assert stage.head.latencies[-1] < 8
-        # the visit under way, and the command's own
-        assert after["visits"] - before["visits"] <= 2
-        assert after["due"] >= len(stage.fleet.meters) - 3
+        last = stage.fleet.archive[-1]
+        found = await overtaking(stage, overheard, last)
+        # the visit under way, and one that began while the journal was written; the seconds are those of
+        # `python -m bench command` (R7), for here they are the machine's
+        assert found.visits <= 2
+        assert (await stage.daemon.status())["buses"]["rs485-1"]["due"] > 0
+        answer = found.answer
         assert answer["state"] == "done"
         states = [message["state"] for message in stage.head.tally.results[answer["id"]]]
         assert states == ["accepted", "running", "done"]

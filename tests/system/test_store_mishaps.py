@@ -155,7 +155,7 @@ def test_no_secret_stands_in_any_file_of_the_store_or_in_the_log(play: Play) -> 
         await stage.daemon.start()
         await works(stage)
         answer = await stage.daemon.ask("meter.change-keys", targets={"meters": ["M0001"]})
-        assert answer["state"] == "done", answer
+        assert answer["state"] == "done", answer["error"]
         files = written(stage.directory / "data")
         await stage.daemon.kill()
         files |= {f"{name} after": content for name, content in written(stage.directory / "data").items()}
