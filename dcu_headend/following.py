@@ -3,6 +3,7 @@
 No connection and no clock; what a message holds is in `decoding`. Everything kept is bounded.
 """
 
+import dataclasses
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -83,6 +84,10 @@ class _Came:
                 yield after, first - 1
             after = end + 1 if after is None else max(after, end + 1)
 
+    def copy(self) -> Self:
+        parts = {division: set(own) for division, own in self.parts.items()}
+        return dataclasses.replace(self, spans=[*self.spans], parts=parts)
+
     def add(self, division: _Division, part: int) -> None:
         seq, _, parts = division
         self.parts.setdefault(division, set()).add(part)
@@ -110,27 +115,39 @@ class _Came:
 class Follower:
     """Follows any number of DCUs. `known` has the memory of each stream, as another follower had it.
 
-    Keep `memory` where the readings are kept, in the same transaction, and a restart changes nothing.
+    Keep `memory` where the readings are kept, in the same transaction, and a restart changes nothing; then say `took`.
     """
 
     def __init__(self, known: Mapping[Stream, str] | None = None) -> None:
         self._came = {stream: _Came.remembered(memory) for stream, memory in (known or {}).items()}
 
     def new(self, message: Block | Result) -> bool:
-        """Whether `message` has not come before; it counts as come from now on.
+        """Whether `message` has not come before: then keep it with its `memory`, commit, and say that you `took` it.
 
         Of a block that comes divided in another way all parts are new: some of its captures are there already.
         """
-        came = self._came.setdefault((message.dcu, message.stream), _Came())
-        division = message.seq, message.boot, message.parts
-        if came.has(division, message.part):
+        came = self._came.get((message.dcu, message.stream))
+        return came is None or not came.has((message.seq, message.boot, message.parts), message.part)
+
+    def memory(self, message: Block | Result) -> str:
+        """Return what has come of the stream of `message`, this among it, as short text."""
+        return self._with(message).memory()
+
+    def took(self, message: Block | Result) -> bool:
+        """Count `message` as come, from now on; return whether it was new.
+
+        Say it after the commit. What could not be committed comes again, and has to be new then.
+        """
+        if not self.new(message):
             return False
-        came.add(division, message.part)
+        self._came[message.dcu, message.stream] = self._with(message)
         return True
 
-    def memory(self, dcu: str, stream: str) -> str:
-        """Return what has come of a stream, as short text."""
-        return self._came[dcu, stream].memory()
+    def _with(self, message: Block | Result) -> _Came:
+        came = self._came.get((message.dcu, message.stream), _Came()).copy()
+        if self.new(message):
+            came.add((message.seq, message.boot, message.parts), message.part)
+        return came
 
     def positions(self) -> dict[Stream, int]:
         """Return up to which number each stream is whole: what may be acknowledged."""

@@ -54,8 +54,8 @@ class Keeper:
                 self.database.execute(RESULT, (message.id, message.state, json.dumps([message.result, message.error])))
             else:
                 self._keep(message)
-            memory = self.follower.memory(message.dcu, message.stream)
-            self.database.execute(FOLLOWED, (message.dcu, message.stream, memory))
+            self.database.execute(FOLLOWED, (message.dcu, message.stream, self.follower.memory(message)))
+        self.follower.took(message)  # which would be too early before the commit: what fails comes again
 
     def _keep(self, block: Block) -> None:
         if block.stream.startswith("event"):

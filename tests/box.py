@@ -98,7 +98,7 @@ class HeadEnd:
         message = decode(payload)
         self.messages.append(message)
         if isinstance(message, Block | Result):
-            if not self.follower.new(message):
+            if not self.follower.took(message):
                 self.repeats += 1
             elif isinstance(message, Block):
                 self.captures += message.captures

@@ -28,9 +28,9 @@ def test_any_order_any_repeats(parts: list[int], dice: object, left_out: int, re
     new: list[Block] = []
     for number, each in enumerate(coming):
         if number == restart:
-            memory = {STREAM: follower.memory(*STREAM)} if number else None
+            memory = {STREAM: follower.memory(coming[number - 1])} if number else None
             follower = Follower(memory)
-        if follower.new(each):
+        if follower.took(each):
             new.append(each)
     assert len(new) == len(set(map(str, new)))
     assert {str(each) for each in new} == {str(each) for each in coming}
@@ -62,7 +62,7 @@ def test_sent_again_under_other_limits_nothing_is_taken_for_whole_that_is_not(
         for payload in Envelopes("D", f"b{number}").block("load0", 7, ROWS, own, compact=encoding)[:sent]:
             block = decode(payload)
             assert isinstance(block, Block)
-            if follower.new(block):
+            if follower.took(block):
                 kept |= {row.meter for row in block.captures}
             assert not follower.positions() or len(kept) == len(ROWS)
     assert follower.positions() == {STREAM: 7}

@@ -137,3 +137,20 @@ def test_what_could_not_be_committed_is_not_taken_for_kept(tmp_path: Path) -> No
     keeper = Keeper(sqlite3.connect(tmp_path / "r.db"))
     keep(keeper, 1, [capture()])
     assert count(keeper, "readings") == 1
+
+
+def test_what_was_locked_out_is_kept_when_it_comes_again_and_not_acknowledged_before(tmp_path: Path) -> None:
+    database = sqlite3.connect(tmp_path / "r.db", timeout=0.0)
+    keeper, line = Keeper(database), Line()
+    (payload,) = ENVELOPES.block("load0", 1, [capture()], 1000, compact=True)
+    other = sqlite3.connect(tmp_path / "r.db")
+    other.execute("BEGIN EXCLUSIVE")
+    with pytest.raises(sqlite3.OperationalError, match="locked"):
+        keeper.take(decode(payload))
+    keeper.tend(line)
+    assert line.words == [{}]
+    other.rollback()
+    for _ in range(2):
+        keeper.take(decode(payload))
+    assert count(keeper, "readings") == 1
+    assert keeper.follower.positions() == {("D", "load0"): 1}

@@ -16,7 +16,7 @@ def answer(wish: bytes, state: str, **result: object) -> Result:
 def losing(*came: int, owed: int) -> tuple[Follower, Asking]:
     follower = Follower()
     for seq in came:
-        follower.new(block(seq))
+        follower.took(block(seq))
     follower.heard(State("D1", "b", "online", {}, {"load0": owed}, {}))
     return follower, Asking(follower)
 
@@ -35,7 +35,7 @@ def test_what_is_still_lost_at_the_second_look_is_asked_for_once() -> None:
 def test_what_came_meanwhile_and_what_may_come_unasked_is_not_asked_for() -> None:
     follower, asking = losing(10, 12, 15, owed=13)
     assert list(asking.wishes()) == []
-    follower.new(block(11))
+    follower.took(block(11))
     assert list(asking.wishes()) == []
     assert [(gap.first, gap.lost) for gap in follower.gaps()] == [(13, False)]
 
@@ -58,7 +58,7 @@ def test_what_comes_in_part_is_asked_for_further() -> None:
     list(asking.wishes())
     ((_, wish),) = asking.wishes()
     asking.heard(answer(wish, "done", blocks=2))
-    follower.new(block(11))
+    follower.took(block(11))
     assert list(asking.wishes()) == []
     ((_, wish),) = asking.wishes()
     assert json.loads(wish)["args"]["from_seq"] == 12

@@ -13,54 +13,66 @@ def block(seq: int, part: int = 1, parts: int = 1, **more: str) -> Block:
 
 def test_a_repeat_is_not_new_whatever_boot_it_bears() -> None:
     follower = Follower()
-    assert follower.new(block(1000))
-    assert not follower.new(block(1000, boot="other"))
-    assert follower.new(block(1000, stream="load1"))
-    assert follower.new(block(1000, dcu="E"))
+    assert follower.took(block(1000))
+    assert not follower.took(block(1000, boot="other"))
+    assert follower.took(block(1000, stream="load1"))
+    assert follower.took(block(1000, dcu="E"))
+
+
+def test_what_was_not_kept_is_new_when_it_comes_again() -> None:
+    follower = Follower()
+    assert all(follower.new(block(1000)) for _ in range(2))
+    memory = follower.memory(block(1000, 1, 2))
+    assert not follower.positions()
+    assert follower.took(block(1000, 1, 2))
+    assert follower.memory(block(1000, 1, 2)) == memory
+    assert not follower.new(block(1000, 1, 2))
+    assert follower.memory(block(1000, 2, 2)) != memory
+    assert not follower.positions()
 
 
 def test_a_gap_is_there_until_it_is_closed() -> None:
     follower = Follower()
-    assert all(follower.new(block(seq)) for seq in (1000, 1001, 1005))
+    assert all(follower.took(block(seq)) for seq in (1000, 1001, 1005))
     assert list(follower.gaps()) == [Gap("D", "load0", 1002, 1004)]
     assert next(follower.gaps()).count == 3
     assert follower.positions() == {("D", "load0"): 1001}
-    assert all(follower.new(block(seq)) for seq in (1004, 1002, 1003))
+    assert all(follower.took(block(seq)) for seq in (1004, 1002, 1003))
     assert not list(follower.gaps())
     assert follower.positions() == {("D", "load0"): 1005}
 
 
 def test_a_block_is_whole_when_all_its_parts_are_there() -> None:
     follower = Follower()
-    assert follower.new(block(999))
-    assert follower.new(block(1000, 2, 2))
+    assert follower.took(block(999))
+    assert follower.took(block(1000, 2, 2))
     assert follower.positions() == {("D", "load0"): 999}
-    assert not follower.new(block(1000, 2, 2))
-    assert follower.new(block(1000, 1, 2))
+    assert not follower.took(block(1000, 2, 2))
+    assert follower.took(block(1000, 1, 2))
     assert follower.positions() == {("D", "load0"): 1000}
-    assert not follower.new(block(1000, 1, 2))
+    assert not follower.took(block(1000, 1, 2))
 
 
 def test_a_follower_that_starts_again_knows_what_it_had() -> None:
     first = Follower()
     for each in (block(1000), block(1002), block(1003, 1, 2)):
-        assert first.new(each)
-    second = Follower({("D", "load0"): first.memory("D", "load0")})
+        assert first.took(each)
+    second = Follower({("D", "load0"): first.memory(block(1000))})
     assert not any(map(second.new, (block(1000), block(1002), block(1003, 1, 2))))
     assert list(second.gaps()) == [Gap("D", "load0", 1001, 1001)]
-    assert second.new(block(1003, 2, 2))
-    assert second.new(block(1001))
+    assert second.took(block(1003, 2, 2))
+    assert second.took(block(1001))
     assert second.positions() == {("D", "load0"): 1003}
 
 
 def test_what_is_kept_is_bounded() -> None:
     follower = Follower()
     for seq in range(0, 4 * MAX_HOLES, 2):
-        assert follower.new(block(seq))
+        assert follower.took(block(seq))
     assert len(list(follower.gaps())) == MAX_HOLES - 1
     assert follower.given_up() == MAX_HOLES
     for seq in range(10_000, 10_000 + 2 * MAX_PARTIAL):
-        follower.new(block(seq, 1, 2))
+        follower.took(block(seq, 1, 2))
     assert len(follower._came["D", "load0"].parts) == MAX_PARTIAL
 
 
@@ -71,10 +83,10 @@ def born(**owed: int) -> State:
 def test_a_birth_says_from_where_on_all_will_come() -> None:
     follower = Follower()
     follower.heard(born(load0=1000))
-    assert follower.new(block(1002))
+    assert follower.took(block(1002))
     assert follower.positions() == {("D", "load0"): 999}
-    assert follower.new(block(1000))
-    assert follower.new(block(1001))
+    assert follower.took(block(1000))
+    assert follower.took(block(1001))
     assert follower.positions() == {("D", "load0"): 1002}
     assert {dcu: json.loads(word) for dcu, word in follower.acknowledgements().items()} == {
         "D": {"streams": {"load0": 1002}}
@@ -83,24 +95,24 @@ def test_a_birth_says_from_where_on_all_will_come() -> None:
 
 def test_a_hole_below_what_is_owed_is_lost_until_it_is_asked_for() -> None:
     follower = Follower()
-    assert all(follower.new(block(seq)) for seq in (1000, 5000))
+    assert all(follower.took(block(seq)) for seq in (1000, 5000))
     follower.heard(born(load0=4000))
     assert list(follower.gaps()) == [Gap("D", "load0", 1001, 3999, lost=True), Gap("D", "load0", 4000, 4999)]
-    again = Follower({("D", "load0"): follower.memory("D", "load0")})
+    again = Follower({("D", "load0"): follower.memory(block(1000))})
     again.heard(born(load0=5000))
     assert list(again.gaps()) == [Gap("D", "load0", 1001, 4999, lost=True)]
     assert again.positions() == {("D", "load0"): 5000}
-    assert again.new(block(1001)), "it was asked for"
+    assert again.took(block(1001)), "it was asked for"
     assert list(again.gaps()) == [Gap("D", "load0", 1002, 4999, lost=True)]
 
 
 def test_what_died_with_the_broker_behind_the_last_block_is_lost_too_until_the_dcu_does_not_know_it() -> None:
     follower = Follower()
-    assert all(follower.new(block(seq)) for seq in (1, 2, 3))
+    assert all(follower.took(block(seq)) for seq in (1, 2, 3))
     follower.heard(born(load0=6))
     (gap,) = follower.gaps()
     assert gap == Gap("D", "load0", 4, 5, lost=True)
-    assert follower.new(block(6))
+    assert follower.took(block(6))
     assert list(follower.gaps()) == [gap]
     follower.close(gap)
     assert not list(follower.gaps())
@@ -109,26 +121,26 @@ def test_what_died_with_the_broker_behind_the_last_block_is_lost_too_until_the_d
 
 def test_a_block_divided_in_another_way_is_whole_by_one_of_the_two_and_not_by_parts_of_both() -> None:
     follower = Follower()
-    assert follower.new(block(999))
-    assert follower.new(block(1000, 1, 4))
-    assert follower.new(block(1000, 1, 2)), "half of the block, of which a quarter is there"
-    assert follower.new(block(1000, 2, 4)), "it was under way for longer"
-    again = Follower({("D", "load0"): follower.memory("D", "load0")})
+    assert follower.took(block(999))
+    assert follower.took(block(1000, 1, 4))
+    assert follower.took(block(1000, 1, 2)), "half of the block, of which a quarter is there"
+    assert follower.took(block(1000, 2, 4)), "it was under way for longer"
+    again = Follower({("D", "load0"): follower.memory(block(1000, 2, 4))})
     assert again.positions() == {("D", "load0"): 999}
-    assert again.new(block(1000, 2, 2))
+    assert again.took(block(1000, 2, 2))
     assert again.positions() == {("D", "load0"): 1000}
-    assert not again.new(block(1000, 3, 4))
+    assert not again.took(block(1000, 3, 4))
 
 
 def test_as_many_parts_after_a_restart_may_be_cut_elsewhere() -> None:
     follower = Follower()
-    assert follower.new(block(1000, 1, 2))
-    assert follower.new(block(1000, 1, 2, boot="other"))
-    assert follower.new(block(1000, 2, 2, boot="other"))
+    assert follower.took(block(1000, 1, 2))
+    assert follower.took(block(1000, 1, 2, boot="other"))
+    assert follower.took(block(1000, 2, 2, boot="other"))
     assert follower.positions() == {("D", "load0"): 1000}
 
 
 def test_a_memory_of_before_divisions_were_kept_apart_has_what_was_whole() -> None:
     follower = Follower({("D", "load0"): '{"spans": [[1, 3]], "parts": {"5": [1]}, "given_up": 0}'})
     assert follower.positions() == {("D", "load0"): 3}
-    assert follower.new(block(5, 1, 2))
+    assert follower.took(block(5, 1, 2))
