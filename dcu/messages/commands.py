@@ -18,6 +18,7 @@ MAX_COMMAND = 100_000
 
 _ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 _METER = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_PRIORITIES = ("high", "normal")
 _KEYS = ("id", "name", "targets", "args", "priority", "issued", "expires")
 
 
@@ -56,6 +57,8 @@ def _checked(command_id: str, envelope: Mapping[str, Any], door: str, received: 
     for key in envelope:
         if key not in _KEYS:
             raise CommandRejected(f"{key[:32]!a} is unknown, expected {', '.join(_KEYS)}")
+    if envelope.get("priority", "high") not in _PRIORITIES:
+        raise CommandRejected(f"priority: expected {' or '.join(_PRIORITIES)}")
     kind = _kind(envelope.get("name"))
     targets = _mapping(envelope.get("targets", {}), "targets")
     many = _many(kind, targets)

@@ -268,6 +268,8 @@ def test_the_same_arguments_are_taken(name: str) -> None:
         {"unheard": 1},
         {"expires": -1},
         {"issued": True},
+        {"priority": "urgent"},
+        {"priority": ["high"]},
     ],
 )
 def test_the_same_envelopes_are_refused(change: dict[str, object]) -> None:

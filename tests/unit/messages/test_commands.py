@@ -47,6 +47,9 @@ def test_what_may_be_left_out() -> None:
         ({"args": {"speed": 1}}, "'speed' is unknown"),
         ({"expires": "soon"}, "expires"),
         ({"issued": -1.0}, "issued"),
+        ({"priority": "urgent"}, "priority: expected high or normal"),
+        ({"priority": {"a": 1}}, "priority"),
+        ({"priority": None}, "priority"),
         ({"color\ud800": 1}, "is unknown"),
     ],
 )

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from dcu.completeness import LEDGER_BOUND
-from dcu.config import UplinkSettings
+from dcu.config import StoreSettings, UplinkSettings
 from dcu.delivery.awaiting import MAX_AWAITED
 from dcu.delivery.redelivery import MAX_WANTED
 from dcu.delivery.sending import URGENT_PLACES
@@ -33,11 +33,14 @@ from dcu.model import (
     CommandState,
     Dropped,
     Reach,
+    Role,
     Standing,
 )
 from dcu.profiles import load_profile
 from dcu.report import BURST, PERIOD
 from dcu.store.delivered import KNOWN_BLOCKS, SUM_BOUND
+from dcu.store.retention import JOURNAL_ROWS
+from dcu.storekeeping import ANSWERED
 from dcu.uplink import Topics
 from dcu_headend import Block, Sums, decode
 
@@ -158,7 +161,11 @@ def test_an_example_command_is_accepted(name: str) -> None:
 
 
 def test_the_catalogue_is_complete() -> None:
-    assert set(re.findall(r"^\| `((?:dcu|meter|archive)\.[\w-]+)` \|", PAGE, re.MULTILINE)) == set(CATALOGUE)
+    listed = dict(re.findall(r"^\| `((?:dcu|meter|archive)\.[\w-]+)` \| (\w+) \|", PAGE, re.MULTILINE))
+    assert listed == {name: kind.role.value for name, kind in CATALOGUE.items()}
+    (once,) = re.findall(r"Of what changes a meter, (.+?) are not idempotent", PAGE, re.DOTALL)
+    assert set(re.findall(r"`([\w.-]+)`", once)) == {name for name, kind in CATALOGUE.items() if not kind.idempotent}
+    assert {name for name, kind in CATALOGUE.items() if kind.role is Role.VIEWER and kind.changes_state} == set()
     assert f"up to {MAX_ITEMS} of them" in PAGE
     assert f"at most {MAX_GAPS} of them" in PAGE
     assert f"at most {LEDGER_BOUND // 86_400} days" in PAGE
@@ -187,6 +194,9 @@ def test_the_topics_are_the_code_s() -> None:
 
 
 def test_the_numbers_are_the_code_s() -> None:
+    assert f"among the last {JOURNAL_ROWS // 1000} {JOURNAL_ROWS % 1000:03} commands" in PAGE
+    assert StoreSettings().retention["commands"] == 400 * 86_400
+    assert ANSWERED == 86_400
     settings = UplinkSettings("broker", "DCU-0001")
     assert f"`{settings.prefix}`" in PAGE
     assert "(100 000 by default)" in PAGE
