@@ -6,7 +6,7 @@ be opened anew (`serving`); any other error is our bug: all ends, systemd restar
 """
 
 import asyncio
-import uuid
+import os
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from itertools import chain
@@ -254,7 +254,7 @@ class Daemon:
 
     def _make_dialect(self, uplink: Broker) -> Dialect:
         config = self._config
-        envelopes = Envelopes(config.dcu.id, uuid.uuid4().hex[:12], self._about, UNITS, self._names)
+        envelopes = Envelopes(config.dcu.id, os.urandom(6).hex(), self._about, UNITS, self._names)
         if config.uplink.sparkplug is None:
             return Dialect(envelopes, uplink.topics, self._clock)
         from dcu.delivery.sparkplug import Sparkplug  # noqa: PLC0415 - for whose head-end speaks it

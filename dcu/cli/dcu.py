@@ -8,7 +8,8 @@ import click
 from dcu import __version__
 from dcu.cli import running
 from dcu.cli.late import Late
-from dcu.cli.running import CONFIG, configuration
+from dcu.cli.main import CONFIG
+from dcu.cli.running import configuration
 from dcu.forecasts import forecasts, warnings
 from dcu.plan.intervals import describe_due
 from dcu.profiles import ProfileFolders, load_profile

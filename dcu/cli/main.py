@@ -6,7 +6,10 @@ A library that reads command lines and writes help takes 1.3 MB, which a daemon 
 import sys
 from collections.abc import Sequence
 
-from dcu.cli.running import CONFIG, run
+from dcu.cli.unloaded import HARDLY_USED, load_when_asked
+
+#: The configuration where none is named.
+CONFIG = "/etc/dcu/dcu.yaml"
 
 
 def plain_run(words: Sequence[str]) -> str | None:
@@ -22,6 +25,10 @@ def plain_run(words: Sequence[str]) -> str | None:
 def main() -> None:
     """Entry point."""
     if path := plain_run(sys.argv[1:]):
+        for name in HARDLY_USED:
+            load_when_asked(name)
+        from dcu.cli.running import run  # noqa: PLC0415 - nobody is to have loaded them before
+
         run(path)
     else:
         from dcu.cli.dcu import cli  # noqa: PLC0415 - for people

@@ -7,16 +7,12 @@ import sys
 from typing import TYPE_CHECKING
 
 from dcu.cli.logs import set_up_logs
-from dcu.cli.unloaded import HARDLY_USED, load_when_asked
 from dcu.config import Config, load
 from dcu.errors import ConfigError, DcuError
 from dcu.profiles import stream_names
 
 if TYPE_CHECKING:
     from dcu.serving import TimeBase  # loaded late, see below
-
-#: The configuration where none is named.
-CONFIG = "/etc/dcu/dcu.yaml"
 
 #: Exit statuses: the configuration is wrong (systemd must not restart on it), or something else is.
 EXIT_CONFIG, EXIT_FAILED = 78, 1
@@ -40,8 +36,6 @@ def run(path: str, base: "TimeBase | None" = None) -> None:
     """Run the daemon of the configuration `path` until SIGTERM or SIGINT; exit with EXIT_FAILED when it cannot."""
     config = configuration(path)
     set_up_logs(config.dcu.log)
-    for name in HARDLY_USED:
-        load_when_asked(name)
     # imported late: `dcu check` needs no broker library, and the child that parses YAML must not carry it
     from dcu.serving import REAL_TIME, serve  # noqa: PLC0415
 

@@ -10,7 +10,7 @@ from threading import RLock
 from typing import Any
 
 #: For proxies (paho; http, email and tempfile come with it), addresses in URLs (urllib), pipes of text (subprocess).
-HARDLY_USED = ("urllib.request", "ipaddress", "locale")
+HARDLY_USED = ("urllib.request", "ipaddress", "locale", "uuid")
 
 #: Held while such a module is loaded: another thread must not see half of it.
 _LOADING = RLock()

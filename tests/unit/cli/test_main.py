@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pytest
 
 from dcu.cli import main
-from dcu.cli.running import CONFIG
+from dcu.cli.main import CONFIG
 
 
 @pytest.mark.parametrize(
@@ -25,7 +25,8 @@ def test_a_run_that_says_no_more_is_begun_at_once(
     monkeypatch: pytest.MonkeyPatch, words: Sequence[str], path: str | None
 ) -> None:
     begun: list[str] = []
-    monkeypatch.setattr(main, "run", begun.append)
+    monkeypatch.setattr(main, "HARDLY_USED", ())
+    monkeypatch.setattr("dcu.cli.running.run", begun.append)
     monkeypatch.setattr("dcu.cli.dcu.cli", lambda **names: begun.append(names["prog_name"]))
     monkeypatch.setattr("sys.argv", ["/usr/bin/dcu", *words])
     main.main()
