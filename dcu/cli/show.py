@@ -5,6 +5,7 @@ from typing import Any
 
 from rich.box import SIMPLE
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from dcu.clock import iso
@@ -16,14 +17,25 @@ PIPE_WIDTH = 160
 COSTLIEST = 3
 
 
-def scaled(value: Any, scaler: int) -> str:
-    """Return `value` · 10^scaler as text with exactly the digits the meter gave."""
+def shown(value: Any, scaler: int = 0) -> str:
+    """Return `value` · 10^scaler as text, with exactly the digits the meter gave.
+
+    Octets, also as JSON has them, are in hex; where the meter gave nothing, the text is empty.
+    """
+    if isinstance(value, dict):
+        return str(value["hex"])
+    if isinstance(value, bytes):
+        return value.hex()
     if isinstance(value, bool) or not isinstance(value, int):
-        return "-" if value is None else str(value)
+        return "" if value is None else str(value)
     if scaler >= 0:
         return str(value * 10**scaler)
     sign, digits = ("-" if value < 0 else ""), str(abs(value)).rjust(1 - scaler, "0")
     return f"{sign}{digits[:scaler]}.{digits[scaler:]}"
+
+
+def _cell(value: Any, scaler: int) -> str:
+    return "-" if value is None else escape(shown(value, scaler))
 
 
 def _console() -> Console:
@@ -33,17 +45,20 @@ def _console() -> Console:
 
 
 def show_reading(reading: dict[str, Any]) -> None:
-    """Print one meter's registers as lines, or its profile rows as a table."""
-    columns, captures = reading["columns"], reading["captures"]
-    console = _console()
-    if not captures:
-        console.print(f"{reading['meter']}: no rows of {reading['stream']} in that time")
-    elif reading["stream"] == "instant":
-        console.print(_registers(reading, columns, captures[0]))
+    """Print what a meter was asked for: its registers as lines, or the rows of a profile as a table."""
+    if reading["stream"] == "instant":
+        _console().print(_registers(reading, reading["columns"], reading["captures"][0]))
     else:
-        console.print(_rows(reading, columns, captures))
+        show_rows(reading)
     if reading["next"]:
-        console.print(f"There is more: ask again with --from {reading['next']}")
+        _console().print(f"There is more: ask again with --from {reading['next']}")
+
+
+def show_rows(page: dict[str, Any]) -> None:
+    """Print captures of one meter and stream as a table, a line each."""
+    columns, captures = page["columns"], page["captures"]
+    empty = f"{page['meter']}: no rows of {page['stream']} in that time"
+    _console().print(_rows(page, columns, captures) if captures else empty)
 
 
 def _registers(reading: dict[str, Any], columns: list[dict[str, Any]], capture: dict[str, Any]) -> Table:
@@ -53,7 +68,7 @@ def _registers(reading: dict[str, Any], columns: list[dict[str, Any]], capture: 
     table = Table("object", "value", "unit", title=title, title_justify="left")
     table.columns[1].justify = "right"
     for column, value in zip(columns, capture["values"], strict=True):
-        table.add_row(column["object"], scaled(value, column["scaler"]), column["symbol"])
+        table.add_row(column["object"], _cell(value, column["scaler"]), column["symbol"])
     return table
 
 
@@ -62,7 +77,7 @@ def _rows(reading: dict[str, Any], columns: list[dict[str, Any]], captures: list
     for column in columns:
         table.add_column(f"{column['object']}\n{column['symbol']}", justify="right")
     for capture in captures:
-        values = (scaled(v, c["scaler"]) for v, c in zip(capture["values"], columns, strict=True))
+        values = (_cell(v, c["scaler"]) for v, c in zip(capture["values"], columns, strict=True))
         table.add_row(capture["at"], f"{capture['status']:02x}", *values)
     return table
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from dcu.cli.show import show_history, show_reading, show_storage
+from dcu.cli.show import show_history, show_rows, show_storage, shown
 from dcu.cli.talk import PART, Daemon, as_json
 from dcu.clock import iso
 from dcu.errors import CommandRejected, StoreError
@@ -58,7 +58,7 @@ def readings(
         _write_pages(pages)
         return
     for page in pages:
-        click.echo(json.dumps(page)) if raw else show_reading(page | {"next": None})
+        click.echo(json.dumps(page)) if raw else show_rows(page)
 
 
 @click.command()
@@ -122,14 +122,16 @@ def _pages(daemon: Daemon, args: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def _write_pages(pages: Iterable[dict[str, Any]]) -> None:
-    """Write a table, with a new head where the columns change."""
+    """Write a table of scaled values, with a new head where the columns change."""
     out, before = csv.writer(sys.stdout), None
     for page in pages:
-        columns = [f"{column['object']}/{column['attribute']}" for column in page["columns"]]
+        columns = [f"{column['object']}/{column['attribute']} {column['symbol']}".strip() for column in page["columns"]]
         if columns != before:
             out.writerow([*_HEAD, *columns])
             before = columns
-        out.writerows([*(row[key] for key in _HEAD), *row["values"]] for row in page["captures"])
+        scalers = [column["scaler"] for column in page["columns"]]
+        for row in page["captures"]:
+            out.writerow([*(row[key] for key in _HEAD), *map(shown, row["values"], scalers)])
 
 
 def _write_lines(captures: Iterable[Capture]) -> None:
@@ -155,6 +157,5 @@ def _write_values(captures: Iterable[Capture]) -> None:
     for capture in captures:
         head = (capture.stream, capture.meter, iso(capture.at), capture.status)
         for column, value in zip(capture.columns, capture.values, strict=True):
-            shown = value.hex() if isinstance(value, bytes) else value
             place = (column.class_id, format_obis(column.name), column.index, column.scaler, column.unit)
-            out.writerow((*head, *place, shown))
+            out.writerow((*head, *place, shown(value)))

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from dcu.cli.show import scaled
+from dcu.cli.show import shown
 
 
 @pytest.mark.parametrize(
@@ -15,11 +15,13 @@ from dcu.cli.show import scaled
         (-5, -1, "-0.5"),
         (12, 0, "12"),
         (12, 3, "12000"),
-        (None, -1, "-"),
+        (None, -1, ""),
         ("x", -1, "x"),
         (0, -2, "0.00"),
         (True, -1, "True"),
+        (b"\x0a\x1b", 0, "0a1b"),
+        ({"hex": "0a1b"}, 0, "0a1b"),
     ],
 )
 def test_scaling_moves_the_point_and_rounds_nothing(value: Any, scaler: int, text: str) -> None:
-    assert scaled(value, scaler) == text
+    assert shown(value, scaler) == text

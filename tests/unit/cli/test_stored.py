@@ -1,4 +1,4 @@
-"""The days of the box, asked for in parts and shown a line each."""
+"""What is kept, shown: rows of each stream as a table or as CSV, the days of the box a line each."""
 
 import json
 from collections.abc import Callable
@@ -75,3 +75,40 @@ def test_a_day_before_anything_was_done_is_shown(door: Door, ctl: Ctl) -> None:
 def test_help_shows_examples() -> None:
     assert "dcuctl history --days 400 --json" in CliRunner().invoke(cli, ["history", "--help"]).output
     assert CliRunner().invoke(cli, ["history", "--days", "401"]).exit_code == 2
+
+
+VOLTAGE = {"object": "1-0:32.7.0.255", "class": 3, "attribute": 2, "scaler": -1, "unit": 35, "symbol": "V"}
+SERIAL = {"object": "0-0:96.1.0.255", "class": 1, "attribute": 2, "scaler": 0, "unit": 255, "symbol": ""}
+
+
+def row(hour: int, *values: object) -> dict[str, object]:
+    at = f"2026-11-21T{hour:02}:00:00Z"
+    return {"at": at, "status": 128, "read": at, "offset": None, "trusted": True, "values": values}
+
+
+def kept(stream: str, *rows: dict[str, object]) -> dict[str, Any]:
+    page = {"meter": "M1", "stream": stream, "columns": [VOLTAGE, SERIAL], "captures": rows, "more": None}
+    return {"state": "done", "result": page}
+
+
+@pytest.mark.parametrize("stream", ["instant", "load0"])
+def test_every_row_of_any_stream_is_shown_as_the_meter_scales_it(door: Door, ctl: Ctl, stream: str) -> None:
+    door.lines = [kept(stream, row(1, 2318, {"hex": "0a1b"}), row(2, None, "[/b]"))]
+    found = ctl("readings", "M1", "--stream", stream)
+    assert found.exit_code == 0
+    lines = [line.replace("│", " ").split() for line in found.output.splitlines() if "2026" in line]
+    assert [line[1:] for line in lines] == [["80", "231.8", "0a1b"], ["80", "-", "[/b]"]]
+
+
+def test_no_rows_kept_is_said_in_words(door: Door, ctl: Ctl) -> None:
+    door.lines = [kept("instant")]
+    assert ctl("readings", "M1", "--stream", "instant").output == "M1: no rows of instant in that time\n"
+
+
+def test_csv_has_scaled_values_under_their_units(door: Door, ctl: Ctl) -> None:
+    door.lines = [kept("load0", row(1, 2318, {"hex": "0a1b"}), row(2, None, None))]
+    assert ctl("readings", "M1", "--csv").output.splitlines() == [
+        "at,status,read,offset,trusted,1-0:32.7.0.255/2 V,0-0:96.1.0.255/2",
+        "2026-11-21T01:00:00Z,128,2026-11-21T01:00:00Z,,True,231.8,0a1b",
+        "2026-11-21T02:00:00Z,128,2026-11-21T02:00:00Z,,True,,",
+    ]
