@@ -4,6 +4,7 @@ The rule is in docs/reference/mqtt.md under `dcu.reconcile`; how the answer is a
 """
 
 import hashlib
+import math
 import struct
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -59,12 +60,20 @@ def _text(capture: Capture) -> bytes:
 
 
 def _word(value: Value) -> str:
-    if value is None:
-        return "null"
+    """Return the word of a value; what JSON cannot hold is null, however it came."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, int):
         return str(value)
+    if isinstance(value, bytes):
+        return "x" + value.hex()
     if isinstance(value, float):
-        return "f" + struct.pack(">d", value).hex()
-    return "x" + value.hex() if isinstance(value, bytes) else "s" + value.encode("utf-8", "surrogatepass").hex()
+        return "f" + struct.pack(">d", value).hex() if math.isfinite(value) else "null"
+    return "null" if value is None else _text_word(value)
+
+
+def _text_word(value: str) -> str:
+    try:
+        return "s" + value.encode().hex()
+    except UnicodeEncodeError:
+        return "null"

@@ -5,7 +5,9 @@ docs/reference/mqtt.md has the rule and a test vector; who is asked to compare i
 
 import struct
 from hashlib import sha256
+from math import isfinite
 
+from dcu.messages.encoding import writable
 from dcu.model import Capture, Value
 from dcu.obis import format_obis
 
@@ -24,20 +26,23 @@ def canonical(capture: Capture) -> bytes:
 
 
 def word(value: Value) -> str:
-    """Return one value so that every language writes it alike: numbers by what they are, text and octets in hex."""
+    """Return one value so that every language writes it alike: numbers by what they are, text and octets in hex.
+
+    What JSON cannot hold is null, as it is for a head-end that hears JSON; one that hears compact blocks does the same.
+    """
     match value:
-        case None:
-            return "null"
         case bool():
             return "true" if value else "false"
         case int():
             return str(value)
-        case float():
+        case float() if isfinite(value):
             return "f" + struct.pack(">d", value).hex()
-        case str():
-            return "s" + value.encode("utf-8", "surrogatepass").hex()
+        case str() if writable(value):
+            return "s" + value.encode().hex()
         case bytes():
             return "x" + value.hex()
+        case _:
+            return "null"
 
 
 def number(capture: Capture) -> int:
