@@ -6,6 +6,7 @@ Times are UTC seconds since 1970 unless a name says otherwise. Everything is fro
 from dataclasses import dataclass, field
 from datetime import UTC, tzinfo
 from enum import IntEnum, StrEnum
+from typing import Final
 
 #: One value of a capture: the meter's own integer (scaler and unit are in the column), or text, or bytes.
 Value = int | float | str | bytes | bool | None
@@ -304,14 +305,22 @@ class Reason(StrEnum):
     PENDING = "not read yet"
 
 
+#: Why there are no blocks of some sequence numbers: the store met with a mishap, and went on above all it had given.
+LEAP: Final = "leap"
+
+
 @dataclass(frozen=True, slots=True)
 class Dropped:
-    """Captures that had to go before they were delivered: `count` of them with times from `start` to `end`."""
+    """Captures that had to go before they were delivered: `count` of them with times from `start` to `end`.
+
+    With `numbers`, first and last, it is the word of sequence numbers that no block has, but those that came before.
+    """
 
     reason: str
     start: int
     end: int
     count: int
+    numbers: tuple[int, int] | None = None
 
 
 class CommandState(StrEnum):

@@ -64,7 +64,8 @@ class Dropped:
     """What does not come: `count` captures with times from `at` to `until`.
 
     Of one `meter`, then it cannot be sent and stays in the DCU's store; of many (""), then it had to go before it could
-    be sent.
+    be sent. With `numbers`, first and last, it is not about captures: the DCU's store met with a mishap, and blocks of
+    these sequence numbers come no more.
     """
 
     reason: str
@@ -72,6 +73,7 @@ class Dropped:
     at: int
     until: int
     count: int
+    numbers: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +167,9 @@ def decode(payload: bytes) -> Message:
         return _compact(payload)
     message = Fields(json_object(payload))
     if "stream" in message.all:
-        return _result(message) if message.all["stream"] == "result" else _readable(message)
+        # where results had to go, or their numbers leapt, the word of that is a block
+        result = message.all["stream"] == "result" and "dropped" not in message.all
+        return _result(message) if result else _readable(message)
     if "state" in message.all:
         return _meter(message) if "meter" in message.all else _state(message)
     return Health(message.text("dcu"), message.text("boot"), message.moment("at"), message.all)
@@ -204,6 +208,9 @@ def _parts(fields: Fields) -> tuple[int, int]:
 
 
 def _dropped(fields: Fields) -> Dropped:
+    if "from_seq" in fields.all:
+        numbers = fields.whole("from_seq"), fields.whole("to_seq")
+        return Dropped(fields.text("reason"), "", 0, 0, fields.whole("count"), numbers)
     meter = fields.maybe("meter")
     first, last = ("from", "to") if meter is None else ("at", "at")
     return Dropped(

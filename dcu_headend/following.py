@@ -124,7 +124,8 @@ class Follower:
     def new(self, message: Block | Result) -> bool:
         """Whether `message` has not come before: then keep it with its `memory`, commit, and say that you `took` it.
 
-        Of a block that comes divided in another way all parts are new: some of its captures are there already.
+        Of a block that comes divided in another way all parts are new: some of its captures are there already. What the
+        DCU says it leapt over is not waited for any more.
         """
         came = self._came.get((message.dcu, message.stream))
         return came is None or not came.has((message.seq, message.boot, message.parts), message.part)
@@ -147,6 +148,8 @@ class Follower:
         came = self._came.get((message.dcu, message.stream), _Came()).copy()
         if self.new(message):
             came.add((message.seq, message.boot, message.parts), message.part)
+            if isinstance(message, Block) and message.dropped is not None and message.dropped.numbers is not None:
+                came.join(*message.dropped.numbers)
         return came
 
     def positions(self) -> dict[Stream, int]:

@@ -10,7 +10,7 @@ import hashlib
 import itertools
 import json
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from types import TracebackType
@@ -65,7 +65,8 @@ class Tally:
 
     `conflicts` counts repeats with other content (the same seq, or the same capture): each is a wrong reading.
     `doubled` counts captures and events that came again under another seq, `dropped` holds what the DCU said it could
-    not send. Events of one second may share a key, so they are listed apart from captures.
+    not send, `leapt` by stream the sequence numbers it said no block has. Events of one second may share a key, so they
+    are listed apart from captures.
     """
 
     captures: dict[tuple[str, str, int], Received] = field(default_factory=dict)
@@ -80,6 +81,7 @@ class Tally:
     conflicts: int = 0
     doubled: int = 0
     dropped: list[Message] = field(default_factory=list)
+    leapt: defaultdict[str, list[range]] = field(default_factory=lambda: defaultdict(list))
     _happened: set[tuple[Any, ...]] = field(default_factory=set)
     _seen: defaultdict[str, dict[tuple[int, int, int], bytes]] = field(default_factory=lambda: defaultdict(dict))
 
@@ -100,10 +102,12 @@ class Tally:
             self._keep(message)
 
     def holes(self) -> dict[str, list[int]]:
-        """Missing sequence numbers of each stream, between the lowest and the highest that came."""
-        return {
-            stream: missing for stream, seen in self._seen.items() if (missing := _missing(seq for seq, _, _ in seen))
+        """Missing sequence numbers of each stream that nobody told of, between the lowest and the highest that came."""
+        missing = {
+            stream: list(_missing((seq for seq, _, _ in seen), self.leapt[stream]))
+            for stream, seen in self._seen.items()
         }
+        return {stream: numbers for stream, numbers in missing.items() if numbers}
 
     @property
     def state(self) -> str | None:
@@ -123,10 +127,13 @@ class Tally:
         return False
 
     def _keep(self, message: Message) -> None:
-        if message["stream"] == "result":
+        if message["stream"] == "result" and "id" in message:
             self.results[message["id"]].append(message)
             return
-        if "dropped" in message:
+        if "from_seq" in message.get("dropped", {}):
+            word = message["dropped"]
+            self.leapt[message["stream"]].append(range(word["from_seq"], word["to_seq"] + 1))
+        elif "dropped" in message:
             self.dropped.append(message["dropped"])
         for received in decode(message):
             if received.stream.startswith("event"):
@@ -169,9 +176,11 @@ def decode(message: Message) -> Iterator[Received]:
         )
 
 
-def _missing(numbers: Iterable[int]) -> list[int]:
-    ordered = sorted(set(numbers))
-    return [seq for low, high in itertools.pairwise(ordered) for seq in range(low + 1, high)]
+def _missing(numbers: Iterable[int], leapt: Sequence[range]) -> Iterator[int]:
+    for low, high in itertools.pairwise(sorted(set(numbers))):
+        # the word of a leap is the block behind it
+        begin = min([high, *(told.start for told in leapt if told.stop == high)])
+        yield from range(low + 1, begin)
 
 
 class HeadEnd:

@@ -120,7 +120,11 @@ class Envelopes:
 
     def dropped(self, stream: str, seq: int, dropped: Dropped) -> bytes:
         """The word of captures that had to go before they were delivered, under the number that they would have had."""
-        what = {"reason": dropped.reason, "from": iso(dropped.start), "to": iso(dropped.end), "count": dropped.count}
+        if dropped.numbers is not None:
+            span: dict[str, object] = dict(zip(("from_seq", "to_seq"), dropped.numbers, strict=True))
+        else:
+            span = {"from": iso(dropped.start), "to": iso(dropped.end)}
+        what = {"reason": dropped.reason, **span, "count": dropped.count}
         return encode(self._head(stream=stream, seq=seq) | {"columns": [], "captures": [], "dropped": what})
 
     def _result(self, seq: int, record: CommandRecord, limit: int) -> bytes:

@@ -13,7 +13,7 @@ from functools import partial
 from aiosqlite import Connection
 
 from dcu.messages.envelope import RESULT, urgent
-from dcu.model import Capture, CommandRecord, Dropped
+from dcu.model import LEAP, Capture, CommandRecord, Dropped
 from dcu.store.cells import GARBLED, to_json
 from dcu.store.commands import Commands
 from dcu.store.numbers import POSITION_BITS, place_of, position_of
@@ -28,9 +28,11 @@ DRAIN_BLOCKS = 4
 
 _STREAMS = "SELECT name, seq FROM streams ORDER BY stream"
 
-_SENT = "SELECT stream, seq, sent FROM streams WHERE name = ?"
+_SENT = "SELECT stream, seq, sent, leapt FROM streams WHERE name = ?"
 
 _ALLOT = "UPDATE streams SET seq = ?, sent = ? WHERE stream = ?"
+
+_LEAPT = "UPDATE streams SET leapt = NULL WHERE stream = ?"
 
 _PUT = "INSERT INTO outbox (stream, seq, first, last, dropped) VALUES (?, ?, ?, ?, ?)"
 
@@ -102,7 +104,7 @@ class Shipped:
 class Block:
     """What is published as one message: captures, or changes of commands when the stream is `RESULT`.
 
-    With `dropped` it has no items: it is the word of those that had to go.
+    With `dropped` it has no items: it is the word of those that had to go, or of numbers that were leapt over.
     """
 
     stream: str
@@ -211,21 +213,28 @@ class Outbox(Readings, Commands):
         return low
 
     async def _allot(self, database: Connection, *, name: str, limit: int) -> _Extent | None:
-        """Return the extent of a new block."""
+        """Return the extent of a new block; the word of a leap comes before the rows, and has none."""
         await self._follow_clock(database)
-        for stream, seq, sent in await database.execute_fetchall(_SENT, (name,)):
-            last, dropped = min(await self._tails.last(database, stream), sent + limit), None
-            if stream in self._owed:  # rows of before are still being salvaged
-                last = min(last, self._owed[stream][0] - 1)
-            for last, *fields in await database.execute_fetchall(_DROPPED, (stream,)):  # noqa: B007 - one row or none
-                dropped = to_json(fields)
-                await database.execute("DELETE FROM drops WHERE stream = ?", (stream,))
-            if last > sent:
+        for stream, seq, sent, leapt in await database.execute_fetchall(_SENT, (name,)):
+            last, dropped = await self._following(database, stream, sent, limit) if leapt is None else (sent, None)
+            if leapt is not None:
+                dropped = to_json([LEAP, 0, 0, 0, [leapt, seq - 1]])
+                await database.execute(_LEAPT, (stream,))
+            if last > sent or leapt is not None:
                 self._spare.sequence(name, seq)
                 await database.execute(_ALLOT, (seq + 1, last, stream))
                 await database.execute(_PUT, (stream, seq, sent + 1, last, dropped))
                 return stream, seq, sent + 1, last, dropped
         return None
+
+    async def _following(self, database: Connection, stream: int, sent: int, limit: int) -> tuple[int, str | None]:
+        """Return the last position of the block behind `sent`, and what is said in place of rows that had to go."""
+        for last, *fields in await database.execute_fetchall(_DROPPED, (stream,)):
+            await database.execute("DELETE FROM drops WHERE stream = ?", (stream,))
+            return last, to_json(fields)
+        last = min(await self._tails.last(database, stream), sent + limit)
+        # rows of before may still be salvaged
+        return min(last, self._owed[stream][0] - 1) if stream in self._owed else last, None
 
     async def _block(self, name: str, stream: int, seq: int, first: int, last: int, dropped: str | None) -> Block:
         if dropped is not None:
@@ -253,7 +262,8 @@ class Outbox(Readings, Commands):
 def _dropped(said: str, count: int) -> Dropped:
     """Return what stands in place of a block; where that is damaged, too, only how many there were is known."""
     try:
-        return Dropped(*json.loads(said))
+        reason, start, end, rows, *numbers = json.loads(said)
+        return Dropped(reason, start, end, rows, (numbers[0][0], numbers[0][1]) if numbers else None)
     except GARBLED:
         return Dropped("damaged", 0, 0, count)
 

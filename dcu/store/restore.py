@@ -21,20 +21,21 @@ _RAISE_COUNTER = "UPDATE counters SET next = ?2 WHERE key = ?1 AND next BETWEEN 
 
 _BELOW = "SELECT name FROM streams WHERE seq < ? ORDER BY stream"
 
-_RAISE_STREAMS = "UPDATE streams SET seq = ?1 WHERE seq < ?2"
+_RAISE_STREAMS = "UPDATE streams SET leapt = coalesce(leapt, seq), seq = ?1 WHERE seq < ?2"
 
 _COUNTERS = "SELECT key, next FROM counters"
 
 _COUNTER = "INSERT INTO counters (key, next) VALUES (?, ?) ON CONFLICT DO UPDATE SET next = max(next, excluded.next)"
 
-_STREAMS = "SELECT name, seq FROM streams"
+_STREAMS = "SELECT name, seq, leapt FROM streams"
 
 _NEW_STREAM = """
-INSERT INTO streams (name, seq, sent) VALUES (?1, ?2, 0) ON CONFLICT DO UPDATE SET seq = max(seq, excluded.seq)
+INSERT INTO streams (name, seq, sent, leapt) VALUES (?1, ?2, 0, ?3) ON CONFLICT DO UPDATE
+    SET leapt = coalesce(leapt, iif(seq < excluded.seq, seq, NULL)), seq = max(seq, excluded.seq)
 """
 
 # one that is less than a step behind is only not that far yet
-_OLD_STREAM = "UPDATE streams SET seq = ?2 WHERE name = ?1 AND seq < ?2 - ?3"
+_OLD_STREAM = "UPDATE streams SET leapt = coalesce(leapt, seq), seq = ?2 WHERE name = ?1 AND seq < ?2 - ?3"
 
 _METER = "INSERT OR IGNORE INTO meters (name) VALUES (?)"
 
@@ -78,7 +79,10 @@ async def kept_by(database: Connection, ours: frozenset[str]) -> Kept:
     for key, following in await database.execute_fetchall(_COUNTERS):
         (kept.ours if key in ours else kept.heard)[key] = following
     # all numbers up to there may have been given when this is read next
-    kept.streams = {name: seq + SEQUENCE_STEP for name, seq in await database.execute_fetchall(_STREAMS)}
+    for name, seq, leapt in await database.execute_fetchall(_STREAMS):
+        kept.streams[name] = seq + SEQUENCE_STEP
+        if leapt is not None:
+            kept.leapt[name] = leapt
     kept.secrets = await _secrets(database)
     kept.lines = {key: list(rest) for key, *rest in await database.execute_fetchall(_LINES)}
     return kept
@@ -108,9 +112,13 @@ async def restore(database: Connection, kept: Kept, *, anew: bool, torn: bool, n
     """
     await database.executemany(_COUNTER, [*kept.ours.items(), *kept.heard.items()])
     if anew:
-        streams = {name: max(seq, int(now * 1000)) for name, seq in kept.streams.items()}
-        await database.executemany(_NEW_STREAM, streams.items())
-        leapt = list(streams)
+        streams = [
+            # what is below the last step was given, or told of
+            (name, max(seq, int(now * 1000)), kept.leapt.get(name, seq - SEQUENCE_STEP))
+            for name, seq in kept.streams.items()
+        ]
+        await database.executemany(_NEW_STREAM, streams)
+        leapt = list(kept.streams)
     else:
         step = 0 if torn else SEQUENCE_STEP
         leapt = [name for name, seq in kept.streams.items() if await _raised(database, name, seq, step)]

@@ -17,13 +17,15 @@ from dcu.errors import StoreError
 from dcu.store.cells import to_json
 
 #: What a line is about. A counter is ours when we use it, else a meter uses it; one that is believed may be lower than
-#: it was (dcu.polling.rekey); all others only grow. A stream's number is one that no block was given, nor any above it.
+#: it was (dcu.polling.rekey); all others only grow. A stream's number is one that no block was given, nor any above it;
+#: where it leapt and nobody was told yet, the first that it leapt over is there besides.
 OURS: Final = "ours"
 COUNTER: Final = "counter"
 BELIEVED: Final = "believed"
 STREAM: Final = "stream"
 SECRETS: Final = "secrets"
 LINE: Final = "line"
+LEAPT: Final = "leapt"
 
 #: Sequence numbers noted in advance, so that the file is written once for as many blocks.
 SEQUENCE_STEP: Final = 1000
@@ -45,6 +47,7 @@ class Kept:
     ours: dict[str, int] = field(default_factory=dict)
     heard: dict[str, int] = field(default_factory=dict)
     streams: dict[str, int] = field(default_factory=dict)
+    leapt: dict[str, int] = field(default_factory=dict)
     secrets: dict[str, list[Any]] = field(default_factory=dict)
     lines: dict[str, list[Any]] = field(default_factory=dict)
     damaged: int = 0
@@ -80,6 +83,8 @@ class Kept:
                 self.heard[key] = value
             case "stream":
                 self.streams[key] = max(value, self.streams.get(key, 0))
+            case "leapt":
+                self.leapt[key] = min(value, self.leapt.get(key, value))
             case "secrets" | "line":
                 held = self.secrets if kind == SECRETS else self.lines
                 held.pop(key, None)
@@ -94,6 +99,7 @@ class Kept:
             OURS: self.ours,
             COUNTER: self.heard,
             STREAM: self.streams,
+            LEAPT: self.leapt,
             SECRETS: self.secrets,
             LINE: self.lines,
         }

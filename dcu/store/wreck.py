@@ -45,13 +45,16 @@ _TABLES: Final = (
 
 _KEPT: Final = ("counters", "generations", "secrets", "archive")
 
-#: What is plainly damage in rows that could be read: marks of the future, numbers that nothing has.
+#: What is plainly damage in rows that could be read: marks of the future, numbers that nothing has. The word of a leap
+#: has no positions: it ends before it begins.
 _SOUND: Final = (
     "DELETE FROM marks WHERE watermark > ?1 OR meter NOT IN (SELECT meter FROM meters)",
     "DELETE FROM gaps WHERE last > ?1 OR (meter, stream) NOT IN (SELECT meter, stream FROM marks)",
     "DELETE FROM results WHERE ?1 AND place >> 40 NOT IN (SELECT stream FROM streams)",
-    "DELETE FROM outbox WHERE ?1 AND stream NOT IN (SELECT stream FROM streams) OR last < first",
-    "DELETE FROM delivered WHERE ?1 AND stream NOT IN (SELECT stream FROM streams) OR last < first",
+    "DELETE FROM outbox WHERE ?1 AND stream NOT IN (SELECT stream FROM streams) OR last < first - (dropped NOT NULL)",
+    """
+    DELETE FROM delivered WHERE ?1 AND stream NOT IN (SELECT stream FROM streams) OR last < first - (dropped NOT NULL)
+    """,
 )
 
 #: The first position that was not acknowledged, and the last that was sent.

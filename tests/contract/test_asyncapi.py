@@ -31,6 +31,7 @@ CHANNELS = {
     "dropped": "data",
 } | {
     "gone": "data",
+    "leapt": "data",
     "event": "event",
     "alarm": "event",
     "own_event": "event",

@@ -58,6 +58,14 @@ def test_what_was_lost_or_dropped() -> None:
     assert block.dropped == Dropped("storage", "", NOON - 900, NOON, 7)
 
 
+@pytest.mark.parametrize("stream", ["load0", "event.dcu", "result"])
+def test_numbers_that_were_leapt_over(stream: str) -> None:
+    block = decode(ENVELOPES.dropped(stream, 1000, model.Dropped(model.LEAP, 0, 0, 0, (7, 999))))
+    assert isinstance(block, Block)
+    assert (block.stream, block.seq, block.captures) == (stream, 1000, ())
+    assert block.dropped == Dropped("leap", "", 0, 0, 0, (7, 999))
+
+
 def test_result_state_and_health() -> None:
     (payload,) = ENVELOPES.block("result", 7, [record(result={"now": 1})], 10_000)
     result = decode(payload)

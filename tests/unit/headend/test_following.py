@@ -1,7 +1,7 @@
 import dataclasses
 import json
 
-from dcu_headend import Block, Follower, Gap, State
+from dcu_headend import Block, Dropped, Follower, Gap, State
 from dcu_headend.following import MAX_HOLES, MAX_PARTIAL
 
 BLOCK = Block("D", "b", "load0", 1000, ())
@@ -74,6 +74,33 @@ def test_what_is_kept_is_bounded() -> None:
     for seq in range(10_000, 10_000 + 2 * MAX_PARTIAL):
         follower.took(block(seq, 1, 2))
     assert len(follower._came["D", "load0"].parts) == MAX_PARTIAL
+
+
+def leap(seq: int, first: int, last: int) -> Block:
+    return dataclasses.replace(block(seq), dropped=Dropped("leap", "", 0, 0, 0, (first, last)))
+
+
+def test_what_was_leapt_over_is_not_waited_for() -> None:
+    follower = Follower()
+    assert all(follower.took(block(seq)) for seq in (1000, 1001, 1003))
+    assert follower.took(leap(2000, 1004, 1999))
+    assert list(follower.gaps()) == [Gap("D", "load0", 1002, 1002)]  # that one is on its way still
+    assert not follower.took(leap(2000, 1004, 1999))
+    memory = follower.memory(block(1002))
+    assert follower.took(block(1002))
+    assert follower.positions() == {("D", "load0"): 2000}
+    second = Follower({("D", "load0"): memory})
+    assert second.took(block(2001))
+    assert not list(second.gaps())
+
+
+def test_a_leap_over_what_came_before_changes_nothing_of_it() -> None:
+    """An older copy of the store was put back: it does not know which numbers it gave since."""
+    follower = Follower()
+    assert all(follower.took(block(seq)) for seq in (1000, 1001, 1002))
+    assert follower.took(leap(2000, 1001, 1999))
+    assert follower.positions() == {("D", "load0"): 2000}
+    assert not follower.took(block(1002))
 
 
 def born(**owed: int) -> State:

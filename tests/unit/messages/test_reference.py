@@ -25,6 +25,7 @@ from dcu.messages.envelope import Envelopes
 from dcu.messages.events import OWN_EVENTS, own_values
 from dcu.model import (
     DCU_EVENTS,
+    LEAP,
     NO_STATUS,
     Capture,
     Column,
@@ -95,6 +96,7 @@ WRITTEN: dict[str, Callable[[], bytes]] = {
     "block": lambda: block("load0", SEQ + 1, capture("load0", (18_250_431, b"\x0a\x1b"), COLUMNS)),
     "dropped": lambda: block("load0", SEQ + 2, capture("load0", ("x" * 100_000, 0), COLUMNS)),
     "gone": lambda: ENVELOPES.dropped("load0", SEQ + 3, Dropped("storage", NOON - 87_300, NOON - 900, 98_304)),
+    "leapt": lambda: ENVELOPES.dropped("load0", SEQ + 1000, Dropped(LEAP, 0, 0, 0, (SEQ + 4, SEQ + 999))),
     "event": lambda: block("event.fraud", SEQ + 1, capture("event.fraud", (40,), CODE)),
     "alarm": lambda: block("event.alarm", SEQ + 1, capture("event.alarm", (8192, 16), ALARM_REGISTER * 2)),
     "own_event": lambda: block("event.dcu", SEQ + 1, own("security breach", breach="tag")),

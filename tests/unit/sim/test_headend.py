@@ -9,6 +9,7 @@ import aiomqtt
 import pytest
 
 from dcu.messages.envelope import Envelopes
+from dcu.model import LEAP, Dropped
 from sim.broker import Broker
 from sim.headend import HeadEnd, Tally
 from tests.outbox import NOON, capture
@@ -58,6 +59,15 @@ def test_holes_are_named() -> None:
     for seq in (10, 11, 14, 16):
         take(tally, seq, at=NOON + seq)
     assert tally.holes() == {"load0": [12, 13, 15]}
+
+
+def test_a_hole_that_was_told_of_is_none() -> None:
+    tally = Tally()
+    for seq, numbers in ((11, None), (1000, (14, 999))):
+        word = Dropped("storage" if numbers is None else LEAP, 0, 0, 0, numbers)
+        tally.take("data/load0", ENVELOPES.dropped("load0", seq, word))
+    assert tally.holes() == {"load0": [12, 13]}
+    assert len(tally.dropped) == 1
 
 
 def test_events_are_listed_also_when_two_share_a_second() -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from dcu.errors import StoreError
-from dcu.model import Meter
+from dcu.model import LEAP, Dropped, Meter
 from dcu.store import Store
 from dcu.store.generations import Sealed
 from dcu.store.integrity import LOST, TORN
@@ -51,6 +51,64 @@ async def test_a_database_that_is_gone_costs_no_counter_key_or_line(path: Path, 
         assert (await store.streams())["load0"] > seq
     async with Store.open(path, clock) as store:
         assert store.mishap is None  # told once
+
+
+async def leaps(store: Store) -> list[tuple[int, Dropped | None]]:
+    """Hand out everything; return the blocks that have no rows, with their numbers."""
+    found = []
+    while (block := await store.next_block("load0", 5)) is not None:
+        if not block.items:
+            found.append((block.seq, block.dropped))
+    return found
+
+
+async def test_what_was_leapt_over_is_told_once_before_all_else(path: Path, clock: SetClock) -> None:
+    _, seq = await work(path, clock)
+    path.unlink()
+    async with Store.open(path, clock) as store:
+        assert await store.next_block("load0", 5) is None  # a leap is told when there is something behind it
+        await store.record([capture(7)], {})
+    async with Store.open(path, clock) as store:
+        begins = (await store.streams())["load0"]
+        word = await store.next_block("load0", 5)
+        assert word is not None
+        # numbers are noted ahead, so it begins where they were noted last: with the first of those that were given
+        assert (word.seq, word.items, word.dropped) == (begins, (), Dropped(LEAP, 0, 0, 0, (seq - 2, begins - 1)))
+        assert [block.dropped for block in await store.unacknowledged("load0")] == [word.dropped]
+        assert await leaps(store) == []
+        await store.acknowledge("load0", word.seq)
+        assert await store.block("load0", word.seq) == word
+
+
+async def test_a_power_cut_before_it_was_told_forgets_no_leap(path: Path, clock: SetClock) -> None:
+    """The spare knows the numbers of the new database already, and the database is gone once more."""
+    _, seq = await work(path, clock)
+    for _ in range(3):
+        path.unlink()
+        clock.time += 100
+        async with Store.open(path, clock) as store:
+            await store.record([capture(7)], {})
+            begins = (await store.streams())["load0"]
+    async with Store.open(path, clock) as store:
+        assert await leaps(store) == [(begins, Dropped(LEAP, 0, 0, 0, (seq - 2, begins - 1)))]
+
+
+async def test_an_older_copy_tells_what_it_leaps_over(path: Path, clock: SetClock) -> None:
+    async with Store.open(path, clock) as store:
+        await store.record([capture(at) for at in range(3 * SEQUENCE_STEP)], {})
+        first = await store.next_block("load0", 1)
+    assert first is not None
+    copy = shutil.copy(path, path.with_name("copy"))
+    async with Store.open(path, clock) as store:
+        for _ in range(SEQUENCE_STEP + 1):
+            block = await store.next_block("load0", 1)
+    assert block is not None
+    shutil.copy(copy, path)
+    async with Store.open(path, clock) as store:
+        word = await store.next_block("load0", 1)
+        assert word is not None
+        assert word.dropped == Dropped(LEAP, 0, 0, 0, (first.seq + 1, word.seq - 1))
+        assert word.seq > block.seq
 
 
 async def test_an_older_copy_put_back_costs_no_counter_key_or_line(path: Path, clock: SetClock) -> None:

@@ -215,6 +215,19 @@ async def test_a_store_of_schema_9_opens_and_keeps_its_days(tmp_path: Path) -> N
     assert content(tmp_path / "store.db.schema9") == content(SAVED / "schema9.db")
 
 
+async def test_a_store_of_schema_10_opens_with_its_days(tmp_path: Path) -> None:
+    """As that of schema 9, and a day; no stream had leapt then."""
+    path = tmp_path / "store.db"
+    path.write_bytes((SAVED / "schema10.db").read_bytes())
+    async with Store.open(path, SetClock()) as store:
+        assert await store.days(0, 10) == [(20_000, {"visits": 7})]
+        [block] = await store.unacknowledged("load0")
+        last = await store.next_block("load0", 10)
+        assert last is not None
+        assert (last.seq, last.items, last.dropped) == (block.seq + 1, (capture(3600),), None)
+    assert content(tmp_path / "store.db.schema10") == content(SAVED / "schema10.db")
+
+
 async def test_a_new_store_leaves_no_copy(path: Path) -> None:
     for _ in range(2):
         async with Store.open(path, SetClock()):
