@@ -130,7 +130,7 @@ class Sending:
     _turn: deque[str] = field(default_factory=deque)
     _dry: set[str] = field(default_factory=set)
     _waiting: dict[str, int] = field(default_factory=dict)
-    _dividing: asyncio.Task[None] | None = None
+    _dividing: set[str] = field(default_factory=set)
     _commits: int = 0
     _looked: int = -1
     _under_way: dict[Key, int] = field(default_factory=dict)
@@ -186,8 +186,8 @@ class Sending:
             group.create_task(self._reply(copies))
         if len(messages) > 1:
             # the later parts are queued only after the earlier ones' acknowledgement: no other data comes between them
-            self._dividing = sent
-            if urgent(block.stream) or self.dialect.consecutive:
+            self._dividing.add(block.stream)
+            if self.dialect.consecutive:
                 await asyncio.wait([sent])
         return True
 
@@ -213,6 +213,7 @@ class Sending:
             self.unheard.heard(block.stream)
             await self._accepted(key)
         del self._under_way[key]
+        self._dividing.discard(block.stream)
         self.figures.in_flight = len(self._under_way)
         self._wake.set()
 
@@ -288,7 +289,7 @@ class Sending:
             return None
         await self._look_around()
         block = await self._first(sorted(filter(self._hurries, self._turn), key=is_event))
-        if self._dividing is not None and not self._dividing.done():
+        if self._dividing:
             return block
         if block is None and self._room_for_data(places):
             self._turn.rotate(-1)
@@ -308,7 +309,7 @@ class Sending:
         return not urgent(stream) and self._admits(stream) and self._ripe(stream)
 
     def _hurries(self, stream: str) -> bool:
-        return urgent(stream) and not self.unheard.waits(stream)
+        return urgent(stream) and stream not in self._dividing and not self.unheard.waits(stream)
 
     def _admits(self, stream: str) -> bool:
         return self.link.admits(stream) and not self.unheard.waits(stream)

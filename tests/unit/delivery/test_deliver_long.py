@@ -117,6 +117,24 @@ async def test_an_alarm_goes_between_the_parts_of_a_block() -> None:
     assert link.keys[-1] == ("load1", FIRST_SEQ)
 
 
+async def test_a_result_goes_between_the_parts_of_many_events_and_no_other_event_of_them_does() -> None:
+    link = MemoryLink(max_payload=1000, holding=True)
+    at = bench(link)
+    at.store.add(*rows(16, "event.fraud"))
+    async with running(at.deliver):
+        await until(partial(sent_blocks, link, 1))
+        assert link.blocks[0].body["parts"] > 2
+        at.store.add(*rows(1), *rows(1, "event.fraud"), record("c1"))
+        await until(partial(sent_blocks, link, 2))
+        await settle()
+        assert link.keys == [("event.fraud", FIRST_SEQ), ("result", FIRST_SEQ)]
+        link.holding = False
+        link.blocks[0].puback.set_result(None)
+        link.blocks[1].puback.set_result(None)
+        await until(partial(is_empty, at.store))
+    assert link.keys[-2:] == [("event.fraud", FIRST_SEQ + 1), ("load0", FIRST_SEQ)]
+
+
 @pytest.mark.parametrize(("limit", "told"), [(100_000, 40), (2800, 40), (1000, 0)])
 async def test_a_small_broker_gets_a_birth_that_it_can_take(limit: int, told: int) -> None:
     link = MemoryLink(max_payload=limit)
