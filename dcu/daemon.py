@@ -255,13 +255,14 @@ class Daemon:
     def _make_dialect(self, uplink: Broker) -> Dialect:
         config = self._config
         envelopes = Envelopes(config.dcu.id, os.urandom(6).hex(), self._about, UNITS, self._names)
-        if config.uplink.sparkplug is None:
+        if (spoken := config.uplink.sparkplug) is None:
             return Dialect(envelopes, uplink.topics, self._clock)
         from dcu.delivery.sparkplug import Sparkplug  # noqa: PLC0415 - for whose head-end speaks it
         from dcu.messages.edge_node import EdgeNode  # noqa: PLC0415 - as the next
 
-        node = EdgeNode(config.uplink.sparkplug, config.dcu.id, {"version": __version__}, UNITS, envelopes.more)
-        return Sparkplug(envelopes, uplink.topics, self._clock, node, self._lost)
+        node = EdgeNode(spoken.group, config.dcu.id, {"version": __version__}, UNITS, envelopes.more)
+        several = config.uplink.several
+        return Sparkplug(envelopes, uplink.topics, self._clock, node, self._lost, spoken.host, several)
 
     def _lost(self, meter: str) -> bool:
         standing = self._reachability.standing(meter)

@@ -106,6 +106,6 @@ class Status:
         problems += self._health.archive
         if not self._clock.trusted():
             problems.append(f"the clock is {self._clock.state()}; nothing is collected on schedule")
-        if not self._delivery.connected:
+        if self._delivery.error or not self._delivery.connected:
             problems.append(f"uplink: {self._delivery.error or 'not connected yet'}")
         return problems

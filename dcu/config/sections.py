@@ -19,6 +19,7 @@ from dcu.config.settings import (
     ClockSettings,
     DcuSettings,
     DiscoverSettings,
+    SparkplugSettings,
     StoreSettings,
     StreamSettings,
     of_events,
@@ -142,7 +143,7 @@ def _streams(place: Place) -> dict[str, StreamSettings]:
     return dict(entry for entry, _ in _STREAMS(place))
 
 
-SPARKPLUG: Shape[str] = Shape(lambda group: group, {"group": words.name})
+SPARKPLUG: Shape[SparkplugSettings] = Shape(SparkplugSettings, {"group": words.name}, {"host": words.name})
 
 
 UPLINK: Shape[dict[str, Any]] = Shape(

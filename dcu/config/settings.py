@@ -144,11 +144,19 @@ class ChannelSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class SparkplugSettings:
+    """Section `uplink.sparkplug`: the group of this edge node, and its primary host application (None: any will do)."""
+
+    group: str
+    host: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class UplinkSettings:
     """Section `uplink`. `mqtt_version` is "auto", "5" or "3"; `window` counts unacknowledged messages.
 
     `streams` says by name how a stream is sent; `stream` is who asks. `meter_states`: whether each meter has a topic
-    of its own that says how it stands. `sparkplug` is the group as part of which readings leave in that dialect.
+    of its own that says how it stands. `sparkplug` is there when readings leave in that dialect.
     `silence` is how long nothing may come through before the connection counts as lost (None: as MQTT's keepalive has
     it). The best of several `channels` is gone back to when it has answered for `return_after` seconds.
     `rate` bounds the messages a second; with `referral` a broker may name another to use.
@@ -171,7 +179,7 @@ class UplinkSettings:
     max_payload: int = 100_000
     connect_spread: float = 0.0
     meter_states: bool = True
-    sparkplug: str | None = None
+    sparkplug: SparkplugSettings | None = None
     acknowledge: str = "broker"
     acknowledge_within: float = 600.0
     groups: tuple[str, ...] = ()
@@ -188,6 +196,12 @@ class UplinkSettings:
     def plain(self) -> bool:
         """Whether there is one broker by one channel, and nothing to watch over but MQTT's keepalive."""
         return not self.channels and self.silence is None and self.tls is None
+
+    @property
+    def several(self) -> bool:
+        """Whether there is more than one broker."""
+        own = self.host, None
+        return len({broker for channel in self.channels for broker in channel.brokers or (own,)}) > 1
 
     @property
     def patience(self) -> float | None:

@@ -32,7 +32,7 @@ from dcu.errors import CommandRejected, DcuError, SentAwayError, UplinkError, fi
 from dcu.health import Progress
 from dcu.messages.acknowledgement import parse_acknowledgement
 from dcu.messages.envelope import urgent
-from dcu.uplink import Backoff, Link, Outgoing, Topics
+from dcu.uplink import Backoff, Incoming, Link, Outgoing, Topics
 from dcu.uplink.backoff import STEADY
 
 log = structlog.get_logger()
@@ -169,7 +169,8 @@ class Deliver:
             if isinstance(outcome, BaseException):
                 raise outcome
         figures = self.figures
-        figures.connected, figures.since, figures.mqtt, figures.error = True, self.clock.now(), link.version, None
+        figures.connected, figures.since, figures.mqtt = True, self.clock.now(), link.version
+        figures.error = self.dialect.waits
         figures.connections += 1
         log.info("uplink connected", mqtt=link.version, window=link.window)
 
@@ -200,7 +201,10 @@ class Deliver:
                 # which `_end_if_cancelled` relies on (Python 3.11).
                 await sending.run(group)
         except* UplinkError:
-            self._strikes.blame(sending.oldest)
+            if self.dialect.over:
+                await self._farewell(link)
+            else:
+                self._strikes.blame(sending.oldest)
             self._replies.forget()
             raise
 
@@ -226,18 +230,22 @@ class Deliver:
                 if message.topic == self.uplink.topics.ack:
                     _heed(message.payload, self._heeding)
                 elif message.topic in self.dialect.hears:
-                    self._hear(message.payload, sending)
+                    self._hear(message, sending)
                 else:
                     self.figures.commands += 1
                     self._replies.heard(message.payload, message.reply)
                     await self.on_command(message.topic, message.payload)
                 link.acknowledge(message)
 
-    def _hear(self, payload: bytes, sending: Sending) -> None:
+    def _hear(self, message: Incoming, sending: Sending) -> None:
+        """Take what is said in the dialect. Raises UplinkError when that ends the connection."""
         try:
-            self.dialect.heard(payload)
+            self.dialect.heard(message.topic, message.payload)
         except DcuError as error:
             log.warning("request not understood", reason=str(error))
+        self.figures.error = self.dialect.waits
+        if self.dialect.over:
+            raise UplinkError(self.dialect.waits or "sent away")
         sending.look()
 
     async def _report(self, link: Link) -> None:

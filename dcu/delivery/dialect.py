@@ -58,6 +58,16 @@ class Dialect:
         """Topics of what is said in this dialect to us; commands are not among it."""
         return ()
 
+    @property
+    def waits(self) -> str | None:
+        """What everything but results waits for, in words; None: for nothing."""
+        return None
+
+    @property
+    def over(self) -> bool:
+        """Whether the connection is to end, by what was heard."""
+        return False
+
     def will(self) -> Outgoing:
         """The last will of the connection that is made now."""
         return self._state(self.envelopes.will(self.clock.now()))
@@ -74,7 +84,7 @@ class Dialect:
                 break
         yield self._state(payload)
 
-    def heard(self, payload: bytes) -> None:
+    def heard(self, topic: str, payload: bytes) -> None:
         """Take what came by one of the topics in `hears`. Raises DcuError when it cannot be understood."""
 
     def due(self) -> Iterable[Outgoing]:

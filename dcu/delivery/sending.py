@@ -171,8 +171,7 @@ class Sending:
         """Send the most urgent block there is room for; say whether one was sent."""
         for message in self.dialect.due():
             await self.link.publish(message)
-        block = await self._next()
-        if block is None:
+        if (block := await self._next()) is None:
             return False
         messages = await self._written(block)
         octets = sum(len(message.payload) for message in messages)
@@ -288,6 +287,8 @@ class Sending:
         if places <= 0:
             return None
         await self._look_around()
+        if self.dialect.waits:  # results are in our own words
+            return await self._first([stream for stream in self._turn if stream == RESULT and self._hurries(stream)])
         block = await self._first(sorted(filter(self._hurries, self._turn), key=is_event))
         if self._dividing:
             return block
@@ -334,8 +335,7 @@ class Sending:
 
     async def _first(self, streams: Sequence[str]) -> Block | None:
         for stream in streams:
-            block = await self._from(stream)
-            if block is not None:
+            if (block := await self._from(stream)) is not None:
                 return block
         return None
 

@@ -1,5 +1,6 @@
 """Readings and events in the words of Sparkplug B; what proves them, and commands, in our own (decision 0011).
 
+    subscribed ──► waiting ──the primary host is online, or none is named──► born ──it is offline──► over: connect anew
 The messages themselves are in `messages.edge_node`. When a block counts as delivered is `sending`'s business.
 """
 
@@ -12,6 +13,7 @@ import structlog
 from dcu.delivery.dialect import Block, Dialect, Owed
 from dcu.messages.edge_node import EdgeNode, Message, asks_for_rebirth
 from dcu.messages.envelope import RESULT
+from dcu.messages.primary_host import HostState, parse_state, state_topic
 from dcu.model import Capture
 from dcu.uplink import Link, Outgoing
 
@@ -23,10 +25,18 @@ LOOK = 60.0
 
 @dataclass(slots=True)
 class Sparkplug(Dialect):
-    """Speaks as `node`. `lost` says of a meter that it cannot be reached, or is read no more."""
+    """Speaks as `node`. `lost` says of a meter that it cannot be reached, or is read no more.
+
+    `host` is the primary host, without which nothing is told (5.4); where there are `several` brokers, one at which it
+    is offline is left for the next.
+    """
 
     node: EdgeNode
     lost: Callable[[str], bool]
+    host: str | None = None
+    several: bool = False
+    _primary: HostState | None = None
+    _over: bool = False
     _asked: bool = False
     _looked: float = field(default=0.0)
 
@@ -40,20 +50,44 @@ class Sparkplug(Dialect):
 
     @property
     def hears(self) -> tuple[str, ...]:
-        return (self.node.commands,)
+        return (self.node.commands,) if self.host is None else (self.node.commands, state_topic(self.host))
+
+    @property
+    def waits(self) -> str | None:
+        there = self.host is None or (self._primary is not None and self._primary.online)
+        return None if there else f"the primary host {self.host} is not online"
+
+    @property
+    def over(self) -> bool:
+        return self._over
 
     def will(self) -> Outgoing:
+        # another broker may have an older word of it: each connection begins without
+        self._primary, self._over = None, False
         will = self.node.connect()
         return Outgoing(will.topic, will.payload)
 
     def births(self, _owed: Owed, _version: str, _limit: int) -> Iterator[Outgoing]:
         self._asked = False
-        return map(_told, self.node.births(self.clock.now()))
+        return iter(()) if self.waits else map(_told, self.node.births(self.clock.now()))
 
-    def heard(self, payload: bytes) -> None:
-        self._asked |= asks_for_rebirth(payload)
+    def heard(self, topic: str, payload: bytes) -> None:
+        if topic == self.node.commands:
+            self._asked |= asks_for_rebirth(payload)
+        else:
+            self._judge(parse_state(payload))
+
+    def _judge(self, state: HostState) -> None:
+        """Take the host's word, unless a newer one is known (message-flow-edge-node-birth-publish-phid-…)."""
+        if self._primary is not None and state.at < self._primary.at:
+            return
+        born, self._primary = self.waits is None, state
+        self._asked |= state.online and not born
+        self._over = not state.online and (born or self.several)
 
     def due(self) -> Iterable[Outgoing]:
+        if self.waits:
+            return
         if self._asked:
             self._asked = False
             log.info("births are told again")

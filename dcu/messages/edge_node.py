@@ -120,9 +120,13 @@ class EdgeNode:
             yield self._numbered(now, "DDATA", told, capture.meter)
 
     def _told(self, now: float, capture: Capture, tags: Mapping[str, _Tag]) -> list[Metric]:
-        at, late = capture.at * 1000, now - capture.read_at > FRESH
-        found = ((tags[name], value) for name, value, _ in self._values(capture))
-        return [Metric(value, at, alias=tag.alias, historical=late or at < tag.at) for tag, value in found]
+        """Return the metrics of `capture`; those that are no history are told in the order of their times (5.5)."""
+        at, late, metrics = capture.at * 1000, now - capture.read_at > FRESH, []
+        for name, value, _ in self._values(capture):
+            tag = tags[name]
+            metrics.append(Metric(value, at, alias=tag.alias, historical=late or at < tag.at))
+            tag.at = max(tag.at, 0 if late else at)
+        return metrics
 
     def _learn(self, capture: Capture) -> bool:
         """Give each metric of `capture` its alias; return whether the host has to be told of something new."""
@@ -130,7 +134,8 @@ class EdgeNode:
         for name, value, column in self._values(capture):
             tag = tags.get(name)
             if tag is None:
-                tag = tags[name] = self._tag(datatype_of(value))
+                # born with the time of what is told of it first, which is no history then
+                tag = tags[name] = self._tag(datatype_of(value), capture.at * 1000)
                 new = True
             elif value is not None and tag.datatype is not datatype_of(value):
                 tag.datatype, tag.value, new = datatype_of(value), None, True
@@ -167,7 +172,8 @@ class EdgeNode:
         return self._numbered(now, "DBIRTH", metrics, device)
 
     def _shown(self, name: str, tag: _Tag, at: int) -> Metric:
-        return Metric(tag.value, tag.at or at, name, tag.alias, tag.datatype, properties=self._properties(tag.column))
+        tag.at = tag.at or at
+        return Metric(tag.value, tag.at, name, tag.alias, tag.datatype, properties=self._properties(tag.column))
 
     def _properties(self, column: Column | None) -> Mapping[str, int | str]:
         if column is None:
@@ -175,9 +181,9 @@ class EdgeNode:
         unit = self.units.get(column.unit, "")
         return {"scaler": column.scaler, "unit": column.unit} | ({"engUnit": unit} if unit else {})
 
-    def _tag(self, datatype: DataType) -> _Tag:
+    def _tag(self, datatype: DataType, at: int = 0) -> _Tag:
         self._aliases += 1
-        return _Tag(self._aliases, datatype)
+        return _Tag(self._aliases, datatype, at=at)
 
     def _connection(self, at: int | None) -> Metric:
         return Metric(self._bdseq, at, BDSEQ, datatype=DataType.INT64)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from dcu.config.settings import BusConfig, ClockSettings, DcuSettings, TlsSettings, UplinkSettings
+from dcu.config.settings import BusConfig, ClockSettings, DcuSettings, SparkplugSettings, TlsSettings, UplinkSettings
 from dcu.forms.shape import MAX_PROBLEMS
 from dcu.model import Access, Authentication, Framing, Keys, Meter, Priority, Task
 from tests.configurations import FILE, KEYS, KEYS_FILE, faults, good, parsed
@@ -85,6 +85,12 @@ def test_secrets_are_not_printed() -> None:
     config = parsed(good("host: localhost", "host: localhost\n  username: u\n  password_file: mqtt"), files)
     assert config.uplink.password == "very-secret"
     assert "secret" not in repr(config)
+
+
+def test_another_dialect_with_and_without_a_primary_host() -> None:
+    for words, host in (("{group: g}", None), ("{group: g, host: scada}", "scada")):
+        config = parsed(good("host: localhost", f"host: localhost\n  sparkplug: {words}"))
+        assert config.uplink.sparkplug == SparkplugSettings("g", host)
 
 
 def test_the_tls_port_and_files() -> None:

@@ -48,6 +48,25 @@ def test_a_capture_is_told_with_time_value_scaler_and_unit() -> None:
     assert known.properties == {"scaler": -1, "unit": 30, "engUnit": "Wh"}
 
 
+def test_rows_of_the_last_hours_that_were_just_read_are_told_in_their_order_and_as_they_stand() -> None:
+    edge = node()
+    host = hosted(edge)
+    rows = [capture(at=NOW - ago, stream="load0", read_at=NOW) for ago in (1800, 900, 0)]
+    tell(edge, host, *rows)
+    name = "load0/1-0:1.8.0.255/2"
+    assert [late for _, _, late in host.told["M1", name]] == [False] * 3
+    tell(edge, host, capture(at=NOW - 900, stream="load0", read_at=NOW))
+    assert host.told["M1", name][-1] == (int(NOW - 900) * 1000, 123, True)
+
+
+def test_what_the_box_met_before_its_birth_is_history_and_what_comes_then_is_not() -> None:
+    edge = node()
+    host = hosted(edge)
+    happened = capture(stream=DCU_EVENTS, columns=(), values=own_values("started", {}))
+    tell(edge, host, *(replace(happened, at=int(NOW) + after, read_at=NOW) for after in (-5, 5, 3)))
+    assert [late for _, _, late in host.told["", f"{DCU_EVENTS}/event"]] == [True, False, True]
+
+
 def test_a_known_meter_is_born_with_what_it_shows_before_any_data() -> None:
     edge = node()
     tell(edge, hosted(edge), capture("M1"), capture("M2", values=(5, 6)))
