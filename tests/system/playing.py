@@ -13,6 +13,9 @@ from sim.warp import WarpClock, loop_factory
 #: Instantaneous values that a stop may find kept and not sent yet: a commit's company.
 MOMENTS = 16
 
+#: Of the lines of a stage that nothing is to be shown of: a quarter of the usual time goes into octets.
+FAST = 38_400
+
 #: What a test does on a stage.
 Scenario = Callable[[Stage], Awaitable[None]]
 

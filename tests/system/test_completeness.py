@@ -8,7 +8,7 @@ from typing import Any
 
 from sim.fleet import FleetPlan
 from sim.stage import Setting, Stage, Timetable
-from tests.system.playing import Play
+from tests.system.playing import FAST, Play
 
 HOUR = 3600
 
@@ -47,4 +47,4 @@ def test_gaps_and_ledger_by_both_doors(play: Play) -> None:
         assert ledger["stored"] >= ledger["read"] > 0
         assert (await stage.daemon.status())["success"]["load0"]["expected"] == 2
 
-    play(scenario, Setting(FleetPlan(meters=2, buses=1, hls=0), TIMETABLE))
+    play(scenario, Setting(FleetPlan(meters=2, buses=1, baud=FAST, hls=0), TIMETABLE))

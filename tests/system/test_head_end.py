@@ -16,7 +16,7 @@ import pytest
 from sim.fleet import FleetPlan
 from sim.stage import DCU, Setting, Stage, Timetable
 from tests.asyncapi import faults
-from tests.system.playing import Play, finish
+from tests.system.playing import FAST, Play, finish
 
 ROOT = Path(__file__).parents[2]
 TIMETABLE: Timetable = {
@@ -71,7 +71,7 @@ def test_every_message_of_a_daemon_is_one_of_the_contract(play: Play) -> None:
         assert not wrong, wrong[:3]
 
     streams = {"streams": {"default": {"encoding": "json", "delay": "0s"}}}
-    play(scenario, Setting(FleetPlan(meters=4, buses=2), TIMETABLE, uplink=streams))
+    play(scenario, Setting(FleetPlan(meters=4, buses=2, baud=FAST), TIMETABLE, uplink=streams))
 
 
 @asynccontextmanager
@@ -132,4 +132,4 @@ def test_the_example_keeps_each_reading_once_whatever_happens_to_it(play: Play, 
     streams = {"streams": {"default": {"encoding": encoding, "delay": "0s"}}}
     # no instantaneous values: one more may be stored between the last look and the end
     timetable = {stream: due for stream, due in TIMETABLE.items() if stream != "instant"}
-    play(scenario, Setting(FleetPlan(meters=4, buses=2), timetable, uplink=streams))
+    play(scenario, Setting(FleetPlan(meters=4, buses=2, baud=FAST), timetable, uplink=streams))

@@ -11,11 +11,11 @@ from dcu.store import Store
 from sim.fleet import FleetPlan
 from sim.stage import Setting, Stage
 from tests.captures import capture
-from tests.system.playing import Play
+from tests.system.playing import FAST, Play
 
 TIMETABLE = {"instant": (10, 0), "load0": (900, 3600)}
 
-PLAN = FleetPlan(meters=3, buses=1, hls=256)
+PLAN = FleetPlan(meters=3, buses=1, baud=FAST, hls=256)
 
 #: Seconds until the daemon must have noticed.
 PATIENCE = 60.0
