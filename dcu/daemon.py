@@ -104,9 +104,9 @@ class Daemon:
         self._storekeeping = self._make_storekeeping()
         self._delivery = Delivery()
         self._history = self._make_history()
-        #: The flow of each bus, by its name.
         #: What visits take behind the network: gateways may be a thousand, with one meter each.
         self._beyond = Measured()
+        #: The flow of each bus, by its name.
         self.polls: dict[str, Poll] = {}
         self._timetables = {"": config.timetable, **config.groups}
         self._archive = Archive(config.meters, profiles, self._timetables, store, kept)
@@ -115,6 +115,7 @@ class Daemon:
         self._names = EventNames({meter.id: profiles[meter.profile] for meter in config.meters})
         self._about: dict[str, object] = {
             "version": __version__,
+            "revision": config.revision,
             "meters": len(config.meters),
             "buses": len(config.buses),
         }

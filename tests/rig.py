@@ -158,6 +158,7 @@ class MemoryBroker:
         self.down: asyncio.Queue[Any] = asyncio.Queue()
         self.away = False
         self.said: list[tuple[float, str]] = []
+        self.sent: list[Outgoing] = []
 
     @asynccontextmanager
     async def connect(self, will: Outgoing) -> AsyncIterator["MemoryLink"]:
@@ -186,6 +187,7 @@ class MemoryLink:
         await asyncio.sleep(0.01)
         leaf = message.topic.removeprefix(f"{self._broker.settings.prefix}/{self._broker.topics.dcu}/")
         self._broker.said.append((asyncio.get_running_loop().time(), leaf))
+        self._broker.sent.append(message)
         self._broker.tally.take(leaf, message.payload)
 
     async def messages(self) -> AsyncGenerator[Any, None]:

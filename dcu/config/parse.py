@@ -3,6 +3,7 @@
 Which keys there are is in `sections`, what must agree in `check`; other files are read through a function handed in.
 """
 
+import hashlib
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -26,6 +27,9 @@ STAGGER, SPREAD = 0.5, 60.0
 
 PLAIN_PORT, TLS_PORT = 1883, 8883
 
+#: Hexadecimal digits that tell one revision from another.
+REVISION_DIGITS = 16
+
 
 def parse(text: str, file: str, *, read: ReadFile, profiles: StreamNames) -> Config:
     """Return the configuration that `text` describes; `file` is its path, for messages and relative paths.
@@ -35,7 +39,8 @@ def parse(text: str, file: str, *, read: ReadFile, profiles: StreamNames) -> Con
     every fault as FILE:LINE: key.path: expected X, got Y, up to `shape.MAX_PROBLEMS`.
     """
     problems = Problems()
-    root = Place(file, "", compose(text, file), problems, read)
+    reading = _Reading(read, text)
+    root = Place(file, "", compose(text, file), problems, reading)
     try:
         values = TOP.read(root)
     except Faulty:
@@ -46,7 +51,27 @@ def parse(text: str, file: str, *, read: ReadFile, profiles: StreamNames) -> Con
     _clock_access(root, values.get("clock", ClockSettings()), parts)
     problems.end()
     config = _config(values["dcu"], values["uplink"], values.get("clock", ClockSettings()), parts)
-    return replace(config, store=values.get("store", StoreSettings()))
+    return replace(config, store=values.get("store", StoreSettings()), revision=reading.revision())
+
+
+class _Reading:
+    """Reads files through `read`, and knows the revision of the configuration: what it was read from, without secrets.
+
+    Secrets stay out of it: what is published must not let anybody try passwords against it.
+    """
+
+    def __init__(self, read: ReadFile, text: str) -> None:
+        self._read = read
+        self._hash = hashlib.sha256(text.encode())
+
+    def __call__(self, path: str, *, secret: bool = False) -> str:
+        text = self._read(path, secret=secret)
+        if not secret:
+            self._hash.update(text.encode())
+        return text
+
+    def revision(self) -> str:
+        return self._hash.hexdigest()[:REVISION_DIGITS]
 
 
 def _clock_access(root: Place, clock: ClockSettings, parts: Parts) -> None:

@@ -284,7 +284,7 @@ class Config:
 
     `groups` has the whole timetable of each group, `timetable` that of meters in none.
     `keys` has the secrets of stations without a name too, under "".
-    `file` is where it came from, `keys_file` where the secrets did.
+    `file` is where it came from, `keys_file` where the secrets did; `revision` is another when the file is.
     `new_keys` are those that a command may give to the meters, by id; empty without such a file.
     """
 
@@ -301,3 +301,4 @@ class Config:
     groups: Mapping[str, tuple[Task, ...]] = field(default_factory=dict)
     clock: ClockSettings = ClockSettings()
     store: StoreSettings = field(default_factory=StoreSettings)
+    revision: str = ""

@@ -10,6 +10,9 @@ import pytest
 from hypothesis import given
 from jsonschema import Draft7Validator
 
+from dcu.config import UplinkSettings
+from dcu.delivery.dialect import Dialect
+from dcu.delivery.replies import MAX_CORRELATION, MAX_TOPIC
 from dcu.errors import CommandRejected
 from dcu.messages.catalogue import CATALOGUE, LATEST, MAX_GAPS, MAX_ITEMS
 from dcu.messages.commands import parse_command
@@ -17,7 +20,9 @@ from dcu.messages.envelope import BLOCK, Envelopes
 from dcu.messages.events import OWN_EVENTS, own_values
 from dcu.model import DCU_EVENTS, NO_STATUS, Capture, CommandState
 from dcu.uplink import Topics
+from dcu.uplink.link import SESSION_EXPIRY
 from tests.asyncapi import DOCUMENT, faults, followed, schema
+from tests.captures import SetClock
 from tests.outbox import NOON, capture, record
 from tests.property.test_commands import ENVELOPES
 from tests.unit.messages.test_reference import WRITTEN
@@ -39,11 +44,12 @@ CHANNELS = {
     "portion": "result",
 }
 COMMAND = schema("command")
-
+PREFIX = UplinkSettings("broker", "{dcu}").prefix
 
 #: The keys of AsyncAPI 3.0.0's objects, besides `$ref` and those that begin with x-.
 COMMON = {"title", "summary", "description", "tags", "externalDocs", "bindings"}
 KEYS = {
+    "servers": COMMON | {"host", "protocol", "protocolVersion", "pathname", "variables", "security"},
     "channels": COMMON | {"address", "messages", "servers", "parameters"},
     "operations": COMMON | {"action", "channel", "security", "traits", "messages", "reply"},
     "messages": COMMON | {"headers", "payload", "correlationId", "contentType", "name", "examples", "traits"},
@@ -76,11 +82,11 @@ def test_the_document_holds_together() -> None:
         assert operation["action"] in {"send", "receive"}
         assert operation["channel"]["$ref"].removeprefix("#/channels/") in DOCUMENT["channels"]
     for channel in DOCUMENT["channels"].values():
-        assert set(re.findall(r"\{(\w+)\}", channel["address"])) == set(channel["parameters"])
+        assert set(re.findall(r"\{(\w+)\}", channel["address"])) == set(channel.get("parameters", {}))
 
 
 def test_the_channels_are_the_topics() -> None:
-    topics = Topics("{prefix}", "{dcu}", ("{group}",))
+    topics = Topics(PREFIX, "{dcu}", ("{group}",))
     up = {
         topics.state,
         topics.health,
@@ -94,6 +100,18 @@ def test_the_channels_are_the_topics() -> None:
         ways[operation["action"]].add(followed(operation["channel"]["$ref"])["address"])
     assert ways == {"send": up, "receive": {*topics.subscriptions, topics.ack}}
     assert DOCUMENT["components"]["messages"]["compact"]["contentType"] == BLOCK
+
+
+def test_the_session_is_what_the_bindings_say() -> None:
+    told = DOCUMENT["servers"]["broker"]["bindings"]["mqtt"]
+    will = told["lastWill"]
+    assert (told["keepAlive"], told["sessionExpiryInterval"]) == (UplinkSettings("b", "D").keepalive, SESSION_EXPIRY)
+    sent = Dialect(Envelopes("{dcu}", "b"), Topics(PREFIX, "{dcu}"), SetClock()).will()
+    assert (will["topic"], will["qos"], will["retain"]) == (sent.topic, sent.qos, sent.retain)
+    assert json.loads(sent.payload)["state"] == will["message"]
+    replies = DOCUMENT["components"]["messages"]["command"]["bindings"]["mqtt"]
+    assert replies["responseTopic"]["maxLength"] == MAX_TOPIC
+    assert replies["correlationData"]["maxLength"] == MAX_CORRELATION
 
 
 @pytest.mark.parametrize("name", sorted(WRITTEN))

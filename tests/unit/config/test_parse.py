@@ -1,5 +1,7 @@
 """The configuration as a whole: what a good file becomes, and that all its faults come at once."""
 
+import hashlib
+
 import pytest
 
 from dcu.config.settings import BusConfig, ClockSettings, DcuSettings, SparkplugSettings, TlsSettings, UplinkSettings
@@ -42,6 +44,15 @@ def test_a_meter_without_secrets_has_empty_keys() -> None:
     )
     config = parsed(text.replace("access:\n", "access:\n  public: {client: 16}\n"), {})
     assert config.keys == {"M0001": Keys(), "M0002": Keys()}
+
+
+def test_the_revision_is_that_of_the_file_and_not_of_the_secrets() -> None:
+    config = parsed(good())
+    assert config.revision == hashlib.sha256(good().encode()).hexdigest()[:16]
+    assert parsed(good("client: 2", "client: 3")).revision != config.revision
+    others = {KEYS_FILE: KEYS.replace("secret", "others")}
+    assert parsed(good(), others).keys != config.keys
+    assert parsed(good(), others).revision == config.revision
 
 
 def test_an_empty_archive_is_a_start() -> None:

@@ -55,7 +55,7 @@ ALARM_REGISTER = (Column(1, bytes.fromhex("0000616200ff")),)
 ENVELOPES = Envelopes(
     "DCU-0001",
     "5f0c2a9be1d4",
-    {"version": "0.1.0", "meters": 48, "buses": 3},
+    {"version": "0.1.0", "revision": "9f2c51d07ab3e846", "meters": 48, "buses": 3},
     {30: "Wh"},
     partial(describe, load_profile("idis")),
 )
