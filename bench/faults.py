@@ -1,6 +1,6 @@
 """What is lost when the store's process is killed at any moment, and when the power goes: nothing may be.
 
-What the client accepts that it must not is counted in `bench.tampering`.
+What the client accepts that it must not is counted in `bench.tampering`, what it cannot bear in `bench.hostile`.
 
 A process uses every part of the store and says what it was promised; it is killed, and what it left is held against all
 promises of all rounds (`bench.promises`). For power cuts its disk is recorded, and what may be left of it at random
@@ -18,7 +18,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import structlog
+
 from bench.figures import Figure
+from bench.hostile import offered as offered_to_all
 from bench.power import Disk, Record, cuts, records
 from bench.promises import Witness, reports
 from bench.tampering import accepted
@@ -31,6 +34,9 @@ QUICK_KILLS, QUICK_CUTS = 15, 40
 
 #: Answers that are tampered with, each in as many ways as it has bits and more.
 ROUNDS, QUICK_ROUNDS = 200, 10
+
+#: Inputs that nobody meant, at each door.
+INPUTS, QUICK_INPUTS = 8000, 1000
 
 #: Records within which a damaged file is set aside and a new one begun.
 SET_ASIDE = 60
@@ -135,4 +141,9 @@ def run(quick: bool) -> Sequence[Figure]:  # noqa: FBT001 - the shape of every b
     print(*faults, sep="\n")
     offered, taken = accepted(QUICK_ROUNDS if quick else ROUNDS)
     print(f"{offered} answers and frames offered that were tampered with, replayed, misaddressed or stale")
-    return [Figure("faults", "lost", len(faults)), Figure("faults", "accepted", taken)]
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))  # each refusal would be told
+    hostile = offered_to_all(QUICK_INPUTS if quick else INPUTS)
+    print(f"{hostile.inputs} hostile inputs offered to bus, broker, configuration and socket")
+    print(*hostile.faults, sep="\n")
+    counts = {"lost": len(faults), "accepted": taken, "hostile": len(hostile.faults)}
+    return [Figure("faults", metric, count) for metric, count in counts.items()]

@@ -50,6 +50,7 @@ GOALS: dict[tuple[str, str], Goal] = {
     ("failover", "seconds"): Goal(5.0, 3.0, "s"),
     ("faults", "lost"): Goal(0, 0, "faults"),
     ("faults", "accepted"): Goal(0, 0, "faults"),
+    ("faults", "hostile"): Goal(0, 0, "inputs"),
     ("recovery", "seconds"): Goal(10.0, 3.0, "s"),
     ("recovery", "start_seconds"): Goal(2.0, 1.0, "s"),
     ("recovery", "grown_mb"): Goal(2.0, 0.5, "MB"),
