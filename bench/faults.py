@@ -36,7 +36,7 @@ QUICK_KILLS, QUICK_CUTS = 15, 40
 ROUNDS, QUICK_ROUNDS = 200, 10
 
 #: Inputs that nobody meant, at each door.
-INPUTS, QUICK_INPUTS = 8000, 1000
+INPUTS, QUICK_INPUTS = 8000, 400
 
 #: Records within which a damaged file is set aside and a new one begun.
 SET_ASIDE = 60
