@@ -163,7 +163,8 @@ class Session:
         self._served = False
 
     def doubt(self) -> None:
-        """Take what is remembered of this meter's short names for another's until it has been shown to hold."""
+        """Take what is remembered of this meter for another's: its clock, and its short names until they hold."""
+        self.meter_clock = None
         if self._naming is not None:
             self._naming.doubt()
 

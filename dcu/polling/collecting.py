@@ -22,14 +22,12 @@ from dcu.errors import ShelteredError
 from dcu.events import LATEST, LOOK_BACK, EventSieve, conditions, risen
 from dcu.model import IDENTITY, Capture, Meter, Reason
 from dcu.plan.backfill import SETTLED, lost
+from dcu.polling.autumn import HOUR, Autumn, tells
 from dcu.polling.handover import Handover, Keeping
 from dcu.polling.readers import readers
 from dcu.report import Report
 
 log = structlog.get_logger()
-
-#: Seconds by which clocks are set back in autumn, where they are.
-HOUR = 3600
 
 
 class Readings(Keeping, Protocol):
@@ -68,6 +66,10 @@ class Collecting:
     _back: dict[str, int] = field(default_factory=dict)
     #: By how many seconds the clocks are slow that are to be waited for.
     _slow: dict[str, int] = field(default_factory=dict)
+    _autumn: Autumn = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._autumn = Autumn(self.store, self.clock)
 
     def open_reason(self, meter: str) -> Reason:
         """Return why what lies ahead of a meter that can be reached is not there."""
@@ -131,6 +133,7 @@ class Collecting:
         elif asked or asking is not Asking.SERIAL:
             known.heard(meter, self.clock.monotonic())
         rose = await self._risen(meter, found)
+        await self._look_for_autumn(meter, found)
         await self.handover.keep(meter, found, self.sessions.heard(), streams)
         self.kept_at = self.clock.monotonic()
         await self._look_at_clock(meter, found)
@@ -207,6 +210,16 @@ class Collecting:
             self._slow.pop(meter, None)
         await self._look_back(meter, found, offset)
 
+    async def _look_for_autumn(self, meter: str, found: Findings) -> None:
+        """Have it told that an hour of what is held came twice while the meter was not read. Raises StoreError."""
+        if not tells(found):
+            return
+        hour = await self._autumn.hour(meter, found)
+        if hour is not None and self.archive.behind(meter, hour):
+            await self.archive.repeat(meter, hour)
+            await self.report("meter clock jumped", meter=meter, offset=round(found.offset or 0.0, 1))
+        self._autumn.seen(meter, found)
+
     async def _look_back(self, meter: str, found: Findings, offset: float) -> None:
         """Have it told, each time a meter's clock falls lower than before, that it went back behind what was read."""
         shown, stray = int(self.clock.now() + offset), meter in self._stray
@@ -216,6 +229,7 @@ class Collecting:
             local = found.clock is not None and found.clock.deviation is None
             await self._repeats(meter, shown, local=local)
             self._back[meter] = LATEST if stray else shown
+            self._autumn.seen(meter, found)
             await self.report("meter clock jumped", meter=meter, offset=round(offset, 1))
 
     async def _repeats(self, meter: str, shown: int, *, local: bool) -> None:

@@ -1,5 +1,6 @@
 """What clocks do to the schedule: jumps, nights in which they are changed, years beyond 32 bits, no trust at all."""
 
+import asyncio
 from dataclasses import replace
 from datetime import datetime
 from zoneinfo import ZoneInfo
@@ -8,6 +9,7 @@ import pytest
 
 from dcu.clock import Clock, ClockState, iso, seconds
 from dcu.model import Order, Reason, Task
+from dcu.plan.ledger import Gap
 from sim.fleet import FleetPlan
 from sim.truth import expected_times
 from sim.virtual import VirtualClock
@@ -176,6 +178,43 @@ def test_of_a_meter_that_keeps_local_time_no_row_is_lost_untold(
         }
         assert (missing[Reason.CLOCK], missing[Reason.NO_RECORD]) == (twice, left_out)
         assert len(box.store.captures) == len({each.at for each in box.store.captures}) == len(held) - twice
+        told = "meter clock jumped" in {name for name, _, _ in box.reports}
+        assert told == (twice > 0 and zone == "America/New_York")
+
+    virtually(work)
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+@pytest.mark.parametrize(
+    ("begin", "end", "told"),
+    [
+        # in New York the clocks go back at 06:00 UTC, from 02:00 to 01:00
+        ("05:50", "07:05", 1),  # all of the second time, and a little more
+        ("05:20", "07:10", 1),  # half of the first time too: the rows of that half come twice
+        ("04:20", "07:40", 0),  # both times: all rows of them come twice, and none behind others that are here
+        ("01:20", "08:20", 0),  # the hour in which it was seen last came once
+        ("04:10", "05:50", 1),  # over before: the first visit of the second time tells
+        ("07:05", "08:30", 1),
+    ],
+)
+def test_an_autumn_hour_in_which_the_line_was_silent_is_told(
+    begin: str, end: str, told: int, *, restarted: bool
+) -> None:
+    async def work(clock: VirtualClock) -> None:
+        night = VirtualClock(clock.loop, wall("2026-11-01T00:00:00Z"))
+        box = Box(night, ONE)
+        meter = box.meters[0]
+        meter.plate = replace(meter.plate, zone="America/New_York")
+        load = replace(LOAD, backfill=12 * 3600.0)
+        poll = box.poll(load)
+        await run_for(poll, wall(f"2026-11-01T{begin}:00Z") - night.now())
+        await asyncio.sleep(wall(f"2026-11-01T{end}:00Z") - night.now())
+        if restarted:
+            poll = box.poll(load)
+        await run_for(poll, wall("2026-11-01T11:00:00Z") - night.now())
+        first, last = (int(wall(f"2026-11-01T01:{minute}:00Z")) for minute in ("00", "45"))
+        assert box.store.accounts["M0001", "load0"].gaps == (Gap(first, last, Reason.CLOCK),)
+        assert [name for name, _, _ in box.reports].count("meter clock jumped") == told
 
     virtually(work)
 
