@@ -19,6 +19,7 @@ from dcu.model import Column
 from dcu.store.integrity import (
     DAMAGED,
     LOST,
+    PUT_BACK,
     TORN,
     UNCOPIED,
     Mishap,
@@ -27,6 +28,7 @@ from dcu.store.integrity import (
     inspected,
     log_of,
     put_back,
+    put_back_at_last,
     seen,
 )
 from dcu.store.numbers import Numbers, Tails, layouts, meters, streams
@@ -99,6 +101,7 @@ class Database:
         """
         path = Path(path)
         spare = Spare(path.with_suffix(".spare"))
+        found = await asyncio.to_thread(put_back_at_last, path, clock.now()) or found
         suspect = found.reason if found and found.event == DAMAGED else None
         mishap = await asyncio.to_thread(admit, path, spare.path, clock.now(), suspect)
         async with _connections(str(path)) as (writing, reading, uncopied):
@@ -265,7 +268,7 @@ class Database:
         part.unlink(missing_ok=True)
         await database.execute("VACUUM INTO ?", (str(part),))
         await asyncio.to_thread(put_back, part, self._path, self._file, self._clock.now())
-        found = Mishap(LOST, "the file was deleted or replaced while it was open; it was written anew, and is whole")
+        found = Mishap(LOST, PUT_BACK)
         self._break(found)
         raise StoreError(found.reason)
 

@@ -39,6 +39,9 @@ ASIDE: Final = ".damaged-"
 #: Tables that may be long: rows of the others together are bounded by what the box is made for.
 _LONG: Final = frozenset({"captures", "segments", "results", "commands", "audit", "gaps", "reach"})
 
+#: Behind the name of the database: a file that was written anew, whole, and is to have that name.
+WHOLE: Final = ".whole"
+
 _WAL_HEADER, _FRAME_HEADER = 32, 24
 
 
@@ -58,6 +61,9 @@ class Mishap:
 #: Names of the events, as in `dcu.messages.events`.
 DAMAGED, LOST, TORN = "store damaged", "store lost", "store set back"
 UNCOPIED: Final = "store not copied"
+
+#: Why there is a file that was written anew.
+PUT_BACK: Final = "the file was deleted or replaced while it was open; it was written anew, and is whole"
 
 
 def admit(path: Path, spare: Path, now: float, suspect: str | None = None) -> Mishap | None:
@@ -273,16 +279,40 @@ def log_of(path: Path) -> Path:
 
 
 def put_back(part: Path, path: Path, ours: tuple[int, int] | None, now: float) -> None:
-    """Give the file `part` the name `path`, under which it or its log was deleted. Raises OSError.
+    """Give the whole file `part` the name `path`, under which it or its log was deleted. Raises OSError.
 
-    What is there now is set aside if it is not `ours`.
+    What is there now is set aside if it is not `ours`. From its first step on, the next start goes on with it wherever
+    the power goes; where it fails, nothing of it is left to go on with.
     """
+    whole = part.with_name(f"{path.name}{WHOLE}")
+    try:
+        with part.open("rb") as file:
+            os.fsync(file.fileno())
+        part.rename(whole)
+        sync_directory(path.parent)
+        _take_the_name(whole, path, ours, now)
+    except OSError:
+        whole.unlink(missing_ok=True)
+        raise
+
+
+def put_back_at_last(path: Path, now: float) -> Mishap | None:
+    """Go on with putting back a file that the power kept from its name; return what happened. Raises StoreError."""
+    whole = path.with_name(f"{path.name}{WHOLE}")
+    try:
+        if not whole.exists():
+            return None
+        _take_the_name(whole, path, None, now)
+    except OSError as error:
+        raise StoreError(f"cannot open the store {path}: {error}") from error
+    return Mishap(LOST, PUT_BACK)
+
+
+def _take_the_name(whole: Path, path: Path, ours: tuple[int, int] | None, now: float) -> None:
     if path.exists() and seen(path) != ours:
         set_aside(path, now)
     # the log of the deleted file would be taken for this one's
     for name in (log_of(path), Path(f"{path}-shm")):
         name.unlink(missing_ok=True)
-    with part.open("rb") as file:
-        os.fsync(file.fileno())
-    part.rename(path)
+    whole.rename(path)
     sync_directory(path.parent)
