@@ -12,6 +12,7 @@ from typing import Any, Final
 try:
     import paho.mqtt.client as paho
     from paho.mqtt.enums import CallbackAPIVersion
+    from paho.mqtt.reasoncodes import ReasonCode
 except ImportError:
     raise ImportError(
         "dcu_headend.mqtt needs paho-mqtt 2.1 or later (Debian 12 has 1.6); all else of dcu_headend does without"
@@ -23,6 +24,9 @@ from dcu_headend.following import Follower
 
 #: What DCUs send, under `{prefix}/{dcu}/`.
 LEAVES: Final = ("state", "data/+", "event", "result", "meter/+/state", "health")
+
+#: What a broker says that is not ready yet.
+BUSY: Final = "Server unavailable"
 
 #: Takes a message, which is acknowledged when this returns. What it raises ends the listening; the message comes again.
 Take = Callable[[Message], None]
@@ -49,6 +53,7 @@ class Listener:
             CallbackAPIVersion.VERSION2, client_id=identifier, clean_session=False, manual_ack=True
         )
         self.client.on_connect = self._connected
+        self.client.on_subscribe = self._subscribed
         self.client.on_message = self._heard
 
     def run(
@@ -62,7 +67,8 @@ class Listener:
     ) -> None:
         """Listen until `stop`, through any outage of the broker; `tend` is called in between, when a message was taken.
 
-        Raises OSError when the first connection fails.
+        Raises OSError when the first connection fails, and ConnectionRefusedError whenever the broker refuses the login
+        or a subscription, for somebody has to mend that.
         """
         self._tend = tend
         if tls is not None:
@@ -85,8 +91,17 @@ class Listener:
         for dcu, word in follower.acknowledgements().items():
             self.client.publish(f"{self._prefix}/{dcu}/ack", word, qos=1)
 
-    def _connected(self, client: paho.Client, *_: Any) -> None:
+    def _connected(self, client: paho.Client, _data: Any, _flags: Any, reason: ReasonCode, _more: Any) -> None:
+        if reason == BUSY:
+            return  # paho tries again
+        if reason.is_failure:
+            raise ConnectionRefusedError(f"the broker refuses the connection: {reason}")
         client.subscribe(self._topics)
+
+    def _subscribed(self, _client: paho.Client, _data: Any, _id: int, reasons: list[ReasonCode], _more: Any) -> None:
+        for (topic, _), reason in zip(self._topics, reasons, strict=False):
+            if reason.is_failure:
+                raise ConnectionRefusedError(f"the broker refuses {topic}: {reason}")
 
     def _heard(self, client: paho.Client, _: Any, message: paho.MQTTMessage) -> None:
         payload = bytes(message.payload)

@@ -3,7 +3,8 @@
 import asyncio
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
+from itertools import chain, repeat
 from pathlib import Path
 
 import aiomqtt
@@ -12,6 +13,7 @@ import pytest
 from dcu_headend import Follower, Health, Message, State, mqtt
 from dcu_headend.mqtt import Listener
 from sim.broker import Broker
+from tests.scripted_broker import ACCEPTED_3, CONNECT, DISCONNECT, SUBSCRIBE, Answer, scripted
 
 PATIENCE = 30.0
 HEALTH = b'{"dcu":"D1","boot":"b","at":"2026-01-31T12:00:00Z","n":%d}'
@@ -144,6 +146,53 @@ async def test_what_is_to_be_said_is_said_between_messages(broker: Broker, monke
     listener.stop()
     await listening
     assert tended == [1, 2]
+
+
+def answering(connacks: Iterator[bytes], reasons: bytes) -> Answer:
+    """Answer each CONNECT with the next of `connacks`, and a subscription with `reasons`."""
+
+    def answer(first: int, body: bytes) -> bytes | None:
+        if first & 0xF0 == CONNECT:
+            return next(connacks)
+        if first & 0xF0 == SUBSCRIBE:
+            return bytes((0x90, 2 + len(reasons))) + body[:2] + reasons
+        return None if first & 0xF0 == DISCONNECT else b""
+
+    return answer
+
+
+@pytest.mark.parametrize(
+    ("connack", "reasons", "told"),
+    [
+        ("20020005", b"", "refuses the connection: Not authorized"),
+        ("20020004", b"", "refuses the connection: Bad user name or password"),
+        ("20020000", b"\x01\x01\x80\x01\x01\x01", "refuses ami/v1/[+]/event: Unspecified error"),
+    ],
+)
+async def test_a_broker_that_refuses_is_an_error_that_says_what(connack: str, reasons: bytes, told: str) -> None:
+    heard = Heard()
+    listener = Listener(heard.take, heard.refuse, identifier="h")
+    async with scripted(answering(repeat(bytes.fromhex(connack)), reasons)) as broker:
+        listening = asyncio.create_task(asyncio.to_thread(listener.run, "127.0.0.1", broker.port))
+        done, _ = await asyncio.wait([listening], timeout=PATIENCE)
+        listener.stop()
+        assert done, "it goes on, and says nothing"
+        with pytest.raises(ConnectionRefusedError, match=told):
+            await listening
+        assert broker.connections == 1
+
+
+async def test_a_broker_that_is_not_ready_is_asked_again() -> None:
+    heard = Heard()
+    listener = Listener(heard.take, heard.refuse, identifier="h")
+    listener.client.reconnect_delay_set(0, 0)
+    connacks = chain([bytes.fromhex("20020003")] * 2, repeat(ACCEPTED_3))
+    async with scripted(answering(connacks, b"\x01" * 6)) as broker, asyncio.timeout(PATIENCE):
+        listening = asyncio.create_task(asyncio.to_thread(listener.run, "127.0.0.1", broker.port))
+        await broker.until(lambda: SUBSCRIBE in broker.kinds())
+        listener.stop()
+        await listening
+        assert broker.connections == 3
 
 
 def test_a_paho_that_is_too_old_is_named() -> None:
