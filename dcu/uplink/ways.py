@@ -161,6 +161,7 @@ class Ways:
         opened = False
         if self._renewal:
             self._renewal.used()
+            await self._warn(self._renewal, None)  # one that has ended may be why there is no connection
         try:
             async with self._uplinks[way].connect(will) as link:
                 opened = True
@@ -279,15 +280,18 @@ class Ways:
         """Look once whether files were renewed or end soon. Raises StoreError."""
         line = link.client.line
         brokers = line.getpeercert(binary_form=True) if isinstance(line, ssl.SSLSocket) else None
-        if self._clock.trusted():
-            for found in renewal.ending(self._clock.now(), brokers):
-                await self._tell("certificate expires", **found)
+        await self._warn(renewal, brokers)
         try:
             if renewal.changed():
                 self.channels.renew()
                 self._look_now.set()
         except UplinkError as error:
             await self._tell("certificate unusable", why=str(error))
+
+    async def _warn(self, renewal: Renewal, brokers: bytes | None) -> None:
+        if self._clock.trusted():
+            for found in renewal.ending(self._clock.now(), brokers):
+                await self._tell("certificate expires", **found)
 
     async def _answers(self, ways: list[Way]) -> bool:
         for way in ways:

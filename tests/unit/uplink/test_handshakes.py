@@ -243,3 +243,17 @@ async def test_certificates_that_end_soon_are_told_of_once_a_day(tmp_path: Path)
         (tls.cert, 7),
         ("the broker's", 29),
     ]
+
+
+async def test_a_certificate_that_has_ended_is_told_of_though_no_connection_can_be_had(tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
+    tls = authority.settings("unit", (-20, -1.5))
+    async with tls_broker(asking(authority)) as broker:
+        unit = Renewing(tmp_path, broker.port, tls)
+        for _ in range(3):
+            with pytest.raises(UplinkError):
+                async with unit.way.connect(WILL):
+                    pass
+    assert [(name, detail["certificate"], detail["days"]) for name, detail in unit.events] == [
+        ("certificate expires", tls.cert, -2)
+    ]
