@@ -141,6 +141,7 @@ class Daemon:
             self._clock,
             self._reporter.report,
             self._health.watch("store room", self._clock.monotonic()),
+            health=self._health,
         )
 
     def _make_history(self) -> History:

@@ -133,6 +133,24 @@ class Success:
     until: int
 
 
+@dataclass(frozen=True, slots=True)
+class Storage:
+    """How full the store is and what it costs: octets in use, those there can be, and those free on the disk.
+
+    `share` is of 1. What grows and is written a day, and what follows from it, is None while nobody can say.
+    """
+
+    octets: int
+    capacity: int
+    budget: int
+    disk_free: int
+    share: float
+    octets_per_day: int | None
+    days_until_full: float | None
+    written_per_day: int | None
+    wear_years: float | None
+
+
 @dataclass(slots=True)
 class Airtimes:
     """What each meter's visits cost since the start: seconds, how many there were, and how many of them failed."""
@@ -171,6 +189,7 @@ class Health:
     store_errors: dict[str, str] = field(default_factory=dict)
     archive: list[str] = field(default_factory=list)
     success: dict[str, Success] = field(default_factory=dict)
+    storage: Storage | None = None
     moments: Moments = field(default_factory=Moments)
     command_latency: deque[float] = field(default_factory=lambda: deque(maxlen=KEPT))
 

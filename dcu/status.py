@@ -55,6 +55,7 @@ class Status:
             "buses": {name: self._bus(poll, uptime) for name, poll in self._workload.polls.items()},
             "uplink": asdict(self._delivery) | {"broker": f"{self._config.uplink.host}:{self._config.uplink.port}"},
             "success": {stream: asdict(success) for stream, success in self._health.success.items()},
+            "storage": self._health.storage and asdict(self._health.storage),
             "keys": self._changes.counts(),
             "audit": head(self._store),
             "commands": {"latency": [round(latency, 3) for latency in self._health.command_latency]},

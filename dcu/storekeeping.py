@@ -10,14 +10,14 @@ How captures go, and what the head-end is told of those it never got, is in `dcu
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
 import structlog
 
 from dcu.clock import Clock, iso
 from dcu.config import StoreSettings
-from dcu.health import Progress
+from dcu.health import Health, Progress, Storage
 from dcu.messages.envelope import RESULT
 from dcu.model import Command
 from dcu.report import Report
@@ -79,7 +79,7 @@ def written_octets() -> int | None:
 
 @dataclass(slots=True)
 class Storekeeping:
-    """Looks after `store`; `written` says the octets written to disks so far."""
+    """Looks after `store`; `written` says the octets written to disks so far, `health` hears how full it is."""
 
     store: Store
     settings: StoreSettings
@@ -87,6 +87,7 @@ class Storekeeping:
     report: Report
     progress: Progress
     written: Callable[[], int | None] = written_octets
+    health: Health = field(default_factory=Health)
     _told: bool = False
     _log_told: bool = False
     _first: tuple[float, int, int | None] | None = None
@@ -130,6 +131,7 @@ class Storekeeping:
         if room.share >= FULL:
             room = await self._sacrifice()
         self.store.refuses = room.share >= FULL
+        self.health.storage = self._storage(room)
 
     async def _look_at_log(self) -> None:
         """Tell, once until it is short again, that the log cannot be begun anew: it takes room that is nobody's."""
@@ -146,22 +148,24 @@ class Storekeeping:
 
     async def answer(self, _: Command) -> dict[str, Any]:
         """Return what `dcu.storage` tells: room, forecast, wear, and what is held of each stream. Raises StoreError."""
-        room = await self.room()
+        streams = {each.stream: self._describe(each) for each in await self.store.holdings()}
+        return asdict(self._storage(await self.room())) | {"streams": streams}
+
+    def _storage(self, room: Room) -> Storage:
         growth, wear = self._rates(room)
         left = self.settings.endurance / wear / 365.25 if wear else None
         full = (FULL * room.capacity - room.used) / growth if growth and growth > 0 else None
-        return {
-            "octets": room.used,
-            "capacity": room.capacity,
-            "budget": self.settings.budget,
-            "disk_free": room.free,
-            "share": round(room.share, 4),
-            "octets_per_day": None if growth is None else round(growth),
-            "days_until_full": None if full is None else round(max(0.0, full), 1),
-            "written_per_day": None if wear is None else round(wear),
-            "wear_years": None if left is None else round(left, 1),
-            "streams": {each.stream: self._describe(each) for each in await self.store.holdings()},
-        }
+        return Storage(
+            octets=room.used,
+            capacity=room.capacity,
+            budget=self.settings.budget,
+            disk_free=room.free,
+            share=round(room.share, 4),
+            octets_per_day=None if growth is None else round(growth),
+            days_until_full=None if full is None else round(max(0.0, full), 1),
+            written_per_day=None if wear is None else round(wear),
+            wear_years=None if left is None else round(left, 1),
+        )
 
     def _describe(self, holding: Holding) -> dict[str, Any]:
         shed = self._shed.get(holding.stream, Shed())

@@ -38,3 +38,18 @@ def faults(channel: str, payload: bytes) -> list[str]:
     found = {name: [error.message for error in schema(name).iter_errors(message)] for name in messages(channel)}
     sound = [name for name, errors in found.items() if not errors]
     return [] if len(sound) == 1 else [f"{message}: sound as {sound}; {found}"]
+
+
+def result(name: str) -> dict[str, Any]:
+    """Return the schema of the result of the command `name`, or of each meter's part of it."""
+    listed = DOCUMENT["components"]["schemas"]["command"]["oneOf"]
+    (told,) = (each for each in listed if each["properties"]["name"]["const"] == name)
+    found: dict[str, Any] = followed((told.get("x-result") or told["x-result-of-meter"])["$ref"])
+    return found
+
+
+def faults_of_result(name: str, answer: Any) -> list[str]:
+    """Return what is wrong with an answer to the command `name`, as JSON: nothing when it is what is said of it."""
+    of_result = {**result(name), "components": DOCUMENT["components"]}
+    errors = Draft7Validator(of_result).iter_errors(json.loads(json.dumps(answer)))
+    return [f"{error.json_path}: {error.message}" for error in errors]

@@ -133,7 +133,6 @@ def test_rarer_messages() -> None:
     parts = envelopes.block("load0", 1, rows * 20, 2000)
     assert len(parts) > 1
     assert not [fault for part in parts for fault in faults("data", part)]
-    assert not faults("health", envelopes.health(NOON, {"visits": 1}))
     assert not faults("data", envelopes.receipt("load0", 1, 96))
     assert not faults("event", envelopes.receipt("event.alarm", 1, 1))
     for state in CommandState:
@@ -163,7 +162,9 @@ def test_the_catalogue_is_the_same() -> None:
     assert kinds().keys() == CATALOGUE.keys()
     for name, kind in CATALOGUE.items():
         documented = kinds()[name]
-        assert (documented["x-role"], documented["x-changes-state"]) == (kind.role.value, kind.changes_state)
+        told = [documented[f"x-{word}"] for word in ("role", "changes-state", "idempotent")]
+        assert told == [kind.role.value, kind.changes_state, kind.idempotent]
+        assert ("x-result-of-meter" in documented, "x-result" in documented) == (1 in kind.meters, 0 in kind.meters)
         expected = "anyMeters" if kind.fans else "oneMeter" if 1 in kind.meters else "noMeter"
         assert documented["properties"]["targets"]["$ref"].endswith(expected)
     text = json.dumps(DOCUMENT["components"]["schemas"])

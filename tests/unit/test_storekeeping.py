@@ -2,14 +2,14 @@
 
 import os
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from dcu.config import StoreSettings
-from dcu.health import Progress
+from dcu.health import Progress, Storage
 from dcu.model import Capture, Command
 from dcu.store import Store
 from dcu.store.room import DISK_RESERVE
@@ -107,6 +107,26 @@ async def test_a_clock_that_jumps_makes_nothing_old(box: Box, monkeypatch: pytes
     box.clock.time += 60
     await keeping.step()
     assert await box.held() == {}
+
+
+async def test_the_health_says_how_full_the_store_is_and_when_it_will_be(box: Box) -> None:
+    keeping = box.keeping()
+    seen: list[Storage | None] = [keeping.health.storage]
+    await keeping.step()
+    seen.append(keeping.health.storage)
+    await box.fill("load0", 20)
+    box.clock.time += TELLING
+    await keeping.step()
+    before, first, later = *seen, keeping.health.storage
+    assert before is None
+    assert first is not None
+    assert later is not None
+    assert (first.days_until_full, first.octets_per_day) == (None, None)
+    assert later.days_until_full is not None
+    told = asdict(later)
+    assert told["days_until_full"] > 0
+    answer = await keeping.answer(Command("c", "dcu.storage"))
+    assert told == {key: value for key, value in answer.items() if key != "streams"}
 
 
 async def test_without_a_clock_nothing_is_old(box: Box, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -106,13 +106,14 @@ WRITTEN: dict[str, Callable[[], bytes]] = {
 
 
 def examples(kind: str) -> dict[str, Any]:
-    found = re.findall(rf"<!-- {kind}: (\w+) -->\n```json\n(.*?)```", PAGE, re.DOTALL)
+    found = re.findall(rf"<!-- {kind}: ([\w.]+) -->\n```json\n(.*?)```", PAGE, re.DOTALL)
     return {name: json.loads(text) for name, text in found}
 
 
 def test_every_example_is_held() -> None:
     assert set(examples("example")) == set(WRITTEN)
-    assert PAGE.count("```json") == len(WRITTEN) + len(examples("command")) + 1
+    of_others = ("health", "acknowledgement")  # the first and the answers: tests/contract/test_results.py
+    assert PAGE.count("```json") == len(WRITTEN) + len(examples("command")) + len(examples("answer")) + len(of_others)
 
 
 def test_the_acknowledgement_is_understood() -> None:

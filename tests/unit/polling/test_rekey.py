@@ -17,6 +17,7 @@ from sim import secrets, server
 from sim.fleet import FleetPlan
 from sim.objects import READ_WRITE_DENIED
 from sim.virtual import VirtualClock
+from tests.asyncapi import faults_of_result
 from tests.lines import REGISTERS, TITLE, settle, virtually
 from tests.rekeying import NEW, Rekeying, rekeyed, visit
 
@@ -30,6 +31,7 @@ def test_both_keys_change_and_are_known_after_a_restart(tmp_path: Path) -> None:
         told = await rekeying.change()
         assert told["changed"] == ["encryption", "authentication"]
         assert (told["current"]["generation"], told["current"]["state"], told["coming"]) == (1, "current", None)
+        assert not faults_of_result("meter.change-keys", told)
         assert rekeying.meter.keys == rekeying.given
         await rekeying.start()
         await rekeying.read()

@@ -18,6 +18,7 @@ from dcu.uplink import Link, Outgoing, traffic, ways
 from dcu.uplink.channels import State
 from dcu.uplink.ways import SHORT_DELAY, Ways, plain
 from sim.broker import free_port
+from tests.asyncapi import faults_of_result
 from tests.scripted_broker import ACCEPTED_5, CONNECT, PUBLISH, ScriptedBroker, puback, scripted
 
 WILL = Outgoing("s", b"will")
@@ -189,6 +190,7 @@ async def test_the_operator_changes_the_channel_at_once(tmp_path: Path) -> None:
         async with held(way) as (_, gone):
             shown = await way.commands["dcu.switch-uplink"](Command("c", "dcu.switch-uplink", args={"channel": "gprs"}))
             assert shown["preferred"] == "gprs"
+            assert not faults_of_result("dcu.switch-uplink", shown)
             await gone.wait()
         async with held(way) as (_, gone):
             assert way.describe()["channel"] == "gprs"
