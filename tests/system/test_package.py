@@ -5,6 +5,7 @@ The meters and their line are simulated on this machine; the daemon, its broker 
 
 import asyncio
 import os
+import re
 from collections.abc import AsyncIterator, Callable
 from hashlib import sha256
 from pathlib import Path
@@ -20,6 +21,7 @@ from sim.headend import Tally
 from sim.server import MANAGEMENT, READER
 from sim.site import Site, write_site
 from tests.system.container import ROOT, Container, Unavailable, boot, debian_root, run
+from tests.unit.messages.block_vectors import payload
 
 DEBIANS = ("trixie", "bookworm")
 
@@ -130,6 +132,35 @@ def test_version_is_that_of_the_program() -> None:
 def test_two_builds_are_identical(packages: tuple[Path, Path]) -> None:
     first, second = (sha256(package.read_bytes()).hexdigest() for package in packages)
     assert first == second
+
+
+#: What a head-end does with its library: nothing of the daemon, of its dependencies or of anybody's packages is there.
+HEAD_END = """
+import sys
+sys.path.insert(0, sys.argv[1])
+from dcu_headend import Asking, Follower, decode
+from dcu_headend.commands import command
+block, follower = decode(sys.stdin.buffer.read()), Follower()
+assert follower.took(block) and not follower.took(block)
+follower.heard(decode(b'{"dcu": "D1", "boot": "b", "state": "online", "owed": {"load0": 1769860800001}}'))
+print(len(block.captures), follower.acknowledgements()[block.dcu].decode(), list(Asking(follower).wishes()))
+assert command("dcu.ping")[1]
+foreign = {name.partition(".")[0] for name in sys.modules} - set(sys.stdlib_module_names)
+print(sorted(foreign))
+"""
+
+
+async def test_the_head_ends_library_is_installed_and_used_by_itself(
+    packages: tuple[Path, Path], tmp_path: Path
+) -> None:
+    (package,) = packages[0].parent.glob("dcu-headend_*.deb")
+    depends = (await run("dpkg-deb", "--field", package, "Depends")).strip()
+    assert re.fullmatch(r"python3:any( \([^()]*\))?", depends), depends
+    await run("dpkg-deb", "--extract", package, tmp_path)
+    # neither the environment nor any site's packages
+    command = ("python3", "-I", "-S", "-c", HEAD_END, tmp_path / "usr/lib/python3/dist-packages")
+    said = await run(*command, stdin=payload("two meters, four rows each"))
+    assert said.splitlines() == ['8 {"streams": {"load0": 1769860800001}} []', "['__main__', 'dcu_headend']"]
 
 
 @pytest.mark.parametrize("container", DEBIANS, indirect=True)
