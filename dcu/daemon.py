@@ -17,6 +17,7 @@ import structlog
 
 from dcu import __version__
 from dcu.archive import Archive, Kept
+from dcu.asked import refuse_unknown
 from dcu.bus import Port, make_port
 from dcu.clock import Clock, SystemClock
 from dcu.completeness import Completeness
@@ -199,6 +200,7 @@ class Daemon:
 
     async def answer(self, command: Command) -> Mapping[str, Any]:
         """Return the result of a command about the box itself. Raises CommandRejected, StoreError."""
+        await refuse_unknown(command, self._archive, self._store)
         drifts = Drifts(self._store, self._archive.names)
         stored = StoredReadings(self._store, self._clock)
         rooms = (

@@ -54,6 +54,9 @@ class WholeStore(MemoryStore, MemoryOutbox, MemoryJournal):
         self.reach_changes: list[tuple[str, float, Reach]] = []
         self.days: dict[int, Mapping[str, Any]] = {}
 
+    async def has_meter(self, meter: str) -> bool:
+        return any(capture.meter == meter for capture in self.captures)
+
     async def record(
         self,
         captures: Any,

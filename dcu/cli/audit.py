@@ -63,4 +63,7 @@ def verify(daemon: Daemon, *, entry: int | None, known: str | None) -> None:
         part = _part(daemon, {"from": entry, "count": 1})
         if not part or part[0]["entry"] != entry or part[0]["hash"] != known:
             fail(f"the audit is broken: entry {entry} is not the one that was kept", 1)
+    if not found["last"]:
+        click.echo("the audit has no entries yet")
+        return
     click.echo(f"entries {found['first']} to {found['last']} are as they were written; head {found['head']}")

@@ -176,7 +176,8 @@ def meters(daemon: Daemon, *, unreachable: bool, raw: bool) -> None:
         answer = daemon.ask("dcu.meters", unreachable=unreachable, after=after)["result"]
         found += answer["meters"]
         after = answer["next"]
-    click.echo(json.dumps(found, indent=2)) if raw else show_meters(found)
+    none = "no meter is known to be unreachable" if unreachable else "the archive has no meters"
+    click.echo(json.dumps(found, indent=2)) if raw else show_meters(found, none)
 
 
 @cli.command()

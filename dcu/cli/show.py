@@ -148,15 +148,15 @@ def show_found(stations: list[dict[str, Any]]) -> None:
     _console().print(table if stations else "nothing was found that has no name")
 
 
-def show_meters(meters: list[dict[str, Any]]) -> None:
-    """Print the meters, each with its state and how long it was available."""
+def show_meters(meters: list[dict[str, Any]], none: str) -> None:
+    """Print the meters, each with its state and how long it was available; without any the words `none`."""
     keys = ("id", "bus", "state", "since", "last_reading", "failures")
     table = Table(*(key.replace("_", " ") for key in keys), "yesterday", "today", box=SIMPLE, pad_edge=False)
     for meter in meters:
         days = (f"{meter['available'][day]} min" for day in ("yesterday", "today"))
         words = ("-" if meter[key] is None else str(meter[key]) for key in keys)
         table.add_row(*words, *days, style=None if meter["state"] == "reachable" else "red")
-    _console().print(table if meters else "all meters can be reached")
+    _console().print(table if meters else none)
 
 
 def show_plan(result: dict[str, Any]) -> None:

@@ -106,6 +106,10 @@ class Readings(Database):
                 found[names.setdefault(meter, meter), stream] = at
         return found
 
+    async def has_meter(self, meter: str) -> bool:
+        """Whether anything was ever kept of a meter of this name. Raises StoreError."""
+        return bool(await self._read("SELECT 1 FROM meters WHERE name = ?", (meter,)))
+
     async def latest(self, meter: str, stream: str) -> Capture | None:
         """Return the capture of this stream, of its newest day, that was recorded last for `meter`, if there is one."""
         found = await self.captures(meter, stream, -TIME_BOUND, TIME_BOUND, 1)

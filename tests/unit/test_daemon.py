@@ -261,6 +261,11 @@ def test_the_box_describes_itself_at_its_door(play: Play, tmp_path: Path) -> Non
         assert status["buses"]["rs485-1"]["ok"] > 0
         assert status["uplink"]["acknowledged"] > 0
         assert set(status["store"]["streams"]) >= {INSTANT, LOAD}
+        reader, writer = await asyncio.open_unix_connection(tmp_path / "s")
+        writer.write(b'{"id": "k1", "name": "dcu.keys", "args": {"meter": "M0O01"}}\n')
+        answer = json.loads((await reader.read()).splitlines()[-1])
+        writer.close()
+        assert (answer["state"], answer["error"]) == ("failed", "no such meter: M0O01")
 
     play(scenario)
 

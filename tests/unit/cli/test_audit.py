@@ -20,11 +20,12 @@ class Told:
 
     def __init__(self) -> None:
         self.problem: str | None = None
+        self.last = 3
 
     def ask(self, name: str, **args: Any) -> dict[str, Any]:
         if name == "dcu.verify-audit":
             problem = {"problem": self.problem} if self.problem else {}
-            return {"result": {"first": 1, "last": 3, "head": "3"} | problem}
+            return {"result": {"first": min(1, self.last), "last": self.last, "head": "3"} | problem}
         found = [each for each in ENTRIES if isinstance(each["entry"], int) and each["entry"] >= args.get("from", 1)]
         return {"result": {"entries": found[: args.get("count", 2)], "head": {"entry": 3, "hash": "3"}}}
 
@@ -50,6 +51,11 @@ def test_all_entries_are_shown_part_by_part(told: Told) -> None:
 def test_a_whole_chain_is_said_to_be(told: Told) -> None:
     assert audit("verify").output == "entries 1 to 3 are as they were written; head 3\n"
     assert audit("verify", "--entry", "2", "--hash", f"{2:064x}").exit_code == 0
+
+
+def test_a_chain_of_nothing_is_not_called_whole(told: Told) -> None:
+    told.last = 0
+    assert audit("verify").output == "the audit has no entries yet\n"
 
 
 def test_a_broken_chain_or_one_made_anew_fails(told: Told) -> None:

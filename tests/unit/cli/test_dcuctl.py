@@ -325,7 +325,8 @@ def test_the_meters_are_asked_for_in_parts_and_shown(door: Door, ctl: Callable[.
         assert text in found.output
     assert json.loads(ctl("meters", "--json").output) == [line | {"id": "M1"}]
     door.lines = [{"state": "done", "result": {"meters": [], "next": None}}]
-    assert "all meters can be reached" in ctl("meters", "--unreachable").output
+    assert ctl("meters", "--unreachable").output == "no meter is known to be unreachable\n"
+    assert ctl("meters").output == "the archive has no meters\n"
 
 
 def test_a_clock_is_set_and_what_it_crossed_is_said(door: Door, ctl: Callable[..., Result]) -> None:

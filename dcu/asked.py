@@ -1,0 +1,45 @@
+"""Questions about a meter or a stream that is not there: they are refused, for nothing found would pass for good news.
+
+About what is there they are answered by `completeness`, `stored` and `status`.
+"""
+
+from typing import Final, Protocol
+
+from dcu.archive import Archive
+from dcu.errors import CommandRejected
+from dcu.model import INSTANT, Command
+
+#: The questions that can be answered with nothing.
+ABOUT: Final = frozenset({"dcu.gaps", "dcu.keys", "dcu.ledger", "dcu.readings"})
+
+
+class Named(Protocol):
+    """What is needed of the store."""
+
+    async def has_meter(self, meter: str) -> bool:
+        """Whether anything was ever kept of a meter of this name. Raises StoreError."""
+
+    async def streams(self) -> dict[str, int]:
+        """Return the streams there are, each with the sequence number its next block will have. Raises StoreError."""
+
+
+async def refuse_unknown(command: Command, archive: Archive, store: Named) -> None:
+    """Raise CommandRejected for a question about a name that nobody bears or bore. Raises StoreError.
+
+    A meter that was deleted is still asked about: what it left is there.
+    """
+    if command.name not in ABOUT:
+        return
+    meter, stream = (command.args.get(key) for key in ("meter", "stream"))
+    if isinstance(meter, str) and meter not in archive and not await store.has_meter(meter):
+        raise CommandRejected(f"no such meter: {meter}")
+    if isinstance(stream, str) and stream not in _read(archive):
+        there = _read(archive) | set(await store.streams())
+        if stream not in there:
+            raise CommandRejected(f"no such stream: {stream}; there are {', '.join(sorted(there))}")
+
+
+def _read(archive: Archive) -> set[str]:
+    """Return the streams that the companion profiles know."""
+    profiles = {id(profile): profile for profile in map(archive.profile, archive.names)}
+    return {INSTANT}.union(*(profile.streams for profile in profiles.values()))

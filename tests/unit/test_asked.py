@@ -1,0 +1,49 @@
+"""Who asks about a meter or a stream that is not there is told so; what is there, or was, is asked about as before."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from dcu.archive import Archive, Kept
+from dcu.asked import ABOUT, refuse_unknown
+from dcu.errors import CommandRejected
+from dcu.model import Command, Meter
+from dcu.store import Store
+from tests.captures import SetClock, capture
+from tests.lines import COMPANION
+
+
+@pytest.fixture
+async def store(tmp_path: Path) -> AsyncIterator[Store]:
+    async with Store.open(tmp_path / "store.db", SetClock()) as opened:
+        yield opened
+
+
+def archive(store: Store) -> Archive:
+    return Archive([Meter("M1", "a", 17, "reader", "idis")], {"idis": COMPANION}, {}, store, Kept())
+
+
+@pytest.mark.parametrize("name", sorted(ABOUT))
+async def test_a_meter_that_nobody_knows_is_named(store: Store, name: str) -> None:
+    with pytest.raises(CommandRejected, match="no such meter: M7"):
+        await refuse_unknown(Command("c", name, args={"meter": "M7"}), archive(store), store)
+    await refuse_unknown(Command("c", name, args={"meter": "M1"}), archive(store), store)
+
+
+async def test_a_stream_that_nobody_knows_is_named_beside_those_there_are(store: Store) -> None:
+    asked = Command("c", "dcu.gaps", args={"stream": "lod0"})
+    with pytest.raises(CommandRejected, match=r"no such stream: lod0; there are .*instant.* load0"):
+        await refuse_unknown(asked, archive(store), store)
+    for stream in ("instant", "load0"):
+        await refuse_unknown(Command("c", "dcu.gaps", args={"stream": stream}), archive(store), store)
+
+
+async def test_what_a_deleted_meter_and_another_profile_left_is_asked_about(store: Store) -> None:
+    await store.record([capture(900, "gone", stream="strange")], {})
+    asked = Command("c", "dcu.readings", args={"meter": "gone", "stream": "strange"})
+    await refuse_unknown(asked, archive(store), store)
+
+
+async def test_commands_that_make_names_are_let_through(store: Store) -> None:
+    await refuse_unknown(Command("c", "archive.add", args={"meter": "M7"}), archive(store), store)
