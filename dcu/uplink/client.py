@@ -77,6 +77,7 @@ class Client(aiomqtt.Client):
         self._context = context
         self._route = route
         self._dialled: socket.socket | None = None
+        self._stands = False
         self.granted = Granted()
         self.resumed = False
         self.dismissal: Dismissal | None = None
@@ -95,6 +96,7 @@ class Client(aiomqtt.Client):
         try:
             await self.__aenter__()
             self._require_socket()
+            self._stands = True
         except BaseException as error:
             silent = type(error) is aiomqtt.MqttError and self._client.socket() is not None
             self._connected.cancel()
@@ -236,6 +238,11 @@ class Client(aiomqtt.Client):
                 self._misc_task = self._loop.create_task(self._misc_loop())
 
         self._loop.call_soon_threadsafe(watch)
+
+    def _on_socket_close(self, client: paho.Client, userdata: Any, sock: Any) -> None:
+        if not self._stands:
+            self._route.spent(sock)
+        super()._on_socket_close(client, userdata, sock)
 
     def _on_socket_register_write(self, client: paho.Client, userdata: Any, sock: socket.socket) -> None:  # noqa: ARG002
         def watch() -> None:

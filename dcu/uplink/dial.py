@@ -6,6 +6,7 @@ What is spoken over the socket is not known here.
 import asyncio
 import socket
 import ssl
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from dcu.uplink.names import Names
@@ -18,12 +19,29 @@ DIAL_TIMEOUT = 10.0
 NAMES = Names()
 
 
+#: Is shown a socket before it is closed.
+Spent = Callable[[socket.socket], None]
+
+
+def unheeded(_line: socket.socket) -> None:
+    """Nobody asks what it cost."""
+
+
 @dataclass(frozen=True, slots=True)
 class Route:
-    """By which network interface, and from which own address, a connection leaves; None: as the system routes it."""
+    """By which network interface, and from which own address, a connection leaves; None: as the system routes it.
+
+    `spent` is shown each socket that no connection came of, just before it is closed.
+    """
 
     interface: str | None = None
     source: str | None = None
+    spent: Spent = unheeded
+
+    def drop(self, line: socket.socket) -> None:
+        """Close `line`, of which nothing came."""
+        self.spent(line)
+        line.close()
 
     def take(self, line: socket.socket) -> None:
         """Keep `line` to this route. Raises OSError: no such interface or address, or none of this family."""
@@ -54,7 +72,7 @@ async def dial(host: str, port: int, context: ssl.SSLContext | None = None, rout
         async with asyncio.timeout(DIAL_TIMEOUT):
             await _handshake(secured)
     except BaseException:
-        secured.close()
+        route.drop(secured)
         raise
     return secured
 
@@ -72,10 +90,10 @@ async def _connected(host: str, port: int, route: Route) -> socket.socket:
             async with asyncio.timeout(DIAL_TIMEOUT):
                 await loop.sock_connect(line, address)
         except OSError as error:  # TimeoutError is one
-            line.close()
+            route.drop(line)
             failure = error
         except BaseException:
-            line.close()
+            route.drop(line)
             raise
         else:
             return line

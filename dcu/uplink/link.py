@@ -19,7 +19,7 @@ from dcu.config import UplinkSettings
 from dcu.config.settings import Endpoint
 from dcu.errors import SentAwayError, UplinkError
 from dcu.uplink.client import MAX_PACKET_IN, Client, Dismissal, NoConnackError, PubackRefusedError
-from dcu.uplink.dial import Route
+from dcu.uplink.dial import Route, Spent, unheeded
 from dcu.uplink.tls import Contexts, in_words
 from dcu.uplink.topics import Topics
 
@@ -232,11 +232,14 @@ class Link:
 class Uplink:
     """The way to the broker of `settings`, always under the same client id, so that there is never a second one.
 
-    Where there are several ways, they share `contexts`.
+    Where there are several ways, they share `contexts`; `spent` is that of a `Route`.
     """
 
-    def __init__(self, settings: UplinkSettings, dcu: str, contexts: Contexts | None = None) -> None:
+    def __init__(
+        self, settings: UplinkSettings, dcu: str, contexts: Contexts | None = None, spent: Spent = unheeded
+    ) -> None:
         self.settings = settings
+        self.route = Route(settings.interface, settings.source, spent)
         self.topics = Topics(settings.prefix, dcu, settings.groups)
         self._identifier = settings.client_id
         self._contexts = contexts or (None if settings.tls is None else Contexts(settings.tls))
@@ -331,7 +334,7 @@ class Uplink:
             settings.host,
             settings.port,
             None if self._contexts is None else self._contexts.fresh(),
-            Route(settings.interface, settings.source),
+            self.route,
             identifier=self._identifier,
             username=settings.username,
             password=settings.password,

@@ -5,6 +5,7 @@ Which is next is decided in `channels`, whether one lives in `traffic`. A unit w
 
 import asyncio
 import random
+import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
@@ -23,7 +24,7 @@ from dcu.uplink.backoff import Backoff
 from dcu.uplink.beside import beside
 from dcu.uplink.budget import Budget
 from dcu.uplink.channels import Channels, State, Way
-from dcu.uplink.dial import Route, dial
+from dcu.uplink.dial import dial
 from dcu.uplink.link import Link, Outgoing, Uplink
 from dcu.uplink.renewal import Renewal
 from dcu.uplink.tls import Contexts
@@ -104,7 +105,6 @@ class _Watched:
     pulse: Pulse | None
     octets: int = 0
     leaving: float | None = None
-    saved: float = 0.0
     busy: float = 0.0
 
 
@@ -129,7 +129,8 @@ class Ways:
         ways = [way for plan in self._plans.values() for way in _ways(plan, settings)]
         self._contexts = None if settings.tls is None else Contexts(settings.tls)
         narrowed = {way: _narrowed(settings, self._plans[way.channel], way) for way in ways}
-        self._uplinks = {way: Uplink(narrowed[way], dcu, self._contexts) for way in ways}
+        spent = {name: partial(self._spend, name) for name in self._plans}
+        self._uplinks = {way: Uplink(narrowed[way], dcu, self._contexts, spent[way.channel]) for way in ways}
         self.channels = Channels(ways, settings.return_after)
         self.backoff = Turns(self.channels, settings.connect_spread)
         self.topics = Topics(settings.prefix, dcu, settings.groups)
@@ -144,7 +145,7 @@ class Ways:
         self._tell = tell
         self._about = about
         self._last: str | None = None
-        self._begun = False
+        self._begun, self._kept = False, clock.monotonic()
         self._look_now = asyncio.Event()
 
     @property
@@ -177,6 +178,7 @@ class Ways:
                 self._keep()
             else:
                 self.channels.failed()
+                self._keep_at_times()
 
     def _open(self, way: Way, link: Link) -> str | None:
         """Take note of a connection; return the channel of the one before."""
@@ -206,7 +208,7 @@ class Ways:
     async def _watch(self, link: Link, way: Way, was: str | None) -> None:
         silence = self._uplinks[way].settings.silence
         now = self._clock.monotonic()
-        watched = _Watched(link, None if silence is None else Pulse(silence, now), saved=now, busy=now)
+        watched = _Watched(link, None if silence is None else Pulse(silence, now), busy=now)
         if was is not None and was != way.channel:
             await self._tell("uplink channel changed", channel=way.channel, was=was, why=self.accounts[was].error)
         try:
@@ -223,9 +225,7 @@ class Ways:
         """Look at a connection once: count what passed, ask whether it lives, end it when it does not or is left."""
         now = self._clock.monotonic()
         self._count(watched, way)
-        if now - watched.saved >= SAVE_EVERY:
-            watched.saved = now
-            self._keep()
+        self._keep_at_times()
         self._feel(watched, now)
         self._tire(watched, now, self._plans[way.channel].every)
         if self.channels.state is State.LEAVING:
@@ -259,6 +259,12 @@ class Ways:
         if counted is not None and self._plans[way.channel].metered:
             self._budget.take(way.channel, counted.octets - watched.octets, self._today())
             watched.octets = counted.octets
+
+    def _spend(self, channel: str, line: socket.socket) -> None:
+        """Count what a try took of which no connection came, a question to a better channel among them."""
+        counted = traffic(line)
+        if counted is not None and self._plans[channel].metered:
+            self._budget.take(channel, counted.octets, self._today())
 
     async def _probe(self) -> None:
         """Ask the better channels again and again whether they are there, without a connection of MQTT."""
@@ -295,11 +301,10 @@ class Ways:
 
     async def _answers(self, ways: list[Way]) -> bool:
         for way in ways:
-            narrowed = self._uplinks[way].settings
+            route = self._uplinks[way].route
             with suppress(OSError, UplinkError):
                 context = None if self._contexts is None else self._contexts.fresh()
-                line = await dial(way.host, way.port, context, Route(narrowed.interface, narrowed.source))
-                line.close()
+                route.drop(await dial(way.host, way.port, context, route))
                 return True
         return False
 
@@ -346,7 +351,12 @@ class Ways:
             "error": account.error,
         }
 
+    def _keep_at_times(self) -> None:
+        if self._clock.monotonic() - self._kept >= SAVE_EVERY:
+            self._keep()
+
     def _keep(self) -> None:
+        self._kept = self._clock.monotonic()
         try:
             self._budget.save()
         except StoreError as error:  # the count goes on in memory; a full disk is told of by the store

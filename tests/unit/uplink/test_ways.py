@@ -1,6 +1,7 @@
 """Several channels on loopback: brokers that answer, refuse or fall silent, and one connection at a time."""
 
 import asyncio
+import ssl
 import subprocess
 import sys
 from collections.abc import AsyncIterator
@@ -19,7 +20,9 @@ from dcu.uplink.channels import State
 from dcu.uplink.ways import SHORT_DELAY, Ways, plain
 from sim.broker import free_port
 from tests.asyncapi import faults_of_result
+from tests.certificates import Authority
 from tests.scripted_broker import ACCEPTED_5, CONNECT, PUBLISH, ScriptedBroker, puback, scripted
+from tests.unit.uplink.test_tls import tls_broker
 
 WILL = Outgoing("s", b"will")
 PINGREQ = 0xC0
@@ -222,6 +225,51 @@ async def test_a_metered_channel_carries_what_it_may_and_counts_its_octets(tmp_p
             await opened(again)
         async with again.connect(WILL) as link:
             assert not link.admits("billing"), "the budget of the day is spent"
+
+
+def hanging_up(_first: int, _body: bytes) -> bytes | None:
+    return None
+
+
+async def test_a_try_of_which_nothing_comes_is_counted_on_a_metered_channel(tmp_path: Path) -> None:
+    async with scripted(hanging_up) as broker:
+        way = make(tmp_path, ChannelSettings("gprs", ((LOOPBACK, broker.port),), metered=True))
+        for _ in range(2):
+            with pytest.raises(UplinkError):
+                async with way.connect(Outgoing("s", bytes(3000))):
+                    pass
+        tries = broker.connections
+    # that of MQTT 5, with the will in it
+    assert 3000 * tries < way.describe()["channels"][0]["taken"] < 5000 * tries
+
+
+async def test_a_handshake_that_fails_is_counted_on_a_metered_channel(tmp_path: Path) -> None:
+    authority, other = Authority(tmp_path), Authority(tmp_path, "other")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*authority.issue("broker"))
+    async with tls_broker(context) as broker:
+        plan = ChannelSettings("gprs", ((LOOPBACK, broker.port),), metered=True)
+        way = make(tmp_path, plan, tls=other.settings())
+        with pytest.raises(UplinkError, match="comes from an authority"):
+            await opened(way)
+    # a greeting and a certificate
+    assert 700 < way.describe()["channels"][0]["taken"] < 5000
+
+
+async def test_a_question_whether_a_metered_channel_is_back_is_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ways, "PROBE_EVERY", 0.02)
+    async with scripted(lively) as standby:
+        main = ChannelSettings("gprs", ((LOOPBACK, free_port()),), metered=True)
+        way = make(tmp_path, main, ChannelSettings("sat", ((LOOPBACK, standby.port),)))
+        with pytest.raises(UplinkError):
+            await opened(way)
+        async with held(way):
+            before = way.describe()["channels"][0]["taken"]
+            async with asyncio.timeout(30):
+                while way.describe()["channels"][0]["taken"] <= before:  # noqa: ASYNC110 - a figure has no event
+                    await asyncio.sleep(0.01)
 
 
 async def test_a_channel_with_a_timetable_sleeps_when_all_is_said(
