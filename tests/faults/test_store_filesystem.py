@@ -1,9 +1,12 @@
 """A real small file system that is full or read-only: refused with a clear word, nothing half-written, then it goes on.
 
-A file system cannot be made read-only while somebody writes to it, so the moment itself is played by SQLite's own
-switch; what comes before and after is real.
+A file system of which files are open for writing can only become read-only by giving up after an error, as ext4 does
+(errors=remount-ro): that is asked of a real one. It stays so until it is mounted anew; where it becomes writable again
+by itself, as others do, SQLite's own switch plays the moment.
 """
 
+import os
+import shutil
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -13,9 +16,12 @@ import pytest
 
 from dcu.errors import ShelteredError, StoreError
 from dcu.health import Health
-from dcu.shelter import NAME, Shelter
+from dcu.shelter import NAME, Shelter, Sheltered
 from dcu.store import Store, make_place
 from tests.captures import SetClock, capture
+
+#: Rows that memory holds here.
+HELD = 20
 
 
 def mount(*words: str) -> bool:
@@ -128,6 +134,67 @@ async def test_a_read_only_file_system_is_said_and_left_alone_until_it_can_be_wr
     async with Store.open(path, SetClock()) as store:
         assert store.mishap is None
         assert await store.pending() == {"load0": 1}
+
+
+@pytest.fixture
+def card(tmp_path: Path) -> Iterator[Path]:
+    """A card of 40 MB with ext4 on it, mounted."""
+    image, place = tmp_path / "card.img", tmp_path / "card"
+    if shutil.which("mkfs.ext4") is None:
+        pytest.skip("no right to make a file system: run as root")
+    image.touch()
+    os.truncate(image, 40_000_000)
+    place.mkdir()
+    subprocess.run(["mkfs.ext4", "-q", "-F", str(image)], check=True)
+    if not mount("-o", "loop", str(image), str(place)):
+        pytest.skip("no right to mount a file: run as root, with loop devices")
+    yield place
+    subprocess.run(["umount", "-l", str(place)], check=True)
+
+
+def mend(card: Path) -> None:
+    """Do what an operator does with a card that has given up: unmount, check, mount."""
+    image = card.with_suffix(".img")
+    subprocess.run(["umount", str(card)], check=True)
+    found = subprocess.run(["e2fsck", "-p", str(image)], capture_output=True, check=False)
+    assert found.returncode in {0, 1}, found.stdout  # 1: errors were corrected
+    assert mount("-o", "loop", str(image), str(card))
+
+
+async def test_a_card_that_gives_up_takes_nothing_that_was_stored_and_memory_takes_what_comes(
+    card: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dcu.shelter.SHELTERED_ROWS", HELD)
+    path, clock, waiting, told = card / "store.db", SetClock(), Sheltered(), list[str]()
+
+    async def report(name: str, *, meter: str = "", **detail: object) -> None:
+        told.append(name)
+
+    health = Health()
+    async with Store.open(path, clock) as store:
+        await store.record([capture(at) for at in range(300)], {("M1", "load0"): 299})
+        given = await store.reserve_counters("k", 5)
+        assert not mount("-o", "remount,ro", str(card))  # the kernel refuses: files are open
+        assert mount("-o", "remount,abort", str(card))
+        shelter = Shelter(store, clock, health, waiting)
+        for at in range(HELD):
+            with pytest.raises(ShelteredError):
+                await shelter.record([capture(at, stream="instant"), capture(300 + at)], {("M1", "load0"): 300 + at})
+        with pytest.raises(StoreError, match="cannot") as full:
+            await shelter.record([capture(9999, stream="instant")], {})
+        assert not isinstance(full.value, ShelteredError)
+        assert f"{HELD} rows wait in memory" in health.store_errors[NAME]
+        with pytest.raises(StoreError):
+            await store.reserve_counters("k", 5)
+        assert await store.captures("M1", "load0", 0, 999, 999) == [capture(at) for at in range(300)]
+    mend(card)
+    async with Store.open(path, clock) as store:
+        shelter = Shelter(store, clock, health, waiting)
+        shelter.report = report
+        await shelter.record([capture(300)], {("M1", "load0"): 300})
+        assert await store.pending() == {"load0": 301, "instant": HELD}
+        assert (await store.reserve_counters("k", 5)).start >= given.stop
+    assert (health.store_errors, told) == ({}, ["store failing"])
 
 
 async def test_while_it_is_read_only_what_cannot_be_asked_again_waits(tmp_path: Path) -> None:
