@@ -6,6 +6,7 @@ Property tests have no deadline of their own, and the lines they reach do not co
 import os
 
 import pytest
+from coverage import Coverage
 from hypothesis import settings
 from xdist.scheduler import LoadScopeScheduling
 
@@ -52,6 +53,12 @@ class RealTimeApart(LoadScopeScheduling):  # type: ignore[misc] # xdist ships no
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> RealTimeApart:
     return RealTimeApart(config, log)
+
+
+def pytest_configure() -> None:
+    """Let a worker trace once, by what a mark can pause: it began as the child of a traced process, and as a run."""
+    while "PYTEST_XDIST_WORKER" in os.environ and (traced := Coverage.current()) is not None:
+        traced.stop()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
