@@ -66,7 +66,7 @@ class Listening:
         return sorted(value for (_, name), tags in told.items() if "/status" not in name for _, value, _ in tags)
 
     async def until(self, told: int = 0, births: int = 0, deaths: int = 0, receipts: int = 0) -> None:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while not (
                 len(self.values()) >= told
                 and self.births >= births

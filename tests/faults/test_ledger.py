@@ -22,7 +22,7 @@ KEPT = 60 * DAY
 
 def test_what_a_meters_buffer_has_lost_is_no_record() -> None:
     async def work(clock: VirtualClock) -> None:
-        box = Box(clock)
+        box = Box(clock, ONE)
         oldest = (int(clock.now()) - KEPT) // QUARTER * QUARTER + QUARTER
         await settle(box.poll(Task("load0", every=900.0, backfill=63.0 * DAY)))
         account = box.store.accounts[KEY]

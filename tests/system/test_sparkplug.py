@@ -1,11 +1,14 @@
 """A whole daemon configured to speak Sparkplug, its meters, a real broker, and a host that judges by the rules."""
 
+import asyncio
+
 from sim.fleet import FleetPlan
 from sim.stage import Setting, Stage, Timetable
 from tests.sparkplug_listening import GROUP, PRIMARY, listening
 from tests.system.playing import Play
 
 ROWS = 8
+WAITS = "uplink: the primary host scada is not online"
 TIMETABLE: Timetable = {"load0": (900, ROWS * 900)}
 UPLINK = {"sparkplug": {"group": GROUP, "host": PRIMARY}}
 
@@ -15,8 +18,9 @@ def test_every_row_of_every_meter_is_told_once_its_primary_host_is_there(play: P
         async with listening(stage.broker) as heard:
             await stage.daemon.start()
             await stage.head.until(lambda: stage.head.tally.health is not None)
-            status = await stage.daemon.status()
-            assert "uplink: the primary host scada is not online" in status["problems"]
+            async with asyncio.timeout(60):
+                while WAITS not in (await stage.daemon.status())["problems"]:  # noqa: ASYNC110 - it is another process
+                    await asyncio.sleep(0.1)
             assert heard.births == 0
             await heard.say(1, online=True)
             await stage.settled()

@@ -157,8 +157,8 @@ def test_the_forecast_of_a_day_is_what_the_day_takes(tmp_path_factory: pytest.Te
         forecast = whole(site.daemon._foresee())[poll.name]
         assert forecast.basis == "measured"
         before = poll.health.busy
-        await site.collect(DAY)
-        return estimated, forecast.share, (poll.health.busy - before) / DAY
+        await site.collect(DAY / 2)
+        return estimated, forecast.share, (poll.health.busy - before) / (DAY / 2)
 
     timetable = {"instant": (3600, 0), "load0": (3600, 3600)}
     setup = setup_of(FleetPlan(meters=16, buses=1, hls=hls), timetable)

@@ -75,8 +75,8 @@ def test_drifting_clocks_stay_within_tolerance_and_no_row_is_lost_or_doubled() -
         field.wrong(1, -25.0, drift=-12.0, shifts=False)
         poll = field.box.poll(LOAD)
         worst = 0.0
-        flow = asyncio.create_task(run_for(poll, 6.0 * DAY))
-        for _ in range(6 * 96):
+        flow = asyncio.create_task(run_for(poll, 4.0 * DAY))
+        for _ in range(4 * 96):
             await asyncio.sleep(900.0)
             worst = max(worst, abs(field.offset(0)), abs(field.offset(1)))
         await flow
@@ -84,14 +84,14 @@ def test_drifting_clocks_stay_within_tolerance_and_no_row_is_lost_or_doubled() -
         assert {name for name, _, _ in field.moved} == {"M0001", "M0002"}
         assert all(at // 900 == target // 900 for _, at, target in field.moved)
         assert {each["method"] for each in field.events("clock adjusted")} == {"shift", "set"}
-        assert len(field.events("clock adjusted")) == len(field.moved) < 12
+        assert len(field.events("clock adjusted")) == len(field.moved) < 8
         for meter in field.box.meters:
             ats = [each.at for each in field.box.store.captures if each.meter == meter.id]
             assert ats == sorted(set(ats))
             assert ats == list(expected_times(meter, COMPANION.streams["load0"].name, ats[0], ats[-1]))
             # a point a day, as if the clock had never been moved: the crystal shows
             points = field.box.store.points[meter.id]
-            assert len(points) == 6
+            assert len(points) == 4
 
     in_the_field(work)
 

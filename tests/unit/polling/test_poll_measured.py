@@ -6,7 +6,7 @@ from sim.fleet import FleetPlan
 from sim.virtual import VirtualClock
 from tests.lines import Box, run_for, settle, virtually
 
-LOAD = Task("load0", every=900.0, backfill=60 * 86_400.0)
+LOAD = Task("load0", every=900.0, backfill=20 * 86_400.0)
 STREAMS = frozenset({"load0"})
 
 
