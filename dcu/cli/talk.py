@@ -33,11 +33,24 @@ class Daemon:
             for line in self._exchange(request):
                 answer = json.loads(line)
         except (OSError, ValueError) as error:
-            fail(f"cannot reach the daemon at {self._path}: {error}\nIs it running? Try: systemctl status dcu", 3)
+            fail(self._why(error), 3)
         if answer.get("state") != "done":
             reason = answer.get("error") or "the daemon gave no reason"
             fail(f"{name}: {answer.get('state', 'no answer')}: {reason}", 1)
         return answer
+
+    def _why(self, error: OSError | ValueError) -> str:
+        match error:
+            case PermissionError():
+                may = "be root or in the group dcu (adduser USER dcu, and log in anew)"
+                return f"you may not talk to the daemon at {self._path}: {may}"
+            case TimeoutError():
+                return f"the daemon at {self._path} gave no answer in {SILENCE:g} s"
+            case OSError():
+                reason = error.strerror or error
+                return f"cannot reach the daemon at {self._path}: {reason}\nIs it running? Try: systemctl status dcu"
+            case _:
+                return f"what answers at {self._path} is no dcu"
 
     def _exchange(self, request: dict[str, Any]) -> Iterator[str]:
         with socket.socket(socket.AF_UNIX) as connection:

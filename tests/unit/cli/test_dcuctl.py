@@ -174,8 +174,21 @@ def test_a_daemon_that_hangs_up_without_a_word_has_failed(door: Door, ctl: Calla
 def test_what_is_no_answer_is_no_daemon(door: Door, ctl: Callable[..., Result]) -> None:
     door.lines = ["SSH-2.0-OpenSSH"]
     found = ctl("ping")
+    assert (found.exit_code, found.stderr) == (3, f"dcuctl: what answers at {door.path} is no dcu\n")
+
+
+def test_who_may_not_talk_to_it_is_told_who_may(door: Door, ctl: Callable[..., Result]) -> None:
+    with pytest.MonkeyPatch.context() as patch:  # root may
+        patch.setattr(socket.socket, "connect", _refused)
+        found = ctl("ping")
     assert found.exit_code == 3
-    assert f"cannot reach the daemon at {door.path}" in found.stderr
+    assert f"you may not talk to the daemon at {door.path}: be root or in the group dcu" in found.stderr
+    assert "adduser" in found.stderr
+    assert "Errno" not in found.stderr
+
+
+def _refused(*_: object) -> None:
+    raise PermissionError(13, "Permission denied")
 
 
 def test_without_a_daemon_it_says_where_it_looked_and_what_to_try(tmp_path: Path) -> None:
@@ -183,6 +196,7 @@ def test_without_a_daemon_it_says_where_it_looked_and_what_to_try(tmp_path: Path
     assert found.exit_code == 3
     assert f"cannot reach the daemon at {tmp_path}/none" in found.stderr
     assert "systemctl status dcu" in found.stderr
+    assert "Errno" not in found.stderr
 
 
 def test_a_daemon_that_stays_silent_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -192,7 +206,7 @@ def test_a_daemon_that_stays_silent_is_given_up(tmp_path: Path, monkeypatch: pyt
         deaf.listen()
         found = CliRunner().invoke(dcuctl.cli, ["--socket", str(tmp_path / "s"), "ping"])
     assert found.exit_code == 3
-    assert "timed out" in found.stderr
+    assert found.stderr == f"dcuctl: the daemon at {tmp_path}/s gave no answer in 0.05 s\n"
 
 
 ENERGY = {"object": "1-0:1.8.0.255", "class": 3}
