@@ -96,7 +96,10 @@ DCU = Shape(
 
 
 def _secret_line(place: Place) -> str:
-    return place.other(words.secret_path(place), secret=True).rstrip("\r\n")
+    line = place.other(words.secret_path(place), secret=True).rstrip("\r\n")
+    if not line or "\n" in line or "\r" in line:
+        place.fault("a file of one line")
+    return line
 
 
 def _uplink(place: Place) -> dict[str, Any]:

@@ -66,6 +66,7 @@ def test_the_shipped_examples_are_right_too(tmp_path: Path) -> None:
     for name in ("keys.yaml", "dcu.key", "mqtt-password", "ca.pem", "dcu.pem"):
         (tmp_path / name).touch()
         (tmp_path / name).chmod(0o600)
+    (tmp_path / "mqtt-password").write_text("secret\n")
     enabled = (SHIPPED / "dcu.yaml").read_text().replace("  #- - ", "  - ").replace("#- ", "")
     (tmp_path / "dcu.yaml").write_text("".join(line for line in enabled.splitlines(keepends=True) if line[0] != "#"))
     config = load(tmp_path / "dcu.yaml", stream_names)

@@ -127,6 +127,13 @@ def test_the_password_is_the_first_line_of_its_file() -> None:
     assert parsed(text, {KEYS_FILE: KEYS, "/etc/dcu/p": "two words\r\n"}).uplink.password == "two words"
 
 
+@pytest.mark.parametrize("held", ["", "\n", "x\ny", "x\ry\n"])
+def test_a_password_that_is_not_one_line_is_a_fault_that_does_not_show_it(held: str) -> None:
+    text = good("host: localhost", "host: h\n  username: u\n  password_file: p")
+    found = faults(text, {KEYS_FILE: KEYS, "/etc/dcu/p": held})
+    assert found == ["dcu.yaml:5: uplink.password_file: expected a file of one line, got 'p'"]
+
+
 def keys_of(reader: Reader) -> set[str]:
     """Return the keys that a section may have."""
     assert isinstance(reader, Shape)
