@@ -3,7 +3,7 @@
 Reading them is `dcu.conversation`'s, publishing `dcu.delivery`'s business. The box's own events: `messages.events`.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import replace
 from itertools import pairwise
 from typing import Any, Final, Protocol
@@ -22,9 +22,6 @@ _DATA, _CODES = 1, b"\x00\x00\x60\x0b"
 #: Events of a log that are looked through for the one that another ends.
 LOOK_BACK: Final = 100
 
-#: Events of a log that are looked through for those that came once more: as many as the store gives in one answer.
-READ_AGAIN: Final = 1000
-
 #: Seconds.
 DAY: Final = 86_400
 
@@ -39,6 +36,13 @@ class Recorded(Protocol):
 
     async def before(self, meter: str, stream: str, end: int, limit: int) -> list[Capture]:
         """Return the last `limit` captures with at ≤ `end`, in the order of recording."""
+
+
+class Log(Recorded, Protocol):
+    """What is asked of the store about events."""
+
+    def between(self, meter: str, stream: str, start: int, end: int) -> AsyncIterator[Sequence[Capture]]:
+        """Yield all captures with start ≤ at ≤ end, in parts."""
 
 
 #: An event: of which meter and log, when, and its code.
@@ -120,7 +124,7 @@ def _alarm(profile: CompanionProfile, capture: Capture) -> dict[str, Any]:
 class EventSieve:
     """Lets through what is news. `profile` gives the companion profile of a meter, `logs` the streams that are read."""
 
-    def __init__(self, store: Recorded, profile: Callable[[str], CompanionProfile], logs: Iterable[str]) -> None:
+    def __init__(self, store: Log, profile: Callable[[str], CompanionProfile], logs: Iterable[str]) -> None:
         self._store = store
         self._profile = profile
         read = frozenset(stream for stream in logs if is_event(stream))
@@ -165,22 +169,21 @@ class EventSieve:
         return bool(words)
 
     async def _held(self, captures: Iterable[Capture]) -> set[_Key]:
-        """Return which events are held of those logs that these are of, from the time of these.
+        """Return which of these events are held: those that a meter was asked for once more, after its clock went back.
 
-        So it is after a meter's clock was set back, and what it captured before is asked for once more.
+        However many there are in the log beside them.
         """
-        times: dict[tuple[str, str], list[int]] = {}
+        asked: dict[tuple[str, str], set[_Key]] = {}
         for capture in captures:
             if is_event(capture.stream) and capture.stream not in {ALARM, PUSH}:
-                times.setdefault((capture.meter, capture.stream), []).append(capture.at)
+                asked.setdefault((capture.meter, capture.stream), set()).add(_key(capture))
         held: set[_Key] = set()
-        for (meter, stream), ats in times.items():
-            for bound in (1, LOOK_BACK, READ_AGAIN):  # hardly ever is more than the first held of that time
-                log = await self._store.before(meter, stream, max(ats), bound)
-                # within a day they lie as they came
-                if len(log) < bound or log[0].at // DAY < min(ats) // DAY:
-                    break
-            held.update(map(_key, log))
+        for (meter, stream), keys in asked.items():
+            times = [at for _, _, at, _ in keys]
+            latest = await self._store.before(meter, stream, max(times), 1)
+            if latest and latest[0].at // DAY >= min(times) // DAY:  # hardly ever: within a day they lie as they came
+                async for log in self._store.between(meter, stream, min(times), max(times)):
+                    held |= keys.intersection(map(_key, log))
         return held
 
     async def _changed(self, capture: Capture) -> list[Capture]:

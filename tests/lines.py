@@ -1,7 +1,7 @@
 """A line of simulated meters in virtual time with the daemon's own flow on it, and a store in memory that can fail."""
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any, TypeVar
@@ -125,6 +125,10 @@ class MemoryStore(MemoryClocks):
     async def before(self, meter: str, stream: str, end: int, limit: int) -> list[Capture]:
         found = [each for each in self.captures if (each.meter, each.stream) == (meter, stream) and each.at <= end]
         return found[-limit:]
+
+    async def between(self, meter: str, stream: str, start: int, end: int) -> AsyncIterator[list[Capture]]:
+        held = [each for each in self.captures if (each.meter, each.stream) == (meter, stream)]
+        yield [each for each in held if start <= each.at <= end]
 
     async def put_descriptor(self, meter: str, name: str, data: Any) -> None:
         await self._commit()

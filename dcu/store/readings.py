@@ -4,7 +4,7 @@ How captures leave the box is in `outbox.py`.
 """
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import groupby
@@ -138,6 +138,18 @@ class Readings(Database):
     async def before(self, meter: str, stream: str, end: int, limit: int) -> list[Capture]:
         """Return the last `limit` (≤ ANSWER_BOUND) captures with at ≤ end: by day, then as recorded."""
         return await self.captures(meter, stream, -TIME_BOUND, end, limit)
+
+    async def between(self, meter: str, stream: str, start: int, end: int) -> AsyncIterator[list[Capture]]:
+        """Yield all captures with start ≤ at ≤ end, up to ANSWER_BOUND at a time; of one second no more than those."""
+        spans = [(start, end)]
+        while spans:
+            first, last = spans.pop()
+            found = await self.captures(meter, stream, first, last, ANSWER_BOUND)
+            if len(found) < ANSWER_BOUND or first == last:
+                yield found
+            else:
+                middle = (first + last) // 2
+                spans += [(first, middle), (middle + 1, last)]
 
     async def _chain(self, stream: int, meter: int, newest: int, times: range, wanted: int) -> list[Run]:
         """Return the runs of one meter and day from the newest back, until `wanted` captures are of these times.

@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -10,10 +11,11 @@ from dcu.events import DAY, LOOK_BACK, SINCE, EventSieve, bits, code_of, describ
 from dcu.model import ALARM, Capture, Column, Task, Value
 from dcu.obis import parse_obis
 from dcu.profiles import load_profile
+from dcu.store import Store
 from sim.fleet import FleetPlan
 from sim.models import FRAUD_ALARM
 from sim.virtual import VirtualClock
-from tests.captures import capture
+from tests.captures import SetClock, capture
 from tests.lines import COMPANION, ORIGIN, Box, MemoryStore, settle, virtually
 
 FRAUD = "event.fraud"
@@ -93,6 +95,21 @@ async def test_a_log_that_is_read_once_more_is_no_news_however_long_it_is() -> N
     log = [event(40 + number % 2, 60 * number) for number in range(250)]
     store.captures = [*log, *(event(42, 7 * DAY + number) for number in range(LOOK_BACK))]
     assert await sieve(store).sift([*log, event(43, 15_000)]) == [event(43, 15_000)]
+
+
+async def test_a_log_of_thousands_that_is_read_once_more_is_no_news(tmp_path: Path) -> None:
+    now = 300 * DAY
+    log = [event(40 + number % 6, now + 60 * number) for number in range(2500)]
+    # more in one day than the store gives in one answer, and events of that time that are not in this one
+    log += [event(40 + number % 6, now + DAY // 2 + 7 * number) for number in range(1100)]
+    other = [event(50, now + 45 * number) for number in range(2000)]
+    async with Store.open(tmp_path / "store.db", SetClock()) as store:
+        for rows in (log, other):
+            await store.record([replace(each, read_at=now) for each in rows], {})
+        held = EventSieve(store, lambda _: COMPANION, [FRAUD])
+        assert await held.sift(log) == []
+        fresh = [event(55, now + 30), event(55, now + 2 * DAY)]
+        assert await held.sift([*log, *fresh]) == fresh
 
 
 def test_an_event_has_its_name_and_an_end_says_what_it_ends() -> None:

@@ -80,6 +80,19 @@ async def test_captures_of_one_meter_are_found_by_time(store: Store) -> None:
     assert await store.captures("M1", "load0", -(10**30), 10**30, 10**30) == [capture(at) for at in range(10)]
 
 
+async def test_all_captures_of_a_range_come_in_parts(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dcu.store.readings.ANSWER_BOUND", 7)
+    times = [*range(0, 200_000, 9000), *range(90_000, 90_030)]
+    await store.record([capture(at, stream="event.fraud") for at in times], {})
+    parts = [part async for part in store.between("M1", "event.fraud", 0, 180_000)]
+    assert max(map(len, parts)) <= 7
+    assert sorted(each.at for part in parts for each in part) == sorted(at for at in times if at <= 180_000)
+    # of more in one second only the last are held in one answer
+    await store.record([capture(300_000, stream="event.fraud") for _ in range(9)], {})
+    (part,) = [part async for part in store.between("M1", "event.fraud", 300_000, 300_000)]
+    assert len(part) == 7
+
+
 async def test_the_latest_is_the_one_recorded_last(store: Store) -> None:
     assert await store.latest("M1", "load0") is None
     await store.record([capture(900), capture(300)], {})
