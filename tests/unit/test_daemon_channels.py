@@ -13,6 +13,7 @@ import pytest
 from dcu.config import ChannelSettings, UplinkSettings
 from dcu.errors import UplinkError
 from dcu.uplink import Outgoing, ways
+from dcu.uplink.dial import Route
 from sim.virtual import VirtualClock
 from tests.lines import virtually
 from tests.rig import Incoming, MemoryBroker, MemoryLink, Rig
@@ -54,6 +55,8 @@ class EndingLink(MemoryLink):
 
 class Channel(MemoryBroker):
     """A way to the broker."""
+
+    route = Route()
 
     def __init__(self, settings: UplinkSettings, dcu: str) -> None:
         super().__init__(settings, dcu)
