@@ -1,6 +1,5 @@
 """`dcuctl archive`: the meters of a running daemon: listed, added, replaced, deleted, imported, exported, found."""
 
-import json
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -8,7 +7,8 @@ from typing import Any, Final
 
 import click
 
-from dcu.cli.talk import Daemon, as_json, ask_all, fail
+from dcu.cli.show import show_archive, show_found
+from dcu.cli.talk import Daemon, as_json, ask_all, fail, present
 from dcu.errors import ConfigError
 
 _CONTEXT: Final = {"help_option_names": ["-h", "--help"]}
@@ -61,7 +61,7 @@ Examples:
 
 @click.group(context_settings=_CONTEXT, epilog=_EXAMPLES)
 def archive() -> None:
-    """The meters: list, add, replace, delete, import, export; what was found.
+    """List, add and replace the meters, and more.
 
     Lines of /etc/dcu/dcu.yaml are changed there. Changes here need the role installer in `dcu.allow`; secrets come in
     through the keys file, which is read again for each meter that is added.
@@ -84,12 +84,7 @@ _LOOK: Final = 2.0
 def show(daemon: Daemon, *, raw: bool) -> None:
     """List the meters and where each line stands."""
     meters = ask_all(daemon, "archive.list", "meters")
-    if raw:
-        click.echo(json.dumps(meters, indent=2))
-        return
-    from dcu.cli.show import show_archive  # noqa: PLC0415 - rich is slow to load
-
-    show_archive(meters)
+    present(meters, show_archive, raw=raw)
 
 
 def _line_options(command: Callable[..., None]) -> Callable[..., None]:
@@ -152,9 +147,8 @@ def load(daemon: Daemon, path: str, *, partial: bool) -> None:
     CSV has a first line with the names of the columns, YAML a list as `meters` in the configuration. Each fault is told
     with its line, its column and what was expected.
     """
-    # YAML is loaded for this command only
-    from dcu.cli.tables import parse_lines  # noqa: PLC0415
-    from dcu.forms.files import read  # noqa: PLC0415
+    from dcu.cli.tables import parse_lines  # noqa: PLC0415 - YAML is loaded for this command only
+    from dcu.forms.files import read  # noqa: PLC0415 - as above
 
     try:
         lines = parse_lines(read(path), path)
@@ -205,12 +199,7 @@ def export(daemon: Daemon, path: str | None, form: str | None) -> None:
 def found(daemon: Daemon, *, raw: bool) -> None:
     """List the stations that discovery met and nobody has named."""
     stations = ask_all(daemon, "archive.found", "found")
-    if raw:
-        click.echo(json.dumps(stations, indent=2))
-        return
-    from dcu.cli.show import show_found  # noqa: PLC0415 - rich is slow to load
-
-    show_found(stations)
+    present(stations, show_found, raw=raw)
 
 
 @archive.command(epilog=_EXAMPLES_OF_DISCOVER)
@@ -218,7 +207,10 @@ def found(daemon: Daemon, *, raw: bool) -> None:
 @click.option("--wait/--no-wait", default=True, help="Show how far it is, and what was found at the end.")
 @click.pass_context
 def discover(context: click.Context, buses: tuple[str, ...], *, wait: bool) -> None:
-    """Look for new meters on BUSES now, whenever they are idle; without any, on all that have a search."""
+    """Look for new meters on BUSES now.
+
+    They are asked whenever they are idle; without BUSES, all that have a search.
+    """
     daemon: Daemon = context.obj
     started = daemon.ask("archive.discover", buses=list(buses))["result"]["addresses"]
     for bus, count in started.items():

@@ -1,13 +1,22 @@
 """`dcuctl audit`: shows and verifies the chain of all commands that are over; it is made in `dcu.store.audit`."""
 
-import json
 from typing import Any
 
 import click
 
 from dcu.cli.show import show_audit
-from dcu.cli.talk import Daemon, as_json, fail
+from dcu.cli.talk import Daemon, as_json, fail, present
 
+EXAMPLES_OF_SHOW = """\b
+Examples:
+  dcuctl audit show
+  dcuctl audit show --from 1 --json
+"""
+EXAMPLES_OF_VERIFY = """\b
+Examples:
+  dcuctl audit verify
+  dcuctl audit verify --entry 12 --hash 0f3a…
+"""
 EXAMPLES = """\b
 Examples:
   dcuctl audit show
@@ -22,10 +31,13 @@ NEWEST = 20
 
 @click.group(epilog=EXAMPLES)
 def audit() -> None:
-    """Who commanded what, when, and how it ended; in a chain that cannot be changed unnoticed."""
+    """Show who commanded what, when, and how it ended.
+
+    The entries are a chain, which cannot be changed unnoticed.
+    """
 
 
-@audit.command()
+@audit.command(epilog=EXAMPLES_OF_SHOW)
 @click.option("--from", "first", type=int, help=f"The first entry; by default the newest {NEWEST} are shown.")
 @as_json
 @click.pass_obj
@@ -34,7 +46,7 @@ def show(daemon: Daemon, *, first: int | None, raw: bool) -> None:
     if first is None:
         first = max(1, daemon.ask("dcu.audit", count=1)["result"]["head"]["entry"] - NEWEST + 1)
     entries = _entries(daemon, first)
-    click.echo(json.dumps(entries, indent=2)) if raw else show_audit(entries)
+    present(entries, show_audit, raw=raw)
 
 
 def _entries(daemon: Daemon, first: int) -> list[dict[str, Any]]:
@@ -50,7 +62,7 @@ def _part(daemon: Daemon, args: dict[str, Any]) -> list[dict[str, Any]]:
     return entries
 
 
-@audit.command()
+@audit.command(epilog=EXAMPLES_OF_VERIFY)
 @click.option("--entry", type=int, help="The number of an entry that was kept elsewhere, as the health message has it.")
 @click.option("--hash", "known", help="Its hash: the chain must have it still.")
 @click.pass_obj

@@ -1,11 +1,11 @@
 """`dcuctl gaps` and `dcuctl ledger`: what is missing and why, and how far everything got."""
 
-import json
 from typing import Any, Final
 
 import click
 
-from dcu.cli.talk import Daemon, as_json
+from dcu.cli.show import show_gaps, show_ledger
+from dcu.cli.talk import Daemon, as_json, present
 
 _EXAMPLES_OF_GAPS: Final = """\b
 Examples:
@@ -38,12 +38,7 @@ def gaps(daemon: Daemon, meter: str | None, stream: str | None, since: str | Non
         page = daemon.ask("dcu.gaps", **wanted, **_given(after=more or None))["result"]
         found += page["gaps"]
         more = page["more"]
-    if raw:
-        click.echo(json.dumps(found, indent=2))
-        return
-    from dcu.cli.show import show_gaps  # noqa: PLC0415 - rich is slow to load
-
-    show_gaps(found)
+    present(found, show_gaps, raw=raw)
 
 
 @click.command(epilog=_EXAMPLES_OF_LEDGER)
@@ -53,14 +48,12 @@ def gaps(daemon: Daemon, meter: str | None, stream: str | None, since: str | Non
 @as_json
 @click.pass_obj
 def ledger(daemon: Daemon, meter: str | None, stream: str | None, since: str | None, *, raw: bool) -> None:
-    """Count by stream what is expected, read, stored, delivered and acknowledged."""
-    result = daemon.ask("dcu.ledger", **_given(meter=meter, stream=stream, since=since))["result"]
-    if raw:
-        click.echo(json.dumps(result, indent=2))
-        return
-    from dcu.cli.show import show_ledger  # noqa: PLC0415 - rich is slow to load
+    """Count by stream how far everything got.
 
-    show_ledger(result)
+    What is expected, read, stored, delivered and acknowledged.
+    """
+    result = daemon.ask("dcu.ledger", **_given(meter=meter, stream=stream, since=since))["result"]
+    present(result, show_ledger, raw=raw)
 
 
 def _given(**args: str | None) -> dict[str, Any]:

@@ -29,11 +29,27 @@ config_option = click.option(
 #: The first character keeps click from filling the lines.
 EXAMPLES = """\b
 Examples:
-  dcu check -c /etc/dcu/dcu.yaml      is this file right?
+  dcu check /etc/dcu/dcu.yaml         is this file right?
   dcu profiles                        which companion profiles are there?
   dcu run -c /etc/dcu/dcu.yaml        read the meters until SIGTERM
   dcu export /var/lib/dcu/store.db    what is kept, as lines of JSON
   dcu dlms decode 7ea00802230553e2e67e  what does this frame say?
+"""
+
+
+EXAMPLES_OF_CHECK = """\b
+Examples:
+  dcu check                           /etc/dcu/dcu.yaml
+  dcu check ./dcu.yaml
+"""
+EXAMPLES_OF_PROFILES = """\b
+Examples:
+  dcu profiles
+  dcu profiles -c ./dcu.yaml
+"""
+EXAMPLES_OF_RUN = """\b
+Examples:
+  dcu run -c /etc/dcu/dcu.yaml
 """
 
 
@@ -47,12 +63,18 @@ def cli() -> None:
     """The data concentrator daemon."""
 
 
-@cli.command()
+@cli.command(epilog=EXAMPLES_OF_CHECK)
 @config_option
-def check(path: str) -> None:
-    """Check the configuration: every problem with file, line, key and what was expected."""
+@click.argument("file", required=False)
+def check(path: str, file: str | None) -> None:
+    """Check the configuration, in FILE or as -c says.
+
+    Every problem is told with its file, its line, its key and what was expected.
+    """
+    path = file or path
     config = configuration(path)
-    click.echo(f"{path}: good: {len(config.meters)} meters on {len(config.buses)} buses")
+    meters, buses = counted(len(config.meters), "meter"), counted(len(config.buses), "bus", "buses")
+    click.echo(f"{path}: good: {meters} on {buses}")
     folders = ProfileFolders.at(config.dcu.profiles_dir)
     expected = forecasts(config, config.meters, partial(load_profile, folders=folders))
     for bus in config.buses:
@@ -67,10 +89,18 @@ def check(path: str) -> None:
         click.echo(f"warning: {line}", err=True)
 
 
-@cli.command()
+def counted(count: int, one: str, many: str = "") -> str:
+    """Return `count` with the word for it."""
+    return f"{count} {one if count == 1 else many or one + 's'}"
+
+
+@cli.command(epilog=EXAMPLES_OF_PROFILES)
 @config_option
 def profiles(path: str) -> None:
-    """List the companion profiles: what each holds, and in which file it stands."""
+    """List the companion profiles.
+
+    What each holds, how many meters use it, and in which file it stands.
+    """
     config = configuration(path)
     folders = ProfileFolders.at(config.dcu.profiles_dir)
     for name in folders.names():
@@ -82,9 +112,12 @@ def profiles(path: str) -> None:
         click.echo(f"  {' '.join(sorted(profile.stream_names))}")
 
 
-@cli.command()
+@cli.command(epilog=EXAMPLES_OF_RUN)
 @config_option
 @click.pass_context
 def run(context: click.Context, path: str) -> None:
-    """Run the daemon in the foreground until SIGTERM or SIGINT; logs go to stderr."""
+    """Run the daemon in the foreground.
+
+    Until SIGTERM or SIGINT; logs go to stderr.
+    """
     running.run(path, context.obj)

@@ -1,4 +1,7 @@
-"""`dcuctl`: talks to a running daemon over its local socket. Every command goes through the same journal as MQTT's."""
+"""`dcuctl`: talks to a running daemon over its local socket, which has MQTT's catalogue of commands.
+
+How a command is carried out, and which of them are journalled, is the daemon's business (`dcu.obey`).
+"""
 
 import json
 import time
@@ -6,12 +9,13 @@ from typing import Any
 
 import click
 
+from dcu import __version__
 from dcu.cli.archive import archive
 from dcu.cli.audit import audit
 from dcu.cli.completeness import gaps, ledger
 from dcu.cli.show import show_clocks, show_meters, show_plan, show_reading, show_status
 from dcu.cli.stored import history, readings, storage
-from dcu.cli.talk import Daemon, as_json, ask_all, fail
+from dcu.cli.talk import Daemon, as_json, ask_all, fail, present
 from dcu.cli.uplink import uplink
 
 DEFAULT_SOCKET = "/run/dcu/dcu.sock"
@@ -35,6 +39,33 @@ Examples:
   dcuctl history --days 30
   dcuctl uplink
   dcuctl --socket ./dcu.sock status --json
+"""
+EXAMPLES_OF_STATUS = """\b
+Examples:
+  dcuctl status
+  dcuctl status --json | jq .problems
+"""
+EXAMPLES_OF_PING = """\b
+Examples:
+  dcuctl ping
+"""
+EXAMPLES_OF_PLAN = """\b
+Examples:
+  dcuctl plan
+  dcuctl plan --json
+"""
+EXAMPLES_OF_METERS = """\b
+Examples:
+  dcuctl meters
+  dcuctl meters --unreachable --json
+"""
+EXAMPLES_OF_KEYS = """\b
+Examples:
+  dcuctl keys M0001
+"""
+EXAMPLES_OF_FORGET_COUNTER = """\b
+Examples:
+  dcuctl forget-counter M0001
 """
 EXAMPLES_OF_READ = """\b
 Examples:
@@ -81,7 +112,16 @@ Examples:
 
 
 @click.group(context_settings=CONTEXT, epilog=EXAMPLES)
-@click.option("--socket", "path", default=DEFAULT_SOCKET, envvar="DCU_SOCKET", show_default=True, show_envvar=True)
+@click.version_option(__version__, prog_name="dcuctl")
+@click.option(
+    "--socket",
+    "path",
+    default=DEFAULT_SOCKET,
+    envvar="DCU_SOCKET",
+    show_default=True,
+    show_envvar=True,
+    help="Where the daemon listens: dcu.socket of its configuration.",
+)
 @click.pass_context
 def cli(context: click.Context, path: str) -> None:
     """Talk to the running data concentrator."""
@@ -98,16 +138,16 @@ cli.add_command(storage)
 cli.add_command(uplink)
 
 
-@cli.command()
+@cli.command(epilog=EXAMPLES_OF_STATUS)
 @as_json
 @click.pass_obj
 def status(daemon: Daemon, *, raw: bool) -> None:
     """Show buses, store, uplink and clock."""
     result = daemon.ask("dcu.status")["result"]
-    click.echo(json.dumps(result, indent=2)) if raw else show_status(result)
+    present(result, show_status, raw=raw)
 
 
-@cli.command()
+@cli.command(epilog=EXAMPLES_OF_PING)
 @click.pass_obj
 def ping(daemon: Daemon) -> None:
     """Ask for a sign of life and say how long it took."""
@@ -129,19 +169,22 @@ def read(daemon: Daemon, meter: str, profile: str | None, start: str | None, end
     if profile and not (start and end):
         fail("--profile needs --from and --to", 2)
     reading = daemon.ask("meter.read", meters=(meter,), **args)["result"][meter]
-    click.echo(json.dumps(reading, indent=2)) if raw else show_reading(reading)
+    present(reading, show_reading, raw=raw)
 
 
-@cli.group()
+@cli.group(epilog=EXAMPLES_OF_LEARN)
 def profile() -> None:
-    """Companion profiles."""
+    """Ask meters for companion profiles."""
 
 
 @profile.command(epilog=EXAMPLES_OF_LEARN)
 @click.argument("meter")
 @click.pass_obj
 def learn(daemon: Daemon, meter: str) -> None:
-    """Ask METER for its objects and print them as a companion profile that can be kept and corrected."""
+    """Ask METER for its objects.
+
+    They are printed as a companion profile, which can be kept and corrected.
+    """
     click.echo(daemon.ask("meter.learn", meters=(meter,))["result"][meter]["profile"], nl=False)
 
 
@@ -155,21 +198,27 @@ def _value(_context: click.Context, _parameter: click.Parameter, text: str | Non
 typed = click.option("--type", "kind", help="Data type of VALUE where its class does not say it, as long-unsigned.")
 
 
-@cli.command()
+@cli.command(epilog=EXAMPLES_OF_PLAN)
 @as_json
 @click.pass_obj
 def plan(daemon: Daemon, *, raw: bool) -> None:
-    """Show what share of its time each bus needs, foreseen and measured, and the meters that cost most."""
+    """Show what share of its time each bus needs.
+
+    Foreseen and measured, with the meters that cost most.
+    """
     result = daemon.ask("dcu.plan")["result"]
-    click.echo(json.dumps(result, indent=2)) if raw else show_plan(result)
+    present(result, show_plan, raw=raw)
 
 
-@cli.command()
+@cli.command(epilog=EXAMPLES_OF_METERS)
 @click.option("--unreachable", is_flag=True, help="Only those that have not answered since a failure.")
 @as_json
 @click.pass_obj
 def meters(daemon: Daemon, *, unreachable: bool, raw: bool) -> None:
-    """List the meters: whether each can be reached, since when, and for how many minutes of yesterday and today."""
+    """List the meters, and whether each can be reached.
+
+    Since when, and for how many minutes of yesterday and today (UTC).
+    """
     found: list[dict[str, Any]] = []
     after: str | None = ""
     while after is not None:
@@ -177,14 +226,17 @@ def meters(daemon: Daemon, *, unreachable: bool, raw: bool) -> None:
         found += answer["meters"]
         after = answer["next"]
     none = "no meter is known to be unreachable" if unreachable else "the archive has no meters"
-    click.echo(json.dumps(found, indent=2)) if raw else show_meters(found, none)
+    present(found, lambda meters: show_meters(meters, none), raw=raw)
 
 
-@cli.command()
+@cli.command(epilog=EXAMPLES_OF_KEYS)
 @click.argument("meter")
 @click.pass_obj
 def keys(daemon: Daemon, meter: str) -> None:
-    """Show which generation of secrets METER has, whether another is on its way, and their fingerprints."""
+    """Show which generation of secrets METER has.
+
+    Also whether another is on its way, and their fingerprints.
+    """
     click.echo(json.dumps(daemon.ask("dcu.keys", meter=meter)["result"], indent=2))
 
 
@@ -193,16 +245,22 @@ def keys(daemon: Daemon, meter: str) -> None:
 @click.argument("kinds", nargs=-1)
 @click.pass_obj
 def change_keys(daemon: Daemon, meter: str, kinds: tuple[str, ...]) -> None:
-    """Give METER its new secrets, those of KINDS or all that differ; the role secadm must be allowed."""
+    """Give METER its new secrets.
+
+    Those of KINDS (encryption, authentication, password), or all that differ. The role secadm must be allowed.
+    """
     answer = daemon.ask("meter.change-keys", meters=(meter,), kinds=list(kinds))["result"][meter]
     click.echo(json.dumps(answer, indent=2))
 
 
-@cli.command("forget-counter")
+@cli.command("forget-counter", epilog=EXAMPLES_OF_FORGET_COUNTER)
 @click.argument("meter")
 @click.pass_obj
 def forget_counter(daemon: Daemon, meter: str) -> None:
-    """Believe the invocation counter that METER uses now, though it was higher; the role secadm must be allowed."""
+    """Believe the invocation counter METER uses now.
+
+    Though it was higher before. The role secadm must be allowed.
+    """
     answer = daemon.ask("meter.forget-counter", meters=(meter,))["result"][meter]
     click.echo(f"{meter}: {answer['now']}; it was {answer['before']}")
 
@@ -214,7 +272,10 @@ def forget_counter(daemon: Daemon, meter: str) -> None:
 @click.argument("attributes", type=int, nargs=-1)
 @click.pass_obj
 def get(daemon: Daemon, /, meter: str, attributes: tuple[int, ...], **target: Any) -> None:
-    """Read ATTRIBUTES (by default 2) of the OBJECT, of that CLASS, of METER, and print them as JSON."""
+    """Read ATTRIBUTES of an OBJECT of METER.
+
+    By default attribute 2; CLASS is that of the OBJECT. They are printed as JSON.
+    """
     items = [target | {"attribute": attribute} for attribute in attributes or (2,)]
     click.echo(json.dumps(daemon.ask("meter.get", meters=(meter,), items=items)["result"][meter]["items"], indent=2))
 
@@ -228,7 +289,10 @@ def get(daemon: Daemon, /, meter: str, attributes: tuple[int, ...], **target: An
 @typed
 @click.pass_obj
 def set_(daemon: Daemon, /, meter: str, kind: str | None, **args: Any) -> None:
-    """Write VALUE, as JSON, into the ATTRIBUTE of the OBJECT of METER; the role engineer must be allowed."""
+    """Write an ATTRIBUTE of an OBJECT of METER.
+
+    VALUE is JSON, CLASS that of the OBJECT. The role engineer must be allowed.
+    """
     answer = daemon.ask("meter.set", meters=(meter,), **args, type=kind)["result"][meter]
     click.echo(json.dumps(answer, indent=2))
 
@@ -242,7 +306,10 @@ def set_(daemon: Daemon, /, meter: str, kind: str | None, **args: Any) -> None:
 @typed
 @click.pass_obj
 def execute(daemon: Daemon, /, meter: str, kind: str | None, **args: Any) -> None:
-    """Invoke the METHOD of the OBJECT of METER, with VALUE as JSON; the role operator must be allowed."""
+    """Invoke a METHOD of an OBJECT of METER.
+
+    VALUE is JSON, CLASS that of the OBJECT. The role operator must be allowed.
+    """
     answer = daemon.ask("meter.execute", meters=(meter,), **args, type=kind)["result"][meter]
     click.echo(json.dumps(answer, indent=2))
 
@@ -251,9 +318,12 @@ def execute(daemon: Daemon, /, meter: str, kind: str | None, **args: Any) -> Non
 @as_json
 @click.pass_obj
 def clocks(daemon: Daemon, *, raw: bool) -> None:
-    """Show how far the meters' clocks are off, and what they gain a day."""
+    """Show how far the meters' clocks are off.
+
+    And what they gain a day.
+    """
     found = ask_all(daemon, "dcu.clocks", "clocks")
-    click.echo(json.dumps(found, indent=2)) if raw else show_clocks(found)
+    present(found, show_clocks, raw=raw)
 
 
 @cli.command("set-clock", epilog=EXAMPLES_OF_SET_CLOCK)

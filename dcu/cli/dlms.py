@@ -47,7 +47,7 @@ Examples:
 """
 
 
-@click.group(context_settings=_CONTEXT)
+@click.group(context_settings=_CONTEXT, epilog=_EXAMPLES)
 def dlms() -> None:
     """Look at DLMS/COSEM without a meter."""
 

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from dcu.cli.show import show_history, show_rows, show_storage, shown
-from dcu.cli.talk import PART, Daemon, as_json
+from dcu.cli.talk import PART, Daemon, as_json, present
 from dcu.clock import iso
 from dcu.errors import CommandRejected, StoreError
 from dcu.messages.catalogue import moment
@@ -25,6 +25,11 @@ EXAMPLES_OF_READINGS = """\b
 Examples:
   dcuctl readings M0001
   dcuctl readings M0001 --stream billing --from 2026-01-01T00:00:00Z --csv > billing.csv
+"""
+EXAMPLES_OF_STORAGE = """\b
+Examples:
+  dcuctl storage
+  dcuctl storage --json
 """
 EXAMPLES_OF_HISTORY = """\b
 Examples:
@@ -61,13 +66,16 @@ def readings(
         click.echo(json.dumps(page)) if raw else show_rows(page)
 
 
-@click.command()
+@click.command(epilog=EXAMPLES_OF_STORAGE)
 @as_json
 @click.pass_obj
 def storage(daemon: Daemon, *, raw: bool) -> None:
-    """Show how full the store is, when it will be, what it costs the flash, and what is held."""
+    """Show how full the store is, and when it will be.
+
+    Also what it costs the flash, and what is held of each stream.
+    """
     result = daemon.ask("dcu.storage")["result"]
-    click.echo(json.dumps(result, indent=2)) if raw else show_storage(result)
+    present(result, show_storage, raw=raw)
 
 
 @click.command(epilog=EXAMPLES_OF_HISTORY)
@@ -75,7 +83,10 @@ def storage(daemon: Daemon, *, raw: bool) -> None:
 @as_json
 @click.pass_obj
 def history(daemon: Daemon, days: int, *, raw: bool) -> None:
-    """Show the health of the box by day: visits, success, buses, uplink, store, restarts."""
+    """Show how the box fared, day by day.
+
+    Visits, success, buses, uplink, store, restarts.
+    """
     found: list[dict[str, Any]] = []
     while len(found) < days:
         part: dict[str, Any] = {"from": len(found), "count": min(PART, days - len(found))}
@@ -83,7 +94,7 @@ def history(daemon: Daemon, days: int, *, raw: bool) -> None:
         found += page["days"]
         if not page["days"] or len(found) >= page["total"]:
             break
-    click.echo(json.dumps(found, indent=2)) if raw else show_history(found)
+    present(found, show_history, raw=raw)
 
 
 @click.command(epilog=EXAMPLES_OF_EXPORT)
@@ -96,7 +107,10 @@ def history(daemon: Daemon, days: int, *, raw: bool) -> None:
 def export(
     database: Path, meter: str | None, stream: str | None, start: str | None, end: str | None, *, table: bool
 ) -> None:
-    """Write what is kept in DATABASE, a store of this program, as lines of JSON; the file is left as it is."""
+    """Write what is kept in a DATABASE as lines of JSON.
+
+    DATABASE is a store of this program, open or not; the file is left as it is.
+    """
     from dcu.store.export import exported  # noqa: PLC0415 - nothing else here needs the store
 
     try:

@@ -3,7 +3,7 @@
 import json
 import socket
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, NoReturn
 
 import click
@@ -59,6 +59,11 @@ class Daemon:
             connection.sendall(json.dumps(request).encode() + b"\n")
             with connection.makefile() as lines:
                 yield from lines
+
+
+def present(found: Any, show: Callable[[Any], None], *, raw: bool) -> None:
+    """Print `found` as JSON when it is wanted `raw`, else as `show` does."""
+    click.echo(json.dumps(found, indent=2)) if raw else show(found)
 
 
 def fail(message: str, code: int) -> NoReturn:

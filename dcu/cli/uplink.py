@@ -1,12 +1,11 @@
 """The channels to the broker on the terminal: `dcuctl uplink`. Which of them is used, the daemon decides."""
 
-import json
 from typing import Any
 
 import click
 
 from dcu.cli.show import show_uplink
-from dcu.cli.talk import Daemon, as_json
+from dcu.cli.talk import Daemon, as_json, present
 
 #: The word that takes back the name of a channel.
 AUTO = "auto"
@@ -25,10 +24,13 @@ Examples:
 @as_json
 @click.pass_obj
 def uplink(daemon: Daemon, channel: str | None, *, raw: bool) -> None:
-    """Show the channels to the broker, or put CHANNEL before the others; for that the role operator must be allowed."""
+    """Show the channels to the broker, or prefer CHANNEL.
+
+    To put CHANNEL before the others, the role operator must be allowed.
+    """
     if channel is None:
         result = daemon.ask("dcu.uplink")["result"]
     else:
         args: dict[str, Any] = {} if channel == AUTO else {"channel": channel}
         result = daemon.ask("dcu.switch-uplink", **args)["result"]
-    click.echo(json.dumps(result, indent=2)) if raw else show_uplink(result)
+    present(result, show_uplink, raw=raw)

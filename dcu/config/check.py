@@ -11,7 +11,7 @@ from typing import TypeVar
 from dcu.config.keys import KeyFile
 from dcu.config.meters import Known, needed_keys, one_of
 from dcu.config.settings import BusConfig
-from dcu.forms.shape import Place, is_empty
+from dcu.forms.shape import Place, is_empty, suggestion
 from dcu.forms.tree import Listing, Node, Scalar, Section
 from dcu.model import CLOCK, IDENTITY, Access, Framing, Meter, Task
 
@@ -66,7 +66,7 @@ def _unique(entries: list[tuple[T, Place]], key: str, of: Callable[[T], Hashable
     for value, place in entries:
         used = first.setdefault(of(value), place)
         if used is not place:
-            place.key(key).fault(f"one that {_where(used)} has not")
+            place.key(key).fault(f"another than {_where(used)} has")
 
 
 def _written(listing: Node | None, key: str) -> set[str]:
@@ -87,7 +87,8 @@ def _known_streams(parts: Parts, profiles: Mapping[str, frozenset[str]]) -> None
         if task.stream in streams and task.objects:
             place.key("objects").report("expected another name for a list of one's own: this one has its meaning")
         elif task.stream not in streams | lists and not task.objects:
-            place.report(f"expected 'objects', or {one_of(streams)}")
+            close = suggestion(task.stream, streams)
+            place.report(f"expected 'objects', or {one_of(streams)}{close}")
 
 
 def _framings(parts: Parts) -> None:

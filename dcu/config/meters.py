@@ -57,7 +57,7 @@ class Known:
         """Report at `place` all that a line disagrees in; from then on it stands there too."""
         for key, mark in _marks(meter):
             if mark in self._stands:
-                place.key(key).fault(f"one that {self._stands[mark]} has not")
+                place.key(key).fault(f"another than {self._stands[mark]} has")
         self.stands(meter, where)
         for key, names in (("bus", self.bus_names), ("access", self.access_names), ("profile", self.profiles)):
             if getattr(meter, key) not in names:

@@ -62,7 +62,8 @@ def task(stream: str, place: Place) -> Task:
     timed = values.keys() & {"at", "day"}
     if "every" in values and timed:
         place.key(min(timed)).report("expected without 'every', which has no time of day")
-    if not timed and is_empty(place.key("every").node):
+    # one that is there and wrong was told already
+    if all(is_empty(place.key(key).node) for key in ("every", "at", "day")):
         place.report("expected the key 'every', 'at' or 'day'")
     if values.get("offset", 0.0) >= (values.get("every") or DAY):
         place.key("offset").fault("less than every" if "every" in values else "less than a day")

@@ -31,11 +31,19 @@ def compose(text: str, file: str) -> Node | None:
         for event in yaml.parse(data, Loader=_LOADER):
             builder.receive(event)
     except yaml.MarkedYAMLError as error:
-        raise ConfigError(f"{file}:{_line(error.problem_mark)}: not YAML: {error.problem}") from error
+        line = _line(error.problem_mark)
+        tab = ", expected spaces where a tab stands" if _indented_by_tab(data, line) else ""
+        raise ConfigError(f"{file}:{line}: not YAML: {error.problem}{tab}") from error
     except yaml.reader.ReaderError as error:
         line = data.count(b"\n", 0, error.position) + 1
         raise ConfigError(f"{file}:{line}: not YAML: {error.reason}") from error
     return builder.root
+
+
+def _indented_by_tab(data: bytes, line: int) -> bool:
+    """Whether a tab stands among what `line` (counted from 1) begins with, or in the one before it."""
+    near = data.splitlines()[max(0, line - 2) : line]
+    return any(b"\t" in each[: len(each) - len(each.lstrip())] for each in near)
 
 
 def _line(mark: Any) -> int:

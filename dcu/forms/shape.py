@@ -3,7 +3,7 @@
 What single words must look like is in `words`; which keys a form has is said where the form is read.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import islice
@@ -177,7 +177,7 @@ class Shape(Generic[T]):
         for key, inner in section(place):
             reader = known.get(key)
             if reader is None:
-                inner.report(f"unknown key{_suggestion(key, known)}")
+                inner.report("unknown key" + (suggestion(key, known) or f"; known are {', '.join(known)}"))
                 continue
             if is_empty(inner.node):
                 continue
@@ -186,11 +186,12 @@ class Shape(Generic[T]):
         return values
 
 
-def _suggestion(key: str, known: Mapping[str, Reader]) -> str:
+def suggestion(word: str, known: Collection[str]) -> str:
+    """Return which of the `known` words somebody may have meant by `word`, to stand behind the fault; "" for none."""
     from difflib import get_close_matches  # noqa: PLC0415 - for who made a mistake
 
-    close = get_close_matches(key, known, n=1)
-    return f", did you mean {close[0]!r}?" if close else f"; known are {', '.join(known)}"
+    close = get_close_matches(word, known, n=1)
+    return f", did you mean {close[0]!r}?" if close else ""
 
 
 def attempt(reader: Callable[[Place], T], place: Place) -> Iterator[T]:

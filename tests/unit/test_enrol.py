@@ -127,11 +127,11 @@ async def test_the_same_line_twice_is_there_already(bench: Bench) -> None:
 @pytest.mark.parametrize(
     ("other", "where"),
     [
-        ({"id": "M0001"}, "id: expected one that M0001, meters[0] of /etc/dcu/dcu.yaml, has not"),
-        ({"address": 17}, "address: expected one that M0001, meters[0] of /etc/dcu/dcu.yaml, has not"),
-        ({"id": "M8", "address": 40}, "address: expected one that M7, of the archive, added 20"),
-        ({"id": "M8", "address": 41, "serial": "4711"}, "serial: expected one that M7, of the archive, added 20"),
-        ({"address": 41}, "id: expected one that M7, of the archive, added 20"),
+        ({"id": "M0001"}, "id: expected another than M0001, meters[0] of /etc/dcu/dcu.yaml, has"),
+        ({"address": 17}, "address: expected another than M0001, meters[0] of /etc/dcu/dcu.yaml, has"),
+        ({"id": "M8", "address": 40}, "address: expected another than M7, of the archive, added 20"),
+        ({"id": "M8", "address": 41, "serial": "4711"}, "serial: expected another than M7, of the archive, added 20"),
+        ({"address": 41}, "id: expected another than M7, of the archive, added 20"),
     ],
 )
 async def test_what_is_there_already_is_refused_with_its_place(bench: Bench, other: Any, where: str) -> None:
@@ -224,7 +224,7 @@ async def test_another_meter_under_the_same_name_begins_anew(bench: Bench) -> No
 
 async def test_a_replacement_is_judged_as_a_new_line_is(bench: Bench) -> None:
     await bench.do("add", **line())
-    assert "address: expected one that M0001, meters[0]" in await bench.refusal("replace", **line(address=17))
+    assert "address: expected another than M0001, meters[0]" in await bench.refusal("replace", **line(address=17))
     assert await bench.refusal("replace", **line(id="M9")) == "no such meter: M9"
 
 
@@ -286,7 +286,7 @@ async def test_a_line_in_the_way_of_the_operators_is_told_by_its_own_fault(bench
     await after.enrolment.load()
     assert list(after.rooms.there) == ["M7"]
     (problem,) = after.health.archive
-    assert "M8 takes no part: archive:2: id: expected one that M8, meters[0] of" in problem
+    assert "M8 takes no part: archive:2: id: expected another than M8, meters[0] of" in problem
 
 
 async def test_a_profile_that_is_new_comes_with_its_first_meter(bench: Bench) -> None:

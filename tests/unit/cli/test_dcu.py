@@ -70,6 +70,7 @@ def test_a_good_file_is_described(file: Path) -> None:
     found = invoke("check", "-c", str(file))
     assert (found.exit_code, found.stderr) == (0, "")
     assert f"{file}: good: 2 meters on 2 buses" in found.stdout
+    assert invoke("check", str(file)).stdout == found.stdout
     assert "rs485-1" in found.stdout
     assert "tcp://10.0.0.7:4059" in found.stdout
     assert "load0            every 900 s, offset 60 s" in found.stdout

@@ -68,7 +68,7 @@ def test_keys_decipher() -> None:
     ("program", "words", "example"),
     [
         (dcu.cli, ["dlms", "decode"], "dcu dlms decode c4:01:c1:00:12:08:fd"),
-        (dcu.cli, [], "dcu check -c /etc/dcu/dcu.yaml      is this file right?"),
+        (dcu.cli, [], "dcu check /etc/dcu/dcu.yaml         is this file right?"),
         (dcuctl.cli, [], "dcuctl read M0001"),
         (dcuctl.cli, ["read"], "dcuctl read M0001"),
     ],

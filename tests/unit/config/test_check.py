@@ -14,22 +14,22 @@ METER = "  - {id: M0001, bus: rs485-1, address: 17, access: reader, profile: idi
         (
             "name: gateway",
             "name: rs485-1",
-            "dcu.yaml:6: buses[1].name: expected one that buses[0] (line 5) has not, got 'rs485-1'",
+            "dcu.yaml:6: buses[1].name: expected another than buses[0] (line 5) has, got 'rs485-1'",
         ),
         (
             "port: /dev/ttyS1",
             'port: "tcp://10.0.0.7:4059"',
-            "dcu.yaml:6: buses[1].port: expected one that buses[0] (line 5) has not, got 'tcp://10.0.0.7:4059'",
+            "dcu.yaml:6: buses[1].port: expected another than buses[0] (line 5) has, got 'tcp://10.0.0.7:4059'",
         ),
         (
             "id: M0002",
             "id: M0001",
-            "dcu.yaml:13: meters[1].id: expected one that meters[0] (line 12) has not, got 'M0001'",
+            "dcu.yaml:13: meters[1].id: expected another than meters[0] (line 12) has, got 'M0001'",
         ),
         (
             METER,
             METER + METER.replace("M0001", "M0003"),
-            "dcu.yaml:13: meters[1].address: expected one that meters[0] (line 12) has not, got '17'",
+            "dcu.yaml:13: meters[1].address: expected another than meters[0] (line 12) has, got '17'",
         ),
         ("profile: idis", "profile: dsmr", "dcu.yaml:12: meters[0].profile: expected one of idis, got 'dsmr'"),
         (
@@ -40,7 +40,7 @@ METER = "  - {id: M0001, bus: rs485-1, address: 17, access: reader, profile: idi
         (
             "load0:",
             "load9:",
-            f"dcu.yaml:16: timetable.load9: expected 'objects', or one of {STREAMS}",
+            f"dcu.yaml:16: timetable.load9: expected 'objects', or one of {STREAMS}, did you mean 'load0'?",
         ),
         (
             'port: "tcp://10.0.0.7:4059"',
@@ -56,13 +56,13 @@ def test_disagreement_is_named(old: str, new: str, fault: str) -> None:
 def test_entries_on_one_line_are_told_apart() -> None:
     buses = "buses: [{name: a, port: /dev/a}, {name: a, port: /dev/b}]"
     problems = faults(f"dcu: {{id: D}}\nuplink: {{host: h}}\ntimetable: {{}}\n{buses}\n")
-    assert problems == ["dcu.yaml:4: buses[1].name: expected one that buses[0] (line 4) has not, got 'a'"]
+    assert problems == ["dcu.yaml:4: buses[1].name: expected another than buses[0] (line 4) has, got 'a'"]
 
 
 def test_two_logical_devices_of_one_meter_are_two_entries() -> None:
     second = METER.replace("M0001", "M0003").replace("address: 17", "address: 17, logical_device: 2")
     problems = faults(good(METER, METER + second + "  - {}\n"))
-    assert not any("has not" in problem for problem in problems)
+    assert not any("another than" in problem for problem in problems)
 
 
 def test_a_name_whose_entry_is_faulty_is_known_all_the_same() -> None:

@@ -60,8 +60,8 @@ def test_an_empty_cell_is_a_key_left_out() -> None:
 @pytest.mark.parametrize(
     ("row", "fault"),
     [
-        ("M0001,rs485-1,18,public,idis", "m.csv:2: id: expected one that meters[0] of dcu.yaml has not, got 'M0001'"),
-        ("M9,rs485-1,17,public,idis", "m.csv:2: address: expected one that meters[0] of dcu.yaml has not, got '17'"),
+        ("M0001,rs485-1,18,public,idis", "m.csv:2: id: expected another than meters[0] of dcu.yaml has, got 'M0001'"),
+        ("M9,rs485-1,17,public,idis", "m.csv:2: address: expected another than meters[0] of dcu.yaml has, got '17'"),
         ("M9,rs485-9,17,public,idis", "m.csv:2: bus: expected one of gateway, rs485-1, got 'rs485-9'"),
         ("M9,rs485-1,5,public,idis", "m.csv:2: address: expected 16 to 16381, for 4-octet HDLC addresses, got '5'"),
         ("M9,rs485-1,x,public,idis", "m.csv:2: address: expected a whole number from 1 to 65535, got 'x'"),
@@ -82,13 +82,13 @@ def test_a_fault_has_its_line_its_column_and_what_was_expected(row: str, fault: 
 
 def test_a_serial_number_that_is_there_is_refused() -> None:
     found = judge(table("M9,rs485-1,18,public,idis,4711", columns=(*HEAD, "serial")), standing())
-    assert found.problems == ["m.csv:2: serial: expected one that meters[0] of dcu.yaml has not, got '4711'"]
+    assert found.problems == ["m.csv:2: serial: expected another than meters[0] of dcu.yaml has, got '4711'"]
 
 
 def test_lines_of_one_table_may_not_contradict_each_other() -> None:
     found = judge(table("M2,rs485-1,18,public,idis", "M3,rs485-1,18,public,idis"), standing())
     assert [meter.id for meter in found.meters] == ["M2"]
-    assert found.problems == ["m.csv:3: address: expected one that line 2 of m.csv has not, got '18'"]
+    assert found.problems == ["m.csv:3: address: expected another than line 2 of m.csv has, got '18'"]
 
 
 def test_a_column_nobody_knows_is_told_with_its_like() -> None:

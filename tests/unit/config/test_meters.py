@@ -29,7 +29,7 @@ def test_a_serial_number_belongs_to_one_meter() -> None:
     text = good("profile: idis}", "profile: idis, serial: 4711}").replace(
         "management, profile: idis}", "management, profile: idis, serial: '4711'}"
     )
-    assert faults(text) == ["dcu.yaml:13: meters[1].serial: expected one that meters[0] (line 12) has not, got '4711'"]
+    assert faults(text) == ["dcu.yaml:13: meters[1].serial: expected another than meters[0] (line 12) has, got '4711'"]
 
 
 AES_128 = {"encryption_key": 16, "authentication_key": 16}

@@ -61,6 +61,7 @@ def test_a_group_changes_some_of_it() -> None:
 @pytest.mark.parametrize(
     ("words", "fault"),
     [
+        ("at: 10:70", "timetable.load0.at: expected a time of day such as 02:30, got '10:70'"),
         ("offset: 1m", "timetable.load0: expected the key 'every', 'at' or 'day'"),
         ("every: 1h, at: 02:30", "timetable.load0.at: expected without 'every', which has no time of day"),
         ("every: 1h, day: 1", "timetable.load0.day: expected without 'every', which has no time of day"),
@@ -77,6 +78,10 @@ def test_a_group_changes_some_of_it() -> None:
 def test_what_a_line_may_not_say(words: str, fault: str) -> None:
     problems = faults(good(LOAD, f"load0: {{{words}}}"))
     assert any(fault in problem for problem in problems), problems
+
+
+def test_a_time_that_is_wrong_is_told_once() -> None:
+    assert len(faults(good(LOAD, "load0: {at: 10:70}"))) == 1
 
 
 @pytest.mark.parametrize("zone", ["Europe/Nowhere", "../etc", "Europe", "/etc/localtime"])

@@ -40,6 +40,17 @@ def test_nothing_is_no_tree() -> None:
     assert compose("# only a comment\n", "f") is None
 
 
+@pytest.mark.parametrize("text", ["a:\n\tb: 2\n", "a:\n  b: 2\n\tc: 3\n"])
+def test_a_tab_is_called_a_tab(text: str) -> None:
+    with pytest.raises(ConfigError, match=r"f:[23]: not YAML: .*, expected spaces where a tab stands"):
+        compose(text, "f")
+
+
+def test_a_tab_behind_a_key_is_not_blamed() -> None:
+    with pytest.raises(ConfigError, match=r"not YAML: mapping values are not allowed[^,]*$"):
+        compose("a: 1\n b:\t2\n", "f")
+
+
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
