@@ -20,6 +20,7 @@ YEARS = 40 * 365 * DAY
 KEPT = 60 * DAY
 
 
+@pytest.mark.no_cover  # two months of rows
 def test_what_a_meters_buffer_has_lost_is_no_record() -> None:
     async def work(clock: VirtualClock) -> None:
         box = Box(clock, ONE)

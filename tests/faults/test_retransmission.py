@@ -79,6 +79,7 @@ def good_visits(loss: float) -> float:
     return virtually(work)
 
 
+@pytest.mark.no_cover  # four hundred visits, each like the others
 def test_at_two_lost_frames_of_a_hundred_next_to_every_visit_succeeds() -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(HdlcLink, "retry", lambda _: None)

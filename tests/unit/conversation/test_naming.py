@@ -44,6 +44,7 @@ def captured(plan: FleetPlan) -> list[Capture]:
     return virtually(work)
 
 
+@pytest.mark.no_cover  # thousands of rows
 def test_the_same_meters_give_the_same_captures_by_either_name() -> None:
     """But for the instants when they were read, which two conversations do not share."""
 
