@@ -42,6 +42,12 @@ class ConfigError(DcuError):
         self.problems = problems
 
 
+class OperatorError(DcuError):
+    """The operator has to correct what is around the daemon: another that runs, a directory, a clock."""
+
+    who = "operator"
+
+
 class BusError(DcuError):
     """The line or its adapter: port missing, unplugged, or the TCP gateway refused."""
 

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from dcu.clock import iso
 from dcu.delivery.strikes import Key
-from dcu.errors import DcuError
+from dcu.errors import CommandRejected
 from dcu.messages.canonical import told
 from dcu.messages.catalogue import MAX_COMPARED, MAX_DROPPED, MAX_RESENT
 from dcu.model import Command, Reason
@@ -33,13 +33,13 @@ class Redelivery:
         return {"dcu.resend": self.again, "dcu.reconcile": self.compare}
 
     async def again(self, command: Command) -> Mapping[str, Any]:
-        """Have blocks of a stream sent again; return which, and where to go on. Raises DcuError when too many wait."""
+        """Have blocks of a stream sent again; return which, and where to go on. CommandRejected when too many wait."""
         args: Mapping[str, Any] = command.args
         stream, first, last = args["stream"], args["from_seq"], args["to_seq"]
         times = (args["from"], args["to"]) if "from" in args else None
         room = min(MAX_RESENT, MAX_WANTED - len(self._wanted))
         if room <= 0:
-            raise DcuError(f"{MAX_WANTED} blocks wait to be sent again already")
+            raise CommandRejected(f"{MAX_WANTED} blocks wait to be sent again already")
         found = await self._store.known(stream, first, last, room + 1, times)
         self._wanted.extend((stream, seq) for seq in found[:room])
         self._resend()

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import structlog
 
-from dcu.errors import DcuError
+from dcu.errors import OperatorError
 
 log = structlog.get_logger()
 
@@ -27,12 +27,12 @@ END_THREADS = 0.5
 
 @contextmanager
 def alone(lock: Path) -> Iterator[None]:
-    """Hold `lock`, which a process that ends in whatever way lets go. Raises DcuError when another daemon holds it."""
+    """Hold `lock`, which a process that ends in whatever way lets go. Raises OperatorError when another has it."""
     with lock.open("ab") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            raise DcuError(f"{lock.parent} is in use by another dcu run") from error
+            raise OperatorError(f"{lock.parent} is in use by another dcu run") from error
         yield
 
 

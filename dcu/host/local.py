@@ -8,7 +8,7 @@ import json
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
-from dcu.errors import DcuError
+from dcu.errors import DcuError, OperatorError
 
 #: A request longer than this is refused: the longest command fits.
 REQUEST_BOUND = 128 * 1024
@@ -33,13 +33,13 @@ class LocalDoor:
         self._conversations: set[asyncio.Task[None]] = set()
 
     async def run(self) -> None:
-        """Serve until cancelled. Raises DcuError when the path cannot be used."""
+        """Serve until cancelled. Raises OperatorError when the path cannot be used."""
         try:
             self._path.unlink(missing_ok=True)
             server = await asyncio.start_unix_server(self._serve, self._path, limit=REQUEST_BOUND)
             self._path.chmod(0o660)
         except OSError as error:
-            raise DcuError(f"{self._path}: cannot open the local socket: {error}") from error
+            raise OperatorError(f"{self._path}: cannot open the local socket: {error.strerror or error}") from error
         try:
             async with server:
                 try:

@@ -9,7 +9,7 @@ from functools import partial
 
 from aiosqlite import Connection
 
-from dcu.errors import DcuError, MeterError
+from dcu.errors import MeterError, OperatorError
 from dcu.store.database import Database
 from dcu.store.restore import raise_counters
 from dcu.store.spare import BELIEVED, OURS
@@ -41,11 +41,11 @@ class Counters(Database):
 
         Those of a new key begin at Unix seconds, so that a re-installation that lost all files does not repeat them.
         MeterError when the key has no such range left: it has to be replaced in the meter, and others have theirs.
-        Raises StoreError.
+        OperatorError when a new key needs a clock that was never set. Raises StoreError.
         """
         reserved: range | None = await self._write(partial(self._reserve, key=key, count=count, above=above))
         if reserved is None:
-            raise DcuError("the clock was never set: it cannot say where the counters of a new key may begin")
+            raise OperatorError("the clock was never set: it cannot say where the counters of a new key may begin")
         if not reserved:
             raise MeterError(f"key {key!r} has no {count} invocation counters left; replace it in the meter")
         return reserved

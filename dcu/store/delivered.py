@@ -10,7 +10,7 @@ from typing import Final
 
 from aiosqlite import Connection
 
-from dcu.errors import DcuError
+from dcu.errors import CommandRejected
 from dcu.messages.canonical import number
 from dcu.model import Capture
 from dcu.store.numbers import place_of
@@ -106,7 +106,7 @@ class Delivered(Outbox):
     async def held(self, stream: str, start: int, end: int, meter: str | None = None) -> Held:
         """Sum up the captures of `stream` with start ≤ at ≤ end, of all meters or of one.
 
-        Raises DcuError when they are more than SUM_BOUND.
+        Raises CommandRejected when they are more than SUM_BOUND.
         """
         held = Held()
         start, end = max(start, -TIME_BOUND), min(end, TIME_BOUND)
@@ -118,7 +118,7 @@ class Delivered(Outbox):
                 else:
                     held.add(capture)
                 if held.captures + held.pending > SUM_BOUND:
-                    raise DcuError(f"more than {SUM_BOUND} captures: ask for less at once")
+                    raise CommandRejected(f"more than {SUM_BOUND} captures: ask for less at once")
         return held
 
     async def _of_time(

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from dcu.cli.running import EXIT_FAILED
 from dcu.cli.unloaded import HARDLY_USED
+from dcu.host.ending import alone
 
 #: What a daemon has no use for: colours, tables, command lines, the parser of YAML, guesses at misspelt keys, the rare
 #: objects, and what paho has for proxies.
@@ -43,3 +44,22 @@ def test_a_daemon_carries_nothing_that_only_people_need(tmp_path: Path) -> None:
     assert "dcu.daemon" in loaded
     assert FOREIGN.isdisjoint(name.partition(".")[0] for name in loaded)
     assert set(HARDLY_USED).isdisjoint(loaded)
+
+
+def said_by_a_daemon(tmp_path: Path, **dcu: object) -> str:
+    file = tmp_path / "dcu.yaml"
+    section = ", ".join(f"{key}: {value}" for key, value in ({"id": "D1"} | dcu).items())
+    file.write_text(CONFIG.replace("id: D1, data: /dev/null/data", section))
+    words = [sys.executable, "-m", "dcu.cli.main", "run", "-c", str(file)]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert done.returncode == EXIT_FAILED
+    return done.stderr.splitlines()[-1]
+
+
+def test_what_only_the_operator_can_mend_is_not_called_our_fault(tmp_path: Path) -> None:
+    said = said_by_a_daemon(tmp_path, data=tmp_path, socket=tmp_path / "none" / "s")
+    assert said.startswith(f"dcu: {tmp_path}/none/s: cannot open the local socket: ")
+    assert said.endswith(" (to be mended by: operator)")
+    with alone(tmp_path / "store.lock"):
+        said = said_by_a_daemon(tmp_path, data=tmp_path)
+    assert said == f"dcu: {tmp_path} is in use by another dcu run (to be mended by: operator)"

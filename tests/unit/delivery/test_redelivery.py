@@ -9,7 +9,7 @@ import pytest
 
 from dcu.delivery.redelivery import MAX_WANTED, Redelivery
 from dcu.delivery.strikes import Key
-from dcu.errors import DcuError
+from dcu.errors import CommandRejected
 from dcu.messages.canonical import number, told
 from dcu.model import Command
 from dcu.store import Store
@@ -57,7 +57,7 @@ async def test_blocks_are_wanted_again_and_where_to_go_on_is_told(
 
 async def test_what_waits_is_bounded(bench: Bench) -> None:
     bench.wanted.extend([("load0", 1)] * MAX_WANTED)
-    with pytest.raises(DcuError, match="wait to be sent again"):
+    with pytest.raises(CommandRejected, match="wait to be sent again"):
         await bench.ask("dcu.resend")
 
 

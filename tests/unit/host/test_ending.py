@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from dcu.errors import DcuError
+from dcu.errors import OperatorError
 from dcu.host.ending import END_UPLINK, alone, finish, give_up, leave
 from sim.virtual import VirtualClock
 from tests.lines import virtually
@@ -13,7 +13,7 @@ from tests.lines import virtually
 
 def test_a_data_directory_has_one_daemon(tmp_path: Path) -> None:
     lock = tmp_path / "store.lock"
-    with alone(lock), pytest.raises(DcuError, match="in use"), alone(lock):
+    with alone(lock), pytest.raises(OperatorError, match="in use"), alone(lock):
         pass
     with alone(lock):  # free again
         pass

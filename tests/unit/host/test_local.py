@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from dcu.errors import DcuError, StoreError
+from dcu.errors import OperatorError, StoreError
 from dcu.host.local import CONNECTIONS, REQUEST_BOUND, REQUEST_TIMEOUT, LocalDoor
 from sim.virtual import VirtualClock
 from tests.lines import virtually
@@ -167,5 +167,5 @@ def test_a_client_that_waits_for_a_slow_meter_does_not_hold_up_the_end(tmp_path:
 
 async def test_a_path_that_cannot_be_used_is_named(tmp_path: Path) -> None:
     path = tmp_path / "missing" / "s"
-    with pytest.raises(DcuError, match=f"{path}: cannot open the local socket"):
+    with pytest.raises(OperatorError, match=f"{path}: cannot open the local socket"):
         await LocalDoor(path, echo).run()

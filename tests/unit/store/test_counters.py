@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from dcu.errors import DcuError, MeterError
+from dcu.errors import MeterError, OperatorError
 from dcu.store import Store
 from dcu.store.counters import COUNTER_BOUND
 from tests.captures import SetClock
@@ -64,7 +64,7 @@ async def test_an_unset_clock_begins_no_key_but_goes_on_with_a_known_one(
     first = await store.reserve_counters("known", 3)
     monkeypatch.setattr(SetClock, "trusted", lambda _: False)
     assert (await store.reserve_counters("known", 3)).start == first.stop
-    with pytest.raises(DcuError, match="never set"):
+    with pytest.raises(OperatorError, match="never set"):
         await store.reserve_counters("new", 3)
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from dcu.errors import DcuError
+from dcu.errors import CommandRejected
 from dcu.messages.canonical import number
 from dcu.model import Capture
 from dcu.store import Store, delivered
@@ -82,7 +82,7 @@ async def test_what_is_held_is_what_was_acknowledged_and_the_rest_is_pending(sto
 async def test_too_much_at_once_is_refused(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(delivered, "SUM_BOUND", 3)
     await store.record(rows(4), {})
-    with pytest.raises(DcuError, match="more than 3"):
+    with pytest.raises(CommandRejected, match="more than 3"):
         await store.held("load0", NOON, NOON + 86_400)
 
 
