@@ -241,6 +241,8 @@ class Daemon:
         config = self._config
         uplink: Broker = self._ways or Uplink(config.uplink, config.dcu.id)
         dialect = self._make_dialect(uplink)
+        if self._ways:
+            self._ways.farewell = dialect.farewell
         return Deliver(
             store=self._store,
             uplink=uplink,

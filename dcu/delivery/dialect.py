@@ -107,9 +107,9 @@ class Dialect:
             for payload in payloads
         ]
 
-    async def farewell(self, link: Link, reason: str) -> None:
-        """Say that we go on purpose. Raises UplinkError."""
-        await link.publish(self._state(self.envelopes.stopped(self.clock.now(), reason)))
+    async def farewell(self, link: Link, reason: str, until: float | None = None) -> None:
+        """Say that we go on purpose, perhaps until a known time (UTC seconds). Raises UplinkError."""
+        await link.publish(self._state(self.envelopes.stopped(self.clock.now(), reason, until)))
 
     def _state(self, payload: bytes) -> Outgoing:
         return Outgoing(self.topics.state, payload, retain=True)

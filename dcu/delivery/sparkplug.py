@@ -105,7 +105,7 @@ class Sparkplug(Dialect):
         receipt = self.envelopes.receipt(block.stream, block.seq, len(messages))
         return [*messages, Outgoing(self.topics.of_stream(block.stream), receipt)]
 
-    async def farewell(self, link: Link, _reason: str) -> None:
+    async def farewell(self, link: Link, _reason: str, _until: float | None = None) -> None:
         await link.publish(self._death())
         # MQTT 5 has a word for it, which Sparkplug asks for besides (payloads-ndeath-will-message…-mqtt50)
         link.leave_will()

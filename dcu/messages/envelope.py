@@ -79,9 +79,10 @@ class Envelopes:
         """State `offline`, left with the broker at connection time; `since` is when that connection began."""
         return encode(self._head(state="offline", since=iso(since)))
 
-    def stopped(self, at: float, reason: str) -> bytes:
-        """State `stopped`: we went on purpose."""
-        return encode(self._head(state="stopped", at=iso(at), reason=reason))
+    def stopped(self, at: float, reason: str, until: float | None = None) -> bytes:
+        """State `stopped`: we went on purpose, and, where that is known, `until` when (UTC seconds)."""
+        again = {} if until is None else {"until": iso(int(until))}
+        return encode(self._head(state="stopped", at=iso(at), reason=reason, **again))
 
     def health(self, at: float, figures: Mapping[str, object]) -> bytes:
         """Running state; `figures` holds JSON-able counters by name."""

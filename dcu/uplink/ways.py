@@ -20,7 +20,6 @@ from dcu.clock import Clock, iso
 from dcu.config import ChannelSettings, UplinkSettings
 from dcu.errors import CommandRejected, StoreError, UplinkError, first_words
 from dcu.model import Command
-from dcu.uplink.backoff import Backoff
 from dcu.uplink.beside import beside
 from dcu.uplink.budget import Budget
 from dcu.uplink.channels import Channels, State, Way
@@ -30,6 +29,7 @@ from dcu.uplink.renewal import Renewal
 from dcu.uplink.tls import Contexts
 from dcu.uplink.topics import Topics
 from dcu.uplink.traffic import LOOKS, Pulse, Sign, idle_octets, noticed_within, traffic
+from dcu.uplink.turns import Turns
 
 log = structlog.get_logger()
 
@@ -51,7 +51,7 @@ RENEWAL_LOOK = 30.0
 QUIET = 60.0
 SHORT_DELAY = QUIET / 2
 
-#: Seconds that a connection which is left waits for what is under way.
+#: Seconds that a connection which is left waits for what is under way, the farewell too.
 LULL = 10.0
 
 #: Seconds between two times that the octets taken are kept.
@@ -61,8 +61,16 @@ SAVE_EVERY = 300.0
 Tell = Callable[..., Awaitable[None]]
 
 
+#: Says to the broker that we go on purpose: why, and until when (UTC seconds). Raises UplinkError.
+Farewell = Callable[[Link, str, float], Awaitable[None]]
+
+
 async def untold(_name: str, **_detail: object) -> None:
     """Nobody keeps events."""
+
+
+async def unsaid(_link: Link, _reason: str, _until: float) -> None:
+    """Nobody is told that we sleep."""
 
 
 @dataclass(slots=True)
@@ -72,29 +80,6 @@ class Account:
     tries: int = 0
     connections: int = 0
     error: str | None = None
-
-
-class Turns(Backoff):
-    """A rest only when every way has been tried; then the share of `spread` seconds too that keeps a fleet apart.
-
-    `sleep` is what the timetable of a channel asks for instead, in seconds.
-    """
-
-    def __init__(self, channels: Channels, spread: float) -> None:
-        super().__init__()
-        self._channels = channels
-        self._spread = spread
-        self.sleep: float | None = None
-
-    def delay(self) -> float:
-        if self._channels.at_once:
-            return 0.0
-        self._channels.rested()
-        apart = random.uniform(0, self._spread)  # noqa: S311 - a mere spread
-        if self.sleep is None:
-            return super().delay() + apart
-        self.asleep, slept, self.sleep = True, self.sleep, None
-        return slept + apart
 
 
 @dataclass(slots=True)
@@ -143,6 +128,7 @@ class Ways:
         self._renewal = None if settings.tls is None else Renewal(settings.tls)
         self._clock = clock
         self._tell = tell
+        self.farewell: Farewell = unsaid
         self._about = about
         self._last: str | None = None
         self._begun, self._kept = False, clock.monotonic()
@@ -215,6 +201,7 @@ class Ways:
             while True:
                 self._look_now.clear()
                 self.step(watched, way)
+                await self._tire(watched, self._plans[way.channel].every)
                 with suppress(TimeoutError):
                     async with asyncio.timeout(LOOK if silence is None else min(LOOK, silence / LOOKS)):
                         await self._look_now.wait()
@@ -227,20 +214,31 @@ class Ways:
         self._count(watched, way)
         self._keep_at_times()
         self._feel(watched, now)
-        self._tire(watched, now, self._plans[way.channel].every)
         if self.channels.state is State.LEAVING:
             watched.leaving = now if watched.leaving is None else watched.leaving
             if watched.link.idle or now - watched.leaving >= LULL:
-                watched.link.client.end("left for another channel")
+                asleep = self.backoff.sleep is not None
+                watched.link.client.end("asleep by its timetable" if asleep else "left for another channel")
 
-    def _tire(self, watched: _Watched, now: float, every: float | None) -> None:
-        """Let a channel with a timetable sleep when all is said."""
+    async def _tire(self, watched: _Watched, every: float | None) -> None:
+        """Let a channel with a timetable sleep when all is said, that too. Raises UplinkError."""
+        now = self._clock.monotonic()
         if not watched.link.idle:
             watched.busy = now
         elif every is not None and now - watched.busy >= QUIET and self.channels.state is State.ON:
-            self.channels.sleep()
             late = random.uniform(0, every * WAKE_SPREAD)  # noqa: S311 - a fleet wakes up over a minute of each hour
-            self.backoff.sleep = every - self._clock.now() % every + late
+            sleep = every - self._clock.now() % every + late
+            with suppress(TimeoutError):  # who does not answer is no reason to stay awake
+                async with asyncio.timeout(LULL):
+                    await self.farewell(watched.link, "sleep", self._clock.now() + sleep)
+            self._lie_down(sleep)
+
+    def _lie_down(self, sleep: float) -> None:
+        """Have the connection ended for `sleep` seconds, unless somebody wants it elsewhere meanwhile."""
+        if self.channels.state is State.ON:
+            self.channels.sleep()
+            self.backoff.sleep = sleep
+            self._look_now.set()
 
     def _feel(self, watched: _Watched, now: float) -> None:
         counted = traffic(watched.link.client.line)

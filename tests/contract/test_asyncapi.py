@@ -31,6 +31,7 @@ CHANNELS = {
     "birth": "state",
     "will": "state",
     "stopped": "state",
+    "sleep": "state",
     "meter": "meterState",
     "block": "data",
     "dropped": "data",
@@ -120,7 +121,7 @@ def test_what_the_code_writes_is_what_the_document_says(name: str) -> None:
     assert not faults(CHANNELS[name], payload)
     message = json.loads(payload)
     assert faults(CHANNELS[name], json.dumps(message | {"unheard": 1}).encode())
-    for key in message.keys() - {"progress"}:  # only commands to many have one
+    for key in message.keys() - {"progress", "until"}:  # only commands to many have one, and who sleeps
         short = {other: value for other, value in message.items() if other != key}
         assert faults(CHANNELS[name], json.dumps(short).encode()), f"{key} is not required"
 

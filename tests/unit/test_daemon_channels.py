@@ -2,9 +2,10 @@
 
 import asyncio
 import socket
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -115,16 +116,44 @@ def test_the_standby_and_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         ]
 
     async def work(clock: VirtualClock) -> None:
-        rig = Rig(clock, tmp_path, monkeypatch)
-        rig.config = replace(rig.config, uplink=replace(rig.config.uplink, channels=CHANNELS))
         monkeypatch.setattr(ways, "Uplink", make)
         monkeypatch.setattr(ways, "dial", dial)
-        async with asyncio.TaskGroup() as group:
-            running = group.create_task(rig.daemon().run(rig.stop))
-            await scenario(rig)
-            rig.stop.set()
-            await running
-        for _ in range(3):  # what was cancelled comes to its end
-            await asyncio.sleep(0)
+        await play(Rig(clock, tmp_path, monkeypatch), CHANNELS, scenario)
+
+    virtually(work)
+
+
+async def play(
+    rig: Rig, channels: tuple[ChannelSettings, ...], scenario: Callable[[Rig], Coroutine[None, None, None]]
+) -> None:
+    rig.config = replace(rig.config, uplink=replace(rig.config.uplink, channels=channels))
+    async with asyncio.TaskGroup() as group:
+        running = group.create_task(rig.daemon().run(rig.stop))
+        await scenario(rig)
+        rig.stop.set()
+        await running
+    for _ in range(3):  # what was cancelled comes to its end
+        await asyncio.sleep(0)
+
+
+def test_a_unit_that_sleeps_says_so_and_until_when(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[Channel] = []
+
+    def make(settings: UplinkSettings, dcu: str, *_: object) -> Channel:
+        made.append(Channel(settings, dcu))
+        return made[-1]
+
+    async def scenario(_: Rig) -> None:
+        (gprs,) = made
+        await asyncio.sleep(3 * 3600)
+        states = [(state["state"], state.get("reason")) for state in gprs.tally.states]
+        assert states[:4] == [("online", None), ("stopped", "sleep")] * 2
+        _, asleep, awake, *_ = gprs.tally.states
+        late = datetime.fromisoformat(awake["at"]) - datetime.fromisoformat(asleep["until"])
+        assert abs(late.total_seconds()) < 60
+
+    async def work(clock: VirtualClock) -> None:
+        monkeypatch.setattr(ways, "Uplink", make)
+        await play(Rig(clock, tmp_path, monkeypatch), (ChannelSettings("gprs", every=3600.0),), scenario)
 
     virtually(work)

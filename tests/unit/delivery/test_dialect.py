@@ -10,7 +10,7 @@ from dcu.messages.envelope import BLOCK, JSON, Envelopes
 from dcu.model import Dropped
 from dcu.uplink import Link, Outgoing
 from tests.links import TOPICS, FixedClock, MemoryLink
-from tests.outbox import Block, capture, record
+from tests.outbox import NOON, Block, capture, record
 
 
 class StillClock(FixedClock):
@@ -68,8 +68,11 @@ def test_a_block_beyond_the_limit_is_several_messages() -> None:
 async def test_going_on_purpose() -> None:
     link = MemoryLink()
     await OURS.farewell(cast("Link", link), "stop")
-    assert [sent.body["state"] for sent in link.sent] == ["stopped"]
-    assert link.sent[0].body["reason"] == "stop"
+    await OURS.farewell(cast("Link", link), "sleep", NOON + 3600.5)
+    assert [(sent.body["state"], sent.body["reason"], sent.body.get("until")) for sent in link.sent] == [
+        ("stopped", "stop", None),
+        ("stopped", "sleep", "2026-01-31T13:00:00Z"),
+    ]
 
 
 def test_it_hears_nothing_and_waits_for_nobody() -> None:

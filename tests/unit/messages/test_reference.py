@@ -92,6 +92,7 @@ WRITTEN: dict[str, Callable[[], bytes]] = {
     "birth": lambda: ENVELOPES.birth(NOON, {"load0": SEQ + 1}, {"load0": SEQ}, {"load0": 96}, "5"),
     "will": lambda: ENVELOPES.will(NOON),
     "stopped": lambda: ENVELOPES.stopped(NOON, "stop"),
+    "sleep": lambda: ENVELOPES.stopped(NOON, "sleep", NOON + 3617.0),
     "meter": lambda: ENVELOPES.meter("M0001", Standing(Reach.DEGRADED, NOON - 900, NOON - 1800), NOON),
     "block": lambda: block("load0", SEQ + 1, capture("load0", (18_250_431, b"\x0a\x1b"), COLUMNS)),
     "dropped": lambda: block("load0", SEQ + 2, capture("load0", ("x" * 100_000, 0), COLUMNS)),

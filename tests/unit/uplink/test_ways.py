@@ -278,13 +278,24 @@ async def test_a_channel_with_a_timetable_sleeps_when_all_is_said(
     monkeypatch.setattr(ways, "QUIET", 0.0)
     async with scripted(lively) as main:
         way = make(tmp_path, ChannelSettings("gprs", ((LOOPBACK, main.port),), every=3600.0))
+        said: list[float] = []
+
+        async def farewell(link: Link, reason: str, until: float) -> None:
+            assert reason == "sleep"
+            await link.publish(Outgoing("s", b"asleep"))
+            said.append(until)
+
+        way.farewell = farewell
         async with held(way) as (link, gone):
             assert link.longest_delay == SHORT_DELAY
             await gone.wait()
+        assert [body[-6:] for first, body in main.packets if first & 0xF0 == PUBLISH] == [b"asleep"]
+        assert "asleep by its timetable" in (way.accounts["gprs"].error or "")
         slept = way.backoff.delay()
         assert way.backoff.asleep
         # to the next full hour, or up to a minute later
         assert abs((SystemClock().now() + slept + 1800) % 3600 - 1800) < 90
+        assert abs(said[0] - SystemClock().now() - slept) < 60
         assert way.channels.at_once
         await way.commands["dcu.switch-uplink"](Command("d", "dcu.switch-uplink"))
         assert not way.backoff.asleep
@@ -301,6 +312,24 @@ async def test_an_event_that_cannot_be_kept_ends_the_flow_and_the_connection(tmp
         way.channels.prefer("gprs")
         with pytest.raises(StoreError):
             await live(way)
+
+
+async def test_who_does_not_hear_that_it_sleeps_is_no_reason_to_stay_awake(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ways, "QUIET", 0.0)
+    monkeypatch.setattr(ways, "LULL", 0.05)
+    async with scripted(mute) as main:
+        way = make(tmp_path, ChannelSettings("gprs", ((LOOPBACK, main.port),), every=3600.0))
+
+        async def farewell(link: Link, reason: str, until: float) -> None:
+            await link.publish(Outgoing("s", b"asleep"))
+
+        way.farewell = farewell
+        async with held(way) as (_, gone):
+            await gone.wait()
+        assert way.backoff.delay() > 0
+        assert way.backoff.asleep
 
 
 async def test_a_fleet_is_spread_before_the_first_connection_and_after_a_rest_only(tmp_path: Path) -> None:
@@ -341,5 +370,5 @@ def test_a_plain_uplink_has_one_channel_to_show_and_none_to_choose() -> None:
 def test_a_plain_uplink_has_nothing_of_this_in_memory() -> None:
     code = "import sys, dcu.daemon; print(*[name for name in sys.modules if name.startswith('dcu.uplink.')])"
     found = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.split()
-    late = {"ways", "beside", "budget", "channels", "renewal", "traffic"}
+    late = {"ways", "turns", "beside", "budget", "channels", "renewal", "traffic"}
     assert not {f"dcu.uplink.{name}" for name in late} & set(found)
