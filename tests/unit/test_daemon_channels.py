@@ -143,12 +143,12 @@ def test_a_unit_that_sleeps_says_so_and_until_when(tmp_path: Path, monkeypatch: 
         made.append(Channel(settings, dcu))
         return made[-1]
 
-    async def scenario(_: Rig) -> None:
+    async def scenario(_rig: Rig) -> None:
         (gprs,) = made
         await asyncio.sleep(3 * 3600)
         states = [(state["state"], state.get("reason")) for state in gprs.tally.states]
         assert states[:4] == [("online", None), ("stopped", "sleep")] * 2
-        _, asleep, awake, *_ = gprs.tally.states
+        asleep, awake = gprs.tally.states[1:3]
         late = datetime.fromisoformat(awake["at"]) - datetime.fromisoformat(asleep["until"])
         assert abs(late.total_seconds()) < 60
 
