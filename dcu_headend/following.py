@@ -15,6 +15,9 @@ from dcu_headend.decoding import Block, Result, State
 MAX_HOLES: Final = 1000
 MAX_PARTIAL: Final = 100
 
+#: How a birth differs from the words of a DCU that goes.
+BORN: Final = "online"
+
 #: A stream of a DCU: (dcu, stream).
 Stream = tuple[str, str]
 
@@ -44,12 +47,16 @@ class Gap:
 
 @dataclass(slots=True)
 class _Came:
-    """What came of one stream: spans of whole blocks in ascending order, and the parts of blocks that are not whole."""
+    """What came of one stream: spans of whole blocks in ascending order, and the parts of blocks that are not whole.
+
+    `bounded`: a birth has told where it begins. Until then nobody knows what is missing before the first block.
+    """
 
     spans: list[tuple[int, int]] = field(default_factory=list)
     parts: dict[_Division, set[int]] = field(default_factory=dict)
     given_up: int = 0
     owed: int = 0
+    bounded: bool = False
 
     def has(self, division: _Division, part: int) -> bool:
         return part in self.parts.get(division, ()) or any(first <= division[0] <= last for first, last in self.spans)
@@ -60,15 +67,19 @@ class _Came:
         kept = json.loads(memory)
         parts = {(seq, boot, parts): set(own) for seq, boot, parts, own in kept.get("divided", ())}
         spans = [(first, last) for first, last in kept["spans"]]
-        return cls(spans, parts, kept["given_up"], kept.get("owed", 0))
+        owed = kept.get("owed", 0)
+        return cls(spans, parts, kept["given_up"], owed, kept.get("bounded", owed > 0))
 
     def memory(self) -> str:
         divided = [[*division, sorted(own)] for division, own in self.parts.items()]
-        return json.dumps({"spans": self.spans, "divided": divided, "given_up": self.given_up, "owed": self.owed})
+        kept = {"spans": self.spans, "divided": divided, "given_up": self.given_up}
+        return json.dumps(kept | {"owed": self.owed, "bounded": self.bounded})
 
     @property
     def whole(self) -> int | None:
         """Up to which number nothing is missing that may still come; None: nothing is known."""
+        if not self.bounded:
+            return None
         last = self.owed - 1 if self.owed else None
         for first, end in self.spans:
             if last is not None and first > last + 1:
@@ -120,6 +131,8 @@ class Follower:
 
     def __init__(self, known: Mapping[Stream, str] | None = None) -> None:
         self._came = {stream: _Came.remembered(memory) for stream, memory in (known or {}).items()}
+        #: DCUs that a birth was heard of: a stream that it did not name begins with its first block.
+        self._born: set[str] = set()
 
     def new(self, message: Block | Result) -> bool:
         """Whether `message` has not come before: then keep it with its `memory`, commit, and say that you `took` it.
@@ -145,7 +158,7 @@ class Follower:
         return True
 
     def _with(self, message: Block | Result) -> _Came:
-        came = self._came.get((message.dcu, message.stream), _Came()).copy()
+        came = self._came.get((message.dcu, message.stream), _Came(bounded=message.dcu in self._born)).copy()
         if self.new(message):
             came.add((message.seq, message.boot, message.parts), message.part)
             if isinstance(message, Block) and message.dropped is not None and message.dropped.numbers is not None:
@@ -157,9 +170,17 @@ class Follower:
         return {stream: last for stream, came in self._came.items() if (last := came.whole) is not None}
 
     def heard(self, state: State) -> None:
-        """Take note of a birth: what is below its numbers comes only when it is asked for (`dcu.resend`)."""
+        """Take note of a birth: what is below its numbers comes only when it is asked for (`dcu.resend`).
+
+        Before the first one of a DCU nothing of it is acknowledged: what came before its first block is not known.
+        """
+        if state.state != BORN:
+            return
+        self._born.add(state.dcu)
         for stream, seq in state.owed.items():
             self._came.setdefault((state.dcu, stream), _Came()).owed = seq
+        for (dcu, _), came in self._came.items():
+            came.bounded |= dcu == state.dcu
 
     def acknowledgements(self) -> dict[str, bytes]:
         """Return by DCU what tells it up to where it was heard: for its topic `ack`, when it waits for that."""

@@ -22,7 +22,7 @@ from dcu.model import Command, Reach, Standing
 from dcu.obey import Obey
 from dcu.store import Store
 from dcu.uplink import Backoff, Uplink
-from dcu_headend import Block, Capture, Follower, Message, Result, Sums, decode
+from dcu_headend import Block, Capture, Follower, Message, Result, State, Sums, decode
 from dcu_headend.commands import command
 from sim.broker import Broker
 
@@ -97,6 +97,8 @@ class HeadEnd:
         self.heard.append((leaf, payload))
         message = decode(payload)
         self.messages.append(message)
+        if isinstance(message, State):
+            self.follower.heard(message)
         if isinstance(message, Block | Result):
             if not self.follower.took(message):
                 self.repeats += 1

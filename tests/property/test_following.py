@@ -4,10 +4,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dcu.messages.envelope import Envelopes
-from dcu_headend import Block, Follower, decode
+from dcu_headend import Block, Follower, State, decode
 from tests.outbox import capture
 
 STREAM = ("D", "load0")
+
+#: The DCU had nothing in any stream yet.
+BIRTH = State("D", "b", "online", {}, {}, {})
 
 
 def block(seq: int, part: int, parts: int) -> Block:
@@ -30,6 +33,7 @@ def test_any_order_any_repeats(parts: list[int], dice: object, left_out: int, re
         if number == restart:
             memory = {STREAM: follower.memory(coming[number - 1])} if number else None
             follower = Follower(memory)
+        follower.heard(BIRTH)
         if follower.took(each):
             new.append(each)
     assert len(new) == len(set(map(str, new)))
@@ -58,6 +62,7 @@ def test_sent_again_under_other_limits_nothing_is_taken_for_whole_that_is_not(
 ) -> None:
     """Each connection but the last breaks after some messages; each has its own limit, each start its encoding."""
     follower, kept = Follower(), set()
+    follower.heard(BIRTH)
     for number, (own, encoding, sent) in enumerate([*broken, (limit, compact, len(ROWS))]):
         for payload in Envelopes("D", f"b{number}").block("load0", 7, ROWS, own, compact=encoding)[:sent]:
             block = decode(payload)

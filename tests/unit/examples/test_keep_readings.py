@@ -116,6 +116,7 @@ class Line(Listener):
 
 def test_it_acknowledges_what_is_kept_and_asks_for_what_is_lost(capsys: pytest.CaptureFixture[str]) -> None:
     keeper, line = Keeper(sqlite3.connect(":memory:")), Line()
+    keeper.take(decode(ENVELOPES.birth(NOON, {}, {}, {}, "5")))
     keep(keeper, 1000, [capture()])
     keep(keeper, 1002, [capture(at=NOON + 60)])
     keeper.tend(line)
@@ -142,6 +143,7 @@ def test_what_could_not_be_committed_is_not_taken_for_kept(tmp_path: Path) -> No
 def test_what_was_locked_out_is_kept_when_it_comes_again_and_not_acknowledged_before(tmp_path: Path) -> None:
     database = sqlite3.connect(tmp_path / "r.db", timeout=0.0)
     keeper, line = Keeper(database), Line()
+    keeper.take(decode(ENVELOPES.birth(NOON, {}, {}, {}, "5")))
     (payload,) = ENVELOPES.block("load0", 1, [capture()], 1000, compact=True)
     other = sqlite3.connect(tmp_path / "r.db")
     other.execute("BEGIN EXCLUSIVE")

@@ -11,6 +11,17 @@ def block(seq: int, part: int = 1, parts: int = 1, **more: str) -> Block:
     return dataclasses.replace(BLOCK, seq=seq, part=part, parts=parts, **more)  # type: ignore[arg-type]
 
 
+def born(**owed: int) -> State:
+    return State("D", "b", "online", {}, owed, {})
+
+
+def following() -> Follower:
+    """One that has heard the birth of a DCU whose streams were all empty."""
+    follower = Follower()
+    follower.heard(born())
+    return follower
+
+
 def test_a_repeat_is_not_new_whatever_boot_it_bears() -> None:
     follower = Follower()
     assert follower.took(block(1000))
@@ -32,7 +43,7 @@ def test_what_was_not_kept_is_new_when_it_comes_again() -> None:
 
 
 def test_a_gap_is_there_until_it_is_closed() -> None:
-    follower = Follower()
+    follower = following()
     assert all(follower.took(block(seq)) for seq in (1000, 1001, 1005))
     assert list(follower.gaps()) == [Gap("D", "load0", 1002, 1004)]
     assert next(follower.gaps()).count == 3
@@ -43,7 +54,7 @@ def test_a_gap_is_there_until_it_is_closed() -> None:
 
 
 def test_a_block_is_whole_when_all_its_parts_are_there() -> None:
-    follower = Follower()
+    follower = following()
     assert follower.took(block(999))
     assert follower.took(block(1000, 2, 2))
     assert follower.positions() == {("D", "load0"): 999}
@@ -54,7 +65,7 @@ def test_a_block_is_whole_when_all_its_parts_are_there() -> None:
 
 
 def test_a_follower_that_starts_again_knows_what_it_had() -> None:
-    first = Follower()
+    first = following()
     for each in (block(1000), block(1002), block(1003, 1, 2)):
         assert first.took(each)
     second = Follower({("D", "load0"): first.memory(block(1000))})
@@ -81,7 +92,7 @@ def leap(seq: int, first: int, last: int) -> Block:
 
 
 def test_what_was_leapt_over_is_not_waited_for() -> None:
-    follower = Follower()
+    follower = following()
     assert all(follower.took(block(seq)) for seq in (1000, 1001, 1003))
     assert follower.took(leap(2000, 1004, 1999))
     assert list(follower.gaps()) == [Gap("D", "load0", 1002, 1002)]  # that one is on its way still
@@ -96,15 +107,11 @@ def test_what_was_leapt_over_is_not_waited_for() -> None:
 
 def test_a_leap_over_what_came_before_changes_nothing_of_it() -> None:
     """An older copy of the store was put back: it does not know which numbers it gave since."""
-    follower = Follower()
+    follower = following()
     assert all(follower.took(block(seq)) for seq in (1000, 1001, 1002))
     assert follower.took(leap(2000, 1001, 1999))
     assert follower.positions() == {("D", "load0"): 2000}
     assert not follower.took(block(1002))
-
-
-def born(**owed: int) -> State:
-    return State("D", "b", "online", {}, owed, {})
 
 
 def test_a_birth_says_from_where_on_all_will_come() -> None:
@@ -147,7 +154,7 @@ def test_what_died_with_the_broker_behind_the_last_block_is_lost_too_until_the_d
 
 
 def test_a_block_divided_in_another_way_is_whole_by_one_of_the_two_and_not_by_parts_of_both() -> None:
-    follower = Follower()
+    follower = following()
     assert follower.took(block(999))
     assert follower.took(block(1000, 1, 4))
     assert follower.took(block(1000, 1, 2)), "half of the block, of which a quarter is there"
@@ -160,7 +167,7 @@ def test_a_block_divided_in_another_way_is_whole_by_one_of_the_two_and_not_by_pa
 
 
 def test_as_many_parts_after_a_restart_may_be_cut_elsewhere() -> None:
-    follower = Follower()
+    follower = following()
     assert follower.took(block(1000, 1, 2))
     assert follower.took(block(1000, 1, 2, boot="other"))
     assert follower.took(block(1000, 2, 2, boot="other"))
@@ -169,5 +176,21 @@ def test_as_many_parts_after_a_restart_may_be_cut_elsewhere() -> None:
 
 def test_a_memory_of_before_divisions_were_kept_apart_has_what_was_whole() -> None:
     follower = Follower({("D", "load0"): '{"spans": [[1, 3]], "parts": {"5": [1]}, "given_up": 0}'})
+    follower.heard(born())
     assert follower.positions() == {("D", "load0"): 3}
     assert follower.took(block(5, 1, 2))
+
+
+def test_nothing_is_acknowledged_before_a_birth_has_told_where_the_stream_begins() -> None:
+    """The head-end's memory is new, its session at the broker is not: of what was before it knows nothing."""
+    follower = Follower()
+    assert follower.took(block(1052))
+    follower.heard(State("D", "b", "offline", {}, {}, {}))
+    again = Follower({("D", "load0"): follower.memory(block(1052))})
+    for each in (follower, again):
+        assert not each.acknowledgements()
+        each.heard(born(load0=1050))
+        assert each.positions() == {("D", "load0"): 1049}
+        assert each.took(block(1050))
+        assert each.took(block(1051))
+        assert each.positions() == {("D", "load0"): 1052}
