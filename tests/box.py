@@ -49,7 +49,7 @@ async def box(folder: Path, settings: UplinkSettings) -> AsyncIterator[Box]:
     clock, health = SystemClock(), Health()
     standings = {"M0001": Standing(Reach.REACHABLE, clock.now()), "M0002": Standing(Reach.UNREACHABLE, clock.now())}
     async with Store.open(folder / "store.db", clock) as store:
-        envelopes = Envelopes(DCU, "b", {"version": "0", "meters": len(standings), "buses": 0})
+        envelopes = Envelopes(DCU, "b", {"version": "0", "revision": "0" * 16, "meters": len(standings), "buses": 0})
         way = Uplink(settings, DCU)
 
         async def own(asked: Command) -> Mapping[str, Any]:

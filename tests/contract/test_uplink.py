@@ -15,7 +15,7 @@ from tests.outbox import NOON, capture
 from tests.unit.uplink.test_tls import self_signed
 
 #: Channels of the document by the first level of a topic.
-CHANNELS = {"state": "state", "event": "event", "result": "result", "health": "health", "meter": "meterState"}
+CHANNELS = {"state": "state", "event": "event", "result": "result", "meter": "meterState"}
 
 #: What each DCU may do by the name in its certificate, and what the head-end may, which has none (mosquitto.conf(5)).
 RULES = """
@@ -110,7 +110,8 @@ async def test_the_contract(tmp_path: Path, kind: Kind) -> None:
     # the box has ended, the broker has not heard the last of it
     assert f'"mqtt":"{kind.version}"'.encode() in head.heard[0][1]
     for leaf, payload in head.heard:
-        if payload.startswith(b"{"):
+        # a box without buses has no health to tell: that of the whole daemon is held to its schema in test_results
+        if payload.startswith(b"{") and leaf != "health":
             channel = CHANNELS.get(leaf.split("/")[0], "data")
             assert not faults(channel, payload), payload
 
