@@ -222,9 +222,16 @@ def test_a_new_connection_ends_what_was_held_over_the_old_one() -> None:
 def test_a_flow_that_is_told_to_end_releases_what_is_held() -> None:
     async def work(clock: VirtualClock) -> None:
         box = Box(clock, FleetPlan(meters=2, buses=1, hls=0))
-        await run_for(box.poll(MINUTE), 30.0)
+        poll, servers = box.poll(MINUTE), box.bus.line._stations.values()
+        flow = asyncio.create_task(poll.run())
+        await asyncio.sleep(30.0)
+        assert len(poll.held) == 2
+        assert all(server._connections for server in servers)
+        flow.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await flow
         assert clock.monotonic() < 31.0
-        assert all(not server._connections for server in box.bus.line._stations.values())
+        assert not any(server._connections for server in servers)
 
     virtually(work)
 
