@@ -13,6 +13,9 @@ from typing import Protocol
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
+#: Seconds.
+DAY = 86_400
+
 #: The first and the last second that have a date.
 EARLIEST = (datetime(1, 1, 1, tzinfo=UTC) - EPOCH).total_seconds()
 LATEST = (datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC) - EPOCH).total_seconds()

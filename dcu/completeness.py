@@ -12,7 +12,7 @@ from typing import Any
 import structlog
 
 from dcu.archive import MOMENTARY, Archive
-from dcu.clock import Clock, iso
+from dcu.clock import DAY, Clock, iso
 from dcu.health import Health, Progress, Success
 from dcu.messages.catalogue import MAX_GAPS
 from dcu.model import INSTANT, Command, Meter, Reason, Task
@@ -26,8 +26,6 @@ log = structlog.get_logger()
 
 #: Seconds between two looks: a period that is over is judged within a minute.
 STEP = 60.0
-
-DAY = 86_400
 
 #: How far back `dcu.ledger` counts captures: it goes through every one of them.
 LEDGER_BOUND = 31 * DAY

@@ -8,7 +8,7 @@ from dataclasses import replace
 from itertools import pairwise
 from typing import Any, Final, Protocol
 
-from dcu.clock import iso
+from dcu.clock import DAY, iso
 from dcu.messages.envelope import is_event
 from dcu.model import ALARM, DCU_EVENTS, PUSH, Capture, Column, EventCode, Value
 from dcu.profiles import CompanionProfile
@@ -21,9 +21,6 @@ _DATA, _CODES = 1, b"\x00\x00\x60\x0b"
 
 #: Events of a log that are looked through for the one that another ends.
 LOOK_BACK: Final = 100
-
-#: Seconds.
-DAY: Final = 86_400
 
 #: Later than any clock shows.
 LATEST: Final = 1 << 62

@@ -10,14 +10,12 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, Final, Protocol
 
-from dcu.clock import Clock, iso
+from dcu.clock import DAY, Clock, iso
 from dcu.delivery.sending import Delivery
 from dcu.health import BusHealth, Health, Progress
 from dcu.host.temperature import temperature
 from dcu.model import Command
 from dcu.storekeeping import Storekeeping
-
-DAY: Final = 86_400
 
 #: Seconds between two times that the figures are kept, at whole multiples of the day's: what a power cut takes of them.
 STEP: Final = 900

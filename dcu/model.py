@@ -17,7 +17,6 @@ INSTANT = "instant"
 
 #: Tasks of the timetable that bring no captures: look after the meter's clock; look whether it still is that meter.
 CLOCK, IDENTITY = "clock", "identity"
-ERRANDS = frozenset((CLOCK, IDENTITY))
 
 #: The stream of the box's own events. Such a capture is about one meter, or about the box (`meter` is the DCU's id);
 #: it has NO_STATUS and no columns, and its values are the event's name and its detail as JSON text.

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any, Protocol
 
-from dcu.clock import Clock, iso
+from dcu.clock import DAY, Clock, iso
 from dcu.health import Health
 from dcu.model import Command, Meter, Reach, Standing
 from dcu.plan.reach import available
@@ -19,8 +19,6 @@ from dcu.report import Report
 
 #: How often it is looked whether somebody has to be told, in seconds.
 STEP = 60.0
-
-DAY = 86_400
 
 
 class History(Protocol):

@@ -17,6 +17,7 @@ from dcu.health import Health
 from dcu.messages.envelope import is_event
 from dcu.model import Capture
 from dcu.plan.ledger import Asked
+from dcu.report import Report
 from dcu.store import Recorded
 
 log = structlog.get_logger()
@@ -46,12 +47,6 @@ class Keeping(Protocol):
 
     async def before(self, meter: str, stream: str, end: int, limit: int) -> list[Capture]:
         """Return the last `limit` captures with at ≤ `end`, in the order of recording. Raises StoreError."""
-
-
-class Report(Protocol):
-    """Reports an event of the box."""
-
-    async def __call__(self, name: str, *, meter: str = "", **detail: object) -> None: ...
 
 
 @dataclass(slots=True)

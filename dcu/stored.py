@@ -8,13 +8,11 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from itertools import takewhile
 from typing import Any, Final, Protocol
 
-from dcu.clock import Clock, iso
+from dcu.clock import DAY, Clock, iso
 from dcu.dlms.cosem import UNITS
 from dcu.messages.catalogue import MAX_ROWS
 from dcu.messages.envelope import describe_column
 from dcu.model import Capture, Command
-
-DAY: Final = 86_400
 
 #: Rows of one day that can be shown: more than a meter's log has.
 DAY_ROWS: Final = 1000

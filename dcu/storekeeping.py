@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import structlog
 
-from dcu.clock import Clock, iso
+from dcu.clock import DAY, Clock, iso
 from dcu.config import StoreSettings
 from dcu.health import Health, Progress, Storage
 from dcu.messages.envelope import RESULT
@@ -43,8 +43,6 @@ SLICES: Final = 50
 
 #: Answers of commands are told again for a day; that a command ended is known for as long as `commands` are kept.
 ANSWERED: Final = 86_400.0
-
-DAY: Final = 86_400.0
 
 #: Nothing is old until wall time has kept step for this long, in seconds, within DRIFT of monotonic time: one that was
 #: set wrong makes everything old, and is set right again within the hour, or is told by others.

@@ -6,6 +6,8 @@ from typing import Final
 
 import click
 
+from dcu.model import Keys
+
 _CONTEXT: Final = {"help_option_names": ["-h", "--help"]}
 _SEPARATORS: Final = re.compile(r"0[xX]|[\s:,-]+")
 _TITLE_SIZE: Final = 8
@@ -64,9 +66,7 @@ def decode(data: bytes, encryption_key: bytes, authentication_key: bytes, title:
     together, and system titles learnt from AARQ and AARE. `-` reads it from stdin. Ends with status 1 when something
     in it could not be understood.
     """
-    # imported late: neither `dcu run` nor `dcu check` has to carry it
-    from dcu.dlms.explain import explain  # noqa: PLC0415
-    from dcu.model import Keys  # noqa: PLC0415
+    from dcu.dlms.explain import explain  # noqa: PLC0415 - only with words that are hexadecimal is it worth its load
 
     explanation = explain(data, Keys(b"", encryption_key, authentication_key), title)
     click.echo(explanation.text)

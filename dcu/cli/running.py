@@ -36,8 +36,8 @@ def run(path: str, base: "TimeBase | None" = None) -> None:
     """Run the daemon of the configuration `path` until SIGTERM or SIGINT; exit with EXIT_FAILED when it cannot."""
     config = configuration(path)
     set_up_logs(config.dcu.log)
-    # imported late: `dcu check` needs no broker library, and the child that parses YAML must not carry it
-    from dcu.serving import REAL_TIME, serve  # noqa: PLC0415
+    # `dcu check` needs no broker library, and the child that parses YAML must not carry it
+    from dcu.serving import REAL_TIME, serve  # noqa: PLC0415 - see above
 
     sys.setswitchinterval(GIVE_WAY)
     try:

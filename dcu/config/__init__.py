@@ -1,6 +1,7 @@
 """The configuration: YAML text to checked, frozen settings; an error names file, line, key and what was expected.
 
-What the settings mean is in docs/reference/configuration.md. Nothing here runs after the daemon has started.
+What the settings mean is in docs/reference/configuration.md. Files are read at the start; lines of meters that come
+later are judged by the same rules.
 """
 
 from dcu.config.apart import apart

@@ -1,6 +1,6 @@
 """Whether the sections agree: names used once and known where they are used, framings that a port can have.
 
-The form of each section has been judged before, in `shape`; a faulty entry is missing here and is not blamed twice.
+The form of each section has been judged before, in `dcu.forms`; a faulty entry is missing here and is not blamed twice.
 What a line of the archive has to agree with is in `meters`.
 """
 

@@ -1,6 +1,6 @@
 """Whether a line of the archive agrees with the others and with what it names: buses, access, profiles, secrets.
 
-The form of a line has been judged before, in `shape`; lines of the file and those added later are judged alike.
+The form of a line has been judged before, in `dcu.forms`; lines of the file and those added later are judged alike.
 """
 
 from collections.abc import Collection, Hashable, Iterator, Mapping

@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import tzinfo
 from typing import Any
 
+from dcu.clock import DAY
 from dcu.forms import words
 from dcu.forms.shape import Place, Shape, is_empty, items, named
 from dcu.model import LAST_DAY, Order, Priority, Task
@@ -23,8 +24,6 @@ PRIORITIES = {"event": Priority.EVENT, "alarm": Priority.EVENT, "daily": Priorit
 
 #: `every` of a stream that is not read.
 NEVER = 0.0
-
-DAY = 86_400.0
 
 #: Every month has these.
 _DAYS = {"last": LAST_DAY} | {str(day): day for day in range(1, 29)}

@@ -7,6 +7,7 @@ has to be corrected by hand. Where what was found is kept, and who asks, is not 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
+from dcu.clock import DAY
 from dcu.conversation.session import Session
 from dcu.conversation.shapes import CAPTURE_OBJECTS, CAPTURE_PERIOD, PROFILE_GENERIC
 from dcu.dlms import cosem
@@ -24,7 +25,6 @@ MAX_OBJECTS: Final = 4096
 MAX_REGISTERS: Final = 40
 MAX_STREAMS: Final = 32
 
-_DAY: Final = 86_400
 _DATA, _REGISTER = 1, 3
 _ALARM_REGISTERS: Final = tuple(map(parse_obis, ("0-0:97.98.0.255", "0-0:94.91.18.255")))
 _IDENTITY: Final = {
@@ -131,7 +131,7 @@ def _called(name: bytes, period: int | None) -> str:
     if group == _BILLING:
         return "billing"
     if group in _LOADS:
-        return "daily" if period and period >= _DAY else f"load{0 if group == (99, 1) else 1}"
+        return "daily" if period and period >= DAY else f"load{0 if group == (99, 1) else 1}"
     if group == _OWN and place == 0:
         return INSTANT
     return f"other.{'.'.join(map(str, name[:5]))}"

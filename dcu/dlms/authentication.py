@@ -53,8 +53,7 @@ class Authenticator:
         self._cipher = cipher
         self._signature: Signature | None = None
         if access.authentication is Authentication.HLS_ECDSA:
-            # elliptic curves take a megabyte that only the meters who sign are worth
-            from dcu.dlms.signature import EllipticSignature  # noqa: PLC0415
+            from dcu.dlms.signature import EllipticSignature  # noqa: PLC0415 - a megabyte, for meters that sign
 
             self._signature = EllipticSignature(access.suite, keys)
 

@@ -8,14 +8,13 @@ from functools import lru_cache
 from struct import Struct
 from typing import Final, NamedTuple
 
-from dcu.clock import EPOCH, utc
+from dcu.clock import DAY, EPOCH, utc
 from dcu.errors import MeterError
 
 DATE_TIME_SIZE: Final = 12
 _DATE_TIME: Final = Struct(">HBBBBBBBhB")
 _UNSPECIFIED_DEVIATION: Final = -0x8000
 _WILDCARD: Final = 0xFF
-_DAY: Final = 86_400
 #: A meter that shows another year does not know the time. The deviation moves it by three weeks at most, so what is
 #: taken for a moment can always be written down.
 _YEARS: Final = range(1970, 9000)
@@ -89,6 +88,6 @@ def _midnight(year: int, month: int, day: int) -> int | None:
     if year not in _YEARS:
         return None
     try:
-        return (date(year, month, day).toordinal() - _EPOCH_DAY) * _DAY
+        return (date(year, month, day).toordinal() - _EPOCH_DAY) * DAY
     except ValueError:
         return None

@@ -4,10 +4,10 @@ What is released by it is the business of `dcu.delivery`.
 """
 
 import json
-import re
 from collections.abc import Mapping
 
 from dcu.errors import CommandRejected
+from dcu.messages.arguments import NAME
 
 #: Octets and streams of one word at most.
 MAX_WORD = 10_000
@@ -15,8 +15,6 @@ MAX_STREAMS = 64
 
 #: The highest number of a block; SQLite's integers end there.
 MAX_SEQ = (1 << 63) - 1
-
-_STREAM = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
 def parse_acknowledgement(payload: bytes) -> Mapping[str, int]:
@@ -31,6 +29,6 @@ def parse_acknowledgement(payload: bytes) -> Mapping[str, int]:
     if not isinstance(streams, dict) or len(streams) > MAX_STREAMS:
         raise CommandRejected(f'expected {{"streams": {{STREAM: NUMBER}}}} of at most {MAX_STREAMS}')
     for stream, seq in streams.items():
-        if not _STREAM.fullmatch(stream) or type(seq) is not int or not 0 <= seq <= MAX_SEQ:
+        if not NAME.fullmatch(stream) or type(seq) is not int or not 0 <= seq <= MAX_SEQ:
             raise CommandRejected(f"streams.{stream[:32]}: expected the number of a block")
     return streams

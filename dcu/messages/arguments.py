@@ -3,6 +3,7 @@
 Which command takes which is in `catalogue`; whether a line agrees with the others is `dcu.config.lines`'s business.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 
 from dcu.errors import CommandRejected
@@ -16,6 +17,9 @@ MAX_CELL = 64
 
 #: Lines that one answer shows unless it is asked for less: they fit a message of 100 000 octets.
 MAX_SHOWN = 256
+
+#: Names of meters, groups and streams, as everybody writes them who speaks with the box.
+NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 Args = dict[str, object]
 

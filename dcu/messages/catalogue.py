@@ -10,7 +10,7 @@ from datetime import datetime
 
 from dcu.clock import seconds
 from dcu.errors import CommandRejected
-from dcu.messages.arguments import Args, buses, line, meters, names, nothing, number, only, part, table
+from dcu.messages.arguments import NAME, Args, buses, line, meters, names, nothing, number, only, part, table
 from dcu.model import INSTANT, SECRET_KINDS, Role
 from dcu.obis import format_obis, parse_obis
 
@@ -45,8 +45,7 @@ MAX_COMPARED = 512
 MAX_DROPPED = 100
 
 _ROWS_CURSOR = re.compile(r"[0-9]{1,15}/[0-9]{1,6}")
-_NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
-_CURSOR = re.compile(r"[A-Za-z0-9._-]{1,64}/[A-Za-z0-9._-]{1,64}/[0-9]{1,15}")
+_CURSOR = re.compile(rf"{NAME.pattern}/{NAME.pattern}/[0-9]{{1,15}}")
 _STREAM = re.compile(r"[a-z][a-z0-9_.-]{0,31}")
 
 #: The commands about a meter's secrets, which `dcu.polling.rekey` carries out.
@@ -166,7 +165,7 @@ def _stored(args: Mapping[str, object]) -> Args:
 
 
 def _word(value: object, where: str) -> str:
-    if not isinstance(value, str) or not _NAME.fullmatch(value):
+    if not isinstance(value, str) or not NAME.fullmatch(value):
         raise CommandRejected(f"{where}: expected a name")
     return value
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any, NoReturn
 
 from dcu.errors import CommandRejected
+from dcu.messages.arguments import NAME
 from dcu.messages.catalogue import CATALOGUE, CommandKind, moment
 from dcu.model import Command
 
@@ -17,7 +18,6 @@ from dcu.model import Command
 MAX_COMMAND = 100_000
 
 _ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
-_METER = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _PRIORITIES = ("high", "normal")
 _KEYS = ("id", "name", "targets", "args", "priority", "issued", "expires")
 
@@ -87,7 +87,7 @@ def _many(kind: CommandKind, targets: Mapping[str, Any]) -> str:
     if not targets.keys() - {"meters"}:
         return ""
     group = targets.get("group")
-    named = isinstance(group, str) and _METER.fullmatch(group) is not None
+    named = isinstance(group, str) and NAME.fullmatch(group) is not None
     if len(targets) != 1 or not (named or targets.get("all") is True):
         raise CommandRejected('targets: expected {"meters": […]}, {"group": NAME} or {"all": true}')
     if not kind.fans:
@@ -97,7 +97,7 @@ def _many(kind: CommandKind, targets: Mapping[str, Any]) -> str:
 
 def _meters(kind: CommandKind, targets: Mapping[str, Any]) -> tuple[str, ...]:
     meters = targets.get("meters", [])
-    if not isinstance(meters, list) or not all(isinstance(meter, str) and _METER.fullmatch(meter) for meter in meters):
+    if not isinstance(meters, list) or not all(isinstance(meter, str) and NAME.fullmatch(meter) for meter in meters):
         raise CommandRejected("targets.meters: expected a list of meter names")
     if len(meters) not in kind.meters:
         most = kind.meters[-1]

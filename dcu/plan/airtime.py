@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import TypeVar
 
+from dcu.clock import DAY
 from dcu.model import Access, Authentication, Task
 
-DAY = 86_400
 YEAR = 365.2425 * DAY
 
 #: Bits on the line per octet at 8N1.

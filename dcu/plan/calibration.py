@@ -14,7 +14,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
 
-DAY = 86_400
+from dcu.clock import DAY
 
 #: Seconds that are kept clear on either side of a boundary: what moving a clock over a slow line may take.
 MARGIN = 10

@@ -16,7 +16,7 @@ import structlog
 
 from dcu.archive import Archive
 from dcu.bus import Port
-from dcu.clock import Clock, iso
+from dcu.clock import DAY, Clock, iso
 from dcu.config.settings import ClockSettings
 from dcu.conversation.opening import SessionMaker
 from dcu.conversation.session import Session
@@ -26,7 +26,7 @@ from dcu.dlms.moment import DateTime
 from dcu.dlms.services import AccessError, Action, Get, Set
 from dcu.errors import MeterError, NotGivenError, NotServedError, SecurityError
 from dcu.model import Attribute, Meter
-from dcu.plan.calibration import DAY, Advice, Reading, Rules, Verdict, advise, crossed, jumped
+from dcu.plan.calibration import Advice, Reading, Rules, Verdict, advise, crossed, jumped
 from dcu.report import Report
 from dcu.store import Adjustment
 

@@ -1,4 +1,7 @@
-"""Everything that must survive a loss of power, in one SQLite file; no other room touches it."""
+"""Everything that must survive a loss of power: in one SQLite file, and beside it what a damaged one is mended from.
+
+No other room touches these files: the spare, the reserve of room, the key under which secrets are sealed.
+"""
 
 from dcu.store.audit import AuditEntry, Verdict
 from dcu.store.clocks import Adjustment

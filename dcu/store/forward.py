@@ -10,13 +10,14 @@ from typing import Any, Final
 
 from aiosqlite import Connection
 
+from dcu.clock import DAY
 from dcu.model import Capture
 from dcu.store.cells import values_from
 from dcu.store.chains import link
 from dcu.store.marks import Mark
 from dcu.store.numbers import POSITION_BITS, position_of
 from dcu.store.pages import Pages
-from dcu.store.segments import DAY, SEGMENT_ROWS, Run, alike
+from dcu.store.segments import SEGMENT_ROWS, Run, alike
 
 #: Rows of one transaction: half a second of an old board's time, and two megabytes of memory.
 SLICE: Final = 8 * SEGMENT_ROWS

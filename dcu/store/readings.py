@@ -12,6 +12,7 @@ from itertools import groupby
 import structlog
 from aiosqlite import Connection
 
+from dcu.clock import DAY
 from dcu.errors import StoreError
 from dcu.messages.envelope import is_event
 from dcu.model import Capture, Column
@@ -22,7 +23,7 @@ from dcu.store.counters import remember
 from dcu.store.database import Database
 from dcu.store.marks import Mark, keep
 from dcu.store.numbers import CACHE_BOUND, POSITION_BITS, place_of, position_of
-from dcu.store.segments import DAY, Run, Segment, alike
+from dcu.store.segments import Run, Segment, alike
 
 log = structlog.get_logger()
 

@@ -12,12 +12,12 @@ from typing import Any, Final
 
 from aiosqlite import Connection
 
+from dcu.clock import DAY
 from dcu.messages.envelope import RESULT
 from dcu.plan.ledger import GAP_BOUND, bounded, given_up
 from dcu.store.marks import Mark, keep
 from dcu.store.numbers import place_of, position_of
 from dcu.store.outbox import Outbox
-from dcu.store.segments import DAY
 
 #: Segments that go in one slice; of those that were not delivered fewer, for each of their rows is entered as a gap.
 SLICE: Final = 32

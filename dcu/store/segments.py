@@ -1,6 +1,7 @@
 """How captures lie in the database: those of one stream in one commit as one compressed row, a segment.
 
-A segment is read without any other. Which meter's runs follow which is the business of `chains`; no SQL is here.
+A segment is read without any other. Which of a meter's runs follow which, day by day (UTC, by the time of the
+captures), is the business of `chains`; no SQL is here.
 """
 
 import zlib
@@ -9,14 +10,12 @@ from dataclasses import dataclass
 from itertools import accumulate, chain, pairwise
 from typing import Any, Final, NamedTuple, Self
 
+from dcu.clock import DAY
 from dcu.model import Capture, Column, Value
 from dcu.store.cells import from_json, to_json
 
 #: Captures of one segment at most: what has to be unpacked to see one of them, about a millisecond's work.
 SEGMENT_ROWS: Final = 256
-
-#: A day is what a chain of runs covers: UTC, by the time of the captures.
-DAY: Final = 86_400
 
 #: With Z_FILTERED: short numbers repeat less than words do, and so a segment is 6 % shorter (docs/decisions/0008).
 LEVEL: Final = 9
@@ -148,7 +147,8 @@ def _differences(numbers: Sequence[int]) -> list[int]:
 
 def _packed(column: Sequence[Value]) -> list[Any]:
     # a truth value is an int to Python, and no number
-    return _differences(column) if all(type(value) is int for value in column) else list(column)  # type: ignore[arg-type]
+    numbers = [value for value in column if type(value) is int]
+    return _differences(numbers) if len(numbers) == len(column) else list(column)
 
 
 def _unpacked(column: list[Any]) -> list[Value]:

@@ -11,12 +11,13 @@ from typing import Final
 
 from aiosqlite import Connection
 
+from dcu.clock import DAY
 from dcu.model import Reason
 from dcu.plan.ledger import GAP_BOUND, Account, absent, bounded, given_up
 from dcu.store.delivered import Delivered
 from dcu.store.marks import Mark, keep
 from dcu.store.numbers import POSITION_BITS, place_of, position_of
-from dcu.store.segments import DAY, NOTHING
+from dcu.store.segments import NOTHING
 
 #: Seconds of capture times that are looked through for what was in a segment; one of a long backfill is only told.
 LONGEST: Final = 2 * DAY

@@ -15,6 +15,7 @@ from typing import Any, Final, NamedTuple
 
 import structlog
 
+from dcu.clock import DAY
 from dcu.store.legend import NOTHING_KNOWN, UNREADABLE, Known, Legend, columns_of
 from dcu.store.numbers import POSITION_BITS
 from dcu.store.segments import SEGMENT_ROWS
@@ -93,9 +94,6 @@ WINDOW: Final = 4096
 
 #: Memory of a connection to a damaged file, in KiB.
 _CACHE_KIB: Final = 512
-
-#: A clock may be a second ahead; a day is damage.
-_DAY: Final = 86_400
 
 _NAMES: Final = (
     "INSERT INTO meters (meter, name) VALUES (?, ?)",
@@ -228,7 +226,7 @@ def begin(path: Path, note: Note, now: float, told: Collection[str] = ()) -> tup
             _copy(wreck, fresh, table, legend.numbers)
         fresh.executemany(_STREAM, legend.streams.items())
         for statement in _SOUND:
-            fresh.execute(statement, (now + _DAY,))
+            fresh.execute(statement, (now + DAY,))
         found, time = Salvaged(), _Time()
         owed: Owed = {}
         unsent = {}

@@ -1,4 +1,7 @@
-"""The edge to the head-end's broker: MQTT link, topics, waiting times. No content of messages, nothing durable."""
+"""The edge to the head-end's broker: MQTT link, topics, channels and what they may take a day, waiting times.
+
+No content of messages is here, and no message is kept.
+"""
 
 from dcu.uplink.backoff import Backoff
 from dcu.uplink.link import Incoming, Link, Outgoing, RefusedError, Reply, UnheardError, Uplink

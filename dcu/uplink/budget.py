@@ -8,9 +8,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
+from dcu.clock import DAY
 from dcu.errors import StoreError
-
-DAY = 86_400
 
 
 class Budget:

@@ -244,7 +244,7 @@ class Client(aiomqtt.Client):
             self._route.spent(sock)
         super()._on_socket_close(client, userdata, sock)
 
-    def _on_socket_register_write(self, client: paho.Client, userdata: Any, sock: socket.socket) -> None:  # noqa: ARG002
+    def _on_socket_register_write(self, client: paho.Client, userdata: Any, sock: socket.socket) -> None:  # noqa: ARG002 - paho's
         def watch() -> None:
             if client.socket() is sock:
                 self._loop.add_writer(sock.fileno(), self._write)

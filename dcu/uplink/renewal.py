@@ -10,15 +10,13 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
-from dcu.clock import iso, seconds
+from dcu.clock import DAY, iso, seconds
 from dcu.config import TlsSettings
 from dcu.errors import UplinkError
 from dcu.uplink.tls import tls_context
 
 #: Days before its end that a certificate is told of, once a day.
 WARN_DAYS = 30
-DAY = 86_400.0
-
 #: Octets of a PEM file that are looked at, and certificates in it: a chain, or some authorities, not those of a system.
 MAX_FILE = 65_536
 MAX_CERTIFICATES = 8

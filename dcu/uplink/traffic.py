@@ -8,6 +8,8 @@ import struct
 from dataclasses import dataclass
 from enum import Enum
 
+from dcu.clock import DAY
+
 #: Octets of `struct tcp_info` that are asked for, and where our fields lie: tcpi_unacked, tcpi_bytes_acked and
 #: _received, tcpi_segs_out and _in, tcpi_notsent_bytes (Linux 4.6), tcpi_bytes_sent, repeats too (Linux 4.19).
 _ASKED = 208
@@ -24,8 +26,6 @@ PING, RECORDS, PING_HEADERS = 4, 44, 3 * HEADERS
 #: A silent connection is asked for a sign of life after this share of the silence, and looked at so often within it.
 PING_SHARE = 0.5
 LOOKS = 8
-
-DAY = 86_400.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dcu.plan.calibration import DAY, MARGIN, Reading, Rules, Verdict, advise
+from dcu.clock import DAY
+from dcu.plan.calibration import MARGIN, Reading, Rules, Verdict, advise
 
 RULES = Rules()
 PERIODS = st.sets(st.sampled_from([0, 60, 300, 900, 1800, 3600, DAY]), max_size=3)

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from dcu.archive import EXPLORED, Archive, Kept
-from dcu.clock import iso
-from dcu.completeness import DAY, LEDGER_BOUND, Completeness
+from dcu.clock import DAY, iso
+from dcu.completeness import LEDGER_BOUND, Completeness
 from dcu.conversation.exploring import to_data
 from dcu.conversation.shapes import Shape
 from dcu.health import Health

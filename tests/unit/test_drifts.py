@@ -1,8 +1,8 @@
 """What is told of the meters' clocks: offset, drift and the last move of those that are in the archive."""
 
+from dcu.clock import DAY
 from dcu.drifts import Drifts
 from dcu.model import Command
-from dcu.plan.calibration import DAY
 from dcu.store import Adjustment, Store
 from tests.captures import SetClock
 

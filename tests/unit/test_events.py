@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from dcu.clock import iso
-from dcu.events import DAY, LOOK_BACK, SINCE, EventSieve, bits, code_of, describe, risen
+from dcu.clock import DAY, iso
+from dcu.events import LOOK_BACK, SINCE, EventSieve, bits, code_of, describe, risen
 from dcu.model import ALARM, Capture, Column, Task, Value
 from dcu.obis import parse_obis
 from dcu.profiles import load_profile

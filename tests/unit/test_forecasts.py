@@ -5,10 +5,11 @@ from unittest.mock import Mock
 
 import pytest
 
+from dcu.clock import DAY
 from dcu.config import Config
 from dcu.forecasts import forecasts, warnings
 from dcu.plan import airtime
-from dcu.plan.airtime import DAY, ENOUGH, Forecast, Measured
+from dcu.plan.airtime import ENOUGH, Forecast, Measured
 from dcu.profiles import load_profile
 from tests.configurations import good, parsed
 

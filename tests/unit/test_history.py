@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from dcu.clock import ClockState
+from dcu.clock import DAY, ClockState
 from dcu.config import StoreSettings
 from dcu.delivery.sending import Delivery
 from dcu.errors import Breach, StoreError
 from dcu.health import Health, Progress, Success
-from dcu.history import BUSES, DAY, SHOWN, STEP, History
+from dcu.history import BUSES, SHOWN, STEP, History
 from dcu.model import Command
 from dcu.store import Store
 from dcu.store.retention import Shed

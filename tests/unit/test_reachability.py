@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from dcu.clock import ClockState
+from dcu.clock import DAY, ClockState
 from dcu.health import Health
 from dcu.model import Command, Meter, Reach
-from dcu.reachability import DAY, Reachability
+from dcu.reachability import Reachability
 from dcu.store import Store
 from tests.captures import SetClock
 

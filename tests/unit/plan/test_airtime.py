@@ -6,10 +6,10 @@ from unittest.mock import Mock
 
 import pytest
 
+from dcu.clock import DAY
 from dcu.model import Access, Authentication, Priority, Task
 from dcu.plan import airtime
 from dcu.plan.airtime import (
-    DAY,
     ENOUGH,
     MAX_KINDS,
     MEAN_OF,

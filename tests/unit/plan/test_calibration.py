@@ -2,7 +2,8 @@
 
 import pytest
 
-from dcu.plan.calibration import DAY, MARGIN, Advice, Reading, Rules, Verdict, advise, crossed, drift, jumped
+from dcu.clock import DAY
+from dcu.plan.calibration import MARGIN, Advice, Reading, Rules, Verdict, advise, crossed, drift, jumped
 
 QUARTER = 1_790_000_100 // 900 * 900
 RULES = Rules()

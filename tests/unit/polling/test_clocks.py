@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from dcu.archive import IDENTITY
+from dcu.clock import DAY
 from dcu.config.settings import ClockSettings
 from dcu.errors import Breach, MeterTimeoutError
 from dcu.model import Command, Keys, Priority, Task, Visit
-from dcu.plan.calibration import DAY
 from dcu.polling.clocks import RETRY, SET_CLOCK, Clocks
 from dcu.polling.poll import Poll
 from dcu.store import Adjustment

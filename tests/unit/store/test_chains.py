@@ -5,8 +5,8 @@ import asyncio
 import pytest
 from aiosqlite import Connection
 
+from dcu.clock import DAY
 from dcu.store import Store
-from dcu.store.segments import DAY
 from tests.captures import capture
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from dcu.clock import DAY
 from dcu.store import Store
-from dcu.store.segments import DAY
 from tests.captures import SetClock, capture
 
 METERS = [f"M{number}" for number in range(12)]

@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
+from dcu.clock import DAY
 from dcu.errors import StoreError
 from dcu.model import Capture, Dropped, Reason
 from dcu.plan.ledger import Asked, Gap
 from dcu.store import Store, forward
-from dcu.store.segments import DAY
 from dcu.store.shape import scripts
 from tests.captures import COLUMNS, SetClock, capture
 

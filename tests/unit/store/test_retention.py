@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
+from dcu.clock import DAY
 from dcu.errors import StoreError
 from dcu.model import Capture, Command, CommandState, Dropped, Reason
 from dcu.plan.ledger import Asked, Gap
 from dcu.store import Store
 from dcu.store import retention as room
 from dcu.store.retention import Shed, kept_for, order
-from dcu.store.segments import DAY
 from tests.captures import SetClock, capture
 
 NOW = 1_800_000_000

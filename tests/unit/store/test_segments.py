@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dcu.clock import DAY
 from dcu.model import Capture, Column, Value
 from dcu.store.cells import to_json
-from dcu.store.segments import DAY, SEGMENT_ROWS, Run, Segment, alike
+from dcu.store.segments import SEGMENT_ROWS, Run, Segment, alike
 from tests.captures import COLUMNS, capture
 
 VALUES = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text() | st.binary()

@@ -3,8 +3,9 @@ from pathlib import Path
 
 import pytest
 
+from dcu.clock import DAY
 from dcu.errors import StoreError
-from dcu.uplink.budget import DAY, Budget
+from dcu.uplink.budget import Budget
 
 NOON = 20_000.5 * DAY
 

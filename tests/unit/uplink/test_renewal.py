@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dcu.clock import seconds
+from dcu.clock import DAY, seconds
 from dcu.config import TlsSettings
 from dcu.errors import UplinkError
-from dcu.uplink.renewal import DAY, Renewal, not_after
+from dcu.uplink.renewal import Renewal, not_after
 from tests.certificates import Authority
 
 
