@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from dcu.errors import CommandRejected
 from dcu.model import Priority, Visit
+from dcu.plan.failing import NO_MORE, More
 from dcu.plan.needs import Need
 
 #: Commands that may wait for one bus: one for each of 1024 meters, and as many again.
@@ -21,8 +22,27 @@ MAX_URGENT = 2048
 #: visit that stops takes up to 3, for a frame that has begun and for the goodbye.
 PATIENCE = 1.5
 
+#: Commands made one right behind the other before a meter that is late has a turn: a head-end that asks without end
+#: takes no more than that share of a line.
+IN_A_ROW = 8
+
 #: A meter's visit is stopped so often in a row; then it is finished, or a flood of commands would starve it.
 MOST_CUTS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """The visit that is under way; `fair`: it was made in spite of the commands that wait."""
+
+    visit: Visit
+    started: float
+    probe: bool = False
+    more: More = NO_MORE
+    fair: bool = False
+
+    def stops(self, cuts: int) -> bool:
+        """Whether it may be stopped, when its meter's visits were so in the last `cuts` turns."""
+        return self.visit.command is None and not self.fair and cuts < MOST_CUTS
 
 
 class _Waiting(NamedTuple):
@@ -36,6 +56,7 @@ class Commands:
     """The visits that carry commands, in the order of arrival; times are monotonic seconds."""
 
     _queue: deque[_Waiting] = field(default_factory=deque)
+    _row: int = 0
 
     def __len__(self) -> int:
         return len(self._queue)
@@ -47,7 +68,17 @@ class Commands:
         self._queue.append(_Waiting(visit, now, deadline))
 
     def take(self) -> Visit:
+        self._row += 1
         return self._queue.popleft().visit
+
+    @property
+    def endless(self) -> bool:
+        """Whether IN_A_ROW were taken, none gave way, and more wait."""
+        return bool(self._queue) and self._row >= IN_A_ROW
+
+    def give_way(self) -> None:
+        """A visit without a command is made."""
+        self._row = 0
 
     def concern(self, meter: str) -> bool:
         return any(each.visit.meter == meter for each in self._queue)

@@ -1,7 +1,8 @@
 """Who is visited next on one bus: commands, then by priority what is due, and the unreachable within their share.
 
 When tasks fall due is in `timetable`, what a meter is due for in `needs`. Every fourth visit goes to whoever has waited
-past his deadline the longest, so that nobody starves; all others go strictly by priority.
+past his deadline the longest, so that nobody starves; all others go strictly by priority. Among commands that never
+end it is one visit behind every IN_A_ROW of them, and these do not stop it.
 
     REACHABLE ──failed──► DEGRADED: rests 30 s, 60 s, … ──failed DEAD_AFTER times──► UNREACHABLE: probed within a share
         ▲                    │ answered                                                 │ answered
@@ -16,7 +17,7 @@ from operator import itemgetter
 from dcu.model import Outcome, Priority, Reach, Task, Visit
 from dcu.plan.failing import DEAD_AFTER, NO_MORE, Failing, More
 from dcu.plan.needs import NOTHING, Due, Need, need_of
-from dcu.plan.overtaking import MOST_CUTS, Commands, presses, rest_of
+from dcu.plan.overtaking import Commands, Running, presses, rest_of
 from dcu.plan.timetable import Timetable
 
 #: The most of a bus's time that failed probes of unreachable meters may take, unless the configuration says otherwise.
@@ -53,16 +54,6 @@ class _Pile:
     meters: dict[str, None] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class _Running:
-    """The visit that is under way."""
-
-    visit: Visit
-    started: float
-    probe: bool = False
-    more: More = NO_MORE
-
-
 class BusPlan:
     """The plan of one bus. `now` is always monotonic seconds; `wall`, in UTC seconds, only sets the boundaries.
 
@@ -91,7 +82,7 @@ class BusPlan:
         self._failing: dict[str, Failing] = {}
         self._more: dict[str, More] = {}
         self._urgent = Commands()
-        self._running: _Running | None = None
+        self._running: Running | None = None
         self._cuts: dict[str, int] = {}
         self._turn = 0
         self._probe_after = now
@@ -143,7 +134,7 @@ class BusPlan:
     def yields(self, now: float) -> bool:
         """Whether the visit under way ought to stop between two frames, for what cannot wait for its end."""
         running = self._running
-        if running is None or running.visit.command is not None or self._cuts.get(running.visit.meter, 0) >= MOST_CUTS:
+        if running is None or not running.stops(self._cuts.get(running.visit.meter, 0)):
             return False
         rest = rest_of(self._pace, now - running.started)
         return self._urgent.cannot_wait(now, rest, self._pace) or presses(
@@ -179,10 +170,12 @@ class BusPlan:
         self._ring(now)
         if self._bounded:
             self._expire(now)
-        if self._urgent:
-            self._running = _Running(self._urgent.take(), now)
-        elif scheduled:
-            self._running = self._take_due(now)
+        if scheduled and (self._urgent.endless or not self._urgent):
+            self._running = self._take_due(now, fair=bool(self._urgent))
+        if self._running is not None:
+            self._urgent.give_way()
+        elif self._urgent:
+            self._running = Running(self._urgent.take(), now)
         return None if self._running is None else self._running.visit
 
     def next_wake(self, now: float) -> float | None:
@@ -293,9 +286,9 @@ class BusPlan:
             _, failing.due, missed = changed[key]
             self._missed += missed
 
-    def _take_due(self, now: float) -> _Running | None:
+    def _take_due(self, now: float, *, fair: bool = False) -> Running | None:
         """Take everything one meter is due for: the association costs more than a further stream."""
-        meter = self._choose(now)
+        meter = self._choose(now, fair=fair)
         if meter is None:
             return None
         failing = self._failing.get(meter)
@@ -306,20 +299,24 @@ class BusPlan:
         streams = tuple(dict.fromkeys((*due.needs, *more.streams)))
         priority = min(due.priority, more.priority) if more.streams else due.priority
         visit = Visit(meter, streams, priority=priority, more=bool(more.streams))
-        return _Running(visit, now, failing is not None and failing.dead, more)
+        return Running(visit, now, failing is not None and failing.dead, more, fair)
 
-    def _choose(self, now: float) -> str | None:
-        """Return the meter whose turn it is: by priority, then deadline; each AGED_TURN-th time by deadline alone."""
+    def _choose(self, now: float, *, fair: bool) -> str | None:
+        """Return the meter whose turn it is: by priority, then deadline; each AGED_TURN-th time by deadline alone.
+
+        A `fair` turn belongs to who is late and to nobody else.
+        """
         offers = [(*pile.due.rank, next(iter(pile.meters))) for pile in self._piles if pile.due]
         if self._more:
             meter, more = min(self._more.items(), key=lambda each: each[1].priority)
             offers.append((*more.rank, meter))
         offers += [(*each.rank(), meter) for meter, each in self._failing.items() if self._may(each, now)]
-        if not offers:
-            return None
+        late = [offer for offer in offers if offer[1] < now]
+        if fair or not offers:
+            return min(late, key=itemgetter(1))[2] if late else None
         self._turn += 1
-        late = [offer for offer in offers if offer[1] < now] if self._turn % AGED_TURN == 0 else []
-        return min(late, key=itemgetter(1))[2] if late else min(offers, key=itemgetter(0, 1))[2]
+        aged = late and self._turn % AGED_TURN == 0
+        return min(late, key=itemgetter(1))[2] if aged else min(offers, key=itemgetter(0, 1))[2]
 
     def _before(self, meter: str) -> int | None:
         """Return how many meters go before one that is due, None for one that is not; what is being read is not due."""
@@ -350,7 +347,7 @@ class BusPlan:
         else:
             self._cuts.pop(meter, None)
 
-    def _rest(self, running: _Running, outcome: Outcome, got: Collection[str]) -> None:
+    def _rest(self, running: Running, outcome: Outcome, got: Collection[str]) -> None:
         """Put what a visit did not get back to what is owed; a meter that answered is reachable again."""
         visit = running.visit
         failing = self._failing.get(visit.meter)

@@ -1,7 +1,8 @@
 """The plan of a bus as a machine: whatever arrives, in whatever order, its promises hold.
 
-Urgent goes first; the more urgent goes before the less, but each AGED_TURN-th time; no task runs twice for one
-interval; the dead keep to their share; a group's timetable holds for the group alone; nobody starves.
+Urgent goes first, but for one late meter between IN_A_ROW commands; the more urgent goes before the less, but each
+AGED_TURN-th time; no task runs twice for one interval; the dead keep to their share; a group's timetable holds for the
+group alone; nobody starves.
 """
 
 from collections.abc import Sequence
@@ -17,7 +18,7 @@ from dcu.model import LAST_DAY, Command, Outcome, Priority, Reach, Task, Visit
 from dcu.plan import ANSWERED, BusPlan
 from dcu.plan.failing import DEAD_AFTER, FIRST_REST, REST_CAP
 from dcu.plan.intervals import interval
-from dcu.plan.overtaking import MOST_CUTS, PATIENCE
+from dcu.plan.overtaking import IN_A_ROW, MOST_CUTS, PATIENCE
 from dcu.plan.planner import AGED_TURN
 from dcu.plan.timetable import Ring, Timetable
 
@@ -88,7 +89,7 @@ class Machine(RuleBasedStateMachine):
         self.due = {meter: {} for meter in self.group}
         self.owed: dict[str, set[str]] = {}
         self.failed: dict[str, Failed] = {}
-        self.turn = 0
+        self.turn = self.row = 0
         self.waiting: list[Visit] = []
         self.silent: set[str] = set()
         self.refusing: set[str] = set()
@@ -115,6 +116,11 @@ class Machine(RuleBasedStateMachine):
         visit = Visit(self.meter(name), command=Command("c", "meter.read"), priority=Priority.COMMAND)
         self.plan.urgent(visit, self.now)
         self.waiting.append(visit)
+
+    @rule(name=METERS, count=st.integers(IN_A_ROW, 3 * IN_A_ROW))
+    def commands_arrive_in_plenty(self, name: str, count: int) -> None:
+        for _ in range(count):
+            self.a_command_arrives(name=name)
 
     @rule(name=METERS, silent=st.booleans())
     def a_meter_falls_silent_or_talks(self, name: str, *, silent: bool) -> None:
@@ -175,8 +181,11 @@ class Machine(RuleBasedStateMachine):
     def a_visit_is_made(self, how: str, *, trusted: bool) -> None:
         self.the_bell_rings()
         visit = self.plan.next_visit(self.now, scheduled=trusted)
-        if self.waiting:
+        fair = bool(self.waiting) and visit is not None and visit.command is None
+        assert not fair or self.row >= IN_A_ROW
+        if self.waiting and not fair:
             assert visit is self.waiting.pop(0)
+        self.row = self.row + 1 if visit is not None and visit.command is not None else 0 if visit else self.row
         if visit is None:
             assert not trusted or not any(self.offers().values()), "somebody is due, and nobody is visited"
             return
@@ -184,7 +193,7 @@ class Machine(RuleBasedStateMachine):
         probe = visit.command is None and visit.meter in self.failed and self.failed[visit.meter].times >= DEAD_AFTER
         if visit.command is None:
             self.check_what_is_read(visit)
-            self.check_priority(visit)
+            self.check_priority(visit, fair=fair)
         if probe:
             assert self.now >= self.probe_after
         self.end(visit, how, probe=probe)
@@ -218,13 +227,14 @@ class Machine(RuleBasedStateMachine):
             wants = [Priority.BACKFILL] * len(wants)
         return min(wants, default=Priority.BACKFILL if self.owed.get(meter) else None)
 
-    def check_priority(self, visit: Visit) -> None:
-        """By strict priority, but for each AGED_TURN-th visit, of our own count."""
-        self.turn += 1
+    def check_priority(self, visit: Visit, *, fair: bool) -> None:
+        """By strict priority, but for each AGED_TURN-th visit, of our own count, and what comes between commands."""
         offers = self.offers()
         assert offers.get(visit.meter) is not None
-        best = min(offer for offer in offers.values() if offer is not None)
-        assert offers[visit.meter] == best or self.turn % AGED_TURN == 0
+        if not fair:
+            self.turn += 1
+            best = min(offer for offer in offers.values() if offer is not None)
+            assert offers[visit.meter] == best or self.turn % AGED_TURN == 0
 
     def end(self, visit: Visit, how: str, *, probe: bool) -> None:
         silent = visit.meter in self.silent and how != "line"
@@ -329,3 +339,25 @@ def test_who_comes_before_the_first_ring_of_a_staggered_bus_is_read_once() -> No
     state.the_bus_goes_on(hows=["whole"] * 3)
     assert state.turn == 2
     state.teardown()
+
+
+def test_commands_without_end_starve_nobody() -> None:
+    """A head-end asks, and asks again as soon as it is answered: every meter is read in each of its periods."""
+    period, meters = 900.0, 20
+    plan = BusPlan({f"M{n}": "" for n in range(meters)}, {"": [Task("load0", period)]}, now=0.0, wall=WALL)
+    now, read, row, longest = 0.0, list[str](), 0, 0
+    while now < 4 * period:
+        plan.urgent(Visit("M0", command=Command("c", "meter.read"), priority=Priority.COMMAND), now)
+        visit = plan.next_visit(now)
+        assert visit is not None
+        now += PATIENCE
+        row = row + 1 if visit.command is not None else 0
+        longest = max(longest, row)
+        if visit.command is None:
+            read.append(visit.meter)
+            assert not plan.yields(now), "a turn of its own is not taken away again"
+            plan.finished(visit, Outcome.OK, now)
+            continue
+        plan.finished(visit, Outcome.OK, now)
+    assert all(read.count(f"M{n}") >= 3 for n in range(meters))
+    assert longest > IN_A_ROW, "who is not late yet waits for the commands"
