@@ -37,9 +37,12 @@ def notify(state: str) -> None:
 
 
 async def ask_for_time() -> None:
-    """Have a start that takes long not taken for one that hangs, for ASKED times WHILE seconds or until cancelled."""
+    """Have a start that takes long not taken for one that hangs, for ASKED times WHILE seconds or until cancelled.
+
+    The watchdog of a unit that is ready is fed as well: a store that is opened anew may take longer than it waits.
+    """
     for _ in range(ASKED):
-        notify(f"EXTEND_TIMEOUT_USEC={2 * WHILE}000000")
+        notify(f"EXTEND_TIMEOUT_USEC={2 * WHILE}000000\nWATCHDOG=1")
         await asyncio.sleep(WHILE)
 
 

@@ -17,14 +17,17 @@ def test_the_service_manager_gets_the_state(tmp_path: Path, monkeypatch: pytest.
         assert manager.recv(100) == b"READY=1"
 
 
-async def test_a_start_that_takes_long_asks_for_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_start_that_takes_long_asks_for_time_and_feeds_the_watchdog(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
         manager.bind(str(tmp_path / "notify"))
         monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
         asking = asyncio.create_task(ask_for_time())
         await asyncio.sleep(0)
         asking.cancel()
-        assert manager.recv(100) == b"EXTEND_TIMEOUT_USEC=30000000"
+        # while the store is opened anew READY was said long ago, and nobody else feeds
+        assert manager.recv(100) == b"EXTEND_TIMEOUT_USEC=30000000\nWATCHDOG=1"
 
 
 def test_without_a_service_manager_nothing_happens(monkeypatch: pytest.MonkeyPatch) -> None:
