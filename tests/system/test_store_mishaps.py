@@ -49,6 +49,15 @@ async def works(stage: Stage) -> None:
             await asyncio.sleep(0.2)
 
 
+async def starts(stage: Stage) -> int:
+    """Return how often the daemon began, by the days that it keeps; 0 while it does not answer."""
+    try:
+        answer = await stage.daemon.ask("dcu.history")
+    except (OSError, ValueError):
+        return 0
+    return sum(day["starts"] for day in (answer.get("result") or {}).get("days", ()))
+
+
 def test_a_database_deleted_under_the_daemon_is_written_anew_and_nothing_is_missing(play: Play) -> None:
     async def scenario(stage: Stage) -> None:
         path = stage.directory / "data" / "store.db"
@@ -62,6 +71,9 @@ def test_a_database_deleted_under_the_daemon_is_written_anew_and_nothing_is_miss
         assert path.exists()
         assert all(after[stream]["next_seq"] >= before[stream]["next_seq"] for stream in before)
         assert not list(path.parent.glob("*.damaged-*"))
+        async with asyncio.timeout(PATIENCE):  # the health of the day tells of it
+            while await starts(stage) < 2:  # noqa: ASYNC110 - the daemon tells nobody
+                await asyncio.sleep(0.1)
         await stage.daemon.stop()
 
     play(scenario, Setting(PLAN, TIMETABLE))
