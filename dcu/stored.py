@@ -11,7 +11,7 @@ from typing import Any, Final, Protocol
 from dcu.clock import DAY, Clock, iso
 from dcu.dlms.cosem import UNITS
 from dcu.messages.catalogue import MAX_ROWS
-from dcu.messages.envelope import describe_column
+from dcu.messages.envelope import describe_column, without_lost
 from dcu.model import Capture, Command
 
 #: Rows of one day that can be shown: more than a meter's log has.
@@ -74,7 +74,7 @@ def _alike(rows: Sequence[Capture]) -> list[Capture]:
 
 
 def _row(capture: Capture) -> dict[str, Any]:
-    return {
+    row = {
         "at": iso(capture.at),
         "status": capture.status,
         "read": iso(capture.read_at),
@@ -82,3 +82,4 @@ def _row(capture: Capture) -> dict[str, Any]:
         "trusted": capture.trusted,
         "values": capture.values,
     }
+    return without_lost(row)

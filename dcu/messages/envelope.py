@@ -146,7 +146,7 @@ class Envelopes:
         try:
             return encode(message)
         except ValueError:
-            return _payload(message | {"captures": list(map(_without_lost, rows))})
+            return _payload(message | {"captures": list(map(without_lost, rows))})
         except (TypeError, RecursionError):
             return None
 
@@ -223,12 +223,12 @@ def _pieces(
         yield lambda head: encode({**head, **absence})
 
 
-def _without_lost(row: Mapping[str, Any]) -> dict[str, Any]:
-    """Return `row` with null for each value that JSON cannot hold, and their positions in `lost`."""
+def without_lost(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a capture's `row` with null for each value that JSON cannot hold, and their positions in `lost`."""
     lost = [place for place, value in enumerate(row["values"]) if not writable(value)]
     values = [None if place in lost else value for place, value in enumerate(row["values"])]
-    offset = row["offset"] if writable(row["offset"]) else None
-    return {**row, "offset": offset, "values": values} | ({"lost": lost} if lost else {})
+    offset = {} if writable(row.get("offset")) else {"offset": None}
+    return {**row, **offset, "values": values} | ({"lost": lost} if lost else {})
 
 
 def describe_column(column: Column, units: Mapping[int, str]) -> dict[str, Any]:

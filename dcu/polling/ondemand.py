@@ -16,7 +16,7 @@ from dcu.conversation.visit import Reading
 from dcu.dlms.cosem import UNITS
 from dcu.errors import NotGivenError
 from dcu.messages.catalogue import GET, LEARN, OBJECT_COMMANDS
-from dcu.messages.envelope import describe_column
+from dcu.messages.envelope import describe_column, without_lost
 from dcu.model import INSTANT, Capture, Command, Meter, Visit
 from dcu.plan.backfill import Range, slice_of
 
@@ -96,5 +96,5 @@ def _answer(meter: str, stream: str, captures: Sequence[Capture], offset: float 
         "stream": stream,
         "offset": offset,
         "columns": [describe_column(column, UNITS) for column in captures[0].columns] if captures else [],
-        "captures": [{"at": iso(c.at), "status": c.status, "values": list(c.values)} for c in captures],
+        "captures": [without_lost({"at": iso(c.at), "status": c.status, "values": c.values}) for c in captures],
     }

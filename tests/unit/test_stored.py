@@ -1,5 +1,7 @@
 """What is kept of a meter comes in pages that together are all of it, once each."""
 
+import json
+import math
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -9,6 +11,7 @@ import pytest
 
 from dcu.clock import iso
 from dcu.messages.catalogue import CATALOGUE
+from dcu.messages.encoding import encode
 from dcu.model import Command
 from dcu.store import Store
 from dcu.stored import StoredReadings
@@ -43,7 +46,7 @@ async def test_pages_are_all_of_it_once_each(store: Store) -> None:
     assert [row["at"] for page in found for row in page["captures"]] == [iso(row.at) for row in rows]
     assert max(len(page["captures"]) for page in found) == 4
     assert found[0]["columns"][0]["object"] == "1-0:1.8.0.255"
-    assert found[0]["captures"][0]["values"] == rows[0].values
+    assert found[0]["captures"][0]["values"] == list(rows[0].values)
 
 
 async def test_a_page_is_of_one_shape(store: Store) -> None:
@@ -51,6 +54,13 @@ async def test_a_page_is_of_one_shape(store: Store) -> None:
     await store.record(rows, {})
     found = await pages(store, **{"from": 0, "to": 10})
     assert [(len(page["columns"]), len(page["captures"])) for page in found] == [(1, 2), (2, 1), (1, 1)]
+
+
+async def test_one_value_that_json_cannot_hold_costs_no_other(store: Store) -> None:
+    await store.record([capture(1, values=(math.nan, 7)), capture(2, values=(8, 9))], {})
+    (page,) = await pages(store, **{"from": 0, "to": 10})
+    rows = json.loads(encode(page))["captures"]
+    assert [(row["values"], row.get("lost")) for row in rows] == [([None, 7], [0]), ([8, 9], None)]
 
 
 async def test_the_last_day_is_shown_where_no_time_is_named(store: Store) -> None:

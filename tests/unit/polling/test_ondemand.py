@@ -1,14 +1,18 @@
 """A reading that somebody asked for: true, JSON-able, bounded, and kept out of the scheduled streams."""
 
 import json
+import math
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 import pytest
 
 from dcu.clock import iso
+from dcu.conversation.visit import Findings, Reading
 from dcu.dlms.cosem import UNITS
 from dcu.errors import MeterError, NotGivenError
+from dcu.messages.encoding import encode
 from dcu.model import Column, Command, Priority, Visit
 from dcu.obis import parse_obis
 from dcu.plan.backfill import SLICE_ROWS
@@ -29,7 +33,7 @@ async def ask(box: Box, number: int = 0, **args: object) -> dict[str, Any]:
     finally:
         await session.close()
     # what leaves is JSON
-    answer: dict[str, Any] = json.loads(json.dumps(found))
+    answer: dict[str, Any] = json.loads(encode(found))
     return answer
 
 
@@ -54,6 +58,24 @@ def test_registers_of_now(number: int) -> None:
         assert (energy["object"], energy["scaler"], energy["symbol"]) == ("1-0:1.8.0.255", 0, UNITS[30])
         assert abs(answer["offset"]) <= 1
         assert box.store.commits == 0
+
+    virtually(work)
+
+
+def test_one_value_that_json_cannot_hold_costs_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    take = Reading.take
+
+    async def strange(self: Reading, *args: Any) -> Findings:
+        found = await take(self, *args)
+        found.captures[:] = [replace(each, values=(math.nan, *each.values[1:])) for each in found.captures]
+        return found
+
+    monkeypatch.setattr(Reading, "take", strange)
+
+    async def work(clock: VirtualClock) -> None:
+        (capture,) = (await ask(Box(clock)))["captures"]
+        assert (capture["values"][0], capture["lost"]) == (None, [0])
+        assert None not in capture["values"][1:]
 
     virtually(work)
 
