@@ -12,12 +12,12 @@ from collections.abc import Collection, Sequence
 from contextlib import closing
 from pathlib import Path
 
+from bench.bookkeeping import contradictions
+from bench.collecting import Collecting, play, setup_of
 from bench.figures import Figure
 from dcu.cli.logs import set_up_logs
 from dcu.plan.planner import DEAD_SHARE
 from dcu.polling.poll import Poll
-from sim.bookkeeping import contradictions
-from sim.collecting import Collecting, play, setup_of
 from sim.faults import Faults
 from sim.fleet import FleetPlan
 

@@ -12,16 +12,16 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from bench.collecting import Collecting, Setup, play
 from bench.figures import Figure
+from bench.pacing import ORIGIN, TASKS, paces
 from dcu.archive import Archive
 from dcu.conversation.visit import Findings
 from dcu.obis import format_obis
 from dcu.profiles import load_profile
 from dcu.store import Recorded
-from sim.collecting import Collecting, Setup, play
 from sim.fleet import PROFILE, FleetPlan
 from sim.line import LineCounters
-from sim.pacing import ORIGIN, TASKS, paces
 from sim.site import Task
 
 BAUD = 9600

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
+from bench.collecting import Collecting, play, setup_of
 from dcu.messages.catalogue import CATALOGUE
 from dcu.messages.envelope import Envelopes
 from dcu.model import CommandState, Role
-from sim.collecting import Collecting, play, setup_of
 from sim.fleet import FleetPlan
 from tests.asyncapi import faults, faults_of_result, result
 from tests.unit.messages.test_reference import PAGE, examples

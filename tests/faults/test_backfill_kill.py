@@ -11,8 +11,8 @@ import sys
 import textwrap
 from pathlib import Path
 
+from bench.collecting import Collecting, play, setup_of
 from dcu.model import Reason
-from sim.collecting import Collecting, play, setup_of
 from sim.fleet import FleetPlan
 from sim.profiles import LOAD_0
 
@@ -29,7 +29,7 @@ ROWS = 2 * 20 * 96
 DAEMON = textwrap.dedent("""
     import asyncio, os, sys
     from pathlib import Path
-    from sim.collecting import play, setup_of
+    from bench.collecting import play, setup_of
     from tests.faults.test_backfill_kill import PLAN, TIMETABLE
 
     async def scenario(site):

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from bench.collecting import Collecting, Setup, play
 from dcu.config import Config, load
 from dcu.config.settings import DiscoverSettings
 from dcu.model import Keys
-from sim.collecting import Collecting, Setup, play
 from sim.fleet import FleetPlan
 from sim.server import MANAGEMENT
 
@@ -47,5 +47,5 @@ def test_a_stranger_for_whom_there_are_no_secrets_costs_nobody_anything_but_the_
         assert len(poll.plan) == 1
         assert poll.health.error is None
 
-    monkeypatch.setattr("sim.collecting.load", lacking)
+    monkeypatch.setattr("bench.collecting.load", lacking)
     play(Setup(FleetPlan(meters=2, buses=1, hls=256), {"instant": {"every": "5m"}}), tmp_path, scenario, origin=ORIGIN)

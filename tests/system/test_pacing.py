@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from sim.pacing import paces
+from bench.pacing import paces
 
 METERS = 4
 

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from bench.bookkeeping import contradictions
+from bench.collecting import Collecting, play, setup_of
 from dcu.plan.planner import DEAD_SHARE
-from sim.bookkeeping import contradictions
-from sim.collecting import Collecting, play, setup_of
 from sim.faults import Faults
 from sim.fleet import FleetPlan
 

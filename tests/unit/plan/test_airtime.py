@@ -6,6 +6,7 @@ from unittest.mock import Mock
 
 import pytest
 
+from bench.collecting import Collecting, play, setup_of
 from dcu.clock import DAY
 from dcu.model import Access, Authentication, Priority, Task
 from dcu.plan import airtime
@@ -25,7 +26,6 @@ from dcu.plan.airtime import (
     visit,
     whole,
 )
-from sim.collecting import Collecting, play, setup_of
 from sim.fleet import FleetPlan
 
 LINE = Line(9600)

@@ -8,9 +8,9 @@ from collections.abc import Collection, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
+from bench.collecting import Collecting
 from dcu.model import Reason
 from dcu.profiles import load_profile
-from sim.collecting import Collecting
 from sim.fleet import PROFILE
 from sim.truth import expected_times
 

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from sim.bookkeeping import contradictions
-from sim.collecting import Collecting, play, setup_of
+from bench.bookkeeping import contradictions
+from bench.collecting import Collecting, play, setup_of
 from sim.fleet import FleetPlan
 
 

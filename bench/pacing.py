@@ -1,12 +1,12 @@
 """Whether a line in virtual time is paced as one in the world is: the same sweep in both, visit by visit.
 
-The sweeps are those of `sim.collecting`; how near the two have to be is the judgement of whoever asks.
+The sweeps are those of `bench.collecting`; how near the two have to be is the judgement of whoever asks.
 """
 
 from dataclasses import dataclass
 from pathlib import Path
 
-from sim.collecting import Collecting, Setup, play, play_for_real
+from bench.collecting import Collecting, Setup, play, play_for_real
 from sim.fleet import FleetPlan
 
 #: A minute after an hour: all is due once, and nothing more for the next fourteen minutes.
