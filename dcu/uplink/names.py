@@ -4,7 +4,6 @@ A name server that hangs holds up neither a change to another channel nor the en
 """
 
 import asyncio
-import ipaddress
 import socket
 import threading
 from contextlib import suppress
@@ -32,7 +31,7 @@ class Names:
     async def addresses(self, host: str, port: int) -> list[Address]:
         """Return addresses of `host`, the newest that can be had soon. Raises OSError: none, or no answer in time."""
         if _is_address(host):
-            return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
+            return _resolve(host, port, socket.AI_NUMERICHOST)
         key = host, port
         known = self._known.get(key)
         # shield: who asks next takes the answer that one who gave up was waiting for
@@ -64,16 +63,22 @@ class Names:
 
 
 def _is_address(host: str) -> bool:
-    try:
-        ipaddress.ip_address(host.partition("%")[0])
-    except ValueError:
-        return False
-    return True
+    for family in socket.AF_INET, socket.AF_INET6:
+        with suppress(OSError):
+            socket.inet_pton(family, host.partition("%")[0])
+            return True
+    return False
+
+
+def _resolve(host: str, port: int, flags: int = 0) -> list[Address]:
+    # as octets where they say the same: for a text Python loads its tables of all scripts, 0.3 MB
+    name = host.encode() if host.isascii() else host
+    return socket.getaddrinfo(name, port, type=socket.SOCK_STREAM, flags=flags)
 
 
 def _look_up(key: Key, answer: asyncio.Future[list[Address]], loop: asyncio.AbstractEventLoop) -> None:
     try:
-        settle = partial(answer.set_result, socket.getaddrinfo(*key, type=socket.SOCK_STREAM))
+        settle = partial(answer.set_result, _resolve(*key))
     except OSError as error:
         settle = partial(answer.set_exception, error)
     with suppress(RuntimeError):  # the loop has ended, and nobody asks any more

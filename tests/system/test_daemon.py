@@ -61,7 +61,7 @@ NAMELESS = """
 import socket, sys, threading
 asked = socket.getaddrinfo
 def look_up(host, *rest, **more):
-    if host == "nowhere.example":
+    if host in ("nowhere.example", b"nowhere.example"):
         print("asked", flush=True)
         threading.Event().wait()
     return asked(host, *rest, **more)

@@ -2,6 +2,8 @@
 
 import asyncio
 import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -51,7 +53,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[NameServer]:
 
 async def test_an_answer(server: NameServer) -> None:
     assert await Names().addresses("broker", 1883) == ANSWER
-    assert server.asked == [("broker", 1883)]
+    assert server.asked == [(b"broker", 1883)]
 
 
 async def test_a_name_server_that_hangs_is_not_waited_for_and_asked_once(server: NameServer) -> None:
@@ -60,7 +62,7 @@ async def test_a_name_server_that_hangs_is_not_waited_for_and_asked_once(server:
     for _ in range(3):
         with pytest.raises(OSError, match="broker: no name server answers in time"):
             await names.addresses("broker", 1883)
-    assert server.asked == [("broker", 1883)]
+    assert server.asked == [(b"broker", 1883)]
 
 
 async def test_the_last_answer_serves_while_there_is_no_newer(server: NameServer) -> None:
@@ -108,3 +110,17 @@ async def test_questions_and_answers_are_bounded(server: NameServer) -> None:
 async def test_an_address_is_not_asked_for(host: str) -> None:
     (found, *_) = await Names().addresses(host, 1883)
     assert found[4][1] == 1883
+
+
+async def test_a_name_in_another_script_is_asked_for_as_it_is_written(server: NameServer) -> None:
+    await Names().addresses("zähler.example", 1883)
+    assert server.asked == [("zähler.example", 1883)]
+
+
+def test_other_scripts_are_not_loaded_for_what_has_none() -> None:
+    program = (
+        "import asyncio, sys; from dcu.uplink.names import Names;"
+        "print(asyncio.run(Names().addresses('127.0.0.1', 1))[0][4], 'stringprep' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout == "('127.0.0.1', 1) False\n"
