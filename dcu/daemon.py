@@ -42,6 +42,7 @@ from dcu.history import STEP as HISTORY_STEP
 from dcu.history import History
 from dcu.host.discipline import discipline_of
 from dcu.host.ending import END_UPLINK, END_WORKERS, finish
+from dcu.host.heap import settle
 from dcu.host.local import LocalDoor
 from dcu.host.notify import notify
 from dcu.messages.envelope import Envelopes
@@ -351,6 +352,7 @@ class Daemon:
         door = LocalDoor(Path(self._config.dcu.socket), self._obey.lines)
         guards = Guard(self._store, self._clock, self._health)
         guard = guards.guard
+        settle()
         async with asyncio.TaskGroup() as group:
             flows = {f"bus {name}": poll.run for name, poll in self.polls.items()} | self.flows()
             workers = [group.create_task(guard(name, run)) for name, run in flows.items()]

@@ -1,9 +1,10 @@
-"""What the C library holds of this process's memory: one pool for all threads, and what a burst left goes back.
+"""Memory that nobody uses any more: one pool of the C library for all threads, and what a burst left goes back.
 
-Python's own objects are not touched. Where the library is not glibc, nothing is done: nothing but memory is lost by it.
+Where the library is not glibc, only Python's part is done: nothing but memory is lost by it.
 """
 
 import ctypes
+import gc
 
 #: mallopt(3): the number of pools. Each thread would get one of its own, and keep there the most it ever used.
 M_ARENA_MAX = -8
@@ -15,7 +16,22 @@ def one_pool() -> None:
         set_option(M_ARENA_MAX, 1)
 
 
+def settle() -> None:
+    """Take what is there for what stays as long as the daemon: it is not looked at again when garbage is sought.
+
+    That takes a fifth of the time then. What an earlier call took for such, and is garbage now, goes.
+    """
+    gc.unfreeze()
+    gc.collect()
+    gc.freeze()
+
+
 def give_back() -> None:
-    """Give back to the system what lies free in the pool; it takes about a millisecond."""
+    """Give back to the system what lies free, which takes about a millisecond after `settle`.
+
+    Python keeps up to 2000 tuples of each length for the next use, a megabyte in all, and circles that nothing leads to
+    any more, until garbage is sought: by itself it does so when there is a quarter more of everything.
+    """
+    gc.collect()
     if trim := getattr(ctypes.CDLL(None), "malloc_trim", None):
         trim(0)
