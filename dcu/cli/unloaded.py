@@ -9,8 +9,9 @@ from importlib.util import find_spec, module_from_spec
 from threading import RLock
 from typing import Any
 
-#: For proxies (paho; http, email and tempfile come with it), addresses in URLs (urllib), pipes of text (subprocess).
-HARDLY_USED = ("urllib.request", "ipaddress", "locale", "uuid")
+#: For proxies (paho; http, email and tempfile come with it), addresses in URLs (urllib), pipes of text (subprocess),
+#: certificates as text (ssl), and what is shown of source in a traceback.
+HARDLY_USED = ("urllib.request", "ipaddress", "locale", "uuid", "base64", "textwrap", "tokenize")
 
 #: Held while such a module is loaded: another thread must not see half of it.
 _LOADING = RLock()
