@@ -4,6 +4,7 @@ Plain state over capture times (UTC seconds). What follows for the next visit is
 """
 
 from collections.abc import Collection, Mapping
+from functools import lru_cache
 
 from dcu.plan.ledger import Account, Gap
 
@@ -61,7 +62,7 @@ class Standing:
 
     def move(self, watermarks: Mapping[Key, int]) -> None:
         for (meter, stream), mark in watermarks.items():
-            self._marks.setdefault(stream, {})[meter] = mark
+            self._marks.setdefault(stream, {})[meter] = _one(mark)
 
     def follow(self, accounts: Mapping[Key, Account]) -> None:
         """Stand as the store's accounts do."""
@@ -75,3 +76,9 @@ class Standing:
     def forgo(self, meter: str) -> None:
         """Have nothing left of the past of a meter."""
         self._pending = {key: gaps for key, gaps in self._pending.items() if key[0] != meter}
+
+
+@lru_cache(maxsize=64)
+def _one(mark: int) -> int:
+    """Return one object for equal marks: the meters of a box are read up to the same moments, 1024 of each stream."""
+    return mark

@@ -36,3 +36,10 @@ def test_it_follows_the_accounts_back_too() -> None:
     assert (standing.mark(*KEY), standing.pending(*KEY)) == (900, WAITS)
     standing.forgo("M1")
     assert standing.pending(*KEY) == ()
+
+
+def test_meters_that_are_read_up_to_the_same_moment_have_one_number_for_it() -> None:
+    standing = Standing({}, {})
+    for meter in ("M1", "M2"):
+        standing.move({(meter, "load0"): int("1790000000")})
+    assert standing.mark("M1", "load0") is standing.mark("M2", "load0")
