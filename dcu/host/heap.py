@@ -19,7 +19,8 @@ def one_pool() -> None:
 def settle() -> None:
     """Take what is there for what stays as long as the daemon: it is not looked at again when garbage is sought.
 
-    That takes a fifth of the time then. What an earlier call took for such, and is garbage now, goes.
+    That takes a dozen milliseconds here, and afterwards only as long as what has come since. What an earlier call took
+    for lasting, and is garbage now, goes.
     """
     gc.unfreeze()
     gc.collect()
@@ -27,7 +28,7 @@ def settle() -> None:
 
 
 def give_back() -> None:
-    """Give back to the system what lies free, which takes about a millisecond after `settle`.
+    """Give back to the system what lies free, which takes about a millisecond once things are settled.
 
     Python keeps up to 2000 tuples of each length for the next use, a megabyte in all, and circles that nothing leads to
     any more, until garbage is sought: by itself it does so when there is a quarter more of everything.

@@ -1,4 +1,4 @@
-"""What the C library holds of a process's memory goes back to the system."""
+"""What nobody uses of a process's memory goes back to the system."""
 
 import subprocess
 import sys
@@ -30,3 +30,29 @@ print(before - resident())
 def test_what_is_free_goes_back() -> None:
     done = subprocess.run([sys.executable, "-c", WASTEFUL], capture_output=True, text=True, check=True)
     assert int(done.stdout) > 8 << 20
+
+
+CIRCLES = """
+import gc, weakref
+from dcu.host.heap import give_back, settle
+
+class Room:
+    def __init__(self):
+        self.itself = self
+
+gc.disable()  # nobody else seeks garbage
+lasting, young = Room(), Room()
+seen = {"lasting": weakref.ref(lasting)}
+settle()
+seen["young"] = weakref.ref(young := Room())
+del lasting, young
+give_back()
+print(*(name for name, room in seen.items() if room()))
+settle()
+print(*(name for name, room in seen.items() if room()), gc.get_freeze_count() > 1000)
+"""
+
+
+def test_what_is_garbage_goes_and_what_was_there_at_the_start_when_all_is_built_anew() -> None:
+    done = subprocess.run([sys.executable, "-c", CIRCLES], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == ["lasting", "True"]
