@@ -1,6 +1,7 @@
 """The three kinds of bus. What is timed here is coarse on purpose: machines that run tests are busy."""
 
 import asyncio
+import math
 import os
 from collections.abc import Iterator
 from contextlib import suppress
@@ -107,10 +108,14 @@ def test_memory_takes_exactly_its_line_time(virtual: VirtualLoop) -> None:
 
 
 async def test_a_pty_takes_the_time_that_memory_takes(virtual: VirtualLoop) -> None:
-    """The least of several tries: a busy machine makes a try longer, and none shorter than the line allows."""
+    """The least of many tries: a busy machine makes a try longer, and none shorter than the line allows."""
     line = make_line()
     expected = await asyncio.to_thread(lambda: virtual.run_until_complete(in_memory(line, virtual)))
-    best = min([await on_a_pty(make_line()) for _ in range(5)])
+    best = math.inf
+    for _ in range(40):
+        best = min(best, await on_a_pty(make_line()))
+        if best < expected * 1.10:
+            break
     assert expected * 0.99 < best < expected * 1.10
 
 
