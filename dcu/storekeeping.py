@@ -41,6 +41,9 @@ LONG_LOG: Final = 8 * CHECKPOINT_OCTETS
 #: Slices that are sacrificed in one look: a second's work on an old board, so that nobody waits for long.
 SLICES: Final = 50
 
+#: Slices of the journal whose answers go in one look while there is no room.
+ANSWER_SLICES: Final = 8
+
 #: Answers of commands are told again for a day; that a command ended is known for as long as `commands` are kept.
 ANSWERED: Final = 86_400.0
 
@@ -209,6 +212,9 @@ class Storekeeping:
     async def _sacrifice(self) -> Room:
         """Let captures go until there is room, or nothing is left to go, or it takes too long for one look."""
         streams = sorted(await self._streams(), key=lambda stream: order(stream, self.settings.sacrifice))
+        now = self.clock.now()
+        for _ in range(ANSWER_SLICES):  # what was answered and delivered is worth less than any reading
+            await self.store.prune(now - self.settings.retention["commands"], now)
         room, slices = await self._without_copies(), 0
         for unsent in (False, True):
             for stream in streams:

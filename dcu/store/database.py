@@ -16,6 +16,7 @@ import aiosqlite
 from dcu.clock import Clock
 from dcu.errors import DamagedError, StoreError
 from dcu.model import Column
+from dcu.store.forgetting import Forgetting
 from dcu.store.integrity import (
     DAMAGED,
     LOST,
@@ -83,6 +84,7 @@ class Database:
         self._layouts: Numbers = layouts()
         self._streams: Numbers = streams()
         self._tails = Tails()
+        self._forgetting = Forgetting()
         self._columns: dict[int, tuple[Column, ...]] = {}
         self._names: dict[int, str] = {}
         self.fresh = self._writer.fresh

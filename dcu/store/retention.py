@@ -26,9 +26,6 @@ UNSENT_SLICE: Final = 4
 #: Rows of other tables that go, or are looked at, in one slice.
 ROWS: Final = 500
 
-#: Final commands that are known at most: a repeat of one of their ids is answered, not carried out again.
-JOURNAL_ROWS: Final = 20_000
-
 _HOLDINGS = "SELECT stream, segments, captures, octets, oldest, newest FROM holdings"
 
 _PAGES = """
@@ -65,14 +62,6 @@ DELETE FROM days WHERE (stream, day, meter) IN (
 _RESULTS = """
 DELETE FROM results WHERE place IN (
     SELECT place FROM results WHERE place BETWEEN ?1 AND ?2 AND changed < ?3 ORDER BY place LIMIT ?4)
-"""
-
-_COMMANDS = """
-DELETE FROM commands WHERE command IN (
-    SELECT command FROM (SELECT * FROM commands ORDER BY command LIMIT ?3) AS old
-    WHERE state NOT IN ('accepted', 'running')
-        AND (changed < ?1 OR command <= (SELECT max(command) FROM commands) - ?2)
-        AND NOT EXISTS (SELECT 1 FROM results WHERE results.command = old.command))
 """
 
 
@@ -138,9 +127,9 @@ class Retention(Outbox):
         return shed
 
     async def prune(self, before: float, answered: float) -> None:
-        """Let go of what the journal has of commands that ended before `before`, and of changes told before `answered`.
+        """Let go of reads that ended before `before`, and of answers that were told before `answered`; a slice of each.
 
-        Whatever their age, the last JOURNAL_ROWS commands at most are known. A slice of each.
+        How many commands are known whatever their age, and which are never too old, is in `forgetting`.
         """
         await self._write(partial(self._prune, before=before, answered=answered))
 
@@ -217,7 +206,7 @@ class Retention(Outbox):
             extent = _Extent(*row)
             span = place_of(extent.stream, 1), place_of(extent.stream, extent.first - 1)
             await database.execute(_RESULTS, (*span, answered, ROWS))
-        await database.execute(_COMMANDS, (before, JOURNAL_ROWS, ROWS))
+        await self._forgetting.step(database, before, answered)
 
 
 async def _delivered(database: Connection, extent: _Extent) -> list[Any]:

@@ -40,7 +40,7 @@ from dcu.model import (
 from dcu.profiles import load_profile
 from dcu.report import BURST, PERIOD
 from dcu.store.delivered import KNOWN_BLOCKS, SUM_BOUND
-from dcu.store.retention import JOURNAL_ROWS
+from dcu.store.forgetting import CHANGES_ROWS, JOURNAL_ROWS
 from dcu.storekeeping import ANSWERED
 from dcu.uplink import Topics
 from dcu_headend import Block, Sums, decode
@@ -199,6 +199,7 @@ def test_the_topics_are_the_code_s() -> None:
 
 def test_the_numbers_are_the_code_s() -> None:
     assert f"among the last {JOURNAL_ROWS // 1000} {JOURNAL_ROWS % 1000:03} commands" in PAGE
+    assert f"among the last {CHANGES_ROWS // 1000} {CHANGES_ROWS % 1000:03} that change something" in PAGE
     assert StoreSettings().retention["commands"] == 400 * 86_400
     assert ANSWERED == 86_400
     settings = UplinkSettings("broker", "DCU-0001")

@@ -7,7 +7,7 @@ import pytest
 
 from dcu.clock import DAY
 from dcu.errors import StoreError
-from dcu.model import Capture, Command, CommandState, Dropped, Reason
+from dcu.model import Capture, Dropped, Reason
 from dcu.plan.ledger import Asked, Gap
 from dcu.store import Store
 from dcu.store import retention as room
@@ -172,26 +172,6 @@ async def test_a_full_store_takes_events_and_nothing_else(store: Store) -> None:
         await store.record([read(1)], {})
     await store.record([read(1, stream="event.fraud")], {})
     await store.record([], {("M1", "load0"): 1})
-
-
-async def test_the_journal_forgets_what_ended_long_ago(
-    store: Store, clock: SetClock, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for number in range(6):
-        await store.accept(Command(f"c{number}", "dcu.ping"))
-        if number != 1:
-            await store.change(f"c{number}", CommandState.DONE)
-        clock.time += 100.0
-    await store.prune(clock.time - 350.0, clock.time)
-    known = [number for number in range(6) if not (await store.accept(Command(f"c{number}", "dcu.ping"), "no"))[1]]
-    assert known == [*range(6)]  # their results were not told yet
-    await deliver(store, "result")
-    await store.prune(clock.time - 350.0, clock.time + 1)
-    ids = [name for (name,) in await store._read("SELECT id FROM commands ORDER BY command")]
-    assert ids == ["c1", "c3", "c4", "c5"]
-    monkeypatch.setattr(room, "JOURNAL_ROWS", 1)
-    await store.prune(0.0, clock.time + 1)
-    assert await store._read("SELECT id FROM commands ORDER BY command") == [("c1",), ("c5",)]
 
 
 def test_what_goes_first_is_said_by_name_or_by_its_beginning() -> None:
