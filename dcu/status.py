@@ -73,9 +73,11 @@ class Status:
             case "dcu.plan":
                 return {"buses": await self._workload.describe()}
             case "dcu.uplink" | "dcu.switch-uplink":  # a unit with channels has its own answer
-                from dcu.uplink.ways import plain  # noqa: PLC0415 - for who asks
+                from dcu.uplink.ways import Account, plain  # noqa: PLC0415 - for who asks
 
-                return plain(command, self._config.uplink, self._clock, connected=self._delivery.connected)
+                up = self._delivery
+                account = Account(up.tries, up.connections, up.error)
+                return plain(command, self._config.uplink, self._clock, account, connected=up.connected)
             case _:
                 return {"now": self._clock.now()}
 

@@ -296,11 +296,16 @@ def _day(day: dict[str, Any]) -> tuple[str, ...]:
     )
 
 
+#: What the states of the uplink mean to somebody who reads of them for the first time.
+STATES = {"on": "connected", "away": "not connected"}
+
+
 def show_uplink(result: dict[str, Any]) -> None:
     """Print the channels to the broker: which is in use, what signs of life and data take, and what became of each."""
     console = _console()
     asked = f", {result['preferred']} was asked for" if result["preferred"] else ""
-    console.print(f"{result['state']}: {result['channel']} to {result['broker']}{asked}")
+    state = STATES.get(result["state"], result["state"])
+    console.print(f"{state}: {result['channel']} to {result['broker']}{asked}")
     table = Table(box=SIMPLE, pad_edge=False)
     for head in ("channel", "cost", "by", "brokers", "loss known in", "idle, a day", "today", "tries", "connected"):
         table.add_column(head)
@@ -308,7 +313,7 @@ def show_uplink(result: dict[str, Any]) -> None:
         table.add_row(*_channel(each))
     console.print(table)
     for each in result["channels"]:
-        if each.get("error"):
+        if each["error"]:
             console.print(f"{each['name']}: last error: {each['error']}")
         if each["carries"] is not None:
             console.print(f"{each['name']}: data of {', '.join(each['carries']) or 'no stream'} only")
@@ -323,8 +328,8 @@ def _channel(channel: dict[str, Any]) -> tuple[str, ...]:
         f"{channel['noticed_within']:g} s",
         _octets(channel["idle_octets"]),
         _spent(channel["taken"], channel["budget"]),
-        str(channel.get("tries", "")),
-        str(channel.get("connections", "")),
+        str(channel["tries"]),
+        str(channel["connections"]),
     )
 
 

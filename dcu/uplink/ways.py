@@ -361,14 +361,15 @@ class Ways:
             log.warning("octets taken are not kept", error=str(error))
 
 
-def plain(command: Command, settings: UplinkSettings, clock: Clock, *, connected: bool) -> dict[str, Any]:
-    """Return what is answered for one plain broker, whose connection nobody watches over. Raises CommandRejected."""
+def plain(
+    command: Command, settings: UplinkSettings, clock: Clock, account: Account, *, connected: bool
+) -> dict[str, Any]:
+    """Return what is answered for one plain broker, whose `account` another keeps. Raises CommandRejected."""
     if command.name != "dcu.uplink":
         raise CommandRejected("there is one channel: the section uplink names no others")
-    shown = Ways(settings, "dcu", clock, Path()).describe()
-    (channel,) = shown["channels"]
-    del channel["tries"], channel["connections"], channel["error"]
-    return shown | {"state": (State.ON if connected else State.AWAY).value}
+    ways = Ways(settings, "dcu", clock, Path())
+    ways.accounts = dict.fromkeys(ways.accounts, account)
+    return ways.describe() | {"state": (State.ON if connected else State.AWAY).value}
 
 
 def _ways(plan: ChannelSettings, settings: UplinkSettings) -> list[Way]:

@@ -41,7 +41,7 @@ def said(*words: str) -> str:
 
 def test_every_channel_with_what_it_costs(asked: list[Any]) -> None:
     text = said()
-    assert text.startswith("away: eth to broker:1883\n")
+    assert text.startswith("not connected: eth to broker:1883\n")
     assert "gprs: last error: connection refused" in text
     assert "gprs: data of daily only" in text
     (eth,) = [line.split() for line in text.splitlines() if line.strip().startswith("eth ")]
@@ -51,8 +51,8 @@ def test_every_channel_with_what_it_costs(asked: list[Any]) -> None:
 
 
 def test_a_channel_is_named_and_taken_back(asked: list[Any]) -> None:
-    assert said("gprs").startswith("away: gprs to broker:1883, gprs was asked for")
-    assert said("auto").startswith("away: eth to broker:1883\n")
+    assert said("gprs").startswith("not connected: gprs to broker:1883, gprs was asked for")
+    assert said("auto").startswith("not connected: eth to broker:1883\n")
     assert asked == [("dcu.switch-uplink", {"channel": "gprs"}), ("dcu.switch-uplink", {})]
 
 

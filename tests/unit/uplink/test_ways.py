@@ -17,7 +17,7 @@ from dcu.errors import CommandRejected, StoreError, UplinkError
 from dcu.model import Command
 from dcu.uplink import Link, Outgoing, traffic, ways
 from dcu.uplink.channels import State
-from dcu.uplink.ways import SHORT_DELAY, Ways, plain
+from dcu.uplink.ways import SHORT_DELAY, Account, Ways, plain
 from sim.broker import free_port
 from tests.asyncapi import faults_of_result
 from tests.certificates import Authority
@@ -360,11 +360,14 @@ async def test_what_is_shown(tmp_path: Path) -> None:
 
 def test_a_plain_uplink_has_one_channel_to_show_and_none_to_choose() -> None:
     settings, clock = UplinkSettings("h", "D"), SystemClock()
-    shown = plain(Command("c", "dcu.uplink"), settings, clock, connected=True)
+    account = Account(3, 2, "connection refused")
+    shown = plain(Command("c", "dcu.uplink"), settings, clock, account, connected=True)
     assert (shown["state"], shown["broker"]) == ("on", "h:1883")
-    assert [channel["name"] for channel in shown["channels"]] == ["main"]
+    (main,) = shown["channels"]
+    told = {"tries": 3, "connections": 2, "error": "connection refused"}
+    assert main | told | {"name": "main"} == main
     with pytest.raises(CommandRejected, match="there is one channel"):
-        plain(Command("c", "dcu.switch-uplink"), settings, clock, connected=True)
+        plain(Command("c", "dcu.switch-uplink"), settings, clock, account, connected=True)
 
 
 def test_a_plain_uplink_has_nothing_of_this_in_memory() -> None:
