@@ -169,9 +169,10 @@ class Demo:
 def _setting(options: Options) -> Setting:
     clock = WarpClock.starting_now(options.speed)
     # in faster time a moment's pause of this machine would swallow whole rounds of a short period
-    registers = {"instant": (INSTANT_PERIOD * max(1, round(options.speed / 2)), 0)}
+    registers = {"instant": (INSTANT_PERIOD * max(1, round(options.speed)), 0)}
     # in faster time a pause of the processor looks longer to the lines, and to the broker
-    bus = {"inter_octet": f"{round(max(200, 20 * options.speed))}ms", "timeout": f"{round(max(2, options.speed / 4))}s"}
+    octets, answer = (min(30.0, max(0.2, options.speed / 5)), min(60.0, max(2.0, options.speed)))
+    bus = {"inter_octet": f"{round(1000 * octets)}ms", "timeout": f"{round(answer)}s"}
     return Setting(
         FleetPlan(meters=options.meters, buses=options.buses, baud=options.baud, seed=options.seed),
         {**registers, **PROFILES},
