@@ -10,7 +10,7 @@ import pytest
 
 from dcu.config import StoreSettings
 from dcu.health import Progress, Storage
-from dcu.model import Capture, Command
+from dcu.model import Capture, Command, CommandState
 from dcu.store import Store
 from dcu.store.room import DISK_RESERVE
 from dcu.store.wreck import Note
@@ -84,6 +84,24 @@ async def test_what_is_older_than_its_stream_is_kept_goes(box: Box) -> None:
         await box.deliver(stream)
     await box.settled(box.keeping())
     assert await box.held() == {"load0": 5, "event.fraud": 5}
+
+
+async def test_what_was_answered_goes_before_any_reading(box: Box) -> None:
+    """Somebody asks for much, and the answers were delivered: they have taken the room of readings."""
+    await box.fill("load0", 20)
+    for number in range(40):
+        await box.store.accept(Command(f"c{number}", "meter.read", meters=("M1",)))
+        await box.store.change(f"c{number}", CommandState.DONE, result={"rows": [os.urandom(4000).hex()]})
+    await box.deliver("result")
+    used = await box.store.used()
+    keeping = box.keeping(budget=int(used / 0.97))
+    for _ in range(3):
+        box.clock.time += 10.0
+        await keeping.step()
+    assert await box.held() == {"load0": 100}
+    assert await box.store.used() < used / 2
+    record, new = await box.store.accept(Command("c7", "meter.read"))
+    assert (record.state, new) == (CommandState.DONE, False)
 
 
 async def test_what_was_not_delivered_stays_however_old(box: Box) -> None:
