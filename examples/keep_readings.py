@@ -76,13 +76,13 @@ class Keeper:
 
 
 def readings(block: Block, capture: Capture) -> Iterator[tuple[object, ...]]:
-    """Yield a row for each value: a number as the meter has it, or text; what UTF-8 cannot hold is written out."""
+    """Yield a row for each value: a number as the meter has it, or text; what a database cannot hold is written out."""
     for column, value in zip(capture.columns, capture.values, strict=True):
-        held = value is None or (isinstance(value, int | float) and abs(value) < 2**63)
+        number = +value if isinstance(value, int | float) and abs(value) < 2**63 else None
         text = value.hex() if isinstance(value, bytes) else str(value).encode("utf-8", "backslashreplace").decode()
-        yield (capture.meter, block.stream, capture.at, column.object, column.attribute, column.index,
-               value if held else None, None if held else text, column.scaler, column.symbol,
-               capture.status, capture.trusted, block.dcu)  # fmt: skip
+        told = None if value is None or number is not None else text.replace("\0", r"\x00")
+        yield (capture.meter, block.stream, capture.at, column.object, column.attribute, column.index, number, told,
+               column.scaler, column.symbol, capture.status, capture.trusted, block.dcu)  # fmt: skip
 
 
 def event(block: Block, capture: Capture) -> tuple[object, ...]:

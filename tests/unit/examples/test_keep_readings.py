@@ -11,9 +11,10 @@ import pytest
 from dcu.messages.envelope import Envelopes
 from dcu.messages.events import own_values
 from dcu.model import DCU_EVENTS, Capture
-from dcu_headend import Follower, decode
+from dcu_headend import Block, Column, Follower, decode
+from dcu_headend import Capture as Read
 from dcu_headend.mqtt import Listener
-from examples.keep_readings import Keeper
+from examples.keep_readings import Keeper, readings
 from tests.outbox import NOON, capture, record
 
 ENVELOPES = Envelopes("D", "b")
@@ -48,6 +49,7 @@ def test_the_example_is_short() -> None:
         (b"\x01", None, "01"),
         ("x", None, "x"),
         ("x\ud800", None, "x\\ud800"),
+        ("x\0", None, "x\\x00"),
         (None, None, None),
         (True, 1, None),
     ],
@@ -56,6 +58,13 @@ def test_values(value: object, number: object, text: object) -> None:
     keeper = Keeper(sqlite3.connect(":memory:"))
     keep(keeper, 1, [capture(values=(value,))])
     assert keeper.database.execute("SELECT number, text FROM readings").fetchall() == [(number, text)]
+
+
+def test_a_truth_is_a_number_where_a_database_tells_them_apart() -> None:
+    block = Block("D", "b", "load0", 1, ())
+    column = Column("0-0:1.0.0.255", 1, 2)
+    (row,) = readings(block, Read("M1", NOON, 0, NOON, 0.0, True, (column,), (True,)))
+    assert type(row[6]) is int
 
 
 def test_repeats_and_a_restart_change_nothing(tmp_path: Path) -> None:
