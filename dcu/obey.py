@@ -3,44 +3,52 @@
 Results leave as readings leave: the store puts each journal change of an MQTT command into the `result` stream, which
 `dcu.delivery` sends.
 
-    (refused at the door) ──► rejected
-    accepted ──► running ──► done      every meter answered
-        │           ├──────► failed    at least one meter did not, or we could not; what was read is in the result
-        └───────────┴──────► expired   `expires` passed before the end; checked again after a restart
-    Each state is committed before it is told. A repeat of an id gets the recorded answer and touches no meter.
-    After a restart an unfinished command starts over if it changes nothing, or was not yet running. What changes a
-    meter and was running is not sent again: it is done when the meter shows what it was to do, and has failed if not.
+    state     where it is                what comes next, each committed before it is told
+    --------  -------------------------  --------------------------------------------------------------------------
+    (none)    at the door                REJECTED, or ACCEPTED; a repeat of an id gets the recorded answer
+    ACCEPTED  begun at once; cut off     RUNNING; EXPIRED; FAILED when it may not be begun any more (`admission`)
+              there, within LOOK_EVERY
+    RUNNING   waits for its line, or     EXPIRED at `expires`, or FAILED when its meter goes; from then on it is not
+              for the box's turn         `open`, and nobody sends it. `sending` passes: it is sent
+    RUNNING   sent (what changes         does not expire: DONE or FAILED by the answer, or FAILED as not known. No
+              something, once `sending`  second try sends it; cut off by the store or a restart it is only looked at
+              has passed)                (`doubtful`), or FAILED as not known where it does not show
+    final     in the journal             nothing: a state that comes later is not entered
+
     A command to many (`targets`) changes nothing: it asks some meters at a time, and tells more of the same state.
     What the box itself does (`own`) is done here, one after the other; doing it twice leaves what doing it once does.
+    An error that nobody thought of fails the one command over which it came up. A store error ends the flow.
 """
 
 import asyncio
-import hashlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
-from typing import Any, Protocol
+from dataclasses import replace
+from typing import Any, Protocol, TypeVar
 
 import structlog
 
+from dcu.admission import Admission, mistake, unreadable
 from dcu.clock import Clock
 from dcu.errors import CommandRejected, DcuError, StoreError, UnsureError
 from dcu.health import Health, Progress
-from dcu.messages.catalogue import CATALOGUE, OBJECT_COMMANDS
-from dcu.messages.commands import parse_command
-from dcu.messages.encoding import encode
+from dcu.messages.catalogue import CATALOGUE
+from dcu.messages.encoding import UNWRITABLE, encode, written
 from dcu.messages.envelope import answer
 from dcu.model import Command, CommandRecord, CommandState, Priority, Role, Visit
 from dcu.underway import BOX, Underway
 
 log = structlog.get_logger()
 
-#: Commands under way at once; one more is rejected, so that a flood cannot take the memory.
-UNDERWAY_BOUND = 1000
+T = TypeVar("T")
 
 #: Payloads without so much as an id that are journalled and answered, per start: a stranger must not fill the disk.
 GARBAGE_BOUND = 100
 
 #: How often expiry is looked at: a fifth of the 5 s a command may take to a meter.
 EXPIRY_STEP = 1.0
+
+#: How often the journal is looked through for commands that were cut off before anybody worked on them, in seconds.
+LOOK_EVERY = 60.0
 
 
 #: Does what a command asks of the box; raises DcuError with the reason why not.
@@ -61,7 +69,7 @@ class Journal(Protocol):
         error: str | None = None,
         progress: dict[str, int] | None = None,
     ) -> CommandRecord:
-        """Commit the next state, or more of the same."""
+        """Commit the next state, or more of the same; one that has its end already keeps that, and gives its record."""
 
     async def unfinished(self) -> list[CommandRecord]:
         """Return what a restart finds accepted or running."""
@@ -85,18 +93,18 @@ class Obey:
     ) -> None:
         #: Gives the meters that a command to all or to a group is for.
         self.among: Callable[[str], Sequence[str]] = lambda _: ()
-        self._allow = allow
         # bounded by UNDERWAY_BOUND
         self._work: asyncio.Queue[Underway] = asyncio.Queue()
         self._journal = journal
         self._submit = submit
-        self._knows = knows
         self._own = own
         self._clock = clock
         self._health = health
+        self._admission = Admission(knows, allow, clock)
         self._progress: Progress = health.watch("obey", clock.monotonic())
         self._underway: dict[str, Underway] = {}
         self._garbage = 0
+        self._looked = clock.monotonic()
 
     async def run(self) -> None:
         """Take up what a restart left, then do the box's own work and end what expires, until cancelled."""
@@ -113,57 +121,92 @@ class Obey:
 
     async def resume(self) -> None:
         """Start again what the journal holds unfinished and nobody works on: after a restart, that is all of it."""
+        self._looked = self._clock.monotonic()
         for record in await self._journal.unfinished():
+            # it may have been begun, and even ended, since the journal was asked: then `change` says so
             if record.command.id not in self._underway:
                 await self._take_up(record)
 
-    async def _take_up(self, record: CommandRecord) -> None:
-        """Start a command again, unless the configuration has changed under it."""
-        command = record.command
-        gone = [meter for meter in command.meters if not self._knows(meter)]
-        reason = f"no such meter any more: {', '.join(gone)}" if gone else self._forbidden(command)
+    async def _take_up(self, record: CommandRecord) -> CommandRecord:
+        """Start a command again, unless that would be wrong by now."""
+        reason = self._admission.lapse(record)
         if reason is None:
-            await self._start(record)
-        else:
-            await self._journal.change(command.id, CommandState.FAILED, error=reason)
+            return await self._start(record)
+        return await self._journal.change(record.command.id, CommandState.FAILED, error=reason)
 
     async def step(self) -> None:
-        """End the commands whose time is over."""
-        self._progress.mark(self._clock.monotonic())
-        now = self._clock.now()
+        """End the commands whose time is over, tell of those that go on, and take up those that were cut off."""
+        now = self._clock.monotonic()
+        self._progress.mark(now)
         for underway in list(self._underway.values()):
-            expires = underway.command.expires
-            # without a meter to wait for it is about to end by itself
-            if expires is not None and expires <= now and underway.waiting:
-                await self._end(underway, CommandState.EXPIRED, "expired before every meter had answered")
-            elif underway.due(self._clock.monotonic()):
-                await self._tell(underway)
+            await self._surely(underway.command, self._look(underway))
+        if now - self._looked >= LOOK_EVERY:
+            await self.resume()
+
+    async def _look(self, underway: Underway) -> None:
+        if underway.late(self._clock.now()):
+            await self._end(underway, CommandState.EXPIRED, "expired before every meter had answered")
+        elif underway.due(self._clock.monotonic()):
+            await self._tell(underway)
 
     async def work(self) -> None:
         """Wait for something that the box itself has to do, and do it."""
         underway = await self._work.get()
         try:
-            await self._do(underway)
-        except BaseException:
-            # for want of the store: whoever starts the flow again takes it up from the journal
-            self._underway.pop(underway.command.id, None)
+            await self._surely(underway.command, self._do(underway))
+        except BaseException as error:
+            self._drop(underway.command, error)
             raise
 
+    async def _surely(self, command: Command, work: Awaitable[T]) -> T | CommandRecord:
+        """Return what `work` over one command returns; our own mistake in it fails that command, and nobody else's."""
+        try:
+            return await work
+        except StoreError:
+            raise
+        except Exception as error:
+            log.exception("bug over a command", id=command.id, name=command.name)
+            return await self._give_up(command, error)
+
+    async def _give_up(self, command: Command, error: Exception) -> CommandRecord:
+        """End a command that we cannot go on with. Raises StoreError."""
+        underway = self._underway.get(command.id)
+        reason = str(UnsureError(mistake(error))) if underway and underway.sent else mistake(error)
+        try:
+            record = await self._journal.change(command.id, CommandState.FAILED, error=reason)
+        except BaseException as lost:
+            self._drop(command, lost)
+            raise
+        if underway:
+            self._finish(underway, record)
+        return record
+
+    def _drop(self, command: Command, error: BaseException) -> None:
+        """Let go of a command for want of the store, or of who brought it: it is taken up from the journal again."""
+        if underway := self._underway.pop(command.id, None):
+            underway.over_with(error if isinstance(error, DcuError) else DcuError("cut off: ask again by the same id"))
+
     async def _do(self, underway: Underway) -> None:
+        if underway.ending or underway.over.done():
+            return
+        if underway.late(self._clock.now()):
+            await self._end(underway, CommandState.EXPIRED, "expired before it was begun")
+            return
+        underway.sent = True
         found, error = await self._ask_own(underway.command)
         await self.told(underway.command.id, BOX, found, error)
 
     async def receive(self, payload: bytes, door: str = "mqtt") -> CommandRecord:
         """Take one command envelope; returns its journal line, which may already be final. Never raises for input."""
         try:
-            command = parse_command(payload, door=door, received=self._clock.now())
+            command = self._admission.read(payload, door)
         except CommandRejected as rejection:
-            blank = _blank(rejection, payload, door, self._clock.now())
+            blank = unreadable(rejection, payload, door, self._clock.now())
             self._garbage += rejection.id is None
             if rejection.id is None and self._garbage > GARBAGE_BOUND:
                 return CommandRecord(blank, CommandState.REJECTED, error=str(rejection))
             return await self._reject(blank, str(rejection))
-        if refusal := self._refusal(command):
+        if refusal := self._admission.refusal(command, len(self._underway)):
             return await self._reject(command, refusal)
         if door == "local" and not command.meters and not CATALOGUE[command.name].changes_state:
             # what the box says of itself must be there when the disk is full, and must not fill it by being asked
@@ -171,29 +214,10 @@ class Obey:
             state = CommandState.DONE if error is None else CommandState.FAILED
             return CommandRecord(command, state, result=found, error=error, changed=self._clock.now())
         record, new = await self._journal.accept(command)
+        if record.state.final or command.id in self._underway:
+            return record
         # an open command that nobody works on was cut off before it was started
-        if new or not (record.state.final or command.id in self._underway):
-            return await self._start(record)
-        return record
-
-    def _refusal(self, command: Command) -> str | None:
-        unknown = [meter for meter in command.meters if not self._knows(meter)]
-        if unknown:
-            return f"no such meter: {', '.join(unknown[:10])}"
-        if command.targets and command.door == "local":
-            return "commands to many meters come by MQTT"
-        if refusal := self._forbidden(command) or _shapeless(command):
-            return refusal
-        return f"{UNDERWAY_BOUND} commands are under way already" if len(self._underway) >= UNDERWAY_BOUND else None
-
-    def _forbidden(self, command: Command) -> str | None:
-        """Return why nobody may give this command here."""
-        kind = CATALOGUE.get(command.name)
-        if kind is None:
-            return "no such command any more"
-        if kind.role in self._allow:
-            return None
-        return f"{command.name} is for the role {kind.role.value}, which dcu.allow does not name"
+        return await (self._start(record) if new else self._take_up(record))
 
     async def ask(self, payload: bytes) -> AsyncIterator[CommandRecord]:
         """Take a command at the local door: yield the journal line now, and again when the command is over."""
@@ -207,7 +231,28 @@ class Obey:
     async def lines(self, request: bytes) -> AsyncIterator[bytes]:
         """Answer one line of the local door as JSON lines."""
         async for record in self.ask(request):
-            yield encode(answer(record))
+            payload = written(answer(record))
+            yield encode(answer(replace(record, result=None, error=UNWRITABLE))) if payload is None else payload
+
+    def open(self, visit: Visit) -> bool:
+        """Whether somebody waits for what `visit` is to do; asked before it is made."""
+        underway = self._waiting_for(visit)
+        return underway is not None and not underway.late(self._clock.now())
+
+    def sending(self, visit: Visit) -> bool:
+        """Whether what changes a meter may be sent to it now; it counts as sent from then on, and never passes again.
+
+        No other state is told until the visit is over and `answered`.
+        """
+        underway = self._waiting_for(visit)
+        if underway is None or underway.sent or underway.late(self._clock.now()):
+            return False
+        underway.sent = True
+        return True
+
+    def _waiting_for(self, visit: Visit) -> Underway | None:
+        underway = None if visit.command is None else self._underway.get(visit.command.id)
+        return None if underway is None or underway.ending or visit.meter not in underway.waiting else underway
 
     async def answered(self, visit: Visit, found: dict[str, Any] | None, error: str | None) -> None:
         """A bus flow reports how the visit for a command ended."""
@@ -219,14 +264,21 @@ class Obey:
         underway = self._underway.get(command_id)
         if underway is None or part not in underway.waiting:
             return  # it expired meanwhile: the journal has its end already
+        await self._surely(underway.command, self._take(underway, part, found, error))
+
+    async def _take(self, underway: Underway, part: str, found: dict[str, Any] | None, error: str | None) -> None:
         underway.take(part, found, error)
         if underway.waiting == {part}:
-            state = CommandState.FAILED if underway.failed else CommandState.DONE
-            await self._end(underway, state, underway.complaint())
+            await self._end(underway, self._outcome(underway), underway.complaint())
         # only now: when the end could not be kept, the visit is made again
         underway.waiting.discard(part)
         if underway.waiting:
             await self._go_on(underway)
+
+    def _outcome(self, underway: Underway) -> CommandState:
+        if not underway.failed:
+            return CommandState.DONE
+        return CommandState.EXPIRED if underway.late(self._clock.now()) else CommandState.FAILED
 
     async def _go_on(self, underway: Underway) -> None:
         """Tell what has come together, and ask the next meters."""
@@ -235,11 +287,14 @@ class Obey:
         await self._ask_next(underway)
 
     async def _tell(self, underway: Underway) -> None:
-        answers, why = dict(underway.answers), underway.complaint()
-        told = [*answers, *underway.errors]
-        command, progress = underway.command, underway.progress()
-        await self._journal.change(command.id, CommandState.RUNNING, answers, why or None, progress)
-        underway.forget(told, self._clock.monotonic())
+        async with underway.turn:
+            if underway.ending or underway.over.done():  # its end tells that, too
+                return
+            answers, why = dict(underway.answers), underway.complaint()
+            told = [*answers, *underway.errors]
+            command, progress = underway.command, underway.progress()
+            await self._journal.change(command.id, CommandState.RUNNING, answers, why or None, progress)
+            underway.forget(told, self._clock.monotonic())
 
     async def _ask_next(self, underway: Underway) -> None:
         if underway.asking:  # a bus that takes no more says so at once
@@ -248,7 +303,7 @@ class Obey:
         try:
             command = underway.command
             while command.id in self._underway and (meter := underway.ask()) is not None:
-                doubtful = underway.doubtful
+                doubtful = underway.sent
                 await self._send_out(Visit(meter, command=command, priority=Priority.COMMAND, doubtful=doubtful))
         finally:
             underway.asking = False
@@ -256,29 +311,31 @@ class Obey:
     async def gone(self, meter: str, reason: str) -> None:
         """End what commands want of `meter`, which takes part no more."""
         for underway in list(self._underway.values()):
-            await self.told(underway.command.id, meter, None, reason)
+            why = str(UnsureError(reason)) if underway.sent else reason
+            await self.told(underway.command.id, meter, None, why)
 
     async def _start(self, record: CommandRecord) -> CommandRecord:
-        command = record.command
-        if command.expires is not None and command.expires <= self._clock.now():
-            return await self._journal.change(command.id, CommandState.EXPIRED, error="expired before it was started")
-        kind = CATALOGUE[command.name]
-        doubtful = kind.changes_state and record.state is CommandState.RUNNING
-        if doubtful and not kind.shows:
+        """Begin a command that nobody works on; one that was running and changes a meter may have been sent."""
+        command, kind = record.command, CATALOGUE[record.command.name]
+        sent = kind.changes_state and record.state is CommandState.RUNNING
+        if sent and not kind.shows:
             return await self._journal.change(command.id, CommandState.FAILED, error=str(UnsureError()))
-        among = self.among(command.targets) if command.targets else ()
-        underway = self._underway[command.id] = Underway.of(command, among, self._clock.monotonic())
-        underway.doubtful = doubtful
+        if not sent and command.expires is not None and command.expires <= self._clock.now():
+            return await self._journal.change(command.id, CommandState.EXPIRED, error="expired before it was started")
         try:
-            return await self._begin(underway)
-        except BaseException:
-            # for want of the store, or because the uplink that brought it went: whoever brings it again starts it
-            self._underway.pop(command.id, None)
+            return await self._surely(command, self._begin(command, sent=sent))
+        except BaseException as error:  # for want of the store, or because the uplink that brought it went
+            self._drop(command, error)
             raise
 
-    async def _begin(self, underway: Underway) -> CommandRecord:
-        command = underway.command
+    async def _begin(self, command: Command, *, sent: bool) -> CommandRecord:
+        among = self.among(command.targets) if command.targets else ()
+        underway = self._underway[command.id] = Underway.of(command, among, self._clock.monotonic())
+        underway.sent = sent
         record = await self._journal.change(command.id, CommandState.RUNNING)
+        if record.state.final:
+            self._finish(underway, record)
+            return record
         if command.targets and not underway.many:
             await self.told(command.id, BOX, {}, None)
             return await underway.over
@@ -300,6 +357,9 @@ class Obey:
             raise
         except DcuError as error:
             return None, str(error)
+        except Exception as error:
+            log.exception("bug in a command of the box", id=command.id, name=command.name)
+            return None, mistake(error)
 
     async def _send_out(self, visit: Visit) -> None:
         try:
@@ -311,36 +371,26 @@ class Obey:
         command = underway.command
         if underway.ending:  # its answer and its expiry meet: the first of them counts
             return
-        result = underway.answers.get(BOX) if BOX in underway.answers else underway.answers
         underway.ending = True
         try:
-            record = await self._journal.change(command.id, state, result or None, error or None, underway.progress())
+            async with underway.turn:
+                result = underway.answers.get(BOX) if BOX in underway.answers else underway.answers
+                progress = underway.progress()
+                record = await self._journal.change(command.id, state, result or None, error or None, progress)
         finally:
             underway.ending = False
+        self._finish(underway, record)
+
+    def _finish(self, underway: Underway, record: CommandRecord) -> None:
+        """Have done with a command whose end, `record`, is kept."""
+        command = underway.command
         self._underway.pop(command.id, None)
-        underway.over.set_result(record)
+        if not underway.over.done():
+            underway.over.set_result(record)
         self._health.command_latency.append(self._clock.now() - command.received)
-        log.info("command over", id=command.id, name=command.name, state=state.value, error=error)
+        log.info("command over", id=command.id, name=command.name, state=record.state.value, error=record.error)
 
     async def _reject(self, command: Command, reason: str) -> CommandRecord:
         log.warning("command rejected", id=command.id, name=command.name, reason=reason)
         record, _ = await self._journal.accept(command, rejected=reason)
         return record
-
-
-def _shapeless(command: Command) -> str | None:
-    """Return why no meter could take this command, as far as that is known without one."""
-    if command.name in OBJECT_COMMANDS:
-        from dcu.conversation import objects  # noqa: PLC0415 - loaded for those who ask
-
-        try:
-            objects.check(command)
-        except CommandRejected as rejection:
-            return str(rejection)
-    return None
-
-
-def _blank(rejection: CommandRejected, payload: bytes, door: str, now: float) -> Command:
-    """Return a journal line for what could not be read as a command; equal garbage has an equal id, so it stays one."""
-    name = rejection.id or "unreadable-" + hashlib.sha256(payload).hexdigest()[:16]
-    return Command(id=name, name="", door=door, received=now)

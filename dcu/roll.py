@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from dataclasses import dataclass
 
 from dcu.archive import Archive
+from dcu.errors import CommandRejected
 from dcu.events import describe
 from dcu.model import Access, Capture, Keys, Meter, Visit
 from dcu.polling.poll import Poll
@@ -78,4 +79,6 @@ class Roll:
 
     def submit(self, visit: Visit) -> None:
         """Queue a visit for a command on its meter's bus; raises CommandRejected."""
+        if visit.meter not in self.archive:  # it went while the command was being journalled
+            raise CommandRejected("no such meter any more")
         self.polls[self.archive.meter(visit.meter).bus].submit(visit)

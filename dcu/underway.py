@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from dcu.messages.encoding import encode
+from dcu.messages.encoding import UNWRITABLE, written
 from dcu.model import Command, CommandRecord
 
 #: The part of a command that the box itself has: no meter has this name.
@@ -38,9 +38,12 @@ class Underway:
     failed: set[str] = field(default_factory=set)
     octets: int = 0
     told: float = 0.0
-    doubtful: bool = False
+    #: Whether it may have been carried out already: from then on it does not expire, and nothing is sent for it.
+    sent: bool = False
     ending: bool = False
     asking: bool = False
+    #: One state is told at a time.
+    turn: asyncio.Lock = field(default_factory=asyncio.Lock)
     over: asyncio.Future[CommandRecord] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 
     @classmethod
@@ -58,13 +61,26 @@ class Underway:
         return None
 
     def take(self, part: str, found: dict[str, Any] | None, error: str | None) -> None:
-        """Note how `part` ended."""
-        if found is not None:
+        """Note how `part` ended; an answer that cannot be told is none."""
+        payload = written(found)
+        if found is not None and payload is not None:
             self.answers[part] = found
-            self.octets += len(encode(found)) if self.many else 0
+            self.octets += len(payload)
         else:
-            self.errors[part] = error or "no answer"
+            self.errors[part] = error or (UNWRITABLE if found is not None else "no answer")
             self.failed.add(part)
+
+    def late(self, now: float) -> bool:
+        """Whether its time is over at `now` (UTC s): it waits still, and nothing was sent that had to be answered."""
+        expires = self.command.expires
+        # without a meter to wait for it is about to end by itself
+        return expires is not None and expires <= now and bool(self.waiting) and not self.sent
+
+    def over_with(self, error: Exception) -> None:
+        """Tell whoever waits for the end here that it does not come; the journal has the command still."""
+        if not self.over.done():
+            self.over.set_exception(error)
+            self.over.exception()  # nobody may be waiting
 
     def due(self, now: float) -> bool:
         """Whether a portion of the answers is to be told at `now` (monotonic s)."""

@@ -14,8 +14,12 @@ class MemoryJournal:
         self.records: dict[str, CommandRecord] = {}
         self.changes: list[tuple[str, CommandState]] = []
         self.failure: Exception | None = None
+        #: Seconds that a commit takes; none: a turn of the loop.
+        self.delay = 0.0
 
     async def accept(self, command: Command, rejected: str | None = None) -> tuple[CommandRecord, bool]:
+        if self.delay:
+            await asyncio.sleep(self.delay)
         known = self.records.get(command.id)
         if known is not None:
             return known, False
@@ -32,10 +36,11 @@ class MemoryJournal:
         error: str | None = None,
         progress: dict[str, int] | None = None,
     ) -> CommandRecord:
-        await asyncio.sleep(0)  # a commit takes its time, and somebody else may come meanwhile
+        await asyncio.sleep(self.delay)  # a commit takes its time, and somebody else may come meanwhile
         if self.failure is not None:
             raise self.failure
-        assert not self.records[command_id].state.final
+        if self.records[command_id].state.final:
+            return self.records[command_id]
         changed = replace(self.records[command_id], state=state, result=result, error=error, progress=progress)
         self.records[command_id] = changed
         self.changes.append((command_id, state))

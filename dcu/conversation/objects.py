@@ -20,6 +20,7 @@ from dcu.errors import (
     UnsureError,
 )
 from dcu.messages.catalogue import GET, SET
+from dcu.messages.encoding import writable
 from dcu.model import Attribute, Command
 from dcu.obis import format_obis, parse_obis
 
@@ -71,7 +72,7 @@ async def carry_out(session: Session, command: Command) -> dict[str, Any]:
         raise UnsureError(str(error)) from error
     if isinstance(answer, AccessError):
         raise NotGivenError(f"the meter refuses: {answer}")
-    return _told(command) | ({} if answer is None else {"returned": _plain(0, 0, answer)["value"]})
+    return _told(command) | ({} if answer is None else {"returned": _plain(0, 0, answer).get("value")})
 
 
 async def confirm(session: Session, command: Command) -> dict[str, Any]:
@@ -111,6 +112,8 @@ def _plain(class_id: int, index: int, value: Any) -> dict[str, Any]:
         word, plain = rare.plain(class_id, index, value)
     except MeterError as error:
         return {"error": str(error)}
+    if not writable(plain):
+        return {"error": "JSON cannot hold its value (NaN or infinity)"}
     return ({} if word == "value" else {"word": word}) | {"value": plain}
 
 

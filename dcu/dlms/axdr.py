@@ -364,7 +364,7 @@ def encode(value: Typed) -> bytes:
         if word is not None:
             return bytes((tag,)) + word.pack(content)
         return bytes((tag,)) + _ENCODERS[tag](content)
-    except (StructError, KeyError):
+    except (StructError, OverflowError, KeyError):  # OverflowError: a float that its type has no room for
         raise ValueError(f"{content!r} cannot be sent as type {tag}") from None
 
 

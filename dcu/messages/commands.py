@@ -41,7 +41,7 @@ def _object(payload: bytes) -> Mapping[str, Any]:
     if len(payload) > MAX_COMMAND:
         raise CommandRejected(f"a command has at most {MAX_COMMAND} octets, this one {len(payload)}")
     try:
-        envelope = json.loads(payload.decode(), parse_constant=_no_constant)
+        envelope = json.loads(payload.decode(), parse_constant=_no_constant, parse_float=_finite)
     except (ValueError, RecursionError):  # RecursionError: the parser's own bound on nesting
         raise CommandRejected("not a JSON object in UTF-8") from None
     if not isinstance(envelope, dict):
@@ -51,6 +51,12 @@ def _object(payload: bytes) -> Mapping[str, Any]:
 
 def _no_constant(name: str) -> NoReturn:
     raise ValueError(name)
+
+
+def _finite(text: str) -> float:
+    """Return the number that `text` writes; one beyond every float would pass for infinity, which JSON has not."""
+    number = float(text)
+    return number if math.isfinite(number) else _no_constant(text)
 
 
 def _checked(command_id: str, envelope: Mapping[str, Any], door: str, received: float) -> Command:

@@ -4,7 +4,10 @@ What a message means is in `envelope`.
 """
 
 import json
-from typing import Any
+from typing import Any, Final
+
+#: Why there is no answer where there would be one that JSON has no way to write.
+UNWRITABLE: Final = "the result cannot be written as JSON"
 
 
 def _octets(value: object) -> dict[str, str]:
@@ -28,3 +31,11 @@ def writable(value: object) -> bool:
     except ValueError:
         return False
     return True
+
+
+def written(message: Any) -> bytes | None:
+    """Return `message` as JSON, None when JSON cannot hold it."""
+    try:
+        return encode(message)
+    except (TypeError, ValueError, RecursionError):
+        return None

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
 from dcu.clock import iso
-from dcu.messages.encoding import encode, writable
+from dcu.messages.encoding import UNWRITABLE, encode, writable, written
 from dcu.messages.events import own_event
 from dcu.model import DCU_EVENTS, Capture, Column, CommandRecord, Dropped, Standing
 from dcu.obis import format_obis
@@ -130,10 +130,10 @@ class Envelopes:
 
     def _result(self, seq: int, record: CommandRecord, limit: int) -> bytes:
         message = self._head(stream=RESULT, seq=seq) | answer(record)
-        payload = _payload(message)
+        payload = written(message)
         if payload is not None and len(payload) <= limit:
             return payload
-        reason = "the result cannot be written as JSON"
+        reason = UNWRITABLE
         if payload is not None:
             reason = f"the result has {len(payload)} octets, the broker takes {limit}: ask for less"
         return encode(message | {"result": None, "error": reason})
@@ -146,7 +146,7 @@ class Envelopes:
         try:
             return encode(message)
         except ValueError:
-            return _payload(message | {"captures": list(map(without_lost, rows))})
+            return written(message | {"captures": list(map(without_lost, rows))})
         except (TypeError, RecursionError):
             return None
 
@@ -257,13 +257,6 @@ def answer(record: CommandRecord) -> dict[str, Any]:
         "error": record.error,
     }
     return told if record.progress is None else told | {"progress": record.progress}
-
-
-def _payload(message: Mapping[str, Any]) -> bytes | None:
-    try:
-        return encode(message)
-    except (TypeError, ValueError, RecursionError):
-        return None
 
 
 def _tombstone(capture: Capture, reason: str) -> dict[str, Any]:

@@ -69,14 +69,14 @@ class Commands(Audit):
         error: str | None = None,
         progress: dict[str, int] | None = None,
     ) -> CommandRecord:
-        """Record that a command is now in `state`, with its answer.
+        """Record that a command is now in `state`, with its answer; one that has its final state keeps that.
 
-        Raises DcuError for a command that was never accepted or has its final state: that is our own mistake.
+        Return what is recorded. Raises DcuError for a command that was never accepted: that is our own mistake.
         """
         apply = partial(self._change, command_id=command_id, state=state, answer=_answer(result, error, progress))
         record: CommandRecord | None = await self._write(apply, deliverable=True)
         if record is None:
-            raise DcuError(f"command {command_id!r} is not open: it cannot become {state}")
+            raise DcuError(f"command {command_id!r} was never accepted: it cannot become {state}")
         return record
 
     async def unfinished(self) -> list[CommandRecord]:
@@ -114,10 +114,12 @@ class Commands(Audit):
     async def _change(
         self, database: Connection, *, command_id: str, state: CommandState, answer: str
     ) -> CommandRecord | None:
-        """Return the record as it is now, None when the command is not open."""
+        """Return the record as it is now, None where there is none."""
         entry = await self._mended(database, command_id=command_id)
-        if entry is None or CommandState(entry[2]).final:
+        if entry is None:
             return None
+        if CommandState(entry[2]).final:  # two may have come upon its end, and the first of them counts
+            return _record(*entry[1:])
         number, body, *_ = entry
         changed = self._clock.now()
         record = _record(body, state, answer, changed)

@@ -4,6 +4,7 @@ import asyncio
 import json
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -85,7 +86,8 @@ async def answers(site: Collecting) -> tuple[list[tuple[str, Any]], bytes]:
     """Return the answers of the commands ASKED, and the health message, of a daemon that has collected for a while."""
     daemon: Any = site.daemon
     obey, enrolment = daemon._obey, daemon._enrolment
-    obey._allow, enrolment._apart, enrolment.searches["rs485-1"] = frozenset(Role), here, Search()
+    obey._admission = replace(obey._admission, allow=frozenset(Role))
+    enrolment._apart, enrolment.searches["rs485-1"] = here, Search()
     with (site.path.parents[1] / "keys.yaml").open("a") as keys:
         keys.write("default: {password: '00000001'}\n")
     await site.collect(1000)

@@ -6,11 +6,12 @@ from typing import Any
 
 import pytest
 
+from dcu.admission import UNDERWAY_BOUND
 from dcu.clock import ClockState
 from dcu.errors import CommandRejected, StoreError
 from dcu.health import Health
 from dcu.model import Command, CommandRecord, CommandState, Priority, Role, Visit
-from dcu.obey import GARBAGE_BOUND, UNDERWAY_BOUND, Obey
+from dcu.obey import GARBAGE_BOUND, Obey
 from tests.journal import MemoryJournal
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import pytest
@@ -27,8 +27,8 @@ class Bench:
         self.failure: Exception | None = None
         self.obey = self.again()
 
-    def again(self) -> Obey:
-        return Obey(self.journal, lambda _: None, {"M1"}.__contains__, self._own, self.clock, Health(), ALLOW)
+    def again(self, allow: Collection[Role] = ALLOW) -> Obey:
+        return Obey(self.journal, lambda _: None, {"M1"}.__contains__, self._own, self.clock, Health(), allow)
 
     async def _own(self, command: Command) -> Mapping[str, Any]:
         if command.name == "archive.list":
@@ -70,7 +70,7 @@ async def test_why_the_box_does_not_do_it_is_the_answer(bench: Bench) -> None:
 
 
 async def test_nobody_without_the_role_changes_the_archive(bench: Bench) -> None:
-    bench.obey._allow = (Role.VIEWER,)
+    bench.obey = bench.again((Role.VIEWER,))
     record = await bench.receive(**DELETE)
     assert record.state is CommandState.REJECTED
     assert "archive.delete is for the role installer" in str(record.error)
@@ -116,3 +116,39 @@ async def test_commands_for_a_meter_that_has_gone_end_with_the_reason(bench: Ben
     await bench.obey.gone("M1", "the meter was deleted from the archive")
     record = bench.journal.records["r1"]
     assert (record.state, record.error) == (CommandState.FAILED, "M1: the meter was deleted from the archive")
+
+
+async def test_a_bug_in_one_command_of_the_box_fails_that_command(bench: Bench) -> None:
+    bench.failure = ValueError("7")
+    await bench.receive(**DELETE)
+    await bench.obey.work()
+    record = bench.journal.records["d1"]
+    assert (record.state, record.error) == (
+        CommandState.FAILED,
+        "our own mistake: ValueError('7')",
+    )
+    bench.failure = None
+    await bench.receive(**DELETE | {"id": "d2"})
+    await bench.obey.work()
+    assert bench.journal.records["d2"].state is CommandState.DONE
+
+
+async def test_what_expires_before_its_turn_is_not_done(bench: Bench) -> None:
+    await bench.receive(**DELETE, expires=int(bench.clock.time) + 5)
+    await bench.receive(**DELETE | {"id": "d2"}, expires=int(bench.clock.time) + 5)
+    bench.clock.time += 6
+    await bench.obey.work()
+    await bench.obey.step()
+    await bench.obey.work()
+    assert bench.done == []
+    assert {record.state for record in bench.journal.records.values()} == {CommandState.EXPIRED}
+
+
+async def test_who_waits_for_what_the_store_cuts_off_hears_of_that(bench: Bench) -> None:
+    answers = bench.obey.ask(json.dumps(DELETE).encode())
+    assert (await anext(answers)).state is CommandState.RUNNING
+    bench.journal.failure = StoreError("disk full")
+    with pytest.raises(StoreError):
+        await bench.obey.work()
+    with pytest.raises(StoreError, match="disk full"):
+        await anext(answers)

@@ -4,6 +4,9 @@ import asyncio
 from dataclasses import replace
 from typing import Any
 
+import pytest
+
+from dcu.errors import CommandRejected
 from dcu.model import Capture
 from dcu.roll import EventNames, Roll
 from sim.virtual import VirtualClock
@@ -82,6 +85,16 @@ def test_a_command_that_waits_for_one_who_goes_leaves_the_line_alone() -> None:
         await rooms.roll.let_go("M0001", "gone")
         await rooms.poll.step()
         assert (rooms.poll.health.visits, rooms.box.answers) == (0, [])
+
+    virtually(work)
+
+
+def test_a_command_behind_the_end_of_its_meter_is_refused() -> None:
+    async def work(clock: VirtualClock) -> None:
+        rooms = Rooms(clock)
+        await rooms.roll.let_go("M0001", "gone")
+        with pytest.raises(CommandRejected, match="no such meter any more"):
+            rooms.roll.submit(read_command("M0001"))
 
     virtually(work)
 

@@ -117,6 +117,28 @@ def test_an_attribute_of_another_shape_costs_only_its_item(monkeypatch: pytest.M
     virtually(work)
 
 
+def test_a_value_that_json_cannot_hold_costs_only_its_item(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def odd(_: Session, items: list[Get]) -> list[Any]:
+        return [float("nan"), [1, float("inf")], 1.5][: len(items)]
+
+    async def returned(*_: object) -> float:
+        return float("nan")
+
+    monkeypatch.setattr(Session, "get", odd)
+    monkeypatch.setattr(Session, "perform", returned)
+
+    async def work(clock: VirtualClock) -> None:
+        session = await Box(clock).session()
+        *lost, held = (await tell(session, "meter.get", items=[DAYS | {"class": 1}] * 3))["items"]
+        assert {each["error"] for each in lost} == {"JSON cannot hold its value (NaN or infinity)"}
+        assert held["value"] == 1.5
+        # the method was carried out all the same
+        act = {"object": "0-0:13.0.0.255", "class": 20, "method": 1}
+        assert await tell(session, "meter.execute", **act) == act | {"returned": None}
+
+    virtually(work)
+
+
 @pytest.mark.parametrize(
     ("name", "args", "reason"),
     [
@@ -132,6 +154,11 @@ def test_an_attribute_of_another_shape_costs_only_its_item(monkeypatch: pytest.M
         ("meter.set", DAYS | {"value": [{"index": 1}]}, r"days\[0\] \(expected index, date, day\)"),
         ("meter.set", DAYS | {"attribute": 9, "value": 1}, "class 11 attribute 9 cannot be written"),
         ("meter.set", {"object": "0-0:96.3.1.255", "class": 1, "attribute": 2, "value": 5}, "cannot be written"),
+        (
+            "meter.set",
+            {"object": "0-0:96.3.1.255", "class": 1, "attribute": 2, "value": 1e308, "type": "float32"},
+            "fit",
+        ),
         ("meter.execute", {"object": "0-0:10.0.100.255", "class": 9, "method": 1, "value": "x"}, "execute: not its"),
     ],
 )

@@ -134,3 +134,9 @@ def test_what_cannot_be_sent_is_our_error(typed: Typed) -> None:
 def test_lengths(length: int) -> None:
     octets = axdr.encode_length(length)
     assert axdr.read_length(octets, 0) == (length, len(octets))
+
+
+@pytest.mark.parametrize("value", [1e308, 10**400])
+def test_a_number_that_a_float_has_no_room_for_cannot_be_sent(value: float) -> None:
+    with pytest.raises(ValueError, match="cannot be sent"):
+        axdr.encode(Typed(axdr.FLOAT32, value))

@@ -95,3 +95,10 @@ def test_an_envelope_has_a_bound() -> None:
     assert parse_command(padded, door="mqtt", received=0).id == "p"
     with pytest.raises(CommandRejected, match="at most"):
         parse_command(padded + b" ", door="mqtt", received=0)
+
+
+@pytest.mark.parametrize("number", ["1e999", "-1e999", "NaN", "Infinity"])
+def test_a_number_beyond_all_numbers_is_no_json(number: str) -> None:
+    payload = json.dumps(READ).replace("{", f'{{"priority": {number}, ', 1).encode()
+    with pytest.raises(CommandRejected, match="not a JSON object"):
+        parse_command(payload, door="mqtt", received=1000.5)

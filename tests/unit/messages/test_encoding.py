@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from dcu.messages.encoding import encode, writable
+from dcu.messages.encoding import encode, writable, written
 
 
 def test_compact_utf8_with_octets_as_hex() -> None:
@@ -20,3 +20,8 @@ def test_what_json_cannot_hold_is_an_error(value: object) -> None:
 @pytest.mark.parametrize(("value", "held"), [(1.5, True), (b"\x00", True), (math.nan, False), ("\ud800", False)])
 def test_what_json_can_hold(value: object, held: bool) -> None:
     assert writable(value) is held
+
+
+def test_what_cannot_be_written_is_nothing() -> None:
+    assert written([1]) == b"[1]"
+    assert [written(value) for value in (math.nan, "\ud800", object())] == [None, None, None]
