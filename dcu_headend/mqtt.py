@@ -40,14 +40,28 @@ TEND_EVERY: Final = 60.0
 
 
 class Listener:
-    """Hears the DCUs under `prefix`, all or one, in a session that outlasts the connection."""
+    """Hears the DCUs under `prefix`, all or one, in a session that outlasts the connection.
 
-    def __init__(self, take: Take, refuse: Refuse, *, identifier: str, prefix: str = "ami/v1", dcu: str = "+") -> None:
+    Listeners with the same `share` divide the messages among them (a shared subscription: MQTT 5, and most brokers for
+    3.1.1, too); each needs an `identifier` of its own, and none hears what the broker has retained.
+    """
+
+    def __init__(
+        self,
+        take: Take,
+        refuse: Refuse,
+        *,
+        identifier: str,
+        prefix: str = "ami/v1",
+        dcu: str = "+",
+        share: str | None = None,
+    ) -> None:
         self._take, self._refuse = take, refuse
         self._prefix = prefix
         self._tend: Tend | None = None
         self._tended = -math.inf
-        self._topics = [(f"{prefix}/{dcu}/{leaf}", 1) for leaf in LEAVES]
+        shared = "" if share is None else f"$share/{share}/"
+        self._topics = [(f"{shared}{prefix}/{dcu}/{leaf}", 1) for leaf in LEAVES]
         # 3.1.1, which every broker speaks
         self.client = paho.Client(
             CallbackAPIVersion.VERSION2, client_id=identifier, clean_session=False, manual_ack=True

@@ -69,6 +69,21 @@ async def there(broker: Broker, heard: Heard) -> None:
     await heard.until(lambda: heard.messages)
 
 
+async def test_listeners_of_one_share_divide_the_messages(broker: Broker) -> None:
+    heard = [Heard(), Heard()]
+    listeners = [Listener(each.take, each.refuse, identifier=f"h{at}", share="s") for at, each in enumerate(heard)]
+    listening = [asyncio.create_task(asyncio.to_thread(each.run, broker.host, broker.port)) for each in listeners]
+    number = 0
+    async with asyncio.timeout(PATIENCE):
+        while not all(each.healths for each in heard):  # until both have subscribed, and had a turn
+            await publish(broker, "health", HEALTH % number)
+            number += 1
+    assert not set(heard[0].healths) & set(heard[1].healths)
+    for listener, task in zip(listeners, listening, strict=True):
+        listener.stop()
+        await asyncio.wait_for(task, PATIENCE)
+
+
 async def test_what_is_not_taken_comes_again_and_nonsense_is_put_aside(broker: Broker) -> None:
     heard = Heard()
     listener = Listener(heard.take, heard.refuse, identifier="h")
