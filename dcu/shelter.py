@@ -25,6 +25,9 @@ log = structlog.get_logger()
 #: Rows that wait at most, some two megabytes: the registers of 1024 meters twice. With one more the flow rests.
 SHELTERED_ROWS: Final = 2048
 
+#: Rows that are brought to the store at a time: while it fails, each visit tries so many and no more.
+PIECE: Final = 128
+
 #: The name under which health shows it.
 NAME: Final = "shelter"
 
@@ -128,6 +131,10 @@ class Shelter:
                     raise
 
     async def _move(self, rows: Sequence[Capture]) -> None:
+        for start in range(0, max(1, len(rows)), PIECE):
+            await self._move_piece(rows[start : start + PIECE])
+
+    async def _move_piece(self, rows: Sequence[Capture]) -> None:
         waiting, heard = self._waiting, self._waiting.heard.copy()
         if not rows and not heard:
             return

@@ -1,6 +1,7 @@
 """A store that fails for a time: rows that cannot be asked for again wait, bounded, and are recorded once, in order."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import pytest
 
@@ -144,3 +145,23 @@ async def test_a_damaged_file_is_nobodys_to_wait_for(bench: Bench) -> None:
     with pytest.raises(DamagedError):
         await bench.shelter.record([instant(1)], {})
     assert len(bench.shelter) == 0
+
+
+async def test_while_the_store_fails_a_visit_tries_a_piece_of_what_waits_and_afterwards_all_comes_in_order() -> None:
+    bench, tried = Bench(), list[int]()
+    record = bench.disk.record
+
+    async def counted(captures: Sequence[Capture], *rest: Any, **more: Any) -> Recorded:
+        tried.append(len(captures))
+        return await record(captures, *rest, **more)
+
+    bench.disk.record = counted  # type: ignore[method-assign]  # counts what is tried
+    bench.disk.failure = StoreError("the disk is full")
+    waiting = [capture(1_700_000_000 + n, stream="instant") for n in range(3 * module.PIECE)]
+    for each in waiting:
+        await bench.refused(each)
+    assert max(tried) == module.PIECE
+    bench.disk.failure = None
+    await bench.shelter.record([], {})
+    assert bench.disk.rows == waiting
+    assert not len(bench.shelter)
