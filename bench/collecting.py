@@ -13,9 +13,9 @@ from typing import Any, TypeVar, cast
 
 from dcu.archive import Kept
 from dcu.bus import make_port
-from dcu.config import load
 from dcu.daemon import Daemon
 from dcu.dlms.cosem import UNITS
+from dcu.host.configuration import load
 from dcu.messages.commands import parse_command
 from dcu.messages.envelope import Envelopes
 from dcu.polling.poll import Poll

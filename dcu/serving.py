@@ -14,9 +14,9 @@ import structlog
 from dcu.archive import Kept
 from dcu.clock import Clock
 from dcu.config import Config
-from dcu.config.apart import apart
 from dcu.daemon import Daemon
 from dcu.errors import DamagedError
+from dcu.host.apart import apart
 from dcu.host.discipline import system_clock
 from dcu.host.ending import END_THREADS, STOP_BOUND, alone, give_up, leave
 from dcu.host.heap import one_pool

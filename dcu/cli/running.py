@@ -7,8 +7,9 @@ import sys
 from typing import TYPE_CHECKING
 
 from dcu.cli.logs import set_up_logs
-from dcu.config import Config, load
+from dcu.config import Config
 from dcu.errors import ConfigError, DcuError
+from dcu.host.configuration import load
 from dcu.profiles import stream_names
 
 if TYPE_CHECKING:

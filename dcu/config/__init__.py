@@ -1,11 +1,9 @@
 """The configuration: YAML text to checked, frozen settings; an error names file, line, key and what was expected.
 
-What the settings mean is in docs/reference/configuration.md. Files are read at the start; lines of meters that come
-later are judged by the same rules.
+What the settings mean is in docs/reference/configuration.md. The file is read by
+`dcu.host.configuration`; lines of meters that come later are judged by the same rules.
 """
 
-from dcu.config.apart import apart
-from dcu.config.load import load
 from dcu.config.settings import (
     BusConfig,
     ChannelSettings,
@@ -30,6 +28,4 @@ __all__ = [
     "StreamSettings",
     "TlsSettings",
     "UplinkSettings",
-    "apart",
-    "load",
 ]

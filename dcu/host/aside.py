@@ -1,6 +1,6 @@
 """Work done in a process of its own while the daemon runs, so that the memory it takes is given back.
 
-`dcu.config.apart` forks, which is for the time before threads are started. What the work is, is not here.
+`dcu.host.apart` forks, which is for the time before threads are started. What the work is, is not here.
 """
 
 import asyncio
@@ -12,8 +12,8 @@ from contextlib import suppress
 from functools import partial
 from typing import TypeVar
 
-from dcu.config.apart import outcome, unpacked
 from dcu.errors import DcuError
+from dcu.host.apart import outcome, unpacked
 
 T = TypeVar("T")
 

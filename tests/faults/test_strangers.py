@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from bench.collecting import Collecting, Setup, play
-from dcu.config import Config, load
+from dcu.config import Config
 from dcu.config.settings import DiscoverSettings
+from dcu.host.configuration import load
 from dcu.model import Keys
 from sim.fleet import FleetPlan
 from sim.server import MANAGEMENT

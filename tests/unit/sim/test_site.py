@@ -4,7 +4,7 @@ import stat
 from pathlib import Path
 
 from dcu.clock import SystemClock
-from dcu.config.load import load
+from dcu.host.configuration import load
 from dcu.profiles import stream_names
 from sim.fleet import Fleet, FleetPlan
 from sim.site import TIMETABLE, Site, write_site

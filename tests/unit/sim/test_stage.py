@@ -6,7 +6,7 @@ from typing import Any, cast
 
 import pytest
 
-from dcu.config.load import load
+from dcu.host.configuration import load
 from dcu.model import INSTANT
 from dcu.profiles import load_profile, stream_names
 from sim.account import Due

@@ -6,9 +6,9 @@ YAML is parsed in a child process that ends at once, so the daemon keeps the set
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from dcu.config.apart import apart
 from dcu.config.settings import Config
 from dcu.forms.files import read
+from dcu.host.apart import apart
 
 
 def load(path: str | Path, profiles: Callable[[str | None], Mapping[str, frozenset[str]]]) -> Config:

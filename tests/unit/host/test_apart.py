@@ -5,8 +5,8 @@ import signal
 
 import pytest
 
-from dcu.config.apart import apart
 from dcu.errors import ConfigError, DcuError
+from dcu.host.apart import apart
 
 
 def test_the_result_comes_back_and_the_process_was_another() -> None:

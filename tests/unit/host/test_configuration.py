@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from dcu.config.load import load
 from dcu.errors import ConfigError, DcuError
+from dcu.host.configuration import load
 from dcu.profiles import stream_names
 from tests.configurations import GOOD, KEYS, PROFILES
 
@@ -80,7 +80,7 @@ def test_the_parent_never_loads_the_parser() -> None:
     import subprocess  # noqa: PLC0415
 
     code = (
-        "import sys, dcu.daemon; from dcu.config import load; from dcu.profiles import stream_names\n"
+        "import sys, dcu.daemon; from dcu.host.configuration import load; from dcu.profiles import stream_names\n"
         f"load({str(SHIPPED / 'dcu.yaml')!r}, stream_names); sys.exit('yaml' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], cwd=SHIPPED.parent, check=False).returncode == 0
