@@ -26,6 +26,9 @@ PATIENCE = 1.5
 #: takes no more than that share of a line.
 IN_A_ROW = 8
 
+#: Seconds of such a turn before a command may stop it.
+FAIR_SECONDS = 3.0
+
 #: A meter's visit is stopped so often in a row; then it is finished, or a flood of commands would starve it.
 MOST_CUTS = 3
 
@@ -40,9 +43,10 @@ class Running:
     more: More = NO_MORE
     fair: bool = False
 
-    def stops(self, cuts: int) -> bool:
-        """Whether it may be stopped, when its meter's visits were so in the last `cuts` turns."""
-        return self.visit.command is None and not self.fair and cuts < MOST_CUTS
+    def stops(self, cuts: int, now: float) -> bool:
+        """Whether it may be stopped `now`, when its meter's visits were so in the last `cuts` turns."""
+        had_its_turn = not self.fair or now - self.started >= FAIR_SECONDS
+        return self.visit.command is None and had_its_turn and cuts < MOST_CUTS
 
 
 class _Waiting(NamedTuple):

@@ -2,7 +2,7 @@
 
 When tasks fall due is in `timetable`, what a meter is due for in `needs`. Every fourth visit goes to whoever has waited
 past his deadline the longest, so that nobody starves; all others go strictly by priority. Among commands that never
-end it is one visit behind every IN_A_ROW of them, and these do not stop it.
+end it is one visit behind every IN_A_ROW of them, and these do not stop it at once.
 
     REACHABLE ──failed──► DEGRADED: rests 30 s, 60 s, … ──failed DEAD_AFTER times──► UNREACHABLE: probed within a share
         ▲                    │ answered                                                 │ answered
@@ -134,7 +134,7 @@ class BusPlan:
     def yields(self, now: float) -> bool:
         """Whether the visit under way ought to stop between two frames, for what cannot wait for its end."""
         running = self._running
-        if running is None or not running.stops(self._cuts.get(running.visit.meter, 0)):
+        if running is None or not running.stops(self._cuts.get(running.visit.meter, 0), now):
             return False
         rest = rest_of(self._pace, now - running.started)
         return self._urgent.cannot_wait(now, rest, self._pace) or presses(

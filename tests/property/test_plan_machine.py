@@ -18,7 +18,7 @@ from dcu.model import LAST_DAY, Command, Outcome, Priority, Reach, Task, Visit
 from dcu.plan import ANSWERED, BusPlan
 from dcu.plan.failing import DEAD_AFTER, FIRST_REST, REST_CAP
 from dcu.plan.intervals import interval
-from dcu.plan.overtaking import IN_A_ROW, MOST_CUTS, PATIENCE
+from dcu.plan.overtaking import FAIR_SECONDS, IN_A_ROW, MOST_CUTS, PATIENCE
 from dcu.plan.planner import AGED_TURN
 from dcu.plan.timetable import Ring, Timetable
 
@@ -355,7 +355,8 @@ def test_commands_without_end_starve_nobody() -> None:
         longest = max(longest, row)
         if visit.command is None:
             read.append(visit.meter)
-            assert not plan.yields(now), "a turn of its own is not taken away again"
+            assert not plan.yields(now), "a turn of its own is not taken away at once"
+            assert plan.yields(now + FAIR_SECONDS), "nor lasts it for long"
             plan.finished(visit, Outcome.OK, now)
             continue
         plan.finished(visit, Outcome.OK, now)
