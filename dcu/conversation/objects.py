@@ -7,6 +7,7 @@ never told again without looking: `confirm` reads back what can be read.
 from collections.abc import Mapping
 from typing import Any
 
+from dcu.conversation import guarded
 from dcu.conversation.session import Session
 from dcu.dlms import rare
 from dcu.dlms.services import AccessError, Action, Get, Set
@@ -19,16 +20,11 @@ from dcu.errors import (
     StaleError,
     UnsureError,
 )
-from dcu.messages.catalogue import GET, SET
+from dcu.messages.catalogue import EXECUTE, GET, SET
 from dcu.messages.encoding import writable
 from dcu.model import Attribute, Command
 from dcu.obis import format_obis, parse_obis
 
-#: What these commands do not change: supply and tokens want a command that looks before it acts, secrets would stay
-#: in the journal, and new keys must be known here before the meter has them.
-_GUARDED = {70: "the disconnector", 115: "the token gateway"}
-_SECRET = {(15, 7): "a password"}
-_KEYS = {(15, 2): "a new secret", (64, 2): "new keys"}
 #: The buffer of a profile may be months long, and is read by range.
 _BUFFER = (7, 2)
 
@@ -38,20 +34,22 @@ def check(command: Command) -> None:
     args = command.args
     if command.name == GET:
         for item in _items(args):
-            _check_read(item.class_id, item.index)
+            _check_read(item)
         return
-    class_id, index = _number(args, "class"), _number(args, "attribute" if command.name == SET else "method")
-    refused = _GUARDED.get(class_id) or (_SECRET if command.name == SET else _KEYS).get((class_id, index))
-    if refused:
+    method = command.name == EXECUTE
+    target = Attribute(_number(args, "class"), _name(args), _number(args, "method" if method else "attribute"))
+    if refused := guarded.change(target, method=method):
         raise CommandRejected(f"{command.name} does not change {refused}")
-    _request(command)
+    request = _request(command)
+    if refused := guarded.named(request.value if isinstance(request, Set) else request.argument):
+        raise CommandRejected(f"{command.name} lets nothing else move {refused}")
 
 
-def _check_read(class_id: int, index: int) -> None:
-    if (class_id, index) == _BUFFER:
+def _check_read(item: Attribute) -> None:
+    if (item.class_id, item.index) == _BUFFER:
         raise CommandRejected(f"{GET} does not read the buffer of a profile: meter.read does, by range")
-    if (class_id, index) in _SECRET:
-        raise CommandRejected(f"{GET} does not read {_SECRET[class_id, index]}")
+    if secret := guarded.shown(item):
+        raise CommandRejected(f"{GET} does not read {secret}")
 
 
 async def carry_out(session: Session, command: Command) -> dict[str, Any]:
@@ -126,7 +124,7 @@ def _told(command: Command) -> dict[str, Any]:
 def _request(command: Command) -> Set | Action:
     """Return what to send; CommandRejected when the value is not of the shape that the class wants."""
     args = command.args
-    class_id, name = _number(args, "class"), parse_obis(str(args["object"]))
+    class_id, name = _number(args, "class"), _name(args)
     if command.name == SET:
         index = _number(args, "attribute")
         return Set(Attribute(class_id, name, index), rare.encode(class_id, index, args["value"], _type(args)))
@@ -141,7 +139,11 @@ def _items(args: Mapping[str, object]) -> list[Attribute]:
 
 
 def _attribute(args: Mapping[str, object]) -> Attribute:
-    return Attribute(_number(args, "class"), parse_obis(str(args["object"])), _number(args, "attribute"))
+    return Attribute(_number(args, "class"), _name(args), _number(args, "attribute"))
+
+
+def _name(args: Mapping[str, object]) -> bytes:
+    return parse_obis(str(args["object"]))
 
 
 def _number(args: Mapping[str, object], key: str) -> int:

@@ -4,10 +4,10 @@ from typing import Any
 
 ANY_YEAR, CHRISTMAS = "090cffff0401ffffffffff8000ff", "090c07ea0c1905060000ff800000"
 CET = "090c07ea0c19ff060000ffffc480"
-SCRIPT = "0202 0906 00000a006aff 12 0001"
+SCRIPT = "0202 0906 00000a0064ff 12 0001"
 TARIFF = "0906 00000a0064ff 12 0001"
 REGISTER = "12 0003 0906 0100010700ff 0f02"
-PLAIN_SCRIPT = {"script_table": "0-0:10.0.106.255", "selector": 1}
+PLAIN_SCRIPT = {"script_table": "0-0:10.0.100.255", "selector": 1}
 MONITORED = {"class_id": 3, "name": "1-0:1.7.0.255", "attribute": 2}
 COLUMN = "12 0003 0906 0100010800ff 0f02 12 0000"
 PLAIN_COLUMN = {"class_id": 3, "name": "1-0:1.8.0.255", "attribute": 2, "data_index": 0}
@@ -105,14 +105,14 @@ WRITABLE: list[tuple[int, int, str, Any]] = [
         9,
         2,
         (
-            "0101 0202 12 0001 0103 0205 1602 12 0046 0906 000060030aff 0f01 0f00"
+            "0101 0202 12 0001 0103 0205 1602 12 0014 0906 00000d0000ff 0f01 0f00"
             " 0205 1601 12 0003 0906 0100010700ff 0f02 10 0100 0205 1601 12 0001 0906 0100010700ff 0f02 0901 07"
         ),
         [
             {
                 "script": 1,
                 "actions": [
-                    {"service": 2, "class_id": 70, "name": "0-0:96.3.10.255", "index": 1, "parameter": 0},
+                    {"service": 2, "class_id": 20, "name": "0-0:13.0.0.255", "index": 1, "parameter": 0},
                     {"service": 1, "class_id": 3, "name": "1-0:1.7.0.255", "index": 2, "parameter": 256},
                     {"service": 1, "class_id": 1, "name": "1-0:1.7.0.255", "index": 2, "parameter": {"hex": "07"}},
                 ],
