@@ -4,6 +4,7 @@ The meters and their line are simulated on this machine; the daemon, its broker 
 """
 
 import asyncio
+import gzip
 import os
 import re
 from collections.abc import AsyncIterator, Callable
@@ -13,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from dcu import __version__
+from dcu.cli.manual import page
 from dcu.clock import SystemClock
 from dcu.obis import parse_obis
 from sim.account import right
@@ -148,6 +150,14 @@ assert command("dcu.ping")[1]
 foreign = {name.partition(".")[0] for name in sys.modules} - set(sys.stdlib_module_names)
 print(sorted(foreign))
 """
+
+
+async def test_both_programs_have_their_manual_page(packages: tuple[Path, Path], tmp_path: Path) -> None:
+    await run("dpkg-deb", "--extract", packages[0], tmp_path)
+    pages = tmp_path / "usr/share/man/man1"
+    for program in ("dcu", "dcuctl"):
+        assert gzip.decompress((pages / f"{program}.1.gz").read_bytes()).decode() == page(program)
+    assert {file.name for file in (tmp_path / "usr/bin").iterdir()} == {"dcu", "dcuctl"}
 
 
 async def test_the_head_ends_library_is_installed_and_used_by_itself(
