@@ -4,13 +4,14 @@ What an envelope may say is known to `dcu.messages`; what becomes of a command t
 """
 
 import hashlib
+import math
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import structlog
 
-from dcu.clock import Clock
+from dcu.clock import DAY, Clock
 from dcu.errors import CommandRejected, excerpt
 from dcu.messages.catalogue import CATALOGUE, OBJECT_COMMANDS
 from dcu.messages.commands import parse_command
@@ -24,6 +25,14 @@ UNDERWAY_BOUND: Final = 1000
 #: What changes something and does not say when it expires is begun within so many seconds, or never: whoever sent it
 #: may have given it up for lost, and done it otherwise.
 TOO_OLD: Final = 900.0
+
+#: Refused commands that are journalled and answered, at once and per day, and payloads without so much as an id: a
+#: stranger must not fill the disk, nor make the journal forget what others have asked for.
+REFUSALS: Final = 1000
+GARBAGE: Final = 100
+
+#: Meters that a refused command names in the journal.
+NAMED: Final = 8
 
 _UNDATED: Final = "this unit's own clock is not trusted: nobody can tell whether it is too late"
 
@@ -89,6 +98,29 @@ class Admission:
         if kind.role in self.allow:
             return None
         return f"{command.name} is for the role {kind.role.value}, which dcu.allow does not name"
+
+
+@dataclass(slots=True)
+class Refusals:
+    """How many refused commands may still be journalled and answered: so many `per_day`, and at once."""
+
+    per_day: float
+    _used: float = 0.0
+    _at: float = -math.inf
+
+    def one_more(self, now: float) -> bool:
+        """Count one at `now` (monotonic s), and say whether it may."""
+        self._used = max(0.0, self._used - (now - self._at) / DAY * self.per_day)
+        self._at = now
+        if self._used + 1 > self.per_day:
+            return False
+        self._used += 1
+        return True
+
+
+def outline(command: Command) -> Command:
+    """Return what is kept of a refused command: arguments nobody heeds may be long, or secret."""
+    return replace(command, args={}, meters=command.meters if len(command.meters) <= NAMED else ())
 
 
 def mistake(error: Exception) -> str:

@@ -27,7 +27,7 @@ from typing import Any, Protocol, TypeVar
 
 import structlog
 
-from dcu.admission import Admission, mistake, unreadable
+from dcu.admission import GARBAGE, REFUSALS, Admission, Refusals, mistake, outline, unreadable
 from dcu.clock import Clock
 from dcu.errors import CommandRejected, DcuError, StoreError, UnsureError
 from dcu.health import Health, Progress
@@ -40,9 +40,6 @@ from dcu.underway import BOX, Underway
 log = structlog.get_logger()
 
 T = TypeVar("T")
-
-#: Payloads without so much as an id that are journalled and answered, per start: a stranger must not fill the disk.
-GARBAGE_BOUND = 100
 
 #: How often expiry is looked at: a fifth of the 5 s a command may take to a meter.
 EXPIRY_STEP = 1.0
@@ -103,7 +100,7 @@ class Obey:
         self._admission = Admission(knows, allow, clock)
         self._progress: Progress = health.watch("obey", clock.monotonic())
         self._underway: dict[str, Underway] = {}
-        self._garbage = 0
+        self._refused, self._garbage = Refusals(REFUSALS), Refusals(GARBAGE)
         self._looked = clock.monotonic()
 
     async def run(self) -> None:
@@ -202,12 +199,9 @@ class Obey:
             command = self._admission.read(payload, door)
         except CommandRejected as rejection:
             blank = unreadable(rejection, payload, door, self._clock.now())
-            self._garbage += rejection.id is None
-            if rejection.id is None and self._garbage > GARBAGE_BOUND:
-                return CommandRecord(blank, CommandState.REJECTED, error=str(rejection))
-            return await self._reject(blank, str(rejection))
+            return await self._reject(blank, str(rejection), self._refused if rejection.id else self._garbage)
         if refusal := self._admission.refusal(command, len(self._underway)):
-            return await self._reject(command, refusal)
+            return await self._reject(command, refusal, self._refused)
         if door == "local" and not command.meters and not CATALOGUE[command.name].changes_state:
             # what the box says of itself must be there when the disk is full, and must not fill it by being asked
             found, error = await self._ask_own(command)
@@ -390,7 +384,9 @@ class Obey:
         self._health.command_latency.append(self._clock.now() - command.received)
         log.info("command over", id=command.id, name=command.name, state=record.state.value, error=record.error)
 
-    async def _reject(self, command: Command, reason: str) -> CommandRecord:
+    async def _reject(self, command: Command, reason: str, among: Refusals) -> CommandRecord:
+        if not among.one_more(self._clock.monotonic()):
+            return CommandRecord(command, CommandState.REJECTED, error=reason)
         log.warning("command rejected", id=command.id, name=command.name, reason=reason)
-        record, _ = await self._journal.accept(command, rejected=reason)
+        record, _ = await self._journal.accept(outline(command), rejected=reason)
         return record

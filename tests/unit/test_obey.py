@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from dcu.admission import UNDERWAY_BOUND
-from dcu.clock import ClockState
+from dcu.admission import GARBAGE, REFUSALS, UNDERWAY_BOUND
+from dcu.clock import DAY, ClockState
 from dcu.errors import CommandRejected, StoreError
 from dcu.health import Health
 from dcu.model import Command, CommandRecord, CommandState, Priority, Role, Visit
-from dcu.obey import GARBAGE_BOUND, Obey
+from dcu.obey import Obey
 from tests.journal import MemoryJournal
 
 
@@ -136,11 +136,25 @@ async def test_garbage_is_rejected_under_one_id_however_often_it_comes(bench: Be
 
 
 async def test_garbage_fills_the_journal_only_up_to_its_bound(bench: Bench) -> None:
-    for number in range(GARBAGE_BOUND + 50):
+    for number in range(GARBAGE + 50):
         assert (await bench.obey.receive(b"garbage %d" % number)).state is CommandState.REJECTED
-    assert len(bench.journal.records) == GARBAGE_BOUND
+    assert len(bench.journal.records) == GARBAGE
     named = await bench.obey.receive(b'{"id": "known", "name": "nothing"}')
     assert bench.journal.records["known"] == named
+
+
+async def test_refused_commands_fill_the_journal_with_so_many_a_day_and_without_what_they_say(bench: Bench) -> None:
+    args = {"columns": ["id"], "rows": [["x" * 1000]]}
+    for number in range(REFUSALS + 50):
+        record = await bench.receive(id=f"r{number}", name="archive.import", args=args)
+        assert record.state is CommandState.REJECTED
+    assert len(bench.journal.records) == REFUSALS
+    assert all(not record.command.args for record in bench.journal.records.values())
+    bench.clock.time += DAY / REFUSALS * 3
+    for number in range(50):
+        await bench.receive(id=f"later{number}", name="archive.import", args=args)
+    assert len(bench.journal.records) == REFUSALS + 3
+    assert (await bench.receive(**READ)).state is CommandState.RUNNING, "what may be asked is taken all the same"
 
 
 async def test_a_flood_is_rejected_at_the_bound(bench: Bench) -> None:
