@@ -313,7 +313,7 @@ class Daemon:
             clock=clock,
             health=self._health.bus(bus.name),
             progress=self._health.watch(f"bus {bus.name}", clock.monotonic()),
-            answer=self._obey.answered,
+            orders=self._obey,
             report=self._reporter.report,
             reached=self._reachability.visited,
             clocks=Clocks(config.clock, self._archive, sessions, self._store, clock, self._reporter.report),

@@ -104,6 +104,10 @@ class NotGivenError(MeterError):
     """The meter answers well and has not, or does not give, what was asked: no reason to ask again."""
 
 
+class OverError(NotGivenError):
+    """What was asked for is wanted no more, and was not sent to the meter."""
+
+
 class UnsureError(MeterError):
     """Nobody knows whether the meter carried out what was sent: never sent again without looking first."""
 

@@ -231,7 +231,9 @@ class Obey:
     def open(self, visit: Visit) -> bool:
         """Whether somebody waits for what `visit` is to do; asked before it is made."""
         underway = self._waiting_for(visit)
-        return underway is not None and not underway.late(self._clock.now())
+        if underway is None or underway.late(self._clock.now()):
+            return False
+        return visit.doubtful or not underway.sent  # of what was sent only the look at it is still to be made
 
     def sending(self, visit: Visit) -> bool:
         """Whether what changes a meter may be sent to it now; it counts as sent from then on, and never passes again.
@@ -306,7 +308,11 @@ class Obey:
         """End what commands want of `meter`, which takes part no more."""
         for underway in list(self._underway.values()):
             why = str(UnsureError(reason)) if underway.sent else reason
-            await self.told(underway.command.id, meter, None, why)
+            try:
+                await self.told(underway.command.id, meter, None, why)
+            except StoreError as error:  # no visit to this meter is made any more that would tell it again
+                self._drop(underway.command, error)
+                raise
 
     async def _start(self, record: CommandRecord) -> CommandRecord:
         """Begin a command that nobody works on; one that was running and changes a meter may have been sent."""

@@ -263,12 +263,20 @@ class Box:
             clock=self.clock,
             health=BusHealth(),
             progress=Progress(self.clock.monotonic()),
-            answer=self._answer,
+            orders=self,
             clocks=Clocks(self.clock_settings, archive, sessions, self.store, self.clock, self._report),
             report=self._report,
         )
 
-    async def _answer(self, visit: Visit, found: dict[str, Any] | None, error: str | None) -> None:
+    def open(self, visit: Visit) -> bool:
+        """Nobody withdraws a command here; it only expires."""
+        expires = visit.command.expires if visit.command else None
+        return expires is None or expires > self.clock.now()
+
+    def sending(self, visit: Visit) -> bool:
+        return self.open(visit)
+
+    async def answered(self, visit: Visit, found: dict[str, Any] | None, error: str | None) -> None:
         await asyncio.sleep(0)
         self.answers.append((visit, found, error))
 

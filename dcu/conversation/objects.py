@@ -4,11 +4,11 @@ How values look is known to `dcu.dlms.rare`; all of this is loaded with the firs
 never told again without looking: `confirm` reads back what can be read.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from dcu.conversation import guarded
-from dcu.conversation.session import Session
+from dcu.conversation.session import Session, unwatched
 from dcu.dlms import rare
 from dcu.dlms.services import AccessError, Action, Get, Set
 from dcu.errors import (
@@ -17,6 +17,7 @@ from dcu.errors import (
     MeterError,
     NotGivenError,
     NotServedError,
+    OverError,
     StaleError,
     UnsureError,
 )
@@ -52,19 +53,19 @@ def _check_read(item: Attribute) -> None:
         raise CommandRejected(f"{GET} does not read {secret}")
 
 
-async def carry_out(session: Session, command: Command) -> dict[str, Any]:
+async def carry_out(session: Session, command: Command, permit: Callable[[], None] = unwatched) -> dict[str, Any]:
     """Return the answer to `command` (an object command), which `check` has let pass, in an open session.
 
-    NotGivenError when the meter refuses it, UnsureError when nobody knows whether it was carried out; a GET raises what
-    `Session.get` raises.
+    NotGivenError when the meter refuses it, UnsureError when nobody knows whether it was carried out, and what `permit`
+    raises, which is asked before a meter is changed; a GET raises what `Session.get` raises.
     """
     if command.name == GET:
         return await _get(session, _items(command.args))
     try:
-        answer = await session.perform(_request(command))
+        answer = await session.perform(_request(command), permit)
     except NotServedError as error:
         raise NotGivenError(str(error)) from error
-    except StaleError:
+    except (StaleError, OverError):
         raise
     except (MeterError, BusError) as error:
         raise UnsureError(str(error)) from error

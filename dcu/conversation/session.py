@@ -204,11 +204,12 @@ class Session:
             raise StaleError(str(results[0]))
         return results
 
-    async def perform(self, request: Set | Action) -> Any:
+    async def perform(self, request: Set | Action, permit: Callable[[], None] = unwatched) -> Any:
         """Return the answer to a SET or ACTION: None, what a method returned, or an AccessError.
 
-        NotServedError when the meter cannot treat it at all, StaleError before it was sent. After any other error it
-        may have been carried out.
+        NotServedError when the meter cannot treat it at all, StaleError before it was sent. `permit` is asked when
+        nothing but that is left to be done, and raises what keeps it from being sent. After any other error it may have
+        been carried out.
         """
         if self._doubted:  # nothing that can be done twice may be what finds the association gone
             with suppress(NotServedError):
@@ -216,6 +217,7 @@ class Session:
         asked = request if self._naming is None else await self._naming.written(request, self._get)
         if isinstance(asked, AccessError):
             return asked
+        permit()
         (answer,) = await self._request(asked)
         return answer
 

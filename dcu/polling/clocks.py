@@ -19,7 +19,7 @@ from dcu.bus import Port
 from dcu.clock import DAY, Clock, iso
 from dcu.config.settings import ClockSettings
 from dcu.conversation.opening import SessionMaker
-from dcu.conversation.session import Session
+from dcu.conversation.session import Session, unwatched
 from dcu.conversation.visit import measured
 from dcu.dlms import axdr
 from dcu.dlms.moment import DateTime
@@ -82,6 +82,8 @@ class Target:
     clock: Attribute
     periods: Collection[int]
     access: str | None = None
+    #: Asked before the clock is moved because of a command; raises what keeps it from being moved.
+    permit: Callable[[], None] = unwatched
 
 
 @dataclass(slots=True)
@@ -235,14 +237,14 @@ class Clocks:
             self._waits[target.meter.id] = self.clock.monotonic() + self._advice(target, after).wait
 
     async def command(
-        self, meter: str, port: Port, alive: Callable[[], None]
+        self, meter: str, port: Port, alive: Callable[[], None], permit: Callable[[], None] = unwatched
     ) -> tuple[dict[str, Any] | None, str | None]:
         """Set a clock because somebody decided so, whatever it shows and whatever boundaries are crossed.
 
-        Return the answer, or why there is none; raises what `SessionMaker.open` and `Session.get` raise.
+        Return the answer, or why there is none; raises what `SessionMaker.open` and `Session.perform` raise.
         """
         try:
-            return await self._set_now(self._target(meter), port, alive), None
+            return await self._set_now(replace(self._target(meter), permit=permit), port, alive), None
         except NotGivenError as error:
             return None, str(error)
 
@@ -261,6 +263,7 @@ class Clocks:
         shift = -round(before.offset)
         after = before
         if abs(before.offset) > EXACT:
+            target.permit()
             after = await self._carry_out(session, target, before, shift)
         self._waits.pop(target.meter.id, None)
         self._rests.pop(target.meter.id, None)

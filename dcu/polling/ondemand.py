@@ -3,29 +3,30 @@
 What is read so is not stored as captures; the scheduled streams stay complete and free of odd rows on their own.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from dcu.archive import Archive
-from dcu.bus import Port
 from dcu.clock import Clock, iso
-from dcu.conversation.opening import SessionMaker
-from dcu.conversation.session import Session
+from dcu.conversation.session import Session, unwatched
 from dcu.conversation.shapes import Shape
 from dcu.conversation.visit import Reading
 from dcu.dlms.cosem import UNITS
 from dcu.errors import NotGivenError
 from dcu.messages.catalogue import GET, LEARN, OBJECT_COMMANDS
 from dcu.messages.envelope import describe_column, without_lost
-from dcu.model import INSTANT, Capture, Command, Meter, Visit
+from dcu.model import INSTANT, Capture, Command, Visit
 from dcu.plan.backfill import Range, slice_of
 
 
-async def on_demand(session: Session, archive: Archive, visit: Visit, clock: Clock) -> dict[str, Any]:
+async def on_demand(
+    session: Session, archive: Archive, visit: Visit, clock: Clock, permit: Callable[[], None] = unwatched
+) -> dict[str, Any]:
     """Carry out the command of `visit` in an open session, or look at what became of it when that is doubtful.
 
     Raises NotGivenError, UnsureError (then it must not be sent again), SecurityError before anything is said to a meter
-    that bears another's system title, and what `Session.get` raises.
+    that bears another's system title, what `permit` raises, which is asked before it is changed, and what `Session.get`
+    raises.
     """
     command = visit.command
     assert command is not None
@@ -36,27 +37,9 @@ async def on_demand(session: Session, archive: Archive, visit: Visit, clock: Clo
         return await _read(session, archive, visit.meter, command, clock)
     from dcu.conversation import objects  # noqa: PLC0415 - a quarter of a megabyte for the few who ask
 
-    work = objects.confirm if visit.doubtful and command.name != GET else objects.carry_out
-    return {"meter": visit.meter} | await work(session, command)
-
-
-async def by_client(
-    sessions: SessionMaker, port: Port, meter: Meter, visit: Visit, archive: Archive, clock: Clock
-) -> dict[str, Any]:
-    """Carry out the command of `visit` in a conversation of its own, by the access of `meter`.
-
-    Raises NotGivenError when there are no keys for that, and what `on_demand` and `SessionMaker.open` raise.
-    """
-    if sessions.lacks_keys(meter):
-        raise NotGivenError(f"no keys for the access {meter.access}")
-    session = await sessions.open(port, meter)
-    try:
-        answer = await on_demand(session, archive, visit, clock)
-    except NotGivenError:
-        await session.close()
-        raise
-    await session.close()
-    return answer
+    looks = visit.doubtful and command.name != GET
+    answer = await (objects.confirm(session, command) if looks else objects.carry_out(session, command, permit))
+    return {"meter": visit.meter} | answer
 
 
 async def _learn(session: Session, archive: Archive, meter: str) -> dict[str, Any]:

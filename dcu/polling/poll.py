@@ -9,7 +9,7 @@ cannot be kept must not be collected as if they were.
 
 import asyncio
 import math
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -37,16 +37,14 @@ from dcu.errors import (
 )
 from dcu.events import EventSieve
 from dcu.health import Airtimes, BusHealth, Moments, Progress
-from dcu.messages.catalogue import SECRET_COMMANDS
 from dcu.model import CLOCK, Meter, Outcome, Priority, Reach, Reason, Visit
 from dcu.plan import ANSWERED, BusPlan
 from dcu.plan.airtime import Measured
 from dcu.polling.clocks import Clocks
 from dcu.polling.collecting import Collecting, Readings
-from dcu.polling.commanding import Commanding
+from dcu.polling.commanding import Commanding, Orders, Permit
 from dcu.polling.handover import Handover
 from dcu.polling.idle import ERROR_BOUND, REOPEN_DELAY, Idle
-from dcu.polling.ondemand import on_demand
 from dcu.polling.readers import Postponed, readers
 from dcu.polling.urged import Urged
 from dcu.report import Reached, Report, report_breach, unnoted
@@ -57,19 +55,12 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-#: A command is tried again at once: somebody waits for it, and noise on the line is not an answer. After a silence it
-#: is not, for the link has asked again as often as is worth its time-outs.
-COMMAND_TRIES = 2
-
 #: What was heard of meters' counters in visits that keep no reading waits this long for one that does, unless the line
 #: is idle: a commit for each of them would wear the flash.
 HEARD_BOUND = 10.0
 
 #: How a visit ended, what a command is answered, or why it is not.
 Answered = tuple[Outcome, dict[str, Any] | None, str | None]
-
-#: Tells the command journal how a command's visit went: (visit, answer or None, error or None).
-Answer = Callable[[Visit, dict[str, Any] | None, str | None], Awaitable[None]]
 
 
 @dataclass(slots=True)
@@ -87,7 +78,7 @@ class Poll:
     clock: Clock
     health: BusHealth
     progress: Progress
-    answer: Answer
+    orders: Orders
     report: Report
     clocks: Clocks
     pushes: "Pushes | None" = None
@@ -108,6 +99,7 @@ class Poll:
     _idle: Idle = field(init=False)
     _collecting: Collecting = field(init=False)
     _commanding: Commanding = field(init=False)
+    _permit: Permit = field(init=False)
     _got: Sequence[str] | None = None
     _cut_short: bool = False
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
@@ -195,8 +187,7 @@ class Poll:
             if not await self._idle.search(self.discovery, until):
                 self._urged.put(await self._idle.rest(self.pushes, until))
             return
-        late = visit.command is not None and (visit.command.expires or math.inf) <= self.clock.now()
-        if late or visit.meter not in self.plan:
+        if visit.meter not in self.plan or (visit.command is not None and not self.orders.open(visit)):
             self.plan.finished(visit, Outcome.LINE, now)  # nothing was learned about the meter; the journal ends it
             return
         # what stands when the store or a cancellation cuts the visit off: due again, nobody's fault
@@ -207,8 +198,8 @@ class Poll:
         except StoreError:
             if visit.command is not None:  # its journal could not be told: made again when the flow starts again
                 with suppress(CommandRejected):  # more wait than fit: then it is taken up after a restart, or expires
-                    # what changes the meter may have been carried out: then the next visit only looks
-                    self.plan.urgent(replace(visit, doubtful=True), now)
+                    # what may have been carried out is only looked at then
+                    self.plan.urgent(replace(visit, doubtful=self._permit.doubtful), now)
             raise
         finally:
             self._visiting = None
@@ -227,9 +218,8 @@ class Poll:
     async def _attempt(self, visit: Visit) -> Outcome:
         """Visit the meter and say how it ended; a command hears of it whatever happens."""
         answer, reason = None, None
-        # with secrets on their way each set is tried in one visit, and not once more
-        once = visit.command is None or visit.command.name in SECRET_COMMANDS
-        for _ in range(1 if once else COMMAND_TRIES):
+        self._permit = permit = Permit(visit, self.orders)
+        for _ in range(self._commanding.tries(visit)):
             try:
                 await self._line.ready()
                 outcome, answer, reason = await self._visit(visit)
@@ -242,15 +232,15 @@ class Poll:
                 reason = str(error)[:ERROR_BOUND]
                 break
             except DcuError as error:
-                outcome, reason = await self._judge(visit, error), str(error)[:ERROR_BOUND]
+                outcome, reason = await self._judge(visit, error), permit.said(error)[:ERROR_BOUND]
             except Exception as error:  # our own bug over one meter must not cost the others
                 log.exception("bug in a visit", bus=self.name, meter=visit.meter)
-                outcome, reason = await self._judge(visit, DcuError(f"our own mistake: {error!r}")), repr(error)
-                break  # asking again would not mend it, and might do again what was done
-            if outcome is Outcome.SILENT:
+                outcome, reason = await self._judge(visit, DcuError(f"our own mistake: {error!r}")), permit.said(error)
+                break  # asking again would not mend it
+            if outcome is Outcome.SILENT or permit.sent:  # what was sent is never sent again
                 break
         if visit.command is not None:
-            await self.answer(visit, answer, reason)
+            await self.orders.answered(visit, answer, reason)
         return outcome
 
     async def _judge(self, visit: Visit, error: DcuError) -> Outcome:
@@ -273,7 +263,7 @@ class Poll:
         """
         meter = self.archive.meter(visit.meter)
         if visit.command is not None:
-            if (told := await self._commanding.apart(visit, self.port)) is not None:
+            if (told := await self._commanding.apart(visit, self.port, self._permit)) is not None:
                 return Outcome.OK, *told
         elif len(parts := readers(self.archive, meter.id, visit.streams)) > 1:
             return await self._by_clients(visit, parts), None, None
@@ -355,10 +345,7 @@ class Poll:
             if moves:
                 left = await self.clocks.follow(session, visit.meter, self.port, self._alive)
         else:
-            try:
-                answer = await on_demand(session, self.archive, visit, self.clock)
-            except NotGivenError as error:  # the question was wrong, not the meter: no failure of its schedule
-                reason = str(error)
+            answer, reason = await self._commanding.within(session, visit, self._permit)
         await self._heed(session, visit.meter)
         if left is None:  # closed for another, or broken off
             self._line.disturb()

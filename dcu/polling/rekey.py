@@ -15,7 +15,7 @@ from dcu.archive import Archive
 from dcu.bus import Port
 from dcu.conversation.keychange import AUTHENTICATION, ENCRYPTION, PASSWORD, TOGETHER, KeyChanges, kinds_of
 from dcu.conversation.opening import SessionMaker
-from dcu.conversation.session import QUIET, Session
+from dcu.conversation.session import QUIET, Session, unwatched
 from dcu.dlms.authentication import HIGH_LEVEL
 from dcu.dlms.renewal import KeyId, change_password, transfer_keys
 from dcu.dlms.services import AccessError, Action, Set
@@ -29,9 +29,15 @@ _KEY_IDS: Final = {ENCRYPTION: KeyId.UNICAST_ENCRYPTION, AUTHENTICATION: KeyId.A
 
 
 async def carry_out(
-    sessions: SessionMaker, port: Port, meter: Meter, visit: Visit, archive: Archive, alive: Callable[[], None]
+    sessions: SessionMaker,
+    port: Port,
+    meter: Meter,
+    visit: Visit,
+    archive: Archive,
+    alive: Callable[[], None],
+    permit: Callable[[], None] = unwatched,
 ) -> dict[str, Any]:
-    """Carry out the command of `visit`; nobody else has a session with `meter`.
+    """Carry out the command of `visit`; nobody else has a session with `meter`. `permit` is asked before it is changed.
 
     NotGivenError when the meter stays as it was, and what for; UnsureError when that is not known; what
     `SessionMaker.open` and `Archive.check_title` raise before anything was done.
@@ -41,7 +47,7 @@ async def carry_out(
         return await _forget_counter(sessions, port, meter, alive)
     asked = visit.command.args["kinds"]
     assert isinstance(asked, list)
-    change = _Change(sessions, port, meter, archive, alive)
+    change = _Change(sessions, port, meter, archive, alive, permit)
     return await change.run(asked, doubtful=visit.doubtful)
 
 
@@ -60,7 +66,13 @@ class _Change:
     """One command to change the secrets of one meter."""
 
     def __init__(
-        self, sessions: SessionMaker, port: Port, meter: Meter, archive: Archive, alive: Callable[[], None]
+        self,
+        sessions: SessionMaker,
+        port: Port,
+        meter: Meter,
+        archive: Archive,
+        alive: Callable[[], None],
+        permit: Callable[[], None],
     ) -> None:
         if sessions.changes is None:
             raise NotGivenError("keys never change here")
@@ -71,6 +83,7 @@ class _Change:
         self._meter = meter
         self._archive = archive
         self._alive = alive
+        self._permit = permit
 
     async def run(self, asked: list[str], *, doubtful: bool) -> dict[str, Any]:
         """Give the meter those of its new secrets that were `asked` for (none: all) and that it has not yet.
@@ -113,6 +126,7 @@ class _Change:
         """Return a session under the new secrets."""
         changes, meter = self._changes, self._meter.id
         request = _request(self._access, secrets, changes.in_force(meter), meter)
+        self._permit()
         await changes.stage(meter, secrets)
         try:
             answer = await session.perform(request)

@@ -3,11 +3,12 @@
 import asyncio
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from dcu.errors import DcuError
+from dcu.errors import DcuError, StoreError
 from dcu.health import Health
 from dcu.model import Command, CommandRecord, CommandState, Role, Visit
 from dcu.obey import LOOK_EVERY, Obey
@@ -211,5 +212,85 @@ def test_what_changes_something_and_was_not_begun_for_long_is_never_begun() -> N
         assert [visit.command.id for visit in bench.visits if visit.command] == ["x1"]
         record = bench.journal.records["x2"]
         assert (record.state, record.error) == (CommandState.FAILED, "not begun within 900 s")
+
+    virtually(work)
+
+
+def test_what_was_sent_does_not_expire_and_is_not_sent_again() -> None:
+    async def work(clock: VirtualClock) -> None:
+        bench = Bench(clock)
+        await bench.receive(**EXECUTE, expires=int(clock.now()) + 5)
+        ((visit),) = bench.visits
+        assert bench.obey.open(visit)
+        assert bench.obey.sending(visit)
+        assert (bench.obey.sending(visit), bench.obey.open(visit)) == (False, False)
+        assert bench.obey.open(replace(visit, doubtful=True))
+        await asyncio.sleep(10.0)
+        await bench.obey.step()
+        assert bench.state("x1") is CommandState.RUNNING
+        await bench.obey.gone("M1", "deleted")
+        error = "M1: not known whether it was carried out: read before you repeat (deleted)"
+        assert bench.journal.records["x1"].error == error
+
+    virtually(work)
+
+
+def test_what_expires_before_it_is_sent_is_not_sent_while_its_end_is_told_or_after_that() -> None:
+    async def work(clock: VirtualClock) -> None:
+        bench = Bench(clock, delay=0.05)
+        await bench.receive(**EXECUTE, expires=int(clock.now()) + 5)
+        ((visit),) = bench.visits
+        await asyncio.sleep(5.0)
+        assert not bench.obey.sending(visit)
+        ending = asyncio.create_task(bench.obey.step())
+        await asyncio.sleep(0.01)
+        assert not bench.obey.open(visit)
+        await ending
+        assert not bench.obey.open(visit)
+        await bench.obey.answered(visit, None, "its time was over before it was sent")
+        assert bench.state("x1") is CommandState.EXPIRED
+
+    virtually(work)
+
+
+def test_a_meter_that_fails_after_the_time_is_over_is_an_expiry() -> None:
+    async def work(clock: VirtualClock) -> None:
+        bench = Bench(clock)
+        await bench.receive(**EXECUTE, expires=int(clock.now()) + 5)
+        await asyncio.sleep(5.5)
+        await bench.obey.answered(bench.visits[0], None, "its time was over before it was sent")
+        assert bench.state("x1") is CommandState.EXPIRED
+
+    virtually(work)
+
+
+def test_what_may_have_been_sent_before_a_restart_does_not_expire_with_it() -> None:
+    async def work(clock: VirtualClock) -> None:
+        bench = Bench(clock)
+        days = {"object": "0-0:11.0.0.255", "class": 11, "attribute": 2, "value": []}
+        target = {"targets": {"meters": ["M1"]}, "expires": int(clock.now()) + 5}
+        await bench.receive(id="s1", name="meter.set", args=days, **target)
+        await bench.receive(**EXECUTE, expires=int(clock.now()) + 5)
+        await asyncio.sleep(60.0)
+        bench.visits.clear()
+        bench.obey = bench.again()
+        await bench.obey.resume()
+        ((visit),) = bench.visits
+        assert (visit.doubtful, bench.obey.open(visit), bench.obey.sending(visit)) == (True, True, False)
+        assert str(bench.journal.records["x1"].error).startswith("not known whether it was carried out")
+
+    virtually(work)
+
+
+def test_an_end_by_a_meter_that_goes_and_that_is_not_kept_is_found_by_the_next_start_of_the_flow() -> None:
+    async def work(clock: VirtualClock) -> None:
+        bench = Bench(clock)
+        await bench.receive(**READ)
+        bench.journal.failure = StoreError("disk full")
+        with pytest.raises(StoreError):
+            await bench.obey.gone("M1", "deleted")
+        bench.journal.failure = None
+        await bench.obey.resume()
+        assert len(bench.visits) == 2
 
     virtually(work)

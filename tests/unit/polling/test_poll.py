@@ -12,8 +12,8 @@ from dcu.conversation.visit import Findings
 from dcu.dlms.hdlc_link import OPEN_REPEATS
 from dcu.errors import BusError
 from dcu.model import INSTANT, Command, Keys, Order, Outcome, Priority, Task, Visit
+from dcu.polling.commanding import COMMAND_TRIES
 from dcu.polling.idle import IDLE_BOUND
-from dcu.polling.poll import COMMAND_TRIES
 from sim.fleet import FleetPlan
 from sim.truth import expected_times
 from sim.virtual import VirtualClock
