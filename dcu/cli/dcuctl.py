@@ -14,7 +14,7 @@ from dcu.cli.archive import archive
 from dcu.cli.audit import audit
 from dcu.cli.completeness import gaps, ledger
 from dcu.cli.show import show_clocks, show_meters, show_plan, show_reading, show_status
-from dcu.cli.stored import history, readings, storage
+from dcu.cli.stored import history, readings, resend, storage
 from dcu.cli.talk import Daemon, as_json, ask_all, fail, present
 from dcu.cli.uplink import uplink
 
@@ -134,6 +134,7 @@ cli.add_command(gaps)
 cli.add_command(ledger)
 cli.add_command(history)
 cli.add_command(readings)
+cli.add_command(resend)
 cli.add_command(storage)
 cli.add_command(uplink)
 

@@ -296,6 +296,17 @@ def _day(day: dict[str, Any]) -> tuple[str, ...]:
     )
 
 
+def show_resent(result: dict[str, Any]) -> None:
+    """Print which blocks are sent again, and where to go on."""
+    console = _console()
+    if not result["blocks"]:
+        console.print("no block is known by these numbers or times any more")
+        return
+    console.print(f"{result['blocks']} blocks are sent again: {result['from_seq']} to {result['to_seq']}")
+    if result["more"] is not None:
+        console.print(f"there are more: go on with --from-seq {result['more']}")
+
+
 #: What the states of the uplink mean to somebody who reads of them for the first time.
 STATES = {"on": "connected", "away": "not connected"}
 

@@ -1,4 +1,4 @@
-"""What is kept, on the terminal: `dcuctl readings`, `storage`, `history`, and `dcu export` without a daemon."""
+"""What is kept, on the terminal: `dcuctl readings`, `resend`, `storage`, `history`; `dcu export` without a daemon."""
 
 import csv
 import json
@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from dcu.cli.show import show_history, show_rows, show_storage, shown
+from dcu.cli.show import show_history, show_resent, show_rows, show_storage, shown
 from dcu.cli.talk import PART, Daemon, as_json, present
 from dcu.clock import iso
 from dcu.errors import CommandRejected, StoreError
@@ -25,6 +25,11 @@ EXAMPLES_OF_READINGS = """\b
 Examples:
   dcuctl readings M0001
   dcuctl readings M0001 --stream billing --from 2026-01-01T00:00:00Z --csv > billing.csv
+"""
+EXAMPLES_OF_RESEND = """\b
+Examples:
+  dcuctl resend load0 --from 2026-01-31T00:00:00Z --to 2026-01-31T12:00:00Z
+  dcuctl resend event.dcu --from-seq 1769860800001
 """
 EXAMPLES_OF_STORAGE = """\b
 Examples:
@@ -64,6 +69,26 @@ def readings(
         return
     for page in pages:
         click.echo(json.dumps(page)) if raw else show_rows(page)
+
+
+@click.command(epilog=EXAMPLES_OF_RESEND)
+@click.argument("stream")
+@click.option("--from", "start", help="Blocks with captures of this time or later; needs --to.")
+@click.option("--to", "end", help="Blocks with captures of this time or earlier.")
+@click.option("--from-seq", "first", type=int, help="Blocks of this number and higher.")
+@click.option("--to-seq", "last", type=int, help="Blocks of this number and lower.")
+@as_json
+@click.pass_obj
+def resend(
+    daemon: Daemon, stream: str, start: str | None, end: str | None, first: int | None, last: int | None, *, raw: bool
+) -> None:
+    """Send blocks of STREAM to the head-end once more.
+
+    They leave under the numbers they had, when nothing else does; at most 500 at a time.
+    """
+    bounds: dict[str, Any] = {"from": start, "to": end, "from_seq": first, "to_seq": last}
+    given = {key: bound for key, bound in bounds.items() if bound is not None}
+    present(daemon.ask("dcu.resend", stream=stream, **given)["result"], show_resent, raw=raw)
 
 
 @click.command(epilog=EXAMPLES_OF_STORAGE)

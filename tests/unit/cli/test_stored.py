@@ -112,3 +112,18 @@ def test_csv_has_scaled_values_under_their_units(door: Door, ctl: Ctl) -> None:
         "2026-11-21T01:00:00Z,128,2026-11-21T01:00:00Z,,True,231.8,0a1b",
         "2026-11-21T02:00:00Z,128,2026-11-21T02:00:00Z,,True,,",
     ]
+
+
+def test_blocks_are_sent_again_and_it_is_said_which(door: Door, ctl: Ctl) -> None:
+    door.lines = [{"state": "done", "result": {"blocks": 500, "from_seq": 7, "to_seq": 506, "more": 507}}]
+    found = ctl("resend", "load0", "--from-seq", "7")
+    assert found.output == "500 blocks are sent again: 7 to 506\nthere are more: go on with --from-seq 507\n"
+    assert (door.requests[-1]["name"], door.requests[-1]["args"]) == ("dcu.resend", {"stream": "load0", "from_seq": 7})
+
+
+def test_blocks_that_nobody_knows_are_not_said_to_come(door: Door, ctl: Ctl) -> None:
+    door.lines = [{"state": "done", "result": {"blocks": 0, "from_seq": None, "to_seq": None, "more": None}}]
+    times = {"from": "2026-01-31T00:00:00Z", "to": "2026-01-31T12:00:00Z"}
+    found = ctl("resend", "load0", "--from", times["from"], "--to", times["to"])
+    assert found.output == "no block is known by these numbers or times any more\n"
+    assert door.requests[-1]["args"] == {"stream": "load0", **times}
