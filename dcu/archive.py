@@ -273,9 +273,9 @@ class Archive:
         if void:
             self._standing.follow(await self._store.reopen(meter, void, sure=shown is not None))
 
-    async def bears(self, meter: str, serial: str | None) -> bool:
-        """Whether `serial` is the number that the meter is known by; None is nobody's. Raises StoreError."""
-        return serial is not None and (await self._store.descriptors(meter)).get(IDENTITY, {}).get(SERIAL) == serial
+    async def said(self, meter: str, word: str) -> str:
+        """Return what the meter is known by under `word` of `identity`, "" when nothing is. Raises StoreError."""
+        return str((await self._store.descriptors(meter)).get(IDENTITY, {}).get(word, ""))
 
     async def check_title(self, meter: str, title: bytes) -> None:
         """Raise SecurityError when the system `title` (b"": not told) is not that which the meter was recognised by."""
@@ -285,7 +285,7 @@ class Archive:
     async def title(self, meter: str) -> bytes:
         """Return the system title that the meter was recognised by, b"" when none is known."""
         known = self.acquaintance.title(meter)
-        return known or bytes.fromhex((await self._store.descriptors(meter)).get(IDENTITY, {}).get(TITLE, ""))
+        return known or bytes.fromhex(await self.said(meter, TITLE))
 
     def expect(self, wanted: Expected) -> None:
         """Begin at these times with what was never asked for."""

@@ -118,7 +118,8 @@ class Rekeying:
 
     async def change(self, *kinds: str, doubtful: bool = False) -> dict[str, Any]:
         command = visit(*kinds, doubtful=doubtful)
-        return await carry_out(self.maker, self.port, self.entry, command, self.box.archive(), lambda: None)
+        archive = self.box.archive()
+        return await carry_out(self.maker, self.port, self.entry, command, archive, lambda: None)
 
     async def read(self) -> None:
         """Read the meter as a scheduled visit would."""

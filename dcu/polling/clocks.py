@@ -27,6 +27,7 @@ from dcu.dlms.services import AccessError, Action, Get, Set
 from dcu.errors import MeterError, NotGivenError, NotServedError, SecurityError
 from dcu.model import Attribute, Meter
 from dcu.plan.calibration import Advice, Reading, Rules, Verdict, advise, crossed, jumped
+from dcu.polling.presence import ascertain
 from dcu.report import Report
 from dcu.store import Adjustment
 
@@ -251,9 +252,10 @@ class Clocks:
     async def _set_now(self, target: Target, port: Port, alive: Callable[[], None]) -> dict[str, Any]:
         if not self.clock.trusted():
             raise NotGivenError("this unit's own clock is not trusted")
-        session = await self.sessions.open(port, self._opened(target), alive)
+        opened = self._opened(target)
+        session = await self.sessions.open(port, opened, alive)
         try:
-            await self.archive.check_title(target.meter.id, session.title)
+            await ascertain(session, self.archive, target.meter.id, self.clock, own=opened is target.meter)
             return await self._set(session, target)
         finally:
             await session.close()

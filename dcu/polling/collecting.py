@@ -15,7 +15,7 @@ from dcu.archive import Archive
 from dcu.clock import Clock
 from dcu.conversation.continuity import counts_up, fallen
 from dcu.conversation.opening import SessionMaker
-from dcu.conversation.recognition import TITLE, Asking
+from dcu.conversation.recognition import SERIAL, TITLE, Asking
 from dcu.conversation.session import Session
 from dcu.conversation.visit import Findings, Reading
 from dcu.errors import ShelteredError
@@ -127,7 +127,7 @@ class Collecting:
             if found.stopped is None:
                 found = await self._read(session, meter, streams, asking)
         if asking is Asking.ALL and found.stopped is not None:
-            if not await self.archive.bears(meter, found.serial):
+            if found.serial != await self.archive.said(meter, SERIAL):
                 found.disown()
                 found.missed.update(streams)
         elif asked or asking is not Asking.SERIAL:

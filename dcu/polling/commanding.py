@@ -85,13 +85,14 @@ class Commanding:
         once = visit.command is None or visit.command.name in SECRET_COMMANDS
         return 1 if once else COMMAND_TRIES
 
-    async def within(self, session: Session, visit: Visit, permit: Permit) -> Told:
-        """Carry out the command of `visit` in an open session; a question that was wrong is no failure of the meter.
+    async def within(self, session: Session, visit: Visit, permit: Permit, *, own: bool = True) -> Told:
+        """Carry out the command of `visit` in an open session, of the meter's `own` client or of another.
 
-        Raises what `on_demand` raises, but NotGivenError, which is an answer.
+        A question that was wrong is no failure of the meter. Raises what `on_demand` raises, but NotGivenError, which
+        is an answer.
         """
         try:
-            return await on_demand(session, self.archive, visit, self.clock, permit), None
+            return await on_demand(session, self.archive, visit, self.clock, permit, own=own), None
         except NotGivenError as error:
             return None, str(error)
 
@@ -125,6 +126,6 @@ class Commanding:
         if self.sessions.lacks_keys(opened):
             return None, f"no keys for the access {opened.access}"
         session = await self.sessions.open(port, opened)
-        told = await self.within(session, visit, permit)
+        told = await self.within(session, visit, permit, own=False)
         await session.close()
         return told

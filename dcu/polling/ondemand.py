@@ -13,24 +13,32 @@ from dcu.conversation.shapes import Shape
 from dcu.conversation.visit import Reading
 from dcu.dlms.cosem import UNITS
 from dcu.errors import NotGivenError
-from dcu.messages.catalogue import GET, LEARN, OBJECT_COMMANDS
+from dcu.messages.catalogue import CATALOGUE, GET, LEARN, OBJECT_COMMANDS
 from dcu.messages.envelope import describe_column, without_lost
 from dcu.model import INSTANT, Capture, Command, Visit
 from dcu.plan.backfill import Range, slice_of
+from dcu.polling.presence import ascertain
 
 
 async def on_demand(
-    session: Session, archive: Archive, visit: Visit, clock: Clock, permit: Callable[[], None] = unwatched
+    session: Session,
+    archive: Archive,
+    visit: Visit,
+    clock: Clock,
+    permit: Callable[[], None] = unwatched,
+    *,
+    own: bool = True,
 ) -> dict[str, Any]:
     """Carry out the command of `visit` in an open session, or look at what became of it when that is doubtful.
 
-    Raises NotGivenError, UnsureError (then it must not be sent again), SecurityError before anything is said to a meter
-    that bears another's system title, what `permit` raises, which is asked before it is changed, and what `Session.get`
-    raises.
+    `own` is false for another client of the meter. Raises NotGivenError, also when another meter answers, UnsureError
+    (then it must not be sent again), SecurityError before anything is said to a meter that bears another's system
+    title, what `permit` raises, which is asked before it is changed, and what `Session.get` raises.
     """
     command = visit.command
     assert command is not None
-    await archive.check_title(visit.meter, session.title)
+    doubtful = visit.doubtful and CATALOGUE[command.name].changes_state
+    await ascertain(session, archive, visit.meter, clock, own=own, doubtful=doubtful)
     if command.name == LEARN:
         return await _learn(session, archive, visit.meter)
     if command.name not in OBJECT_COMMANDS:

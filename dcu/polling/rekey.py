@@ -22,6 +22,7 @@ from dcu.dlms.services import AccessError, Action, Set
 from dcu.errors import BusError, MeterError, NotGivenError, UnsureError
 from dcu.messages.catalogue import FORGET_COUNTER
 from dcu.model import Access, Authentication, Keys, Meter, Referencing, Visit
+from dcu.polling.presence import recognise
 
 log = structlog.get_logger()
 
@@ -40,7 +41,7 @@ async def carry_out(
     """Carry out the command of `visit`; nobody else has a session with `meter`. `permit` is asked before it is changed.
 
     NotGivenError when the meter stays as it was, and what for; UnsureError when that is not known; what
-    `SessionMaker.open` and `Archive.check_title` raise before anything was done.
+    `SessionMaker.open` and `recognise` raise before anything was done.
     """
     assert visit.command is not None
     if visit.command.name == FORGET_COUNTER:
@@ -92,7 +93,7 @@ class _Change:
         """
         kinds = self._kinds(asked)
         session = await self._open()
-        await self._archive.check_title(self._meter.id, session.title)
+        await self._look(session, doubtful=doubtful)
         given: list[str] = []
         for together in TOGETHER:
             secrets = self._changes.wanted(self._meter.id, [kind for kind in together if kind in kinds])
@@ -104,6 +105,15 @@ class _Change:
                 given += secrets
         await session.close()
         return self._changes.describe(self._meter.id) | {"changed": given}
+
+    async def _look(self, session: Session, *, doubtful: bool) -> None:
+        """Have it that the meter in `session` is ours; raises what `recognise` raises."""
+        own = self._meter == self._archive.meter(self._meter.id)
+        try:
+            await recognise(session, self._archive, self._meter.id, own=own, doubtful=doubtful)
+        except NotGivenError:
+            await session.close()
+            raise
 
     def _kinds(self, asked: list[str]) -> tuple[str, ...]:
         """Return the kinds to be changed; NotGivenError when one cannot be, or there is nothing to change."""

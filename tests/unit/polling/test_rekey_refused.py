@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from dcu.errors import Breach, NotGivenError, RefusedError, SecurityError
+from dcu.errors import Breach, NotGivenError, RefusedError, SecurityError, UnsureError
 from dcu.messages.catalogue import FORGET_COUNTER
 from dcu.model import Access, Authentication, Keys, Referencing
 from dcu.polling.rekey import carry_out
@@ -67,6 +67,18 @@ def test_short_names_reach_no_secret(tmp_path: Path) -> None:
         assert rekeying.box.requests == 0
 
     rekeyed(tmp_path, work, access=old)
+
+
+def test_another_meter_in_its_place_keeps_its_password(tmp_path: Path) -> None:
+    async def work(rekeying: Rekeying) -> None:
+        await rekeying.store.put_descriptor("M0001", "@identity", {"serial": "the one before"})
+        with pytest.raises(NotGivenError, match="another meter may be there"):
+            await rekeying.change()
+        assert rekeying.meter.keys == rekeying.old
+        with pytest.raises(UnsureError, match="another meter may be there"):
+            await rekeying.change(doubtful=True)
+
+    rekeyed(tmp_path, work, replace(PAIR, meters=1))
 
 
 def forget(rekeying: Rekeying) -> Awaitable[dict[str, object]]:
