@@ -6,6 +6,7 @@ client:  {"name": "dcu.ping"}\n        daemon:  one line per answer, then it clo
 import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 from pathlib import Path
 
 from dcu.errors import DcuError, OperatorError
@@ -13,11 +14,15 @@ from dcu.errors import DcuError, OperatorError
 #: A request longer than this is refused: the longest command fits.
 REQUEST_BOUND = 128 * 1024
 
-#: Requests answered at once; the next one waits in the socket's own queue.
+#: Requests taken at once; the next one has its turn when one of them has its first answer. Who then waits for a meter
+#: takes no place from whoever asks how the box is.
 CONNECTIONS = 16
 
 #: A client that says nothing is shown the door after this many seconds.
 REQUEST_TIMEOUT = 2.0
+
+#: Who has hung up may only have said all that it has to say: it is answered for so many seconds more.
+LINGER = 5.0
 
 
 class LocalDoor:
@@ -56,16 +61,37 @@ class LocalDoor:
         task = asyncio.current_task()
         assert task is not None
         self._conversations.add(task)
+        late = "no request came in time"
         try:
             async with asyncio.timeout(REQUEST_TIMEOUT):
                 request = await reader.readline()
-            async with self._places:
-                async for line in self._answer(request):
-                    writer.write(line + b"\n")
-                    await writer.drain()
+            late = "no answer came before you had hung up"
+            async with asyncio.timeout(None) as limit:
+                hearing = asyncio.create_task(_bound(limit, reader))
+                try:
+                    await self._tell(request, writer)
+                finally:
+                    hearing.cancel()
+                    await asyncio.wait([hearing])
         except (TimeoutError, ValueError, OSError, DcuError) as error:  # ValueError: longer than REQUEST_BOUND
-            reason = str(error) or "no request came in time"
-            writer.write(json.dumps({"state": "failed", "error": reason}).encode() + b"\n")
+            writer.write(json.dumps({"state": "failed", "error": str(error) or late}).encode() + b"\n")
         finally:
             self._conversations.discard(task)
             writer.close()
+
+    async def _tell(self, request: bytes, writer: asyncio.StreamWriter) -> None:
+        answers = self._answer(request)
+        async with self._places:
+            line = await anext(answers, None)
+        while line is not None:
+            writer.write(line + b"\n")
+            await writer.drain()
+            line = await anext(answers, None)
+
+
+async def _bound(limit: asyncio.Timeout, reader: asyncio.StreamReader) -> None:
+    """End what `limit` holds some time after the client has hung up; what else it says is not listened to."""
+    with suppress(OSError):
+        while await reader.read(REQUEST_BOUND):
+            pass
+    limit.reschedule(asyncio.get_running_loop().time() + LINGER)

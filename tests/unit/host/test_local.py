@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from dcu.errors import OperatorError, StoreError
-from dcu.host.local import CONNECTIONS, REQUEST_BOUND, REQUEST_TIMEOUT, LocalDoor
+from dcu.host.local import CONNECTIONS, LINGER, REQUEST_BOUND, REQUEST_TIMEOUT, LocalDoor
 from sim.virtual import VirtualClock
 from tests.lines import virtually
 
@@ -163,6 +163,66 @@ def test_a_client_that_waits_for_a_slow_meter_does_not_hold_up_the_end(tmp_path:
         assert clock.monotonic() < 2
 
     virtually(run)
+
+
+def test_who_waits_for_a_meter_takes_no_place_from_whoever_asks(tmp_path: Path) -> None:
+    async def patient(request: bytes) -> AsyncIterator[bytes]:
+        yield b"running"
+        if request == b"read\n":
+            await asyncio.Event().wait()
+
+    async def work(clock: VirtualClock) -> None:
+        waiting = [await begun(tmp_path / "s", b"read\n") for _ in range(2 * CONNECTIONS)]
+        async with asyncio.timeout(1.0):
+            assert await ask(tmp_path / "s", b"status\n") == [b"running"]
+        for writer in waiting:
+            writer.close()
+
+    at_the_door(tmp_path / "s", work, patient)
+
+
+def test_who_hangs_up_is_waited_for_no_more(tmp_path: Path) -> None:
+    left: list[float] = []
+
+    async def endless(request: bytes) -> AsyncIterator[bytes]:
+        yield b"running"
+        try:
+            await asyncio.Event().wait()
+        finally:
+            left.append(asyncio.get_running_loop().time())
+
+    async def work(clock: VirtualClock) -> None:
+        writer = await begun(tmp_path / "s", b"{}\n")
+        await asyncio.sleep(60.0)
+        assert left == []
+        writer.close()
+        await asyncio.sleep(60.0)
+        assert left == [pytest.approx(60.0 + LINGER, abs=1.0)]
+
+    at_the_door(tmp_path / "s", work, endless)
+
+
+def test_who_only_has_nothing_more_to_say_is_answered(tmp_path: Path) -> None:
+    async def slow(_: bytes) -> AsyncIterator[bytes]:
+        await asyncio.sleep(LINGER - 1.0)
+        yield b"done"
+
+    async def work(clock: VirtualClock) -> None:
+        reader, writer = await asyncio.open_unix_connection(tmp_path / "s")
+        writer.write(b"{}\n")
+        writer.write_eof()
+        assert await reader.read() == b"done\n"
+        writer.close()
+
+    at_the_door(tmp_path / "s", work, slow)
+
+
+async def begun(path: Path, request: bytes) -> asyncio.StreamWriter:
+    """Return a connection on which `request` was taken."""
+    reader, writer = await asyncio.open_unix_connection(path)
+    writer.write(request)
+    assert await reader.readline() == b"running\n"
+    return writer
 
 
 async def test_a_path_that_cannot_be_used_is_named(tmp_path: Path) -> None:
