@@ -1,6 +1,7 @@
 """The services over the whole space: block sizes, losses, and octets that nobody meant."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -195,8 +196,5 @@ DECODERS: list[Callable[[bytes], object]] = [
 def test_octets_nobody_meant_raise_nothing_but_meter_error(
     decode: Callable[[bytes], object], head: bytes, octets: bytes
 ) -> None:
-    try:
-        read = decode(head + octets)
-    except MeterError:
-        return
-    assert read is not None
+    with suppress(MeterError):  # anything else fails the test
+        decode(head + octets)

@@ -38,20 +38,21 @@ from importlib.machinery import SourceFileLoader
 load = SourceFileLoader.exec_module
 begun, go_on = threading.Event(), threading.Event()
 def slowly(self, module):
-    begun.set()
-    assert go_on.wait(10)
+    if module.__name__ == "colorsys":  # nobody else loads it, and whoever measures what is covered loads others
+        begun.set()
+        assert go_on.wait(60)
     load(self, module)
 SourceFileLoader.exec_module = slowly
-load_when_asked("ipaddress")
-import ipaddress
+load_when_asked("colorsys")
+import colorsys
 seen = []
-threads = [threading.Thread(target=lambda: seen.append(ipaddress.IPV4LENGTH)) for _ in range(2)]
+threads = [threading.Thread(target=lambda: seen.append(colorsys.ONE_SIXTH * 6)) for _ in range(2)]
 threads[0].start()
-assert begun.wait(10)
+assert begun.wait(60)
 threads[1].start()
 go_on.set()
 for thread in threads:
     thread.join()
 print(seen)
 """
-    assert found(program) == "[32, 32]\n"
+    assert found(program) == "[1.0, 1.0]\n"
