@@ -22,6 +22,9 @@ log = structlog.get_logger()
 #: Commands under way at once; one more is rejected, so that a flood cannot take the memory.
 UNDERWAY_BOUND: Final = 1000
 
+#: Of these, commands to many meters: each knows which of 1024 have not answered yet.
+MANY_BOUND: Final = 32
+
 #: What changes something and does not say when it expires is begun within so many seconds, or never: whoever sent it
 #: may have given it up for lost, and done it otherwise.
 TOO_OLD: Final = 900.0
@@ -55,15 +58,15 @@ class Admission:
             log.exception("bug in reading a command")
             raise CommandRejected(mistake(error)) from error
 
-    def refusal(self, command: Command, underway: int) -> str | None:
-        """Return why a command is not taken while so many are `underway`, None when it is."""
+    def refusal(self, command: Command, underway: int, many: int = 0) -> str | None:
+        """Return why a command is not taken while so many are `underway`, `many` of them to many meters; else None."""
         try:
-            return self._refusal(command, underway)
+            return self._refusal(command) or _crowded(command, underway, many)
         except Exception as error:  # a value may do to us what nobody thought of: then it is this command that fails
             log.exception("bug in looking at a command", id=command.id, name=command.name)
             return mistake(error)
 
-    def _refusal(self, command: Command, underway: int) -> str | None:
+    def _refusal(self, command: Command) -> str | None:
         unknown = [meter for meter in command.meters if not self.knows(meter)]
         if unknown:
             return f"no such meter: {', '.join(unknown[:10])}"
@@ -73,7 +76,7 @@ class Admission:
             return refusal
         if command.expires is not None and CATALOGUE[command.name].changes_state and not self.clock.trusted():
             return _UNDATED
-        return f"{UNDERWAY_BOUND} commands are under way already" if underway >= UNDERWAY_BOUND else None
+        return None
 
     def lapse(self, record: CommandRecord) -> str | None:
         """Return why a command that was taken, and that nobody works on, is not begun any more; None when it is."""
@@ -132,6 +135,14 @@ def unreadable(rejection: CommandRejected, payload: bytes, door: str, now: float
     """Return a journal line for what could not be read as a command; equal garbage has an equal id, so it stays one."""
     name = rejection.id or "unreadable-" + hashlib.sha256(payload).hexdigest()[:16]
     return Command(id=name, name="", door=door, received=now)
+
+
+def _crowded(command: Command, underway: int, many: int) -> str | None:
+    if underway >= UNDERWAY_BOUND:
+        return f"{UNDERWAY_BOUND} commands are under way already"
+    if command.targets and many >= MANY_BOUND:
+        return f"{MANY_BOUND} commands to many meters are under way already"
+    return None
 
 
 def _shapeless(command: Command) -> str | None:

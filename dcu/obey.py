@@ -200,7 +200,8 @@ class Obey:
         except CommandRejected as rejection:
             blank = unreadable(rejection, payload, door, self._clock.now())
             return await self._reject(blank, str(rejection), self._refused if rejection.id else self._garbage)
-        if refusal := self._admission.refusal(command, len(self._underway)):
+        many = sum(bool(each.command.targets) for each in self._underway.values())
+        if refusal := self._admission.refusal(command, len(self._underway), many):
             return await self._reject(command, refusal, self._refused)
         if door == "local" and not command.meters and not CATALOGUE[command.name].changes_state:
             # what the box says of itself must be there when the disk is full, and must not fill it by being asked

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from dcu.admission import GARBAGE, REFUSALS, UNDERWAY_BOUND
+from dcu.admission import GARBAGE, MANY_BOUND, REFUSALS, UNDERWAY_BOUND
 from dcu.clock import DAY, ClockState
 from dcu.errors import CommandRejected, StoreError
 from dcu.health import Health
@@ -155,6 +155,18 @@ async def test_refused_commands_fill_the_journal_with_so_many_a_day_and_without_
         await bench.receive(id=f"later{number}", name="archive.import", args=args)
     assert len(bench.journal.records) == REFUSALS + 3
     assert (await bench.receive(**READ)).state is CommandState.RUNNING, "what may be asked is taken all the same"
+
+
+async def test_of_commands_to_many_meters_few_are_under_way(bench: Bench) -> None:
+    """Each knows which of 1024 meters have not answered."""
+    bench.obey.among = lambda _: ["M1", "M2"]
+    everybody = {"name": "meter.read", "targets": {"all": True}}
+    for number in range(MANY_BOUND):
+        assert (await bench.receive(id=f"f{number}", **everybody)).state is CommandState.RUNNING
+    assert (
+        await bench.receive(id="last", **everybody)
+    ).error == f"{MANY_BOUND} commands to many meters are under way already"
+    assert (await bench.receive(**READ)).state is CommandState.RUNNING
 
 
 async def test_a_flood_is_rejected_at_the_bound(bench: Bench) -> None:
