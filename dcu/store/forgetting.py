@@ -29,6 +29,9 @@ LONG: Final = 512
 #: Meters whose names stay.
 FEW: Final = 8
 
+# compared as text: what is no state at all is over, and may have changed something
+_OPEN = frozenset(state.value for state in CommandState if not state.final)
+
 _READS = frozenset(name for name, kind in CATALOGUE.items() if not kind.changes_state)
 
 # what cannot be read may have changed something
@@ -64,7 +67,7 @@ class Forgetting:
         if rows:
             [(newest,)] = await database.execute_fetchall("SELECT max(command) FROM commands")
             told = {command for (command,) in await database.execute_fetchall(_TOLD, (rows[0][0], rows[-1][0]))}
-            over = [row for row in rows if CommandState(row[1]).final and row[0] not in told]
+            over = [row for row in rows if row[1] not in _OPEN and row[0] not in told]
             for command in [row[0] for row in over if row[3] and row[2] < answered]:
                 await _shorten(database, command)
             await database.executemany(_DELETE, self._to_go(over, before, newest - JOURNAL_ROWS))

@@ -86,10 +86,11 @@ async def test_what_was_asked_and_answered_goes_and_how_it_ended_stays(store: St
     assert record.command.meters == ("M1",)
 
 
-async def test_a_damaged_entry_stops_nothing_and_stays(store: Store, clock: SetClock) -> None:
-    await ended(store, "meter.read", "damaged")
+@pytest.mark.parametrize("garbled", ["body = '{'", "state = 'dnoe'", "answer = ''"])
+async def test_a_damaged_entry_stops_nothing_and_stays(store: Store, clock: SetClock, garbled: str) -> None:
+    await ended(store, "meter.set", "damaged")
     await ended(store, "meter.read", "old")
-    await store._writer.write(lambda database: database.execute("UPDATE commands SET body = '{' WHERE id = 'damaged'"))
+    await store._writer.write(lambda database: database.execute(f"UPDATE commands SET {garbled} WHERE id = 'damaged'"))
     clock.time += 1000 * DAY
     await whole_round(store, clock)
     assert await known(store) == ["damaged"]
