@@ -122,7 +122,7 @@ class Obey:
         for record in await self._journal.unfinished():
             # it may have been begun, and even ended, since the journal was asked: then `change` says so
             if record.command.id not in self._underway:
-                await self._take_up(record)
+                await self._surely(record.command, self._take_up(record))
 
     async def _take_up(self, record: CommandRecord) -> CommandRecord:
         """Start a command again, unless that would be wrong by now."""
@@ -212,7 +212,7 @@ class Obey:
         if record.state.final or command.id in self._underway:
             return record
         # an open command that nobody works on was cut off before it was started
-        return await (self._start(record) if new else self._take_up(record))
+        return await self._surely(record.command, self._start(record) if new else self._take_up(record))
 
     async def ask(self, payload: bytes) -> AsyncIterator[CommandRecord]:
         """Take a command at the local door: yield the journal line now, and again when the command is over."""
@@ -324,8 +324,8 @@ class Obey:
         if not sent and command.expires is not None and command.expires <= self._clock.now():
             return await self._journal.change(command.id, CommandState.EXPIRED, error="expired before it was started")
         try:
-            return await self._surely(command, self._begin(command, sent=sent))
-        except BaseException as error:  # for want of the store, or because the uplink that brought it went
+            return await self._begin(command, sent=sent)
+        except (StoreError, asyncio.CancelledError) as error:  # the store is gone, or the uplink that brought it
             self._drop(command, error)
             raise
 
@@ -370,17 +370,17 @@ class Obey:
 
     async def _end(self, underway: Underway, state: CommandState, error: str | None) -> None:
         command = underway.command
-        if underway.ending:  # its answer and its expiry meet: the first of them counts
-            return
-        underway.ending = True
+        underway.ending += 1
         try:
             async with underway.turn:
+                if underway.over.done():  # its answer and its expiry meet: the first of them counts
+                    return
                 result = underway.answers.get(BOX) if BOX in underway.answers else underway.answers
                 progress = underway.progress()
                 record = await self._journal.change(command.id, state, result or None, error or None, progress)
+                self._finish(underway, record)
         finally:
-            underway.ending = False
-        self._finish(underway, record)
+            underway.ending -= 1
 
     def _finish(self, underway: Underway, record: CommandRecord) -> None:
         """Have done with a command whose end, `record`, is kept."""

@@ -40,7 +40,8 @@ class Underway:
     told: float = 0.0
     #: Whether it may have been carried out already: from then on it does not expire, and nothing is sent for it.
     sent: bool = False
-    ending: bool = False
+    #: How many are about to keep its end; the first that can counts.
+    ending: int = 0
     asking: bool = False
     #: One state is told at a time.
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)

@@ -294,3 +294,21 @@ def test_an_end_by_a_meter_that_goes_and_that_is_not_kept_is_found_by_the_next_s
         assert len(bench.visits) == 2
 
     virtually(work)
+
+
+def test_of_two_ends_that_meet_the_second_is_kept_when_the_first_cannot_be() -> None:
+    async def work(clock: VirtualClock) -> None:
+        bench = Bench(clock, delay=0.05)
+        await bench.receive(**READ, expires=int(clock.now()) + 5)
+        await asyncio.sleep(6.0)
+        bench.journal.failure = StoreError("disk full")
+        expiring = asyncio.create_task(bench.obey.step())
+        await asyncio.sleep(0.01)
+        telling = asyncio.create_task(bench.obey.answered(bench.visits[0], {"v": 1}, None))
+        with pytest.raises(StoreError):
+            await expiring
+        bench.journal.failure = None
+        await telling
+        assert bench.state("c1") is CommandState.DONE
+
+    virtually(work)
