@@ -130,7 +130,7 @@ class Sending:
     _turn: deque[str] = field(default_factory=deque)
     _dry: set[str] = field(default_factory=set)
     _waiting: dict[str, int] = field(default_factory=dict)
-    _dividing: set[str] = field(default_factory=set)
+    _dividing: set[Key] = field(default_factory=set)
     _commits: int = 0
     _looked: int = -1
     _under_way: dict[Key, int] = field(default_factory=dict)
@@ -185,7 +185,7 @@ class Sending:
             group.create_task(self._reply(copies))
         if len(messages) > 1:
             # the later parts are queued only after the earlier ones' acknowledgement: no other data comes between them
-            self._dividing.add(block.stream)
+            self._dividing.add((block.stream, block.seq))
             if self.dialect.consecutive:
                 await asyncio.wait([sent])
         return True
@@ -212,7 +212,7 @@ class Sending:
             self.unheard.heard(block.stream)
             await self._accepted(key)
         del self._under_way[key]
-        self._dividing.discard(block.stream)
+        self._dividing.discard(key)
         self.figures.in_flight = len(self._under_way)
         self._wake.set()
 
@@ -310,7 +310,7 @@ class Sending:
         return not urgent(stream) and self._admits(stream) and self._ripe(stream)
 
     def _hurries(self, stream: str) -> bool:
-        return urgent(stream) and stream not in self._dividing and not self.unheard.waits(stream)
+        return urgent(stream) and all(stream != name for name, _ in self._dividing) and not self.unheard.waits(stream)
 
     def _admits(self, stream: str) -> bool:
         return self.link.admits(stream) and not self.unheard.waits(stream)

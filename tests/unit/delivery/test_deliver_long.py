@@ -16,6 +16,7 @@ from tests.lines import virtually
 from tests.links import (
     TOPICS,
     MemoryLink,
+    acknowledged,
     bench,
     is_empty,
     rows,
@@ -133,6 +134,29 @@ async def test_a_result_goes_between_the_parts_of_many_events_and_no_other_event
         link.blocks[1].puback.set_result(None)
         await until(partial(is_empty, at.store))
     assert link.keys[-2:] == [("event.fraud", FIRST_SEQ + 1), ("load0", FIRST_SEQ)]
+
+
+@pytest.mark.parametrize("stream", ["load0", "event.fraud"])
+async def test_a_block_that_left_before_a_long_one_of_its_stream_does_not_end_the_division(stream: str) -> None:
+    link = MemoryLink(max_payload=4000, holding=True)
+    at = bench(link)
+    at.store.add(*rows(1, stream))
+    async with running(at.deliver):
+        await until(partial(sent_blocks, link, 1))
+        at.store.add(*(capture(f"M{n}", stream, values=("0" * 1000,)) for n in range(4)))
+        await until(partial(sent_blocks, link, 2))
+        short, long = link.blocks
+        assert "parts" not in short.body
+        assert long.body["parts"] > 1
+        short.puback.set_result(None)
+        await until(partial(acknowledged, at.store, 1))
+        at.store.add(*rows(1, "load1"), *rows(1, stream))
+        await settle()
+        assert link.keys == [(stream, FIRST_SEQ), (stream, FIRST_SEQ + 1)], "they wait for the last part"
+        link.holding = False
+        long.puback.set_result(None)
+        await until(partial(is_empty, at.store))
+    assert set(link.keys[-2:]) == {("load1", FIRST_SEQ), (stream, FIRST_SEQ + 2)}
 
 
 @pytest.mark.parametrize(("limit", "told"), [(100_000, 40), (2800, 40), (1000, 0)])
