@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from dcu.clock import ClockState
@@ -60,6 +60,9 @@ MISHAPS = st.one_of(
 )
 #: Every third step is a command, on the average.
 STEPS = st.lists(st.one_of(COMMANDS, MISHAPS, MISHAPS), min_size=2, max_size=16)
+#: What a line is busy with, and what waits behind it.
+READ_FIRST = ("command", KINDS[3], "M0001", None)
+SET_FIRST, SET_SECOND = ("command", KINDS[0], "M0001", None), ("command", KINDS[0], "M0002", 30)
 
 
 class WallClock:
@@ -260,8 +263,12 @@ async def play(clock: VirtualClock, steps: list[tuple[Any, ...]]) -> Road:
     return road
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(STEPS)
+@example([("line", 0.4, False), READ_FIRST, SET_SECOND, ("exchange", "M0002")])
+@example([("line", 0.4, False), READ_FIRST, SET_SECOND, ("wall", 3600.0, False), ("pause", 2.5), ("wall", 0.0, False)])
+@example([SET_FIRST, ("pause", 1.0), ("commits", 0.05, True), ("pause", 8.0), ("commits", 0.0, False)])
+@example([("line", 0.4, False), SET_FIRST, ("pause", 8.0), ("commits", 0.0, True), ("pause", 8.0)])
 def test_at_most_once_and_never_after_the_end(steps: list[tuple[Any, ...]]) -> None:
     road = virtually(lambda clock: play(clock, steps))
     assert road.late == []
