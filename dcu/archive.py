@@ -78,7 +78,7 @@ class Archive:
         self._profiles = dict(profiles)
         self._tasks = {group: {task.stream: task for task in tasks} for group, tasks in timetables.items()}
         self._store = store
-        self._standing = Standing(kept.watermarks, kept.unread)
+        self.standing = Standing(kept.watermarks, kept.unread)
         self._shapes: dict[str, dict[str, Shape]] = {}
         # the shape each stream had when it was doubted last, and when (monotonic s); hardly ever one
         self._doubted: dict[tuple[str, str], tuple[Shape, float]] = {}
@@ -126,9 +126,9 @@ class Archive:
     def begin_anew(self, meter: str, since: int) -> None:
         """Forget the device that stood under this name: the one that comes is read from `since` (UTC seconds) on."""
         self._forget(meter)
-        self._standing.forgo(meter)
-        streams = {stream for tasks in self._tasks.values() for stream in tasks}.union(self._standing.streams)
-        self._standing.move({(meter, stream): since for stream in streams})
+        self.standing.forgo(meter)
+        streams = {stream for tasks in self._tasks.values() for stream in tasks}.union(self.standing.streams)
+        self.standing.move({(meter, stream): since for stream in streams})
 
     def _forget(self, meter: str) -> None:
         self._shapes.pop(meter, None)
@@ -249,7 +249,7 @@ class Archive:
 
     def behind(self, meter: str, now: float) -> bool:
         """Whether the meter's clock, which shows `now`, went back behind rows that it gave before."""
-        return any(mark > now + CLOCK_PLAY for mark in self._standing.of(meter).values())
+        return any(mark > now + CLOCK_PLAY for mark in self.standing.of(meter).values())
 
     async def repeat(self, meter: str, start: int) -> None:
         """Have it told that from `start` on captures come under times that are here already; raises StoreError."""
@@ -266,12 +266,12 @@ class Archive:
         known = now if shown is None else shown
         kept = ((stream, shape) for stream, shape in shapes.items() if stream not in MOMENTARY)
         limits = {stream: max(now, known) if shape.period else known for stream, shape in kept}
-        marks = self._standing.of(meter)
+        marks = self.standing.of(meter)
         void = {stream: at for stream, at in limits.items() if marks.get(stream, at) > at + CLOCK_PLAY}
         if void and shown is not None:
-            self._standing.move({(meter, stream): at for stream, at in void.items()})
+            self.standing.move({(meter, stream): at for stream, at in void.items()})
         if void:
-            self._standing.follow(await self._store.reopen(meter, void, sure=shown is not None))
+            self.standing.follow(await self._store.reopen(meter, void, sure=shown is not None))
 
     async def said(self, meter: str, word: str) -> str:
         """Return what the meter is known by under `word` of `identity`, "" when nothing is. Raises StoreError."""
@@ -291,7 +291,7 @@ class Archive:
         """Begin at these times with what was never asked for."""
         for stream, sinces in wanted.items():
             for since, meters in sinces.items():
-                self._standing.expect(stream, since, meters)
+                self.standing.expect(stream, since, meters)
 
     def lacks(self, meter: str, stream: str) -> bool:
         """Whether a meter was asked for `stream` and does not have it."""
@@ -303,11 +303,11 @@ class Archive:
         return {
             stream: older(shape.period, pending, self._order(meter, stream))
             for stream, shape in shapes.items()
-            if (pending := self._standing.pending(meter, stream))
+            if (pending := self.standing.pending(meter, stream))
         }
 
     def _new(self, meter: str, stream: str, period: int, now: int, slow: int) -> Range:
-        mark, task = self._standing.mark(meter, stream), self._task(meter, stream)
+        mark, task = self.standing.mark(meter, stream), self._task(meter, stream)
         start = now - int(task.backfill if task else 0) if mark is None else mark + 1
         since = start if mark is None else None
         # a profile that is always given whole is not asked for in slices
@@ -370,10 +370,10 @@ class Archive:
             self._shapes[meter] = {}
             if not found.changed.keys().isdisjoint((SERIAL, TITLE)):
                 tasks = self._timetable(meter).items()
-                sinces = self._standing.anew(meter, now, {stream: int(task.backfill) for stream, task in tasks})
+                sinces = self.standing.anew(meter, now, {stream: int(task.backfill) for stream, task in tasks})
                 await self._store.forgo(meter, sinces)
-                self._standing.forgo(meter)
-                self._standing.move({(meter, stream): since - 1 for stream, since in sinces.items()})
+                self.standing.forgo(meter)
+                self.standing.move({(meter, stream): since - 1 for stream, since in sinces.items()})
             # before the new name: a crash in between finds the change again
             for stream in self._shaped(meter, stored) | (stored.keys() & {EXPLORED}):
                 await self._store.put_descriptor(meter, stream, {})
@@ -384,8 +384,8 @@ class Archive:
 
     def stored(self, found: Findings, recorded: Recorded) -> list[str]:
         """Follow a commit; return the streams that have more to be asked for at once."""
-        self._standing.move(found.watermarks)
-        self._standing.follow(recorded.accounts)
+        self.standing.move(found.watermarks)
+        self.standing.follow(recorded.accounts)
         left = (stream for (_, stream), account in recorded.accounts.items() if account.pending)
         return list(dict.fromkeys((*found.more, *left)))
 

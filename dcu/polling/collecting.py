@@ -3,7 +3,7 @@
 Which meter is visited, for what, and what becomes of a visit that fails, is in `poll`.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import chain
@@ -191,10 +191,22 @@ class Collecting:
         telling = {row.stream for row in found.captures if conditions(profile, row)}
         rose: list[str] = []
         for stream, rows in _by_stream(row for row in found.captures if row.stream in telling).items():
-            # of one day they lie as they came, those of the past last
-            if known := await self.store.before(meter, stream, LATEST, LOOK_BACK):
-                rose += risen(profile, max(known, key=lambda row: row.at), rows)
+            asked = found.asked.get((meter, stream), ())
+            if (known := await self._newest(meter, stream, {each.period for each in asked})) is not None:
+                rose += risen(profile, known, rows)
         return rose
+
+    async def _newest(self, meter: str, stream: str, periods: Collection[int]) -> Capture | None:
+        """Return the newest row that is kept of a stream, None where none is; `periods`: of what is accounted for.
+
+        Of one day rows lie as they came, those of the past last: the last one is the newest if it reaches the mark, as
+        hardly any does not. All others are read only then, for a condition may last for years.
+        """
+        last = await self.store.before(meter, stream, LATEST, 1)
+        mark = self.archive.standing.mark(meter, stream)
+        if last and periods and (mark is None or last[0].at <= mark - max(1, *periods)):
+            last = await self.store.before(meter, stream, LATEST, LOOK_BACK)
+        return max(last, key=lambda row: row.at, default=None)
 
     async def _look_at_clock(self, meter: str, found: Findings) -> None:
         offset = found.offset

@@ -1,16 +1,19 @@
 """Collecting as its flow sees it; meters that changed between two visits are in faults/test_changed_meters."""
 
 import asyncio
-from dataclasses import replace
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Self
 from unittest.mock import AsyncMock
 
 import pytest
 
 from dcu.conversation.session import Yielded
+from dcu.conversation.visit import Findings
 from dcu.errors import StoreError
 from dcu.model import ALARM, INSTANT, Reason, Task
 from dcu.obis import parse_obis
+from dcu.plan.ledger import Asked
+from dcu.polling.collecting import Collecting
 from dcu.polling.poll import Poll
 from sim.events import POWER_DOWN
 from sim.fleet import FleetPlan
@@ -188,6 +191,32 @@ class Failing:
         return self.box.poll(replace(LOAD, offset=5.0, backfill=backfill), *once)
 
 
+@dataclass
+class Raised:
+    """A meter of whose load an hour is kept with the mains away all the time, and what a visit would find then."""
+
+    box: Box
+    collecting: Collecting
+
+    @classmethod
+    async def read(cls, clock: VirtualClock) -> Self:
+        box = Box(clock, ONE)
+        collecting = box.poll(LOAD)._collecting
+        session = await box.session()
+        await collecting.gather(session, "M0001", ["load0"])
+        await collecting.handover.settled()
+        await session.close()
+        box.store.captures = [replace(row, values=(0x80, *row.values[1:])) for row in box.store.captures]
+        assert len({int(row.at // DAY) for row in box.store.captures}) == 1 < len(box.store.captures)
+        return cls(box, collecting)
+
+    def found(self, word: int) -> Findings:
+        """Return what the next quarter of an hour tells, with the status bits `word`."""
+        latest = max(self.box.store.captures, key=lambda row: row.at)
+        row = replace(latest, at=latest.at + 900, values=(word, *latest.values[1:]))
+        return Findings([row], {("M0001", "load0"): [Asked(latest.at + 1, row.at, 900)]})
+
+
 def test_a_status_bit_that_rises_has_alarms_and_logs_read_at_once_and_once() -> None:
     async def work(clock: VirtualClock) -> None:
         failing = Failing(clock)
@@ -218,6 +247,36 @@ def test_a_status_bit_of_the_past_that_is_read_later_on_says_nothing() -> None:
         assert await failing.read(poll, clock.now() + 60.0) == [0, 0]
         told = {each.at: each.values[0] for each in failing.box.store.captures if each.stream == "load0"}
         assert told[failing.began // 900 * 900 + 900] == 0x80
+
+    virtually(work)
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+def test_a_status_bit_that_stays_up_for_years_costs_one_row_a_visit(*, restarted: bool) -> None:
+    async def work(clock: VirtualClock) -> None:
+        raised = await Raised.read(clock)
+        collecting = raised.box.poll(LOAD)._collecting if restarted else raised.collecting
+        before = AsyncMock(side_effect=raised.box.store.before)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(raised.box.store, "before", before)
+            assert await collecting._risen("M0001", raised.found(0x80)) == []
+            assert await collecting._risen("M0001", raised.found(0x82)) == ["clock invalid"]
+        assert [call.args[-1] for call in before.await_args_list] == [1, 1]
+
+    virtually(work)
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+@pytest.mark.parametrize(("then", "told"), [(0x00, []), (0x80, []), (0x82, ["clock invalid"])])
+def test_what_rises_is_seen_against_the_newest_row_where_older_ones_of_its_day_came_behind_it(
+    then: int, told: list[str], *, restarted: bool
+) -> None:
+    async def work(clock: VirtualClock) -> None:
+        raised = await Raised.read(clock)
+        first, *others = raised.box.store.captures  # the first one was a gap, and has been read of the past
+        raised.box.store.captures = [*others, replace(first, values=(0, *first.values[1:]))]
+        collecting = raised.box.poll(LOAD)._collecting if restarted else raised.collecting
+        assert await collecting._risen("M0001", raised.found(then)) == told
 
     virtually(work)
 
