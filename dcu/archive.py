@@ -76,7 +76,7 @@ class Archive:
     ) -> None:
         self._meters = {meter.id: meter for meter in meters}
         self._profiles = dict(profiles)
-        self._tasks = {group: {task.stream: task for task in tasks} for group, tasks in timetables.items()}
+        self.timetables = {group: {task.stream: task for task in tasks} for group, tasks in timetables.items()}
         self._store = store
         self.standing = Standing(kept.watermarks, kept.unread)
         self._shapes: dict[str, dict[str, Shape]] = {}
@@ -127,7 +127,7 @@ class Archive:
         """Forget the device that stood under this name: the one that comes is read from `since` (UTC seconds) on."""
         self._forget(meter)
         self.standing.forgo(meter)
-        streams = {stream for tasks in self._tasks.values() for stream in tasks}.union(self.standing.streams)
+        streams = {stream for tasks in self.timetables.values() for stream in tasks}.union(self.standing.streams)
         self.standing.move({(meter, stream): since for stream in streams})
 
     def _forget(self, meter: str) -> None:
@@ -322,7 +322,7 @@ class Archive:
         return self._timetable(meter).get(stream)
 
     def _timetable(self, meter: str) -> Mapping[str, Task]:
-        return self._tasks.get(self._meters[meter].group) or self._tasks.get("", {})
+        return self.timetables.get(self._meters[meter].group) or self.timetables.get("", {})
 
     def _order(self, meter: str, stream: str) -> Order:
         task = self._task(meter, stream)

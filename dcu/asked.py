@@ -7,7 +7,7 @@ from typing import Final, Protocol
 
 from dcu.archive import Archive
 from dcu.errors import CommandRejected
-from dcu.model import INSTANT, Command
+from dcu.model import DCU_EVENTS, INSTANT, PUSH, Command
 
 #: The questions that can be answered with nothing.
 ABOUT: Final = frozenset({"dcu.gaps", "dcu.keys", "dcu.ledger", "dcu.readings"})
@@ -33,13 +33,14 @@ async def refuse_unknown(command: Command, archive: Archive, store: Named) -> No
     meter, stream = (command.args.get(key) for key in ("meter", "stream"))
     if isinstance(meter, str) and meter not in archive and not await store.has_meter(meter):
         raise CommandRejected(f"no such meter: {meter}")
-    if isinstance(stream, str) and stream not in _read(archive):
-        there = _read(archive) | set(await store.streams())
+    if isinstance(stream, str) and stream not in _named(archive):
+        there = _named(archive) | set(await store.streams())
         if stream not in there:
             raise CommandRejected(f"no such stream: {stream}; there are {', '.join(sorted(there))}")
 
 
-def _read(archive: Archive) -> set[str]:
-    """Return the streams that the companion profiles know."""
+def _named(archive: Archive) -> set[str]:
+    """Return the streams of which something may come, also where nothing has: just then somebody asks why."""
     profiles = {id(profile): profile for profile in map(archive.profile, archive.names)}
-    return {INSTANT}.union(*(profile.streams for profile in profiles.values()))
+    may_have = (profile.stream_names for profile in profiles.values())
+    return {INSTANT, DCU_EVENTS, PUSH}.union(*archive.timetables.values(), *may_have)

@@ -8,7 +8,8 @@ import pytest
 from dcu.archive import Archive, Kept
 from dcu.asked import ABOUT, refuse_unknown
 from dcu.errors import CommandRejected
-from dcu.model import Command, Meter
+from dcu.model import DCU_EVENTS, PUSH, Command, Meter, Task
+from dcu.profiles import load_profile
 from dcu.store import Store
 from tests.captures import SetClock, capture
 from tests.lines import COMPANION
@@ -37,6 +38,20 @@ async def test_a_stream_that_nobody_knows_is_named_beside_those_there_are(store:
         await refuse_unknown(asked, archive(store), store)
     for stream in ("instant", "load0"):
         await refuse_unknown(Command("c", "dcu.gaps", args={"stream": stream}), archive(store), store)
+
+
+@pytest.mark.parametrize("profile", ["idis", "generic"])
+@pytest.mark.parametrize("name", sorted(ABOUT))
+async def test_what_a_timetable_may_name_is_asked_about_before_anything_came_of_it(
+    store: Store, profile: str, name: str
+) -> None:
+    follows, own = load_profile(profile), Task("voltages", every=60.0, objects=(COMPANION.clock,))
+    meters = [Meter("M1", "a", 17, "reader", profile)]
+    there = Archive(meters, {profile: follows}, {"": [], "north": [own]}, store, Kept())
+    for stream in {*follows.stream_names, own.stream, DCU_EVENTS, PUSH}:
+        await refuse_unknown(Command("c", name, args={"meter": "M1", "stream": stream}), there, store)
+    with pytest.raises(CommandRejected, match="no such stream: lod0"):
+        await refuse_unknown(Command("c", name, args={"stream": "lod0"}), there, store)
 
 
 async def test_what_a_deleted_meter_and_another_profile_left_is_asked_about(store: Store) -> None:
