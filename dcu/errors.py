@@ -148,6 +148,10 @@ class SentAwayError(UplinkError):
     """The broker sent us away and does not want us back at once: it is busy, or another has our name."""
 
 
+class UnattendedError(UplinkError):
+    """Who is to hear us is not at this broker any more; the way to it is as good as before."""
+
+
 class CommandRejected(DcuError):  # noqa: N818 - the word of the command journal, not a fault of ours
     """The sender of a command has to correct it. `id` names the command when that much could be read."""
 

@@ -28,7 +28,7 @@ from dcu.delivery.sending import Delivery, Outbox, Sending
 from dcu.delivery.standing import MeterStates
 from dcu.delivery.strikes import Key, Strikes
 from dcu.delivery.unheard import Unheard
-from dcu.errors import CommandRejected, DcuError, SentAwayError, UplinkError, first_words
+from dcu.errors import CommandRejected, DcuError, SentAwayError, UnattendedError, UplinkError, first_words
 from dcu.health import Progress
 from dcu.messages.acknowledgement import parse_acknowledgement
 from dcu.messages.envelope import urgent
@@ -238,14 +238,14 @@ class Deliver:
                 link.acknowledge(message)
 
     def _hear(self, message: Incoming, sending: Sending) -> None:
-        """Take what is said in the dialect. Raises UplinkError when that ends the connection."""
+        """Take what is said in the dialect. Raises UnattendedError when that ends the connection."""
         try:
             self.dialect.heard(message.topic, message.payload)
         except DcuError as error:
             log.warning("request not understood", reason=str(error))
         self.figures.error = self.dialect.waits
         if self.dialect.over:
-            raise UplinkError(self.dialect.waits or "sent away")
+            raise UnattendedError(self.dialect.waits or "sent away")
         sending.look()
 
     async def _report(self, link: Link) -> None:

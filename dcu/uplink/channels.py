@@ -11,6 +11,7 @@ Nothing is connected here and no clock is read; who asks brings the time (monoto
     ON        a better channel answered long enough     LEAVING      at once, by that channel
     ON        the operator named another channel        LEAVING      at once, by that channel
     ON        the certificates were renewed             LEAVING      at once, by the same channel
+    ON        nobody is there at the only broker        LEAVING      after a rest, by the same channel
     ON        all is said on a channel with a timetable LEAVING      after a sleep, by the best way
     LEAVING   lost                                      AWAY
 
@@ -60,7 +61,7 @@ class Channels:
         self._opened = 0.0
         self._returned = False
         self._goal = ""
-        self._asleep = False
+        self._rests = False
         self._answers: dict[str, float] = {}
         self.state = State.AWAY
         self.preferred: str | None = None
@@ -101,8 +102,8 @@ class Channels:
         """The connection is gone, for whatever reason."""
         if self.state is State.LEAVING:
             places = (place for place, way in enumerate(self._order()) if way.channel == self._goal)
-            self._place, self._left = next(places), 0 if self._asleep else len(self._ways)
-            self._asleep = False
+            self._place, self._left = next(places), 0 if self._rests else len(self._ways)
+            self._rests = False
         else:
             steady = now - self._opened >= STEADY
             self._left = len(self._ways) - 1 if steady else 0
@@ -124,15 +125,15 @@ class Channels:
         if self.state is State.ON and now - since >= self._stable + self._reluctance:
             self.state, self._goal, self._returned = State.LEAVING, channel, True
 
-    def renew(self) -> None:
-        """The connection is to be made anew by the same channel."""
+    def renew(self, *, rests: bool = False) -> None:
+        """The connection is to be made anew by the same channel, after a rest where a whole fleet does it together."""
         if self.state is State.ON:
-            self.state, self._goal = State.LEAVING, self.way.channel
+            self.state, self._goal, self._rests = State.LEAVING, self.way.channel, rests
 
     def sleep(self) -> None:
         """All is said; the connection ends until the timetable, or something urgent, asks for the next."""
         if self.state is State.ON:
-            self.state, self._goal, self._asleep = State.LEAVING, self.names[0], True
+            self.state, self._goal, self._rests = State.LEAVING, self.names[0], True
 
     def prefer(self, channel: str | None) -> None:
         """Put `channel` before all others, None: as the configuration has it; one that is in use is left for it."""
@@ -140,7 +141,7 @@ class Channels:
         self.preferred, self._stable = channel, self._return_after
         self._place = self._order().index(way)
         if self.state is not State.AWAY and way.channel != self.names[0]:
-            self.state, self._goal, self._asleep = State.LEAVING, self.names[0], False
+            self.state, self._goal, self._rests = State.LEAVING, self.names[0], False
         elif self.state is State.AWAY:
             self._place, self._left = 0, len(self._ways)
 

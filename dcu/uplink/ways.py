@@ -18,7 +18,7 @@ import structlog
 
 from dcu.clock import Clock, iso
 from dcu.config import ChannelSettings, UplinkSettings
-from dcu.errors import CommandRejected, StoreError, UplinkError, first_words
+from dcu.errors import CommandRejected, StoreError, UnattendedError, UplinkError, first_words
 from dcu.model import Command
 from dcu.uplink.beside import beside
 from dcu.uplink.budget import Budget
@@ -157,6 +157,8 @@ class Ways:
                     yield link
         except Exception as error:
             account.error = first_words(error)
+            if not self._settings.several and ExceptionGroup("", [error]).subgroup(UnattendedError):
+                self.channels.renew(rests=True)  # by another channel it would be the same broker
             raise
         finally:
             if opened:

@@ -2,17 +2,20 @@
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import aiomqtt
 import pytest
 
 from dcu.clock import SystemClock
+from dcu.config import ChannelSettings
 from dcu.delivery.deliver import Deliver
 from dcu.delivery.sparkplug import Sparkplug
 from dcu.messages.edge_node import REBIRTH, EdgeNode
 from dcu.messages.envelope import Envelopes
 from dcu.messages.sparkplug import Metric, Payload, encode_payload
+from dcu.uplink.ways import Ways
 from sim.broker import Broker, mosquitto
 from tests.flow import DCU, fill, make_flow, running
 from tests.outbox import NOON, MemoryOutbox, capture, record
@@ -96,6 +99,27 @@ async def test_all_but_results_waits_for_the_primary_host_and_stops_when_it_goes
             await heard.until(told=100, births=2)
             await come_true(lambda: store.empty)
     assert heard.values() == list(range(100, 200))
+
+
+async def test_a_host_that_goes_is_waited_for_by_the_channel_in_use_where_all_lead_to_one_broker(
+    tmp_path: Path,
+) -> None:
+    store = MemoryOutbox()
+    async with Broker(tmp_path / "broker") as broker, listening(broker) as heard:
+        flow = speaking(broker.port, store, host=PRIMARY)
+        channels = ChannelSettings("eth"), ChannelSettings("gprs", metered=True)
+        settings = replace(flow.uplink.settings, channels=channels)
+        flow.uplink = ways = Ways(settings, DCU, SystemClock(), tmp_path)
+        await heard.say(1, online=True)
+        async with running(flow):
+            await heard.until(births=1)
+            await heard.say(2, online=False)
+            await heard.until(deaths=1)
+            await come_true(lambda: flow.figures.connections == 2)
+            heard.connection_ended()
+            await heard.say(3, online=True)
+            await heard.until(births=2)
+        assert [account.connections for account in ways.accounts.values()] == [2, 0]
 
 
 async def test_results_and_commands_stay_in_our_own_words(tmp_path: Path) -> None:

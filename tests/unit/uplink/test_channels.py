@@ -156,6 +156,20 @@ def test_a_connection_made_anew_stays_with_its_channel(way: Way) -> None:
     assert (channels.at_once, channels.way) == (True, way)
 
 
+@pytest.mark.parametrize("way", [MAIN, STANDBY])
+def test_one_made_anew_together_with_a_fleet_rests_before(way: Way) -> None:
+    channels = on(three(), way)
+    channels.renew(rests=True)
+    channels.lost(STEADY)
+    assert (channels.at_once, channels.way) == (False, way)
+    channels.rested()
+    assert (channels.at_once, channels.way) == (True, way)
+    channels.opened(STEADY)
+    channels.renew()
+    channels.lost(2 * STEADY)
+    assert channels.at_once, "that rest was once"
+
+
 def test_a_channel_with_a_timetable_is_left_for_a_sleep_and_then_the_best_way_comes_first() -> None:
     channels = on(three(), STANDBY)
     channels.sleep()
