@@ -11,7 +11,7 @@ import structlog
 
 from dcu.clock import Clock
 from dcu.conversation.acquaintance import Acquaintance
-from dcu.conversation.recognition import RECOGNISE_EVERY, SERIAL, TITLE
+from dcu.conversation.recognition import RECOGNISE_EVERY, SCALER, SERIAL, TITLE
 from dcu.conversation.session import Session
 from dcu.conversation.shapes import Shape, from_data, learn, missing, to_data
 from dcu.conversation.visit import Findings
@@ -204,8 +204,11 @@ class Archive:
 
     def periods(self, meter: str) -> set[int]:
         """Return the seconds at whose multiples `meter` captures, as far as it or its profile tells them."""
-        told = {shape.period for shape in self._shapes.get(meter, {}).values()}
+        told = {shape.period for shape in self.known(meter).values()}
         return (told | {stream.period or 0 for stream in self.profile(meter).streams.values()}) - {0}
+
+    def known(self, meter: str) -> Mapping[str, Shape]:
+        return self._shapes.get(meter, {})
 
     async def shapes(self, session: Session, meter: str, streams: Sequence[str]) -> dict[str, Shape]:
         """Return the shapes of those `streams` that the meter has; what is not known yet is learned and kept."""
@@ -262,7 +265,7 @@ class Archive:
         read of it. `shown` is None where it tells no time: then only what is missing is asked for again. Raises
         StoreError.
         """
-        shapes = self._shapes.get(meter, {})
+        shapes = self.known(meter)
         known = now if shown is None else shown
         kept = ((stream, shape) for stream, shape in shapes.items() if stream not in MOMENTARY)
         limits = {stream: max(now, known) if shape.period else known for stream, shape in kept}
@@ -284,8 +287,7 @@ class Archive:
 
     async def title(self, meter: str) -> bytes:
         """Return the system title that the meter was recognised by, b"" when none is known."""
-        known = self.acquaintance.title(meter)
-        return known or bytes.fromhex(await self.said(meter, TITLE))
+        return self.acquaintance.title(meter) or bytes.fromhex(await self.said(meter, TITLE))
 
     def expect(self, wanted: Expected) -> None:
         """Begin at these times with what was never asked for."""
@@ -295,7 +297,7 @@ class Archive:
 
     def lacks(self, meter: str, stream: str) -> bool:
         """Whether a meter was asked for `stream` and does not have it."""
-        shape = self._shapes.get(meter, {}).get(stream)
+        shape = self.known(meter).get(stream)
         return shape is not None and not shape.columns
 
     def past(self, meter: str, shapes: Mapping[str, Shape]) -> dict[str, Range]:
@@ -307,7 +309,7 @@ class Archive:
         }
 
     def _new(self, meter: str, stream: str, period: int, now: int, slow: int) -> Range:
-        mark, task = self.standing.mark(meter, stream), self._task(meter, stream)
+        mark, task = self.standing.mark(meter, stream), self._timetable(meter).get(stream)
         start = now - int(task.backfill if task else 0) if mark is None else mark + 1
         since = start if mark is None else None
         # a profile that is always given whole is not asked for in slices
@@ -318,14 +320,11 @@ class Archive:
         end = now - slow if start <= now - slow and 2 * slow > slice_of(period) else now
         return newer(period, start, end, self._order(meter, stream), since)
 
-    def _task(self, meter: str, stream: str) -> Task | None:
-        return self._timetable(meter).get(stream)
-
     def _timetable(self, meter: str) -> Mapping[str, Task]:
         return self.timetables.get(self._meters[meter].group) or self.timetables.get("", {})
 
     def _order(self, meter: str, stream: str) -> Order:
-        task = self._task(meter, stream)
+        task = self._timetable(meter).get(stream)
         return task.order if task else Order.NEWEST
 
     async def review(self, meter: str, found: Findings, clock: Clock) -> None:
@@ -337,8 +336,7 @@ class Archive:
         """
         if found.identity is not None:
             self.acquaintance.recognised(meter, clock.monotonic(), found.identity)
-            shapes = self._shapes.get(meter, {})
-            self._shapes[meter] = {stream: shape for stream, shape in shapes.items() if not shape.partial}
+            self._shapes[meter] = {name: shape for name, shape in self.known(meter).items() if not shape.partial}
             await self._compare(meter, found, int(clock.now()))
         for stream in found.recast:
             self._shapes[meter].pop(stream)
@@ -358,19 +356,21 @@ class Archive:
             del found.outgrown[stream]
             return
         self._doubted[meter, stream] = shape, at
-        self.acquaintance.forget(meter)
+        self.acquaintance.doubt(meter)
         del self._shapes[meter][stream]
 
     async def _compare(self, meter: str, found: Findings, now: int) -> None:
         stored = await self._store.descriptors(meter)
         was, says = stored.get(IDENTITY, {}), found.identity or {}
         found.changed = {word: (was[word], said) for word, said in says.items() if was.get(word, said) != said}
+        if found.rescaled and SERIAL not in found.changed:
+            found.changed[SCALER] = found.rescaled
         if found.changed:
             found.disown()
             self._shapes[meter] = {}
             if not found.changed.keys().isdisjoint((SERIAL, TITLE)):
-                tasks = self._timetable(meter).items()
-                sinces = self.standing.anew(meter, now, {stream: int(task.backfill) for stream, task in tasks})
+                backfills = {task.stream: int(task.backfill) for task in self._timetable(meter).values()}
+                sinces = self.standing.anew(meter, now, backfills)
                 await self._store.forgo(meter, sinces)
                 self.standing.forgo(meter)
                 self.standing.move({(meter, stream): since - 1 for stream, since in sinces.items()})

@@ -19,12 +19,16 @@ EXCHANGE_TAKES: Final = 120.0
 
 @dataclass(slots=True)
 class _Known:
-    """What a meter said when it was `recognised`, and when it was `heard` last (monotonic s); b"", "": not told."""
+    """What a meter said when it was `recognised`, and when it was `heard` last (monotonic s); b"", "": not told.
+
+    `looked` is when it was asked all, which a doubt does not change.
+    """
 
     recognised: float
     heard: float
     serial: str
     title: bytes
+    looked: float
 
 
 class Acquaintance:
@@ -58,7 +62,7 @@ class Acquaintance:
         before = self._known.get(meter)
         title = bytes.fromhex(said[TITLE]) if TITLE in said else before.title if before else b""
         serial = said.get(SERIAL) or (before.serial if before else "")
-        self._known[meter] = _Known(now, now, serial, title)
+        self._known[meter] = _Known(now, now, serial, title, now)
 
     def heard(self, meter: str, now: float) -> None:
         """Remember that the one that is known answered at `now`."""
@@ -74,6 +78,15 @@ class Acquaintance:
         """Return the system title that the meter bore when it was recognised, b"" where none is known."""
         return self._known[meter].title if meter in self._known else b""
 
+    def looked(self, meter: str) -> float | None:
+        """Return when the meter was asked all the last time (monotonic s), None when not since the start."""
+        return self._known[meter].looked if meter in self._known else None
+
+    def doubt(self, meter: str) -> None:
+        """Ask a meter all the next time, and believe nothing of what it said."""
+        if meter in self._known:
+            self._known[meter] = _Known(-math.inf, -math.inf, "", b"", self._known[meter].looked)
+
     def forget(self, meter: str) -> None:
-        """Ask a meter all the next time: it is in doubt, or gone."""
+        """Forget a meter that is gone, or another one."""
         self._known.pop(meter, None)

@@ -4,30 +4,38 @@ All of it is asked once a day and after a doubt, the serial number whenever anot
 that is made anyway. When that is, is in `acquaintance`; what follows from a change is `dcu.archive`'s.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from enum import Enum, auto
 from typing import Any, Final
 
-from dcu.conversation.shapes import CAPTURE_OBJECTS, PROFILE_GENERIC
+from dcu.conversation.shapes import CAPTURE_OBJECTS, PROFILE_GENERIC, SCALED, SCALER_UNIT, Shape
 from dcu.dlms import cosem
 from dcu.dlms.services import AccessError, Get
 from dcu.errors import MeterError
 from dcu.model import Attribute, Column
+from dcu.obis import format_obis
 from dcu.profiles import CompanionProfile
 
-#: Seconds after which a meter is asked again. It costs some 60 octets, and 20 per column of the profiles read then.
+#: Seconds after which a meter is asked again. It costs some 60 octets, 20 per column of the profiles
+#: read then, and 20 per register, whose scaler and unit may have been set anew.
 RECOGNISE_EVERY: Final = 86_400.0
 
 #: What a companion profile's `identity` names for this: another meter, or another program in it.
 SERIAL: Final = "serial"
 WORDS: Final = (SERIAL, "firmware")
+#: What is said of a register that has another scaler or unit now, beside these words.
+SCALER: Final = "scaler"
 #: What an association tells besides where it is protected: the meter's system title, in hexadecimal digits. Where
 #: meters share keys, nothing else in it says which of them is there.
 TITLE: Final = "title"
 
 #: Characters of a word that are remembered: a meter may put much of its own into one.
 MAX_WORD: Final = 64
+
+
+#: Scaler and unit code by class and logical name.
+Scalers = Mapping[tuple[int, bytes], tuple[int, int]]
 
 
 class Asking(Enum):
@@ -67,6 +75,35 @@ def recast(answer: Any, columns: Sequence[Column]) -> bool:
     except MeterError:
         return False
     return now != tuple(replace(column, scaler=0, unit=255) for column in columns)
+
+
+def scalers(profile: CompanionProfile, shapes: Mapping[str, Shape]) -> Scalers:
+    """Return scaler and unit of the objects in `shapes` that tell it themselves, not in a profile made for that."""
+    streams = profile.streams
+    own = (shape for stream, shape in shapes.items() if stream not in streams or not streams[stream].scalers)
+    columns = (column for shape in own for column in shape.columns if (column.class_id, column.index) in SCALED)
+    return {(column.class_id, column.name): (column.scaler, column.unit) for column in columns}
+
+
+def scaler_questions(known: Scalers) -> list[Get]:
+    """Return what tells whether they still are those `known`."""
+    return [Get(Attribute(class_id, name, SCALER_UNIT[class_id])) for class_id, name in known]
+
+
+def rescaled(known: Scalers, answers: Sequence[Any]) -> tuple[str, str] | None:
+    """Return how the first that differs was and is by the `answers` to `scaler_questions`; no answer proves nothing."""
+    for ((_, name), before), answer in zip(known.items(), answers, strict=True):
+        try:
+            now = cosem.decode_scaler_unit(answer)
+        except MeterError:
+            continue
+        if now != before:
+            return _scaled(name, *before), _scaled(name, *now)
+    return None
+
+
+def _scaled(name: bytes, scaler: int, unit: int) -> str:
+    return f"{format_obis(name)}: 10^{scaler} {cosem.UNITS.get(unit, f'of unit {unit}')}"
 
 
 def word_of(answer: Any) -> str:

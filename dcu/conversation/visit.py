@@ -43,9 +43,11 @@ class Findings:
     `watermarks` say up to when a stream of this moment is read. `refused` says why a stream gave nothing, `outgrown`
     names those whose rows do not fit their shape, `recast` those that capture other columns now: to be learned anew.
     `identity` is what the meter said it is, by word, where it was asked; `changed` what it was and is by those words,
-    when that is another (`dcu.archive` compares). `serial` is the number it gave where it was asked for that much at
-    least, None where it gave none. `clock` is there where the meter was asked for its time. `stopped` is
-    what ended the conversation half-way, and `missed` the streams that were not answered for it.
+    when that is another (`dcu.archive` compares), or which scaler a register had and has (`rescaled` until then);
+    `since` is when all that was asked the last time (UTC seconds; None: not since the start). `serial` is the number it
+    gave where it was asked for that much at least, None where it gave none. `clock` is there where the meter was asked
+    for its time. `stopped` is what ended the conversation half-way, and `missed` the streams that were not answered for
+    it.
     """
 
     captures: list[Capture] = field(default_factory=list)
@@ -58,6 +60,8 @@ class Findings:
     identity: dict[str, str] | None = None
     serial: str | None = None
     changed: dict[str, tuple[str, str]] = field(default_factory=dict)
+    rescaled: tuple[str, str] | None = None
+    since: float | None = None
     offset: float | None = None
     clock: calibration.Reading | None = None
     bad_rows: int = 0
@@ -68,7 +72,9 @@ class Findings:
         """Return what this and `later` findings say of the meter itself, without what was read."""
         changed = {word: (self.changed.get(word, pair)[0], pair[1]) for word, pair in later.changed.items()}
         recast = [*dict.fromkeys((*self.recast, *later.recast))]
-        return Findings(changed=self.changed | changed, recast=recast, outgrown=self.outgrown | later.outgrown)
+        since = later.since if self.since is None else self.since
+        outgrown = self.outgrown | later.outgrown
+        return Findings(changed=self.changed | changed, recast=recast, outgrown=outgrown, since=since)
 
     def disown(self) -> None:
         """Give up what was read by the shapes of a meter that is another one now."""
@@ -81,7 +87,8 @@ class Reading:
 
     `wanted` maps each due stream to its range, None where it is what the meter holds at this moment: registers, or the
     newest row of a profile that is kept for that. `past` maps some of them to a range of what was left out before.
-    Every one of them has its shape in `shapes`. `asking` says what is asked besides of who the meter is.
+    Every one of them has its shape in `shapes`. `asking` says what is asked besides of who the meter is, and with all
+    of it whether `scalers` still hold.
     """
 
     def __init__(
@@ -93,6 +100,7 @@ class Reading:
         past: Mapping[str, Range] = MappingProxyType({}),
         *,
         asking: Asking = Asking.NOTHING,
+        scalers: recognition.Scalers = MappingProxyType({}),
     ) -> None:
         self._meter = meter
         self._profile = profile
@@ -100,9 +108,10 @@ class Reading:
         self._wanted = wanted
         self._past = past
         self._asking = asking
+        self._scalers = scalers if asking is Asking.ALL else {}
 
     def questions(self) -> list[Get]:
-        """The clock, who the meter is, the registers, each profile by range, then what the profiles capture.
+        """The clock, who the meter is, the registers, each profile by range, what the profiles capture, scalers.
 
         Who it is comes early: what is answered after it is known to be that meter's, wherever the conversation stops.
         """
@@ -112,7 +121,7 @@ class Reading:
         asked += [self._question(stream, span) for stream, span in self._of_profiles()]
         if self._asking is Asking.ALL:
             asked += recognition.captured(self._profile, dict.fromkeys(stream for stream, _ in self._of_profiles()))
-        return asked
+        return asked + recognition.scaler_questions(self._scalers)
 
     def _of_registers(self) -> list[str]:
         return [stream for stream in self._wanted if stream not in self._profile.streams]
@@ -152,6 +161,8 @@ class Reading:
         self._take_identity(found, answers)
         self._take_registers(found, stamp, (at if at is not None else int(read_at)), status, answers)
         self._take_profiles(found, stamp, at, answers)
+        if found.identity is not None:  # all was told
+            found.rescaled = recognition.rescaled(self._scalers, list(answers))
         return found
 
     async def _answers(

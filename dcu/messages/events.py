@@ -27,6 +27,10 @@ OWN_EVENTS: Final[Mapping[str, OwnEvent]] = {
     "firmware changed": OwnEvent(
         "warning", "the meter tells another firmware version; what was learned of it is asked anew"
     ),
+    "scaler changed": OwnEvent(
+        "warning",
+        "a register has another scaler or unit; rows read after `since` may have been told under the one before",
+    ),
     "meter clock jumped": OwnEvent("warning", "the meter's clock went back behind rows that were read before"),
     "clock adjusted": OwnEvent("info", "the meter's clock was set or shifted"),
     "clock off too far": OwnEvent("warning", "the meter's clock is off by more than is set without asking"),

@@ -15,7 +15,7 @@ from dcu.archive import Archive
 from dcu.clock import Clock
 from dcu.conversation.continuity import counts_up, fallen
 from dcu.conversation.opening import SessionMaker
-from dcu.conversation.recognition import SERIAL, TITLE, Asking
+from dcu.conversation.recognition import SERIAL, TITLE, Asking, scalers
 from dcu.conversation.session import Session
 from dcu.conversation.visit import Findings, Reading
 from dcu.errors import ShelteredError
@@ -122,7 +122,7 @@ class Collecting:
         asked = asking is Asking.SERIAL and told
         if asking is not Asking.ALL and (doubt := await self._doubt(meter, found, asked=asked)) is not None:
             log.info("the meter is in doubt", meter=meter, reason=doubt)
-            known.forget(meter)
+            known.doubt(meter)
             asking = Asking.ALL
             if found.stopped is None:
                 found = await self._read(session, meter, streams, asking)
@@ -156,17 +156,24 @@ class Collecting:
     async def _read(self, session: Session, meter: str, streams: Sequence[str], asking: Asking) -> Findings:
         if asking is Asking.ALL:
             session.doubt()
+            await self.archive.shapes(session, meter, [])
+        profile = self.archive.profile(meter)
+        # what is learned in this visit need not be asked twice
+        known = scalers(profile, self.archive.known(meter)) if asking is Asking.ALL else {}
         shapes = await self.archive.shapes(session, meter, streams)
         ranges = self.archive.ranges(meter, shapes, int(self.clock.now()), self._slow.get(meter, 0))
         reading = Reading(
             self.archive.meter(meter),
-            self.archive.profile(meter),
+            profile,
             shapes,
             ranges,
             self.archive.past(meter, shapes),
             asking=asking,
+            scalers=known,
         )
         found = await reading.take(session, self.clock, self.urged)
+        looked = self.archive.acquaintance.looked(meter)
+        found.since = None if looked is None else self.clock.now() - (self.clock.monotonic() - looked)
         if found.identity is not None and session.title:
             found.identity[TITLE] = session.title.hex()
         open_ = [stream for stream in streams if stream not in shapes and not self.archive.lacks(meter, stream)]

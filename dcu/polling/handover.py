@@ -13,8 +13,8 @@ from typing import Protocol
 import structlog
 
 from dcu.archive import Archive
-from dcu.clock import Clock
-from dcu.conversation.recognition import TITLE
+from dcu.clock import Clock, iso
+from dcu.conversation.recognition import SCALER, TITLE
 from dcu.conversation.visit import Findings
 from dcu.errors import Breach, ShelteredError, StoreError
 from dcu.events import EventSieve
@@ -32,7 +32,7 @@ log = structlog.get_logger()
 UNCONFIRMED_BOUND = 16
 
 #: What is reported of a meter that says another word about itself than before.
-CHANGES = {"serial": "meter exchanged", "firmware": "firmware changed"}
+CHANGES = {"serial": "meter exchanged", "firmware": "firmware changed", SCALER: "scaler changed"}
 
 
 class Keeping(Protocol):
@@ -149,6 +149,9 @@ class Handover:
             self.health.changed += 1
             if word == TITLE:
                 await self._retitled(meter, before, now)
+            elif word == SCALER:
+                since = None if found.since is None else iso(found.since)
+                await self.report(CHANGES[word], meter=meter, before=before, now=now, since=since)
             else:
                 await self.report(CHANGES[word], meter=meter, before=before, now=now)
         for _, stream in recorded.overflow:

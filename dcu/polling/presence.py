@@ -43,7 +43,7 @@ async def recognise(
         return False
     told = identity(archive.profile(meter), Asking.SERIAL, iter(await session.get(asked))).get(SERIAL)
     if told != serial and (told is not None or own):
-        archive.acquaintance.forget(meter)
+        archive.acquaintance.doubt(meter)
         reason = f"another meter may be there: its serial number is {told or 'not told'}, not {serial}"
         raise UnsureError(reason) if doubtful else NotGivenError(reason)
     return told is not None

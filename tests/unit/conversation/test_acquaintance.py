@@ -32,8 +32,21 @@ def test_all_is_asked_once_a_day_and_of_a_meter_in_doubt(talk: Talk) -> None:
     assert asking(Acquaintance(), 0.0, talk) is Asking.ALL
     acquaintance = known(serial="4711", title=TITLE.hex())
     assert asking(acquaintance, RECOGNISE_EVERY, talk) is Asking.ALL
-    acquaintance.forget("M1")
+    acquaintance.doubt("M1")
     assert asking(acquaintance, 1.0, talk) is Asking.ALL
+
+
+def test_a_doubt_leaves_only_when_the_meter_was_looked_at_last() -> None:
+    acquaintance = known(serial="4711", title=TITLE.hex())
+    acquaintance.recognised("M1", 5.0, {"serial": "4711"})
+    acquaintance.doubt("M1")
+    acquaintance.doubt("M2")
+    assert (acquaintance.looked("M1"), acquaintance.looked("M2"), acquaintance.title("M1")) == (5.0, None, b"")
+    acquaintance.recognised("M1", 9.0, {})
+    assert acquaintance.looked("M1") == 9.0
+    assert asking(acquaintance, 10.0, Talk()) is Asking.NOTHING
+    acquaintance.forget("M1")
+    assert acquaintance.looked("M1") is None
 
 
 def test_the_number_is_asked_of_who_was_away_long_enough_to_be_exchanged() -> None:

@@ -5,12 +5,23 @@ from typing import Any
 
 import pytest
 
-from dcu.conversation.recognition import MAX_WORD, Asking, captured, identity, questions, recast
-from dcu.conversation.shapes import CAPTURE_OBJECTS
+from dcu.conversation.recognition import (
+    MAX_WORD,
+    Asking,
+    captured,
+    identity,
+    questions,
+    recast,
+    rescaled,
+    scaler_questions,
+    scalers,
+)
+from dcu.conversation.shapes import CAPTURE_OBJECTS, Shape
 from dcu.dlms import axdr
 from dcu.dlms.services import AccessError
-from dcu.model import Attribute, Column
+from dcu.model import INSTANT, Attribute, Column
 from dcu.obis import parse_obis
+from dcu.profiles import load_profile
 from tests.lines import COMPANION
 
 CLOCK = [8, parse_obis("0-0:1.0.0.255"), 2, 0]
@@ -48,6 +59,39 @@ def test_a_word_is_text_however_the_meter_writes_it(answer: Any, word: str) -> N
 @pytest.mark.parametrize("answer", [AccessError(3), AccessError(1), b"", b"\0\0", None, [1]])
 def test_what_the_meter_does_not_tell_is_no_word(answer: Any) -> None:
     assert identity(COMPANION, Asking.ALL, iter([answer, b"1.0"])) == {"firmware": "1.0"}
+
+
+INDIAN = load_profile("is15959-1p")
+ENERGY_NAME, LIMIT_NAME = parse_obis("1-0:1.8.0.255"), parse_obis("0-0:17.0.0.255")
+SHAPES = {
+    "load0": Shape(COLUMNS, 900),
+    INSTANT: Shape((replace(COLUMNS[1], class_id=5, index=3), Column(1, LIMIT_NAME)), 0),
+}
+
+
+def test_which_registers_tell_their_own_scaler_and_where() -> None:
+    known = scalers(COMPANION, SHAPES)
+    assert known == {(3, ENERGY_NAME): (1, 30), (5, ENERGY_NAME): (1, 30)}
+    asked = [Attribute(3, ENERGY_NAME, 3), Attribute(5, ENERGY_NAME, 4)]
+    assert [each.attribute for each in scaler_questions(known)] == asked
+    # in India they stand in profiles made for that
+    assert scalers(INDIAN, {"load0": SHAPES["load0"]}) == {}
+
+
+@pytest.mark.parametrize(
+    ("answers", "now"),
+    [
+        ([[1, 30], [1, 30]], None),
+        ([[1, 30], [3, 30]], "1-0:1.8.0.255: 10^3 Wh"),
+        ([[1, 250], [3, 30]], "1-0:1.8.0.255: 10^1 of unit 250"),
+        ([AccessError(1), None], None),
+        ([object(), [1]], None),
+        ([[1, 300], AccessError(4)], None),
+    ],
+)
+def test_another_scaler_or_unit_is_told_and_what_is_none_is_not(answers: list[Any], now: str | None) -> None:
+    expected = None if now is None else ("1-0:1.8.0.255: 10^1 Wh", now)
+    assert rescaled(scalers(COMPANION, SHAPES), answers) == expected
 
 
 def test_other_capture_objects_are_another_shape_whatever_their_scalers() -> None:
