@@ -4,7 +4,7 @@ As long as the old table is there it is not over: a start that was killed on the
 Nothing else of an older store needs more than the statements in schema/NNN.sql.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 from typing import Any, Final
 
@@ -12,12 +12,12 @@ from aiosqlite import Connection
 
 from dcu.clock import DAY
 from dcu.model import Capture
-from dcu.store.cells import values_from
+from dcu.store.cells import GARBLED, values_from
 from dcu.store.chains import link
 from dcu.store.marks import Mark
 from dcu.store.numbers import POSITION_BITS, position_of
 from dcu.store.pages import Pages
-from dcu.store.segments import SEGMENT_ROWS, Run, alike
+from dcu.store.segments import SEGMENT_ROWS, Run, Segment, alike
 
 #: Rows of one transaction: half a second of an old board's time, and two megabytes of memory.
 SLICE: Final = 8 * SEGMENT_ROWS
@@ -57,6 +57,22 @@ async def into_segments(database: Connection) -> None:
         await database.execute("COMMIT")
         await database.execute_fetchall("PRAGMA wal_checkpoint(PASSIVE)")
     await database.execute("DROP TABLE captures")
+
+
+def singly(rows: Iterable[Sequence[Any]]) -> Iterator[tuple[Any, ...]]:
+    """Yield rows of `captures`, all their columns, as rows of the table of segments; nothing of one that is damaged.
+
+    Each is a segment of its own, so that it has its place whatever is read with it, and follows no other: whoever asks
+    for the captures of a meter does not find it, but it is delivered.
+    """
+    for place, _, meter, layout, *rest in rows:
+        try:
+            if "\ufffd" in rest[-1]:  # the JSON was ASCII
+                continue
+            run = Run.of(meter, layout, 0, [_capture((place, meter, layout, *rest))])
+            yield place, *Segment(position_of(place), (run,)).row
+        except (*GARBLED, OverflowError):  # a time beyond all bounds
+            continue
 
 
 async def _put(database: Connection, marks: _Marks, stream: int, rows: Sequence[Any]) -> None:

@@ -16,6 +16,7 @@ from typing import Any, Final, NamedTuple
 import structlog
 
 from dcu.clock import DAY
+from dcu.store.forward import singly
 from dcu.store.legend import NOTHING_KNOWN, UNREADABLE, Known, Legend, columns_of
 from dcu.store.numbers import POSITION_BITS
 from dcu.store.segments import SEGMENT_ROWS
@@ -203,9 +204,20 @@ class _Source(NamedTuple):
     known: Known
 
     def segments(self, first: int, last: int) -> list[Row]:
-        """Return the rows of segments between two places. Raises what is in UNREADABLE."""
-        columns = ", ".join(["rowid", *columns_of(self.wreck, "segments")[1:]])
-        select = f"SELECT {columns} FROM segments WHERE rowid BETWEEN ? AND ? ORDER BY rowid"  # noqa: S608 - our names
+        """Return the rows of segments between two places, captures of a schema before segments as one each.
+
+        Raises what is in UNREADABLE.
+        """
+        older = columns_of(self.wreck, "captures")
+        rows = list(singly(self._between("captures", first, last))) if older else []
+        # both are there where a store was brought forward only so far
+        if not older or columns_of(self.wreck, "segments"):
+            rows += self._between("segments", first, last)
+        return rows
+
+    def _between(self, table: str, first: int, last: int) -> list[Row]:
+        columns = ", ".join(["rowid", *columns_of(self.wreck, table)[1:]])
+        select = f"SELECT {columns} FROM {table} WHERE rowid BETWEEN ? AND ? ORDER BY rowid"  # noqa: S608 - our names
         return self.wreck.execute(select, (first, last)).fetchall()
 
 
@@ -313,13 +325,16 @@ def _copy(wreck: sqlite3.Connection, fresh: sqlite3.Connection, table: str, numb
     # of a name that is damaged the place tells what it was
     columns = {name: each for each, (name, _) in zip(there, ours, strict=False) if len(there) == len(ours)}
     columns = columns or {name: name for name, _ in ours if name in there}
-    order = ", ".join(f"{columns[name]} DESC" for name, key in sorted(ours, key=lambda column: column[1]) if key)
+    keys = [name for name, key in sorted(ours, key=lambda column: column[1]) if key]
+    if not columns.keys() >= set(keys):  # a table that came with a later schema; or rows would be given other keys
+        return
+    order = ", ".join(f"{columns[key]} DESC" for key in keys)
     names = [name.strip('"') for name in columns]
     listed = ", ".join(columns.values())
     put = f"INSERT OR IGNORE INTO {table} ({', '.join(columns)}) VALUES ({', '.join('?' * len(names))})"  # noqa: S608 - our names
     bound = [(at, numbers[name]) for at, name in enumerate(names) if name in numbers]
     for backwards in ("", f" ORDER BY {order}"):
-        if not names or _copied(wreck, fresh, f"SELECT {listed} FROM {table}{backwards}", put, bound):  # noqa: S608 - our names
+        if _copied(wreck, fresh, f"SELECT {listed} FROM {table}{backwards}", put, bound):  # noqa: S608 - our names
             return
 
 

@@ -1,15 +1,24 @@
 """How a damaged file is read: range by range around what cannot be, and only what is whole."""
 
+import shutil
 import sqlite3
 import zlib
 from contextlib import closing
 from pathlib import Path
 
+import pytest
+
+from dcu.model import Capture
 from dcu.store import Store
+from dcu.store.forward import singly
+from dcu.store.integrity import DAMAGED, Mishap
 from dcu.store.legend import Known
 from dcu.store.segments import Run, Segment
+from dcu.store.shape import scripts
 from dcu.store.wreck import WINDOW, Note, put, window
 from tests.captures import SetClock, capture
+
+SAVED = sorted((Path(__file__).parents[2] / "databases").glob("*.db"))
 
 KNOWN = Known(frozenset({1}), frozenset({1}), frozenset({1}))
 
@@ -95,3 +104,62 @@ def test_a_note_says_what_is_left_while_the_file_is_there(tmp_path: Path) -> Non
     assert Note.read(path) == owing
     note.remove(path)
     assert not path.with_suffix(".salvage").exists()
+
+
+async def held(path: Path, found: Mishap | None = None) -> list[object]:
+    """Return what a store knows and, in their order, all items that it has still to deliver."""
+    async with Store.open(path, SetClock(), found=found) as store:
+        salvaged = store.salvaged.captures
+        assert bool(salvaged) is bool(found)
+        assert (await store.salvage() is None) is (found is None)
+        items = {}
+        for stream in await store.streams():
+            blocks = await store.unacknowledged(stream)
+            while (block := await store.next_block(stream, 100)) is not None:
+                blocks.append(block)
+            items[stream] = [(block.seq, block.items, block.dropped) for block in blocks]
+        kept = await store._read("SELECT sum(rows) FROM segments")
+        return [items, kept, await store.watermarks(), await store.descriptors("M1"), await store.unfinished()]
+
+
+@pytest.mark.parametrize("saved", SAVED, ids=lambda saved: saved.stem)
+async def test_a_damaged_store_of_an_older_schema_opens_with_what_it_held(tmp_path: Path, saved: Path) -> None:
+    """Tables that its schema had not are empty; all that can be read is there, and leaves as it would have left."""
+    sound, damaged = tmp_path / "sound.db", tmp_path / "damaged.db"
+    for path in (sound, damaged):
+        shutil.copyfile(saved, path)
+    assert await held(damaged, Mishap(DAMAGED, "a page failed its check")) == await held(sound)
+
+
+async def test_a_store_that_was_brought_forward_only_so_far_gives_both_its_parts(path: Path, clock: SetClock) -> None:
+    async with Store.open(path, clock) as store:
+        await store.record([capture(900), capture(1800)], {})
+    with closing(sqlite3.connect(path)) as damaged, damaged:
+        damaged.execute(scripts()[0][scripts()[0].index("CREATE TABLE captures") :].partition(";")[0])
+        rows = [((1 << 40) + at, None, 1, 1, 900 * at, 0, 1.0, None, 1, "[1]") for at in (3, 4)]
+        damaged.executemany("INSERT INTO captures VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
+    found, lost = window(path, KNOWN, 1, 1, 4)
+    assert sorted((row[0] & 0xFF, row[1]) for row in found) == [(1, 2), (3, 1), (4, 1)]
+    assert lost == 0
+
+
+async def test_a_table_whose_key_has_lost_its_name_is_left(path: Path, clock: SetClock) -> None:
+    """SQLite would number its rows anew."""
+    path.write_bytes((SAVED[0].parent / "schema10.db").read_bytes())
+    with closing(sqlite3.connect(path)) as damaged, damaged:
+        damaged.execute("ALTER TABLE streams RENAME COLUMN stream TO strean")
+    async with Store.open(path, clock, found=Mishap(DAMAGED, "a name")) as store:
+        # its name and what left are told by others
+        assert list(await store.streams()) == ["load0"]
+        assert len(await store.unacknowledged("load0")) == 1
+
+
+def test_of_older_captures_the_damaged_are_left_out() -> None:
+    place = 1 << 40 | 7
+    sound = (place, None, 1, 1, 900, 0, 905.0, None, 1, '[1,"x"]')
+    broken = [(*sound[:-1], cells) for cells in ('[1,"\ufffd"]', "[1", "1", None)]
+    beyond = (*sound[:6], float("inf"), *sound[7:])
+    [(found, rows, *_, octets, content)] = singly([*broken, beyond, sound])
+    assert (found, rows) == (place, 1)
+    [run] = Segment.unpacked(7, octets, content).runs
+    assert list(run.captures("M1", "load0", ())) == [Capture("M1", "load0", 900, 0, (1, "x"), (), 905.0, None, True)]
