@@ -4,17 +4,16 @@ Who asks finds them as ever; only the memory waits. Our own modules are imported
 """
 
 import sys
+from collections.abc import Callable
 from importlib import import_module
 from importlib.util import find_spec, module_from_spec
 from threading import RLock
+from types import ModuleType
 from typing import Any
 
 #: For proxies (paho; http, email and tempfile come with it), addresses in URLs (urllib), pipes of text (subprocess),
 #: certificates as text (ssl), and what is shown of source in a traceback.
 HARDLY_USED = ("urllib.request", "ipaddress", "locale", "uuid", "base64", "textwrap", "tokenize")
-
-#: Held while such a module is loaded: another thread must not see half of it.
-_LOADING = RLock()
 
 
 def load_when_asked(name: str) -> None:
@@ -25,13 +24,15 @@ def load_when_asked(name: str) -> None:
     spec = None if name in sys.modules else find_spec(name)
     if spec is None or spec.loader is None:
         return
-    module, waiting = module_from_spec(spec), [spec.loader]
+    module = module_from_spec(spec)
+    waiting: list[Callable[[ModuleType], None]] = [spec.loader.exec_module]
+    # another thread must not see half of it; one lock for all would be taken in another order than those of importing
+    loading = RLock()
 
     def ask(attribute: str) -> Any:
-        with _LOADING:
+        with loading:
             if waiting:  # not again for what the module asks itself while it is loaded
-                waiting.pop().exec_module(module)
-                del vars(module)["__getattr__"]
+                _load(module, waiting)
         if attribute not in vars(module):
             raise AttributeError(f"module {name!r} has no attribute {attribute!r}", name=attribute, obj=module)
         return vars(module)[attribute]
@@ -41,3 +42,17 @@ def load_when_asked(name: str) -> None:
     parent, _, last = name.rpartition(".")
     if parent:
         setattr(import_module(parent), last, module)
+
+
+def _load(module: ModuleType, waiting: list[Callable[[ModuleType], None]]) -> None:
+    """Fill `module` with what is `waiting`; that waits again, and nothing of it is there, when it fails."""
+    bare, fill = vars(module).copy(), waiting.pop()
+    try:
+        fill(module)
+    except BaseException:
+        vars(module).update(bare)
+        for name in vars(module).keys() - bare.keys():
+            del vars(module)[name]
+        waiting.append(fill)
+        raise
+    del vars(module)["__getattr__"]

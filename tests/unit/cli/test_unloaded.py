@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 
 def found(program: str) -> str:
@@ -56,3 +57,54 @@ for thread in threads:
 print(seen)
 """
     assert found(program) == "[1.0, 1.0]\n"
+
+
+def test_who_imports_what_needs_one_and_who_loads_what_imports_that_do_not_wait_for_each_other(tmp_path: Path) -> None:
+    (tmp_path / "outer.py").write_text("import between")
+    (tmp_path / "between.py").write_text("from inner import word")
+    (tmp_path / "inner.py").write_text("word = 'done'")
+    program = f"""
+import threading
+from importlib.machinery import SourceFileLoader
+sys.path.append({str(tmp_path)!r})
+load, both = SourceFileLoader.exec_module, threading.Barrier(2)
+def together(self, module):
+    if module.__name__ in ("outer", "between"):
+        both.wait(60)
+    load(self, module)
+SourceFileLoader.exec_module = together
+load_when_asked("outer")
+load_when_asked("inner")
+import outer
+seen = []
+def ask():
+    seen.append(outer.between.word)
+def need():
+    import between
+    seen.append(between.word)
+threads = [threading.Thread(target=each, daemon=True) for each in (ask, need)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join(20)
+print(seen)
+"""
+    assert found(program) == "['done', 'done']\n"
+
+
+def test_what_could_not_be_loaded_is_loaded_when_it_is_asked_for_again(tmp_path: Path) -> None:
+    (tmp_path / "late.py").write_text("import sys\nhalf = 1\nif sys.failing: raise OSError('no file left')\nwhole = 2")
+    program = f"""
+sys.path.append({str(tmp_path)!r})
+load_when_asked("late")
+import late
+sys.failing = True
+for word in ("whole", "half"):
+    try:
+        print(getattr(late, word))
+    except OSError as error:
+        print(error)
+sys.failing = False
+print(late.half, late.whole, "__getattr__" in vars(late))
+"""
+    assert found(program).splitlines() == ["no file left", "no file left", "1 2 False"]
