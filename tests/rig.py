@@ -207,6 +207,7 @@ class MemoryLink:
 class Incoming:
     topic = "ami/v1/DCU-1/command"
     reply = None
+    retained = False
 
     def __init__(self, **envelope: Any) -> None:
         self.payload = json.dumps(envelope).encode()

@@ -231,6 +231,9 @@ class Deliver:
                     _heed(message.payload, self._heeding)
                 elif message.topic in self.dialect.hears:
                     self._hear(message, sending)
+                elif message.retained:
+                    # it would be heard at each new session, and first of all by a box that was put in another's place
+                    log.warning("a retained command is not taken", topic=message.topic)
                 else:
                     self.figures.commands += 1
                     self._replies.heard(message.payload, message.reply)

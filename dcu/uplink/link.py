@@ -101,6 +101,11 @@ class Incoming:
     origin: aiomqtt.Message
 
     @property
+    def retained(self) -> bool:
+        """Whether the broker had kept it for whoever subscribes: nobody knows since when (MQTT 5, 3.3.1.3)."""
+        return bool(self.origin.retain)
+
+    @property
     def reply(self) -> Reply | None:
         properties = self.origin.properties
         topic = getattr(properties, "ResponseTopic", None)

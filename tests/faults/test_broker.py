@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import aiomqtt
 import pytest
 
 from dcu.delivery import sending, unheard
@@ -286,6 +287,28 @@ async def test_what_nobody_has_subscribed_to_is_kept_until_somebody_has(
             await head.until(lambda: "c1" in head.tally.results)
             assert [each["state"] for each in head.tally.results["c1"]] == ["done"]
         assert flow.figures.connections == 1
+
+
+async def test_a_retained_command_is_left_alone_and_others_are_taken(broker: Broker) -> None:
+    """A box that was put in another's place would carry out what that one was told long ago."""
+    heard: list[bytes] = []
+    flow = make_flow(broker.port, MemoryOutbox())
+
+    async def on_command(_: str, payload: bytes) -> None:
+        heard.append(payload)
+
+    flow.on_command = on_command
+    topic = f"ami/v1/{DCU}/command"
+    async with aiomqtt.Client(broker.host, broker.port) as client:
+        await client.publish(topic, b"old", qos=1, retain=True)
+        async with running(flow):
+            await come_true(lambda: flow.figures.connected)
+            await client.publish(topic, b"new", qos=1)
+            await come_true(lambda: bool(heard))
+            # who hears it when it is said takes it, whatever else the broker does with it
+            await client.publish(topic, b"kept", qos=1, retain=True)
+            await come_true(lambda: len(heard) > 1)
+    assert heard == [b"new", b"kept"]
 
 
 async def test_who_may_not_publish_keeps_its_data(tmp_path: Path) -> None:
