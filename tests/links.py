@@ -60,6 +60,7 @@ class Heard:
     topic: str
     payload: bytes
     reply: Reply | None = None
+    retained: bool = False
 
 
 class MemoryLink:
