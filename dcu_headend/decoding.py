@@ -64,8 +64,8 @@ class Dropped:
     """What does not come: `count` captures with times from `at` to `until`.
 
     Of one `meter`, then it cannot be sent and stays in the DCU's store; of many (""), then it had to go before it could
-    be sent. With `numbers`, first and last, it is not about captures: the DCU's store met with a mishap, and blocks of
-    these sequence numbers come no more.
+    be sent. With `numbers`, first and last, it is not about captures: the DCU's store met with a mishap, and has no
+    blocks of these sequence numbers; what of them the broker still holds comes all the same.
     """
 
     reason: str

@@ -5,13 +5,14 @@ No connection and no clock; what a message holds is in `decoding`. Everything ke
 
 import dataclasses
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final, Self
 
 from dcu_headend.decoding import Block, Result, State
 
-#: Holes of one stream that are kept apart, and divisions of its blocks of which parts are missing.
+#: Holes of one stream that are kept apart, and what it was told of numbers that do not come; and divisions of its
+#: blocks of which parts are missing.
 MAX_HOLES: Final = 1000
 MAX_PARTIAL: Final = 100
 
@@ -20,6 +21,9 @@ BORN: Final = "online"
 
 #: A stream of a DCU: (dcu, stream).
 Stream = tuple[str, str]
+
+#: First and last of numbers that follow each other.
+_Span = tuple[int, int]
 
 #: How a block is divided: (seq, boot, parts). Sent again to a broker that takes more or less, or after a change of the
 #: configuration, it has other parts, and what the first division lacks cannot be made up from the second.
@@ -49,10 +53,13 @@ class Gap:
 class _Came:
     """What came of one stream: spans of whole blocks in ascending order, and the parts of blocks that are not whole.
 
-    `bounded`: a birth has told where it begins. Until then nobody knows what is missing before the first block.
+    `gone` are spans that do not come, as the DCU says. It does not know what of them the broker still holds: that is
+    new when it comes. `bounded`: a birth has told where the stream begins. Until then nobody knows what is missing
+    before the first block.
     """
 
-    spans: list[tuple[int, int]] = field(default_factory=list)
+    spans: list[_Span] = field(default_factory=list)
+    gone: list[_Span] = field(default_factory=list)
     parts: dict[_Division, set[int]] = field(default_factory=dict)
     given_up: int = 0
     owed: int = 0
@@ -66,13 +73,13 @@ class _Came:
         """Return what `memory` wrote down."""
         kept = json.loads(memory)
         parts = {(seq, boot, parts): set(own) for seq, boot, parts, own in kept.get("divided", ())}
-        spans = [(first, last) for first, last in kept["spans"]]
+        spans, gone = ([(first, last) for first, last in kept.get(name, ())] for name in ("spans", "gone"))
         owed = kept.get("owed", 0)
-        return cls(spans, parts, kept["given_up"], owed, kept.get("bounded", owed > 0))
+        return cls(spans, gone, parts, kept["given_up"], owed, kept.get("bounded", owed > 0))
 
     def memory(self) -> str:
         divided = [[*division, sorted(own)] for division, own in self.parts.items()]
-        kept = {"spans": self.spans, "divided": divided, "given_up": self.given_up}
+        kept = {"spans": self.spans, "gone": self.gone, "divided": divided, "given_up": self.given_up}
         return json.dumps(kept | {"owed": self.owed, "bounded": self.bounded})
 
     @property
@@ -81,23 +88,23 @@ class _Came:
         if not self.bounded:
             return None
         last = self.owed - 1 if self.owed else None
-        for first, end in self.spans:
+        for first, end in _joined(self.spans + self.gone):
             if last is not None and first > last + 1:
                 break
             last = end if last is None else max(last, end)
         return last
 
-    def holes(self) -> Iterator[tuple[int, int]]:
+    def holes(self) -> Iterator[_Span]:
         """Yield what is missing between the whole blocks, and from the last of them to what is owed."""
         after: int | None = None
-        for first, end in [*self.spans, (self.owed, self.owed - 1)]:
+        for first, end in [*_joined(self.spans + self.gone), (self.owed, self.owed - 1)]:
             if after is not None and first > after:
                 yield after, first - 1
             after = end + 1 if after is None else max(after, end + 1)
 
     def copy(self) -> Self:
         parts = {division: set(own) for division, own in self.parts.items()}
-        return dataclasses.replace(self, spans=[*self.spans], parts=parts)
+        return dataclasses.replace(self, spans=[*self.spans], gone=[*self.gone], parts=parts)
 
     def add(self, division: _Division, part: int) -> None:
         seq, _, parts = division
@@ -108,19 +115,30 @@ class _Came:
         if len(self.parts) > MAX_PARTIAL:
             del self.parts[min(self.parts)]
 
-    def join(self, begin: int, until: int) -> None:
-        """Put `begin` to `until` into the spans; those that touch become one."""
-        joined: list[tuple[int, int]] = []
-        for first, last in sorted([*self.spans, (begin, until)]):
-            if joined and first <= joined[-1][1] + 1:
-                joined[-1] = joined[-1][0], max(last, joined[-1][1])
-            else:
-                joined.append((first, last))
-        if len(joined) > MAX_HOLES:
-            (first, end), (start, last), *rest = joined
-            self.given_up += start - end - 1
-            joined = [(first, last), *rest]
-        self.spans = joined
+    def join(self, first: int, last: int) -> None:
+        """Count `first` to `last` as come."""
+        self.spans = _joined([*self.spans, (first, last)])
+        if len(self.spans) > MAX_HOLES:
+            (begin, end), (start, until), *rest = self.spans
+            self.given_up += sum(last - first + 1 for first, last in self.holes() if end < first < start)
+            self.spans = [(begin, until), *rest]
+
+    def leave(self, first: int, last: int) -> None:
+        """Wait for `first` to `last` no more."""
+        self.gone = _joined([*self.gone, (first, last)])
+        if len(self.gone) > MAX_HOLES:
+            self.join(*self.gone.pop(0))
+
+
+def _joined(spans: Iterable[_Span]) -> list[_Span]:
+    """Return `spans` in ascending order; those that touch are one."""
+    joined: list[_Span] = []
+    for first, last in sorted(spans):
+        if joined and first <= joined[-1][1] + 1:
+            joined[-1] = joined[-1][0], max(last, joined[-1][1])
+        else:
+            joined.append((first, last))
+    return joined
 
 
 class Follower:
@@ -134,11 +152,21 @@ class Follower:
         #: DCUs that a birth was heard of: a stream that it did not name begins with its first block.
         self._born: set[str] = set()
 
+    def adopt(self, stream: Stream, memory: str) -> None:
+        """Go on from the `memory` of a stream that another follower may have written since, of which births are kept.
+
+        Where several processes keep into one database: in the transaction, before `new`, from the row that it locks.
+        """
+        came = _Came.remembered(memory)
+        if (own := self._came.get(stream)) is not None:
+            came.owed, came.bounded = max(own.owed, came.owed), own.bounded or came.bounded
+        self._came[stream] = came
+
     def new(self, message: Block | Result) -> bool:
         """Whether `message` has not come before: then keep it with its `memory`, commit, and say that you `took` it.
 
         Of a block that comes divided in another way all parts are new: some of its captures are there already. What the
-        DCU says it leapt over is not waited for any more.
+        DCU says it leapt over is not waited for any more, but new if it comes.
         """
         came = self._came.get((message.dcu, message.stream))
         return came is None or not came.has((message.seq, message.boot, message.parts), message.part)
@@ -162,7 +190,7 @@ class Follower:
         if self.new(message):
             came.add((message.seq, message.boot, message.parts), message.part)
             if isinstance(message, Block) and message.dropped is not None and message.dropped.numbers is not None:
-                came.join(*message.dropped.numbers)
+                came.leave(*message.dropped.numbers)
         return came
 
     def positions(self) -> dict[Stream, int]:
@@ -199,8 +227,8 @@ class Follower:
                     yield Gap(dcu, stream, max(first, came.owed), last)
 
     def close(self, gap: Gap) -> None:
-        """Count `gap` as come: the DCU does not know these numbers (any more), so there is nothing to wait for."""
-        self._came[gap.dcu, gap.stream].join(gap.first, gap.last)
+        """Wait for `gap` no more: the DCU does not know these numbers (any more). What of it comes is new still."""
+        self._came[gap.dcu, gap.stream].leave(gap.first, gap.last)
 
     def given_up(self) -> int:
         """Return how many blocks are not waited for any more, because a stream had more than MAX_HOLES holes."""

@@ -19,6 +19,7 @@ from dcu.store.commands import Commands
 from dcu.store.numbers import POSITION_BITS, place_of, position_of
 from dcu.store.readings import Readings
 from dcu.store.segments import Segment
+from dcu.store.spare import LEAPT
 
 #: The most rows of one block.
 BLOCK_ROWS = 1000
@@ -220,6 +221,7 @@ class Outbox(Readings, Commands):
             if leapt is not None:
                 dropped = to_json([LEAP, 0, 0, 0, [leapt, seq - 1]])
                 await database.execute(_LEAPT, (stream,))
+                self._spare.note(LEAPT, name, None)
             if last > sent or leapt is not None:
                 self._spare.sequence(name, seq)
                 await database.execute(_ALLOT, (seq + 1, last, stream))

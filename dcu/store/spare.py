@@ -18,7 +18,7 @@ from dcu.store.cells import to_json
 
 #: What a line is about. A counter is ours when we use it, else a meter uses it; one that is believed may be lower than
 #: it was (dcu.polling.rekey); all others only grow. A stream's number is one that no block was given, nor any above it;
-#: where it leapt and nobody was told yet, the first that it leapt over is there besides.
+#: where it leapt and nobody was told yet, the first that it leapt over is there besides, and None once it is told.
 OURS: Final = "ours"
 COUNTER: Final = "counter"
 BELIEVED: Final = "believed"
@@ -83,6 +83,8 @@ class Kept:
                 self.heard[key] = value
             case "stream":
                 self.streams[key] = max(value, self.streams.get(key, 0))
+            case "leapt" if value is None:
+                self.leapt.pop(key, None)
             case "leapt":
                 self.leapt[key] = min(value, self.leapt.get(key, value))
             case "secrets" | "line":

@@ -114,6 +114,57 @@ def test_a_leap_over_what_came_before_changes_nothing_of_it() -> None:
     assert not follower.took(block(1002))
 
 
+def test_what_was_leapt_over_and_comes_all_the_same_is_new() -> None:
+    """The broker had it in its queue when the store met with its mishap, or another consumer's turn was slower."""
+    follower = following()
+    assert follower.took(block(1000))
+    assert follower.took(leap(2000, 1001, 1999))
+    assert follower.took(block(1001, 1, 2))
+    again = Follower({("D", "load0"): follower.memory(block(2000))})
+    for each in (follower, again):
+        assert not list(each.gaps())
+        assert not each.new(block(1001, 1, 2))
+        assert each.took(block(1001, 2, 2))
+        assert each.took(block(1500))
+        assert not each.took(block(1500))
+        assert not list(each.gaps())
+
+
+def test_what_the_dcu_does_not_know_any_more_and_comes_all_the_same_is_new() -> None:
+    follower = following()
+    assert all(follower.took(block(seq)) for seq in (1000, 1002))
+    follower.close(next(follower.gaps()))
+    assert follower.positions() == {("D", "load0"): 1002}
+    assert follower.took(block(1001))
+    assert not follower.took(block(1001))
+
+
+def test_what_is_kept_of_leaps_is_bounded_and_a_leap_was_not_given_up() -> None:
+    follower = following()
+    for seq in range(0, 6 * MAX_HOLES, 3):
+        assert follower.took(leap(seq + 2, seq, seq))
+    assert len(list(follower.gaps())) == MAX_HOLES - 1
+    assert follower.given_up() == 2 * MAX_HOLES - (MAX_HOLES - 1), "one number between each leap and its word"
+    assert len(follower._came["D", "load0"].gone) == MAX_HOLES
+
+
+def test_followers_of_one_database_go_on_from_each_others_memory() -> None:
+    one, two = following(), Follower()
+    assert one.took(block(1000))
+    two.adopt(("D", "load0"), one.memory(block(1000)))
+    assert two.took(block(1001))
+    one.heard(born(load0=1001))
+    one.adopt(("D", "load0"), two.memory(block(1001)))
+    assert not one.new(block(1001))
+    assert one.took(block(1003))
+    assert list(one.gaps()) == [Gap("D", "load0", 1002, 1002)]
+    deaf = Follower()
+    assert deaf.took(block(1003))
+    deaf.heard(born(load0=1003))
+    deaf.adopt(("D", "load0"), Follower().memory(block(1000)))
+    assert list(deaf.gaps()) == [Gap("D", "load0", 1001, 1002, lost=True)], "it keeps the birth that it heard"
+
+
 def test_a_birth_says_from_where_on_all_will_come() -> None:
     follower = Follower()
     follower.heard(born(load0=1000))

@@ -93,6 +93,21 @@ async def test_a_power_cut_before_it_was_told_forgets_no_leap(path: Path, clock:
         assert await leaps(store) == [(begins, Dropped(LEAP, 0, 0, 0, (seq - 2, begins - 1)))]
 
 
+async def test_a_leap_that_was_told_is_not_told_with_the_next_one(path: Path, clock: SetClock) -> None:
+    """The spare is written anew once a day, and numbers that were given since the word are no leap."""
+    await work(path, clock)
+    path.unlink()
+    async with Store.open(path, clock) as store:
+        await store.record([capture(at) for at in range(SEQUENCE_STEP)], {})
+        [(word, _)] = await leaps(store)
+    path.unlink()
+    clock.time += 100
+    async with Store.open(path, clock) as store:
+        await store.record([capture(7)], {})
+        [(begins, dropped)] = await leaps(store)
+    assert dropped == Dropped(LEAP, 0, 0, 0, (word, begins - 1))
+
+
 async def test_an_older_copy_tells_what_it_leaps_over(path: Path, clock: SetClock) -> None:
     async with Store.open(path, clock) as store:
         await store.record([capture(at) for at in range(3 * SEQUENCE_STEP)], {})
