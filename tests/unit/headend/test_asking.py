@@ -2,7 +2,10 @@
 
 import json
 
+import pytest
+
 from dcu_headend import Asking, Block, Follower, Result, State
+from dcu_headend.asking import FIRST_WAIT, LAST_WAIT
 
 
 def block(seq: int) -> Block:
@@ -62,3 +65,27 @@ def test_what_comes_in_part_is_asked_for_further() -> None:
     assert list(asking.wishes()) == []
     ((_, wish),) = asking.wishes()
     assert json.loads(wish)["args"]["from_seq"] == 12
+
+
+@pytest.mark.parametrize("state", ["rejected", "failed", "expired", "running", "done", None])
+def test_a_gap_that_stays_is_asked_for_again_and_ever_more_seldom(state: str | None) -> None:
+    _, asking = losing(10, 12, owed=13)
+    asked = []
+    for look in range(5 * LAST_WAIT):
+        for _, wish in asking.wishes():
+            asked.append((look, json.loads(wish)["id"]))
+            if state is not None:
+                asking.heard(answer(wish, state))
+    looks = [look for look, _ in asked]
+    assert looks[:4] == [1, 1 + FIRST_WAIT, 1 + 3 * FIRST_WAIT, 1 + 7 * FIRST_WAIT]
+    assert looks[-1] - looks[-2] == LAST_WAIT
+    assert len({identity for _, identity in asked}) == len(asked), "the same id would be answered as before"
+
+
+def test_a_gap_that_grew_shorter_waits_for_nothing() -> None:
+    follower, asking = losing(10, 14, owed=15)
+    for _ in range(FIRST_WAIT):
+        list(asking.wishes())
+    follower.took(block(11))
+    assert list(asking.wishes()) == []
+    assert [json.loads(wish)["args"]["from_seq"] for _, wish in asking.wishes()] == [12]
