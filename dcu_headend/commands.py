@@ -41,9 +41,10 @@ def command(
 ) -> tuple[str, bytes]:
     """Return the id of a command and its bytes; without `id` it gets one of its own.
 
-    The id makes it idempotent for as long as the DCU's journal knows it (the last 20 000 that change something; reads
-    for 400 days unless configured otherwise): send the same bytes again when in doubt. `expires` is UTC seconds. Raises
-    ValueError for an id or a length that no DCU takes. Reads may be for all meters of a `group`, or for `everybody`.
+    The id makes it idempotent for as long as the DCU's journal knows it (among the last 20 000 that change something,
+    whatever their age; reads among the last 20 000 of all, for 400 days unless configured otherwise): send the same
+    bytes again when in doubt. `expires` is UTC seconds. Raises ValueError for an id or a length that no DCU takes.
+    Reads may be for all meters of a `group`, or for `everybody`.
     """
     identity = uuid.uuid4().hex if id is None else id
     if not _ID.fullmatch(identity):

@@ -23,7 +23,8 @@ from dcu_headend.decoding import Message, decode
 from dcu_headend.following import Follower
 
 #: What DCUs send, under `{prefix}/{dcu}/`.
-LEAVES: Final = ("state", "data/+", "event", "result", "meter/+/state", "health")
+BIRTHS: Final = "state"
+LEAVES: Final = (BIRTHS, "data/+", "event", "result", "meter/+/state", "health")
 
 #: What a broker says that is not ready yet.
 BUSY: Final = "Server unavailable"
@@ -43,7 +44,9 @@ class Listener:
     """Hears the DCUs under `prefix`, all or one, in a session that outlasts the connection.
 
     Listeners with the same `share` divide the messages among them (a shared subscription: MQTT 5, and most brokers for
-    3.1.1, too); each needs an `identifier` of its own, and none hears what the broker has retained.
+    3.1.1, too); each needs an `identifier` of its own. Births each of them hears; of what else the broker has retained
+    none. A follower of one of them knows what came to the others by `Follower.adopt` alone: without, their blocks are
+    gaps to it, which `Asking` has sent again, and what it acknowledges lags behind.
     """
 
     def __init__(
@@ -61,7 +64,9 @@ class Listener:
         self._tend: Tend | None = None
         self._tended = -math.inf
         shared = "" if share is None else f"$share/{share}/"
-        self._topics = [(f"{shared}{prefix}/{dcu}/{leaf}", 1) for leaf in LEAVES]
+        # a birth is retained, which no share hears, and says to each follower where the streams begin
+        shares = {leaf: "" if leaf == BIRTHS else shared for leaf in LEAVES}
+        self._topics = [(f"{share}{prefix}/{dcu}/{leaf}", 1) for leaf, share in shares.items()]
         # 3.1.1, which every broker speaks
         self.client = paho.Client(
             CallbackAPIVersion.VERSION2, client_id=identifier, clean_session=False, manual_ack=True

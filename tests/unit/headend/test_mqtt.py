@@ -43,6 +43,13 @@ class Heard:
     def healths(self) -> list[object]:
         return [each.figures["n"] for each in self.messages if isinstance(each, Health)]
 
+    @property
+    def born(self) -> list[str]:
+        return [each.dcu for each in self.messages if isinstance(each, State)]
+
+    async def birth(self, dcu: str) -> None:
+        await self.until(lambda: dcu in self.born)
+
     async def until(self, condition: Callable[[], object]) -> None:
         async with asyncio.timeout(PATIENCE):
             while not condition():
@@ -69,16 +76,22 @@ async def there(broker: Broker, heard: Heard) -> None:
     await heard.until(lambda: heard.messages)
 
 
-async def test_listeners_of_one_share_divide_the_messages(broker: Broker) -> None:
+async def test_listeners_of_one_share_divide_the_messages_but_for_births(broker: Broker) -> None:
+    async with aiomqtt.Client(broker.host, broker.port) as client:
+        await client.publish("ami/v1/D0/state", b'{"dcu":"D0","boot":"b","state":"online"}', qos=1, retain=True)
     heard = [Heard(), Heard()]
     listeners = [Listener(each.take, each.refuse, identifier=f"h{at}", share="s") for at, each in enumerate(heard)]
     listening = [asyncio.create_task(asyncio.to_thread(each.run, broker.host, broker.port)) for each in listeners]
     number = 0
     async with asyncio.timeout(PATIENCE):
-        while not all(each.healths for each in heard):  # until both have subscribed, and had a turn
+        while not all(each.healths and each.born for each in heard):  # until both have subscribed, and had a turn
             await publish(broker, "health", HEALTH % number)
             number += 1
     assert not set(heard[0].healths) & set(heard[1].healths)
+    await publish(broker, "state", b'{"dcu":"D1","boot":"b","state":"online"}')
+    for each in heard:
+        await each.birth("D1")
+    assert [each.born for each in heard] == [["D0", "D1"], ["D0", "D1"]]
     for listener, task in zip(listeners, listening, strict=True):
         listener.stop()
         await asyncio.wait_for(task, PATIENCE)
