@@ -61,7 +61,7 @@ _Captures = Sequence[Received]
 def draw_up(meters: Sequence[SimMeter], dues: Sequence[Due], tally: Tally, store: Path) -> list[Line]:
     """Return the account, a line per stream of `dues`."""
     came: dict[tuple[str, str], list[Received]] = {}
-    for received in (*tally.captures.values(), *tally.events):
+    for received in (*tally.captures.values(), *tally.again, *tally.events):
         came.setdefault((received.meter, received.stream), []).append(received)
     lines = [_line(due, meters, came) for due in dues]
     stored = _stored(store)

@@ -18,6 +18,7 @@ from typing import Any, Self
 
 import aiomqtt
 
+from dcu.model import INSTANT
 from dcu_headend.block import read_block
 
 #: Seconds between two tries to connect, and for a condition to come true.
@@ -49,6 +50,8 @@ class Received:
     columns: tuple[Mapping[str, Any], ...]
     offset: float | None
     trusted: bool
+    #: When the box read it, in UTC seconds.
+    read: float
     event: str | None = None
     severity: str | None = None
     detail: Mapping[str, Any] | None = None
@@ -64,9 +67,10 @@ class Tally:
     """What came from one DCU, free of duplicates.
 
     `conflicts` counts repeats with other content (the same seq, or the same capture): each is a wrong reading.
-    `doubled` counts captures and events that came again under another seq, `dropped` holds what the DCU said it could
-    not send, `leapt` by stream the sequence numbers it said no block has. Events of one second may share a key, so they
-    are listed apart from captures.
+    `doubled` counts captures and events that came again under another seq, `again` holds values of a moment for which a
+    meter was really asked twice within a second (a round began right behind the one before), `dropped` what the DCU
+    said it could not send, `leapt` by stream the sequence numbers it said no block has. Events of one second may share
+    a key, so they are listed apart from captures.
     """
 
     captures: dict[tuple[str, str, int], Received] = field(default_factory=dict)
@@ -80,6 +84,7 @@ class Tally:
     duplicates: int = 0
     conflicts: int = 0
     doubled: int = 0
+    again: list[Received] = field(default_factory=list)
     dropped: list[Message] = field(default_factory=list)
     leapt: defaultdict[str, list[range]] = field(default_factory=lambda: defaultdict(list))
     _happened: set[tuple[Any, ...]] = field(default_factory=set)
@@ -143,6 +148,10 @@ class Tally:
                 self._happened.add(happened)
             elif (known := self.captures.setdefault(received.key, received)) is not received:
                 same = known.values == received.values
+                reads = {each.read for each in (known, *self.again) if each.key == received.key}
+                if same and received.stream == INSTANT and received.read not in reads:
+                    self.again.append(received)
+                    continue
                 self.doubled += same
                 self.conflicts += not same
 
@@ -164,16 +173,21 @@ def decode(message: Message) -> Iterator[Received]:
         yield Received(
             meter=row["meter"],
             stream=message["stream"],
-            at=row["at"] if isinstance(row["at"], int) else round(datetime.fromisoformat(row["at"]).timestamp()),
+            at=round(_seconds(row["at"])),
             status=row["status"],
             values=tuple(bytes.fromhex(value["hex"]) if isinstance(value, dict) else value for value in row["values"]),
             columns=sets[row["columns"]],
             offset=row["offset"],
             trusted=row["trusted"],
+            read=round(_seconds(row["read"]), 3),
             event=row.get("event"),
             severity=row.get("severity"),
             detail=row.get("detail"),
         )
+
+
+def _seconds(told: str | float) -> float:
+    return datetime.fromisoformat(told).timestamp() if isinstance(told, str) else told
 
 
 def _missing(numbers: Iterable[int], leapt: Sequence[range]) -> Iterator[int]:

@@ -2,6 +2,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,17 @@ def test_the_same_capture_with_other_values_is_wrong_under_any_number() -> None:
     take(tally, 1, 1)
     take(tally, 2, 2)
     assert tally.conflicts == 1
+
+
+@pytest.mark.parametrize("compact", [False, True])
+def test_a_moment_that_a_meter_was_asked_for_twice_in_a_second_is_no_double_of_delivery(*, compact: bool) -> None:
+    tally = Tally()
+    first = replace(capture(stream="instant", at=NOON), read_at=NOON + 0.1)
+    second = replace(first, read_at=NOON + 0.6)
+    for seq, row in enumerate([first, second, first, second]):
+        (payload,) = ENVELOPES.block("instant", seq, [row], 10_000, compact=compact)
+        tally.take("data/instant", payload)
+    assert (len(tally.captures), len(tally.again), tally.doubled, tally.conflicts) == (1, 1, 2, 0)
 
 
 def test_holes_are_named() -> None:
