@@ -56,6 +56,7 @@ is where the daemon listens; root and the group dcu may talk to it.
 def page(name: str) -> str:
     """Return the manual page of a program in roff (man macros)."""
     program, what = PROGRAMS[name]
+    top = _context(program, name)
     lines = [
         f'.TH {name.upper()} 1 "" "dcu {__version__}" "Data concentrator"',
         ".SH NAME",
@@ -64,35 +65,40 @@ def page(name: str) -> str:
         rf".B {name}",
         "[OPTIONS] COMMAND [ARGS]...",
         ".SH DESCRIPTION",
-        *_told(program),
+        *_told(top),
         ".SH COMMANDS",
         r"Each of them has \-\-help.",
     ]
-    for words, command in _below(program, (name,)):
-        lines += [f'.SS "{_roff(" ".join(words))}"', *_usage(words, command), *_told(command)]
+    for context in _below(top):
+        lines += [f'.SS "{_roff(context.command_path)}"', *_usage(context), *_told(context)]
     return "\n".join(lines) + _ENDS[name]
 
 
-def _below(command: click.Command, words: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], click.Command]]:
-    """Yield every command below `command` that does something, with its words."""
+def _context(command: click.Command, word: str, parent: click.Context | None = None) -> click.Context:
+    """Return the context of a command below its parent's: click keeps with a command what its first context knew."""
+    return click.Context(command, parent, word, **command.context_settings)
+
+
+def _below(context: click.Context) -> Iterator[click.Context]:
+    """Yield every command below `context` that does something."""
+    command = context.command
     if not isinstance(command, click.Group):
-        yield words, command
+        yield context
         return
-    context = click.Context(command)
-    for name in command.list_commands(context):
-        found = command.get_command(context, name)
+    for word in command.list_commands(context):
+        found = command.get_command(context, word)
         assert found is not None
-        yield from _below(found, (*words, name))
+        yield from _below(_context(found, word, context))
 
 
-def _usage(words: tuple[str, ...], command: click.Command) -> list[str]:
-    pieces = command.collect_usage_pieces(click.Context(command))
-    return [".P", rf"\fB{_roff(' '.join(words))}\fR {_roff(' '.join(pieces))}"]
+def _usage(context: click.Context) -> list[str]:
+    pieces = context.command.collect_usage_pieces(context)
+    return [".P", rf"\fB{_roff(context.command_path)}\fR {_roff(' '.join(pieces))}"]
 
 
-def _told(command: click.Command) -> list[str]:
+def _told(context: click.Context) -> list[str]:
     """Return help, options and examples."""
-    context = click.Context(command, info_name="", **command.context_settings)
+    command = context.command
     lines = [".P", *_paragraphs(command.help or "")]
     for parameter in command.params:  # without --help, which every command has
         record = parameter.get_help_record(context) if isinstance(parameter, click.Option) else None

@@ -11,19 +11,23 @@ from dcu.cli.dcu import cli as dcu
 from dcu.cli.dcuctl import cli as dcuctl
 
 
-def commands(command: click.Command, *words: str) -> Iterator[tuple[str, ...]]:
-    """Yield the words of `command` and of all below it."""
-    yield words
+def contexts(command: click.Command, word: str, parent: click.Context | None = None) -> Iterator[click.Context]:
+    """Yield the context of `command` and of all below it."""
+    context = click.Context(command, parent, word, **command.context_settings)
+    yield context
     if isinstance(command, click.Group):
-        context = click.Context(command)
-        for name in command.list_commands(context):
-            found = command.get_command(context, name)
+        for below in command.list_commands(context):
+            found = command.get_command(context, below)
             assert found is not None
-            yield from commands(found, *words, name)
+            yield from contexts(found, below, context)
 
 
 PROGRAMS = {"dcu": dcu, "dcuctl": dcuctl}
-COMMANDS = [words for name, program in PROGRAMS.items() for words in commands(program, name)]
+COMMANDS = {
+    tuple(context.command_path.split()): context.command
+    for name, program in PROGRAMS.items()
+    for context in contexts(program, name)
+}
 
 
 @pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
@@ -45,12 +49,5 @@ def test_the_version(program: str) -> None:
 
 @pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
 def test_every_option_says_what_it_is_for(words: tuple[str, ...]) -> None:
-    program, *rest = words
-    command: click.Command = PROGRAMS[program]
-    for word in rest:
-        assert isinstance(command, click.Group)
-        found = command.get_command(click.Context(command), word)
-        assert found is not None
-        command = found
-    silent = [each.name for each in command.params if isinstance(each, click.Option) and not each.help]
+    silent = [each.name for each in COMMANDS[words].params if isinstance(each, click.Option) and not each.help]
     assert silent == []

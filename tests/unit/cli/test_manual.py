@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from dcu.cli import manual
 from dcu.cli.manual import PROGRAMS, page
@@ -48,6 +49,15 @@ def test_a_page_tells_of_every_command(name: str, words: list[str]) -> None:
 def test_a_line_that_begins_like_a_request_is_none() -> None:
     assert manual._roff(".profile") == r"\&.profile"
     assert manual._roff(r"a\b") == r"a\eb"
+
+
+@pytest.mark.parametrize("words", ["dcu check", "dcuctl archive add"])
+def test_the_programs_know_both_words_for_help_when_their_page_is_written(words: str) -> None:
+    name, *rest = words.split()
+    program, _ = PROGRAMS[name]
+    page(name)
+    found = CliRunner().invoke(program, [*rest, "-h"], prog_name=name)
+    assert (found.exit_code, f"Usage: {words}" in found.output) == (0, True)
 
 
 def test_both_pages_are_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
