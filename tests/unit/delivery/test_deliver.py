@@ -247,6 +247,7 @@ async def test_a_store_error_ends_the_flow() -> None:
     at.store.add(*rows(1))
     with pytest.RaisesGroup(StoreError, flatten_subgroups=True):
         await at.deliver.run()
+    assert not at.store.acknowledged
 
 
 async def test_a_poison_capture_does_not_block_its_stream() -> None:
