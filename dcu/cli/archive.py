@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import click
 
+from dcu.cli.foreign import visible
 from dcu.cli.show import show_archive, show_found
 from dcu.cli.talk import Daemon, as_json, ask_all, fail, present
 from dcu.errors import ConfigError
@@ -163,7 +164,7 @@ def load(daemon: Daemon, path: str, *, partial: bool) -> None:
         partial=partial,
     )["result"]
     for problem in result["problems"]:
-        click.echo(problem, err=True)
+        click.echo(visible(problem), err=True)
     click.echo(f"{result['added']} added, {result['there']} there already, {result['refused']} refused")
     if result["refused"]:
         raise SystemExit(1)

@@ -5,6 +5,8 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from dcu.cli.foreign import visible
+
 
 @contextmanager
 def _missing(name: str) -> Iterator[None]:
@@ -25,16 +27,27 @@ with _missing("rich"):
     import structlog
 
 
+def _visible(_log: object, _name: str, words: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    """Show what strangers have written as text, whatever it would do to a terminal; a traceback keeps its lines."""
+    for key, word in words.items():
+        if not isinstance(word, int | float | None):
+            words[key] = visible(str(word), keep="\n" if key == "exception" else "")
+    return words
+
+
 def set_up_logs(level: str) -> None:
     """Log to stderr from `level` ("debug", "info", "warning", "error") on. systemd adds the time to what it keeps."""
     # aiomqtt reports there what reaches us as UplinkError and is logged once, in our own words
     logging.getLogger("mqtt").setLevel(logging.CRITICAL)
     number = logging.getLevelNamesMapping()[level.upper()]
-    processors: list[structlog.typing.Processor] = [structlog.processors.add_log_level]
+    processors: list[structlog.typing.Processor] = [
+        structlog.processors.add_log_level,
+        structlog.processors.format_exc_info,
+        _visible,
+    ]
     if sys.stderr.isatty():
         processors += [structlog.processors.TimeStamper("%H:%M:%S"), structlog.dev.ConsoleRenderer()]
     else:
-        processors.append(structlog.processors.format_exc_info)
         processors.append(structlog.processors.LogfmtRenderer(key_order=["level", "event"], bool_as_flag=False))
     structlog.configure(
         processors=processors,

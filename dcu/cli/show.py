@@ -5,8 +5,8 @@ from typing import Any
 
 from rich.box import SIMPLE
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from dcu.clock import iso
 
@@ -35,13 +35,16 @@ def shown(value: Any, scaler: int = 0) -> str:
 
 
 def _cell(value: Any, scaler: int) -> str:
-    return "-" if value is None else escape(shown(value, scaler))
+    return "-" if value is None else shown(value, scaler)
 
 
 def _console() -> Console:
-    """Return a console; what goes into a pipe or a file is not folded at the 80 columns of a terminal nobody has."""
-    console = Console()
-    return console if console.is_terminal else Console(width=PIPE_WIDTH)
+    """Return a console that takes every word as it is written, for many are a stranger's.
+
+    What goes into a pipe or a file is not folded at the 80 columns of a terminal nobody has.
+    """
+    console = Console(markup=False, emoji=False)
+    return console if console.is_terminal else Console(markup=False, emoji=False, width=PIPE_WIDTH)
 
 
 def show_reading(reading: dict[str, Any]) -> None:
@@ -87,22 +90,22 @@ def show_status(status: dict[str, Any]) -> None:
     console = _console()
     clock = status["clock"]["state"] + ("" if status["clock"]["trusted"] else ", NOT trusted")
     console.print(
-        f"[bold]{status['dcu']}[/bold]  version {status['version']}  up {status['uptime']:.0f} s  "
-        f"{status['meters']} meters  {iso(int(status['clock']['now']))} ({clock})"
+        Text(status["dcu"], "bold"),
+        f" version {status['version']}  up {status['uptime']:.0f} s  "
+        f"{status['meters']} meters  {iso(int(status['clock']['now']))} ({clock})",
     )
     for problem in status["problems"]:
-        console.print(f"[red]! {problem}[/red]")
+        console.print(f"! {problem}", style="red")
     console.print(_buses(status["buses"]))
     for name, bus in status["buses"].items():
         if bus["error"]:
             console.print(f"{name}: last error: {bus['error']}", highlight=False)
     console.print(_streams(status["store"]["streams"], status.get("success", {})))
     uplink = status["uplink"]
-    state = "connected" if uplink["connected"] else "[red]not connected[/red]"
-    console.print(
-        f"uplink {uplink['broker']}: {state}, {uplink['published']} published, {uplink['acknowledged']} acknowledged, "
-        f"{uplink['connections']} connections; store {status['store']['octets'] / 1e6:.1f} MB"
-    )
+    state = Text("connected") if uplink["connected"] else Text("not connected", "red")
+    counts = ", ".join(f"{uplink[count]} {count}" for count in ("published", "acknowledged", "connections"))
+    octets = status["store"]["octets"]
+    console.print(Text.assemble(f"uplink {uplink['broker']}: ", state, f", {counts}; store {octets / 1e6:.1f} MB"))
 
 
 def _buses(buses: dict[str, dict[str, Any]]) -> Table:

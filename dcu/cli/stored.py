@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from dcu.cli.foreign import cell, visible_in
 from dcu.cli.show import show_history, show_resent, show_rows, show_storage, shown
 from dcu.cli.talk import PART, Daemon, as_json, present
 from dcu.clock import iso
@@ -68,7 +69,7 @@ def readings(
         _write_pages(pages)
         return
     for page in pages:
-        click.echo(json.dumps(page)) if raw else show_rows(page)
+        click.echo(json.dumps(page)) if raw else show_rows(visible_in(page))
 
 
 @click.command(epilog=EXAMPLES_OF_RESEND)
@@ -170,7 +171,11 @@ def _write_pages(pages: Iterable[dict[str, Any]]) -> None:
             before = columns
         scalers = [column["scaler"] for column in page["columns"]]
         for row in page["captures"]:
-            out.writerow([*(row[key] for key in _HEAD), *map(shown, row["values"], scalers)])
+            out.writerow([*(row[key] for key in _HEAD), *map(_cell, row["values"], scalers)])
+
+
+def _cell(value: Any, scaler: int = 0) -> str:
+    return cell(value) if isinstance(value, str) else shown(value, scaler)
 
 
 def _write_lines(captures: Iterable[Capture]) -> None:
@@ -197,4 +202,4 @@ def _write_values(captures: Iterable[Capture]) -> None:
         head = (capture.stream, capture.meter, iso(capture.at), capture.status)
         for column, value in zip(capture.columns, capture.values, strict=True):
             place = (column.class_id, format_obis(column.name), column.index, column.scaler, column.unit)
-            out.writerow((*head, *place, shown(value)))
+            out.writerow((*head, *place, _cell(value)))

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
 
+from dcu.cli.foreign import cell, from_cell
 from dcu.errors import ConfigError
 from dcu.forms.node import compose
 from dcu.forms.shape import is_empty
@@ -51,7 +52,7 @@ def _from_csv(text: str, path: str) -> Lines:
     # spreadsheets of half the world put semicolons
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=";" if ";" in head and "," not in head else ",")
     try:
-        cells = [(reader.line_num, [cell.strip() for cell in row]) for row in reader]
+        cells = [(reader.line_num, [from_cell(word.strip()) for word in row]) for row in reader]
     except csv.Error as error:
         raise ConfigError(f"{path}:{reader.line_num}: not CSV: {error}") from error
     filled = [(number, row) for number, row in cells if any(row)]
@@ -105,7 +106,7 @@ def write_lines(columns: Sequence[str], rows: Iterable[Sequence[str]], form: str
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(columns)
-    writer.writerows(rows)
+    writer.writerows(map(cell, row) for row in rows)
     return out.getvalue()
 
 

@@ -8,6 +8,8 @@ from typing import Any, NoReturn
 
 import click
 
+from dcu.cli.foreign import visible, visible_in
+
 #: How long the daemon may stay silent: an on-demand read on a slow, busy bus takes seconds, not minutes.
 SILENCE = 120.0
 
@@ -36,7 +38,7 @@ class Daemon:
             fail(self._why(error), 3)
         if answer.get("state") != "done":
             reason = answer.get("error") or "the daemon gave no reason"
-            fail(f"{name}: {answer.get('state', 'no answer')}: {reason}", 1)
+            fail(visible(f"{name}: {answer.get('state', 'no answer')}: {reason}"), 1)
         return answer
 
     def _why(self, error: OSError | ValueError) -> str:
@@ -62,8 +64,8 @@ class Daemon:
 
 
 def present(found: Any, show: Callable[[Any], None], *, raw: bool) -> None:
-    """Print `found` as JSON when it is wanted `raw`, else as `show` does."""
-    click.echo(json.dumps(found, indent=2)) if raw else show(found)
+    """Print `found` as JSON when it is wanted `raw`, else as `show` does, which gets it `visible`."""
+    click.echo(json.dumps(found, indent=2)) if raw else show(visible_in(found))
 
 
 def fail(message: str, code: int) -> NoReturn:

@@ -68,3 +68,37 @@ def test_the_daemon_does_not_carry_the_tools_tables_with_it() -> None:
     program = "import sys, dcu.cli.logs; print([name for name in sys.modules if name.split('.')[0] == 'rich'])"
     said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert said.stdout == "[]\n"
+
+
+class Says(Exception):  # noqa: N818 - says what it is given
+    """What a stranger made it say."""
+
+
+@pytest.mark.parametrize("errors", [io.StringIO(), Terminal()], ids=["journal", "terminal"])
+def test_what_strangers_say_is_text_and_forges_no_line(errors: io.StringIO, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stderr", errors)
+    set_up_logs("info")
+    log, nasty = structlog.get_logger(), "a\x1b[2J\nfine\u202e"
+    log.warning("uplink lost", error=nasty, why=Says(nasty), words=[nasty], seconds=1.5)
+    ours = errors.getvalue().replace("\x1b[0m", "").rstrip("\n")
+    assert "\n" not in ours
+    for forged in ("\x1b[2J", "\u202e"):
+        assert forged not in ours
+    # where a word has to be quoted, backslashes are doubled
+    assert ours.replace("\\\\", "\\").count(r"a\x1b[2J\nfine\u202e") == 3
+
+
+@pytest.mark.parametrize("errors", [io.StringIO(), Terminal()], ids=["journal", "terminal"])
+def test_a_traceback_keeps_its_lines_and_nothing_a_terminal_obeys(
+    errors: io.StringIO, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "stderr", errors)
+    set_up_logs("info")
+    try:
+        b"x".decode("\x1b[2J")
+    except LookupError:
+        structlog.get_logger().exception("mistake")
+    assert "Traceback (most recent call last):" in errors.getvalue()
+    assert "x1b[2J" in errors.getvalue()
+    assert "\x1b[2J" not in errors.getvalue()
+    assert (errors.getvalue().count("\n") > 3) is errors.isatty()
