@@ -25,7 +25,7 @@ from dcu.host.local import LocalDoor
 from dcu.messages.acknowledgement import parse_acknowledgement
 from dcu.messages.sparkplug import Metric, Payload, decode_payload, encode_payload
 from dcu.model import Command, Role
-from dcu.obey import Obey
+from dcu.obeying.obey import Obey
 from dcu.store import Store
 from tests.configurations import GOOD, parsed
 from tests.property.octets import inputs, mutated

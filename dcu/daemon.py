@@ -17,10 +17,8 @@ import structlog
 
 from dcu import __version__
 from dcu.archive import Archive, Kept
-from dcu.asked import refuse_unknown
 from dcu.bus import Port, make_port
 from dcu.clock import Clock, SystemClock
-from dcu.completeness import Completeness
 from dcu.config import BusConfig, Config
 from dcu.conversation.held import Held
 from dcu.conversation.invocations import Invocations
@@ -32,39 +30,41 @@ from dcu.delivery.sending import Delivery
 from dcu.delivery.standing import MeterStates
 from dcu.delivery.unheard import Unheard
 from dcu.dlms.cosem import UNITS
-from dcu.drifts import Drifts
-from dcu.enrol import Enrolment
+from dcu.enrolling.enrol import Enrolment
+from dcu.enrolling.roll import EventNames, Roll
 from dcu.events import EventSieve
-from dcu.forecasts import foresee
 from dcu.guarding import Guard
 from dcu.health import Health
-from dcu.history import STEP as HISTORY_STEP
-from dcu.history import History
 from dcu.host.discipline import discipline_of
 from dcu.host.ending import END_UPLINK, END_WORKERS, finish
 from dcu.host.heap import settle
 from dcu.host.local import LocalDoor
 from dcu.host.notify import notify
+from dcu.keeping.shelter import Shelter, Sheltered
+from dcu.keeping.stored import StoredReadings
+from dcu.keeping.storekeeping import Storekeeping
+from dcu.keeping.upkeep import Upkeep
 from dcu.messages.envelope import Envelopes
 from dcu.model import Command, Reach, Reason
-from dcu.obey import Obey
+from dcu.obeying.asked import refuse_unknown
+from dcu.obeying.obey import Obey
 from dcu.plan import BusPlan
 from dcu.plan.airtime import Forecast, Measured, Pieces
 from dcu.polling.clocks import Clocks
 from dcu.polling.poll import Poll
 from dcu.profiles import CompanionProfile
-from dcu.reachability import Reachability
 from dcu.report import Reporter
-from dcu.roll import EventNames, Roll
-from dcu.shelter import Shelter, Sheltered
-from dcu.status import Status
 from dcu.store import Store, vault_for
-from dcu.stored import StoredReadings
-from dcu.storekeeping import Storekeeping
-from dcu.timekeeping import Timekeeping
-from dcu.upkeep import Upkeep
 from dcu.uplink import Backoff, Uplink
-from dcu.workload import Workload
+from dcu.watching.completeness import Completeness
+from dcu.watching.drifts import Drifts
+from dcu.watching.forecasts import foresee
+from dcu.watching.history import STEP as HISTORY_STEP
+from dcu.watching.history import History
+from dcu.watching.reachability import Reachability
+from dcu.watching.status import Status
+from dcu.watching.timekeeping import Timekeeping
+from dcu.watching.workload import Workload
 
 if TYPE_CHECKING:
     from dcu.polling.pushes import Pushes  # loaded for buses whose meters may speak

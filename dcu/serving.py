@@ -21,8 +21,8 @@ from dcu.host.discipline import system_clock
 from dcu.host.ending import END_THREADS, STOP_BOUND, alone, give_up, leave
 from dcu.host.heap import one_pool
 from dcu.host.notify import ask_for_time
+from dcu.keeping.shelter import Sheltered
 from dcu.profiles import CompanionProfile, ProfileFolders, load_profile
-from dcu.shelter import Sheltered
 from dcu.store import PATIENCE, Mishap, Store, make_place
 
 log = structlog.get_logger()

@@ -19,7 +19,7 @@ from dcu.delivery.standing import MeterStates
 from dcu.health import Health
 from dcu.messages.envelope import Envelopes
 from dcu.model import Command, Reach, Standing
-from dcu.obey import Obey
+from dcu.obeying.obey import Obey
 from dcu.store import Store
 from dcu.uplink import Backoff, Uplink
 from dcu_headend import Block, Capture, Follower, Message, Result, State, Sums, decode

@@ -10,9 +10,9 @@ from dcu.cli import running
 from dcu.cli.late import Late
 from dcu.cli.main import CONFIG
 from dcu.cli.running import configuration
-from dcu.forecasts import forecasts, warnings
 from dcu.plan.intervals import describe_due
 from dcu.profiles import ProfileFolders, load_profile
+from dcu.watching.forecasts import forecasts, warnings
 
 CONTEXT = {"help_option_names": ["-h", "--help"]}
 

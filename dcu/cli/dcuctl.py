@@ -1,6 +1,6 @@
 """`dcuctl`: talks to a running daemon over its local socket, which has MQTT's catalogue of commands.
 
-How a command is carried out, and which of them are journalled, is the daemon's business (`dcu.obey`).
+How a command is carried out, and which of them are journalled, is the daemon's business (`dcu.obeying`).
 """
 
 import json

@@ -1,6 +1,6 @@
 """What the system knows of its clock, and the memory of it that outlives this process.
 
-What it means for the readings is in `clock`; who is told, in `timekeeping`.
+What it means for the readings is in `clock`; who is told, in `dcu.watching`.
 """
 
 import json

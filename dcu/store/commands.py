@@ -1,6 +1,6 @@
 """The command journal: each command once, its state and its answer, and the changes of state that are to be published.
 
-What a command does, and when it is too late for it, is the business of `dcu.obey`.
+What a command does, and when it is too late for it, is the business of `dcu.obeying`.
 """
 
 import json

@@ -1,6 +1,6 @@
 """What the box did and how it fared, a row a day: for whoever comes when it has misbehaved.
 
-Which figures there are, and how they add up over a day, is decided in `dcu.history`.
+Which figures there are, and how they add up over a day, is decided in `dcu.watching`.
 """
 
 import json

@@ -24,7 +24,7 @@ from dcu.store.spare import sync_directory
 from dcu.store.wreck import Note
 
 #: A file up to this long is checked whole before it is opened, half a second's work on an old board; of a longer one
-#: only the small tables are, and the rest while the box is working (`dcu.upkeep`).
+#: only the small tables are, and the rest while the box is working (`dcu.keeping`).
 CHECKED_OCTETS: Final = 32 << 20
 
 #: Memory of a check of the whole file, in KiB.

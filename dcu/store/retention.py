@@ -1,7 +1,7 @@
 """What has to go so that the rest has room: oldest segments first, in small slices, each a transaction of its own.
 
 What was not delivered goes only when it must; then the head-end is told under a sequence number, and the ledger has a
-gap. When something goes, and what goes first, is decided in `dcu.storekeeping`.
+gap. When something goes, and what goes first, is decided in `dcu.keeping`.
 """
 
 import asyncio

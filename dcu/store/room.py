@@ -1,7 +1,7 @@
 """Room on the disk that is held back for the store: a file beside it that is given up when nothing else is left.
 
 A store cannot be opened without a log, an index of it and a spare; a box whose disk others have filled, and that starts
-then, must collect all the same. What goes for want of room while it runs is decided in `dcu.storekeeping`.
+then, must collect all the same. What goes for want of room while it runs is decided in `dcu.keeping`.
 """
 
 import os

@@ -6,7 +6,7 @@ from dcu.health import Health
 from dcu.model import Meter, Reach
 from dcu.plan.failing import DEAD_AFTER, REST_CAP
 from dcu.plan.planner import DEAD_SHARE
-from dcu.reachability import Reachability
+from dcu.watching.reachability import Reachability
 from sim.fleet import FleetPlan
 from sim.truth import expected_times
 from sim.virtual import VirtualClock

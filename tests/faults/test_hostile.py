@@ -5,7 +5,7 @@ import pytest
 from bench import hostile
 from bench.hostile import Offered, offered
 from dcu.errors import DcuError
-from dcu.obey import Obey
+from dcu.obeying.obey import Obey
 from tests.property.targets import TARGETS
 
 ROUNDS = 40

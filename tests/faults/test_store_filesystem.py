@@ -16,7 +16,7 @@ import pytest
 
 from dcu.errors import ShelteredError, StoreError
 from dcu.health import Health
-from dcu.shelter import NAME, Shelter, Sheltered
+from dcu.keeping.shelter import NAME, Shelter, Sheltered
 from dcu.store import Store, make_place
 from tests.captures import SetClock, capture
 
@@ -167,7 +167,7 @@ def mend(card: Path) -> None:
 async def test_a_card_that_gives_up_takes_nothing_that_was_stored_and_memory_takes_what_comes(
     card: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("dcu.shelter.SHELTERED_ROWS", HELD)
+    monkeypatch.setattr("dcu.keeping.shelter.SHELTERED_ROWS", HELD)
     path, clock, waiting, told = card / "store.db", SetClock(), Sheltered(), list[str]()
 
     async def report(name: str, *, meter: str = "", **detail: object) -> None:

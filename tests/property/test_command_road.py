@@ -22,7 +22,7 @@ from dcu.errors import BusError, CommandRejected, StoreError
 from dcu.health import Health
 from dcu.messages.catalogue import EXECUTE
 from dcu.model import Command, CommandRecord, CommandState, Role, Visit
-from dcu.obey import LOOK_EVERY, Obey
+from dcu.obeying.obey import LOOK_EVERY, Obey
 from dcu.polling.poll import Poll
 from sim.fleet import FleetPlan
 from sim.virtual import VirtualClock

@@ -13,10 +13,10 @@ import pytest
 from dcu.errors import DcuError, StoreError
 from dcu.guarding import STORE_RETRY
 from dcu.health import STEP_BOUND
-from dcu.history import STEP as HISTORY_STEP
 from dcu.host.ending import STOP_BOUND
 from dcu.model import INSTANT, Column
 from dcu.obis import parse_obis
+from dcu.watching.history import STEP as HISTORY_STEP
 from sim.truth import expected_values
 from sim.virtual import VirtualClock
 from tests.captures import capture

@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
-from dcu.completeness import LEDGER_BOUND
 from dcu.config import StoreSettings, UplinkSettings
 from dcu.delivery.awaiting import MAX_AWAITED
 from dcu.delivery.redelivery import MAX_WANTED
 from dcu.delivery.sending import URGENT_PLACES
 from dcu.delivery.strikes import SUSPECT_AFTER
 from dcu.events import describe
+from dcu.keeping.storekeeping import ANSWERED
 from dcu.messages.acknowledgement import parse_acknowledgement
 from dcu.messages.arguments import MAX_SHOWN
 from dcu.messages.canonical import canonical, number, told
@@ -41,8 +41,8 @@ from dcu.profiles import load_profile
 from dcu.report import BURST, PERIOD
 from dcu.store.delivered import KNOWN_BLOCKS, SUM_BOUND
 from dcu.store.forgetting import CHANGES_ROWS, JOURNAL_ROWS
-from dcu.storekeeping import ANSWERED
 from dcu.uplink import Topics
+from dcu.watching.completeness import LEDGER_BOUND
 from dcu_headend import Block, Sums, decode
 
 PAGE = (Path(__file__).parents[3] / "docs" / "reference" / "mqtt.md").read_text(encoding="utf-8")

@@ -1,0 +1,8 @@
+"""What is known of each meter: its line, its profile, the shapes it was learned to have, how far it is read.
+
+Which meters come and go is decided in `dcu.enrolling`, when one is visited in `dcu.plan`.
+"""
+
+from dcu.archive.archive import EXPLORED, IDENTITY, MOMENTARY, Archive, Kept
+
+__all__ = ["EXPLORED", "IDENTITY", "MOMENTARY", "Archive", "Kept"]

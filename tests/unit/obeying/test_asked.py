@@ -1,0 +1,72 @@
+"""Who asks about a meter or a stream that is not there is told so; what is there, or was, is asked about as before."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from dcu.archive import Archive, Kept
+from dcu.errors import CommandRejected
+from dcu.model import DCU_EVENTS, PUSH, Command, Meter, Task
+from dcu.obeying.asked import ABOUT, refuse_unknown
+from dcu.profiles import load_profile
+from dcu.store import Store
+from tests.captures import SetClock, capture
+from tests.lines import COMPANION
+
+
+@pytest.fixture
+async def store(tmp_path: Path) -> AsyncIterator[Store]:
+    async with Store.open(tmp_path / "store.db", SetClock()) as opened:
+        yield opened
+
+
+def archive(store: Store) -> Archive:
+    return Archive([Meter("M1", "a", 17, "reader", "idis")], {"idis": COMPANION}, {}, store, Kept())
+
+
+async def refusal(asked: Command, there: Archive, store: Store) -> str | None:
+    """Return why a question is refused, None when it is let through."""
+    try:
+        await refuse_unknown(asked, there, store)
+    except CommandRejected as rejection:
+        return rejection.reason
+    return None
+
+
+@pytest.mark.parametrize("name", sorted(ABOUT))
+async def test_a_meter_that_nobody_knows_is_named(store: Store, name: str) -> None:
+    assert await refusal(Command("c", name, args={"meter": "M7"}), archive(store), store) == "no such meter: M7"
+    assert await refusal(Command("c", name, args={"meter": "M1"}), archive(store), store) is None
+
+
+async def test_a_stream_that_nobody_knows_is_named_beside_those_there_are(store: Store) -> None:
+    asked = Command("c", "dcu.gaps", args={"stream": "lod0"})
+    with pytest.raises(CommandRejected, match=r"no such stream: lod0; there are .*instant.* load0"):
+        await refuse_unknown(asked, archive(store), store)
+    for stream in ("instant", "load0"):
+        assert await refusal(Command("c", "dcu.gaps", args={"stream": stream}), archive(store), store) is None
+
+
+@pytest.mark.parametrize("profile", ["idis", "generic"])
+@pytest.mark.parametrize("name", sorted(ABOUT))
+async def test_what_a_timetable_may_name_is_asked_about_before_anything_came_of_it(
+    store: Store, profile: str, name: str
+) -> None:
+    follows, own = load_profile(profile), Task("voltages", every=60.0, objects=(COMPANION.clock,))
+    meters = [Meter("M1", "a", 17, "reader", profile)]
+    there = Archive(meters, {profile: follows}, {"": [], "north": [own]}, store, Kept())
+    for stream in {*follows.stream_names, own.stream, DCU_EVENTS, PUSH}:
+        assert await refusal(Command("c", name, args={"meter": "M1", "stream": stream}), there, store) is None
+    with pytest.raises(CommandRejected, match="no such stream: lod0"):
+        await refuse_unknown(Command("c", name, args={"stream": "lod0"}), there, store)
+
+
+async def test_what_a_deleted_meter_and_another_profile_left_is_asked_about(store: Store) -> None:
+    await store.record([capture(900, "gone", stream="strange")], {})
+    asked = Command("c", "dcu.readings", args={"meter": "gone", "stream": "strange"})
+    assert await refusal(asked, archive(store), store) is None
+
+
+async def test_commands_that_make_names_are_let_through(store: Store) -> None:
+    assert await refusal(Command("c", "archive.add", args={"meter": "M7"}), archive(store), store) is None
