@@ -46,7 +46,8 @@ def set_up_logs(level: str) -> None:
         _visible,
     ]
     if sys.stderr.isatty():
-        processors += [structlog.processors.TimeStamper("%H:%M:%S"), structlog.dev.ConsoleRenderer()]
+        processors.append(structlog.processors.TimeStamper("%H:%M:%S"))
+        processors.append(structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback))
     else:
         processors.append(structlog.processors.LogfmtRenderer(key_order=["level", "event"], bool_as_flag=False))
     structlog.configure(

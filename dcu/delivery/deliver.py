@@ -28,7 +28,7 @@ from dcu.delivery.sending import Delivery, Outbox, Sending
 from dcu.delivery.standing import MeterStates
 from dcu.delivery.strikes import Key, Strikes
 from dcu.delivery.unheard import Unheard
-from dcu.errors import CommandRejected, DcuError, SentAwayError, UnattendedError, UplinkError, first_words
+from dcu.errors import CommandRejected, SentAwayError, UnattendedError, UplinkError, first_words
 from dcu.health import Progress
 from dcu.messages.acknowledgement import parse_acknowledgement
 from dcu.messages.envelope import urgent
@@ -244,8 +244,8 @@ class Deliver:
         """Take what is said in the dialect. Raises UnattendedError when that ends the connection."""
         try:
             self.dialect.heard(message.topic, message.payload)
-        except DcuError as error:
-            log.warning("request not understood", reason=str(error))
+        except CommandRejected as rejection:
+            log.warning("request not understood", reason=str(rejection))
         self.figures.error = self.dialect.waits
         if self.dialect.over:
             raise UnattendedError(self.dialect.waits or "sent away")

@@ -85,7 +85,7 @@ class Dialect:
         yield self._state(payload)
 
     def heard(self, topic: str, payload: bytes) -> None:
-        """Take what came by one of the topics in `hears`. Raises DcuError when it cannot be understood."""
+        """Take what came by one of the topics in `hears`. Raises CommandRejected when it cannot be understood."""
 
     def due(self) -> Iterable[Outgoing]:
         """What has to be said before the next block, in this order."""

@@ -200,7 +200,7 @@ class EdgeNode:
 def asks_for_rebirth(payload: bytes) -> bool:
     """Whether a host's request asks for all births again; anything else it may write, nothing of ours is writable.
 
-    Raises DcuError for what is no payload.
+    Raises CommandRejected for what is no payload.
     """
     return any(metric.name == REBIRTH and metric.value is True for metric in decode_payload(payload).metrics)
 

@@ -7,7 +7,7 @@ import json
 from dataclasses import dataclass
 from typing import Final
 
-from dcu.errors import DcuError
+from dcu.errors import CommandRejected
 from dcu.messages.edge_node import NAMESPACE
 
 #: Octets of a STATE message at most.
@@ -28,14 +28,14 @@ def state_topic(host: str) -> str:
 
 
 def parse_state(payload: bytes) -> HostState:
-    """Return what a host said of itself. Raises DcuError for what is no STATE of Sparkplug 3."""
+    """Return what a host said of itself. Raises CommandRejected for what is no STATE of Sparkplug 3."""
     if len(payload) > MAX_STATE:
-        raise DcuError(f"a STATE has at most {MAX_STATE} octets, this one {len(payload)}")
+        raise CommandRejected(f"a STATE has at most {MAX_STATE} octets, this one {len(payload)}")
     try:
         found = json.loads(payload.decode())
         online, at = found["online"], found["timestamp"]
     except (ValueError, RecursionError, TypeError, KeyError):
         online, at = None, None
     if not isinstance(online, bool) or type(at) is not int:
-        raise DcuError('expected {"online": true or false, "timestamp": milliseconds}')
+        raise CommandRejected('expected {"online": true or false, "timestamp": milliseconds}')
     return HostState(online, at)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Final
 
-from dcu.errors import DcuError
+from dcu.errors import CommandRejected
 from dcu.model import Value
 
 #: What is decoded comes from a stranger: so many octets and metrics at most.
@@ -149,10 +149,10 @@ def _varint(value: int) -> bytes:
 def decode_payload(octets: bytes) -> Payload:
     """Return what a command says: names or aliases of metrics, and booleans, numbers and texts as their values.
 
-    Raises DcuError for what is no payload, or too large a one. What is not asked for is passed over.
+    Raises CommandRejected for what is no payload, or too large a one. What is not asked for is passed over.
     """
     if len(octets) > MAX_PAYLOAD:
-        raise DcuError(f"a payload of {len(octets)} octets, at most {MAX_PAYLOAD} are taken")
+        raise CommandRejected(f"a payload of {len(octets)} octets, at most {MAX_PAYLOAD} are taken")
     at, seq = None, None
     metrics: list[Metric] = []
     for number, value in _fields(octets):
@@ -161,7 +161,7 @@ def decode_payload(octets: bytes) -> Payload:
                 at = value
             case 2, bytes():
                 if len(metrics) == MAX_METRICS:
-                    raise DcuError(f"a payload of more than {MAX_METRICS} metrics")
+                    raise CommandRejected(f"a payload of more than {MAX_METRICS} metrics")
                 metrics.append(_read_metric(value))
             case 3, int():
                 seq = value
@@ -192,7 +192,7 @@ def _text(octets: bytes) -> str:
     try:
         return octets.decode()
     except UnicodeDecodeError as error:
-        raise DcuError("a name or text that is no UTF-8") from error
+        raise CommandRejected("a name or text that is no UTF-8") from error
 
 
 def _fields(octets: bytes) -> Iterator[tuple[int, int | bytes]]:
@@ -210,9 +210,9 @@ def _fields(octets: bytes) -> Iterator[tuple[int, int | bytes]]:
         elif wire in {_FIXED64, _FIXED32}:
             length = 8 if wire == _FIXED64 else 4
         else:
-            raise DcuError(f"a field of the unknown wire type {wire}")
+            raise CommandRejected(f"a field of the unknown wire type {wire}")
         if length > len(octets) - at:
-            raise DcuError("a field that ends behind its payload")
+            raise CommandRejected("a field that ends behind its payload")
         yield number, octets[at : at + length]
         at += length
 
@@ -223,4 +223,4 @@ def _read_varint(octets: bytes, at: int) -> tuple[int, int]:
         value |= (octet & 0x7F) << 7 * place
         if octet < 0x80:
             return value & _U64, at + place + 1
-    raise DcuError("a number that does not end")
+    raise CommandRejected("a number that does not end")

@@ -9,7 +9,7 @@ import pytest
 
 from dcu.delivery.dialect import Owed
 from dcu.delivery.sparkplug import LOOK, Sparkplug
-from dcu.errors import DcuError
+from dcu.errors import CommandRejected
 from dcu.messages.edge_node import REBIRTH, EdgeNode
 from dcu.messages.envelope import Envelopes
 from dcu.messages.sparkplug import Metric, Payload, encode_payload
@@ -98,7 +98,7 @@ def test_a_rebirth_is_told_once_and_a_lost_meter_dies() -> None:
 @pytest.mark.parametrize(("topic", "payload"), [(NCMD, b"\xff\xff"), (STATE, b"ONLINE")])
 def test_nonsense_changes_nothing(topic: str, payload: bytes) -> None:
     speaking = Speaking("scada")
-    with pytest.raises(DcuError):
+    with pytest.raises(CommandRejected):
         speaking.dialect.heard(topic, payload)
     assert speaking.due() == []
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from dcu.errors import DcuError
+from dcu.errors import CommandRejected
 from dcu.messages.edge_node import EdgeNode, asks_for_rebirth
 from dcu.messages.events import own_event, own_values
 from dcu.messages.sparkplug import Metric, Payload, encode_payload
@@ -169,5 +169,5 @@ def test_a_host_may_ask_for_rebirth_and_for_nothing_else() -> None:
     assert not asks_for_rebirth(request(name="Node Control/Rebirth", value=False))
     assert not asks_for_rebirth(request(name="Node Control/Reboot", value=True))
     assert not asks_for_rebirth(b"")
-    with pytest.raises(DcuError):
+    with pytest.raises(CommandRejected):
         asks_for_rebirth(b"\xff" * 20)

@@ -1,6 +1,6 @@
 import pytest
 
-from dcu.errors import DcuError
+from dcu.errors import CommandRejected
 from dcu.messages.primary_host import MAX_STATE, HostState, parse_state, state_topic
 
 
@@ -26,5 +26,6 @@ def test_a_state() -> None:
     ],
 )
 def test_what_is_none(payload: bytes) -> None:
-    with pytest.raises(DcuError, match=r"STATE|expected"):
+    with pytest.raises(CommandRejected, match=r"STATE|expected") as refusal:
         parse_state(payload)
+    assert refusal.value.who == "head-end"

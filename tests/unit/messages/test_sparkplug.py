@@ -2,7 +2,7 @@
 
 import pytest
 
-from dcu.errors import DcuError
+from dcu.errors import CommandRejected
 from dcu.messages import sparkplug
 from dcu.messages.sparkplug import DataType, Metric, Payload, decode_payload, encode_payload
 
@@ -25,7 +25,7 @@ def test_a_payload_octet_by_octet() -> None:
     ],
 )
 def test_what_is_no_payload_or_too_large_is_refused(octets: bytes, word: str) -> None:
-    with pytest.raises(DcuError, match=word):
+    with pytest.raises(CommandRejected, match=word):
         decode_payload(octets)
 
 
