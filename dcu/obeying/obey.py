@@ -23,7 +23,7 @@ Results leave as readings leave: the store puts each journal change of an MQTT c
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Protocol, TypeVar
+from typing import Any
 
 import structlog
 
@@ -35,11 +35,10 @@ from dcu.messages.encoding import UNWRITABLE, encode, written
 from dcu.messages.envelope import answer
 from dcu.model import Command, CommandRecord, CommandState, Priority, Role, Visit
 from dcu.obeying.admission import GARBAGE, REFUSALS, Admission, Refusals, mistake, outline, unreadable
+from dcu.obeying.book import Book, Journal
 from dcu.obeying.underway import BOX, Underway
 
 log = structlog.get_logger()
-
-T = TypeVar("T")
 
 #: How often expiry is looked at: a fifth of the 5 s a command may take to a meter.
 EXPIRY_STEP = 1.0
@@ -50,26 +49,6 @@ LOOK_EVERY = 60.0
 
 #: Does what a command asks of the box; raises DcuError with the reason why not.
 Own = Callable[[Command], Awaitable[Mapping[str, Any]]]
-
-
-class Journal(Protocol):
-    """What this flow needs of the store."""
-
-    async def accept(self, command: Command, rejected: str | None = None) -> tuple[CommandRecord, bool]:
-        """Commit a new command as accepted, or as rejected with the reason; a known id gives its record and False."""
-
-    async def change(
-        self,
-        command_id: str,
-        state: CommandState,
-        result: Any = None,
-        error: str | None = None,
-        progress: dict[str, int] | None = None,
-    ) -> CommandRecord:
-        """Commit the next state, or more of the same; one that has its end already keeps that, and gives its record."""
-
-    async def unfinished(self) -> list[CommandRecord]:
-        """Return what a restart finds accepted or running."""
 
 
 class Obey:
@@ -96,10 +75,9 @@ class Obey:
         self._submit = submit
         self._own = own
         self._clock = clock
-        self._health = health
         self._admission = Admission(knows, allow, clock)
         self._progress: Progress = health.watch("obey", clock.monotonic())
-        self._underway: dict[str, Underway] = {}
+        self._book = Book(journal, clock, health)
         self._refused, self._garbage = Refusals(REFUSALS), Refusals(GARBAGE)
         self._looked = clock.monotonic()
 
@@ -121,8 +99,8 @@ class Obey:
         self._looked = self._clock.monotonic()
         for record in await self._journal.unfinished():
             # it may have been begun, and even ended, since the journal was asked: then `change` says so
-            if record.command.id not in self._underway:
-                await self._surely(record.command, self._take_up(record))
+            if record.command.id not in self._book.underway:
+                await self._book.surely(record.command, self._take_up(record))
 
     async def _take_up(self, record: CommandRecord) -> CommandRecord:
         """Start a command again, unless that would be wrong by now."""
@@ -135,59 +113,31 @@ class Obey:
         """End the commands whose time is over, tell of those that go on, and take up those that were cut off."""
         now = self._clock.monotonic()
         self._progress.mark(now)
-        for underway in list(self._underway.values()):
-            await self._surely(underway.command, self._look(underway))
+        for underway in list(self._book.underway.values()):
+            await self._book.surely(underway.command, self._look(underway))
         if now - self._looked >= LOOK_EVERY:
             await self.resume()
 
     async def _look(self, underway: Underway) -> None:
         if underway.late(self._clock.now()):
-            await self._end(underway, CommandState.EXPIRED, "expired before every meter had answered")
+            await self._book.end(underway, CommandState.EXPIRED, "expired before every meter had answered")
         elif underway.due(self._clock.monotonic()):
-            await self._tell(underway)
+            await self._book.tell(underway)
 
     async def work(self) -> None:
         """Wait for something that the box itself has to do, and do it."""
         underway = await self._work.get()
         try:
-            await self._surely(underway.command, self._do(underway))
+            await self._book.surely(underway.command, self._do(underway))
         except BaseException as error:
-            self._drop(underway.command, error)
+            self._book.drop(underway.command, error)
             raise
-
-    async def _surely(self, command: Command, work: Awaitable[T]) -> T | CommandRecord:
-        """Return what `work` over one command returns; our own mistake in it fails that command, and nobody else's."""
-        try:
-            return await work
-        except StoreError:
-            raise
-        except Exception as error:
-            log.exception("bug over a command", id=command.id, name=command.name)
-            return await self._give_up(command, error)
-
-    async def _give_up(self, command: Command, error: Exception) -> CommandRecord:
-        """End a command that we cannot go on with. Raises StoreError."""
-        underway = self._underway.get(command.id)
-        reason = str(UnsureError(mistake(error))) if underway and underway.sent else mistake(error)
-        try:
-            record = await self._journal.change(command.id, CommandState.FAILED, error=reason)
-        except BaseException as lost:
-            self._drop(command, lost)
-            raise
-        if underway:
-            self._finish(underway, record)
-        return record
-
-    def _drop(self, command: Command, error: BaseException) -> None:
-        """Let go of a command for want of the store, or of who brought it: it is taken up from the journal again."""
-        if underway := self._underway.pop(command.id, None):
-            underway.over_with(error if isinstance(error, DcuError) else DcuError("cut off: ask again by the same id"))
 
     async def _do(self, underway: Underway) -> None:
         if underway.ending or underway.over.done():
             return
         if underway.late(self._clock.now()):
-            await self._end(underway, CommandState.EXPIRED, "expired before it was begun")
+            await self._book.end(underway, CommandState.EXPIRED, "expired before it was begun")
             return
         underway.sent = True
         found, error = await self._ask_own(underway.command)
@@ -200,8 +150,8 @@ class Obey:
         except CommandRejected as rejection:
             blank = unreadable(rejection, payload, door, self._clock.now())
             return await self._reject(blank, str(rejection), self._refused if rejection.id else self._garbage)
-        many = sum(bool(each.command.targets) for each in self._underway.values())
-        if refusal := self._admission.refusal(command, len(self._underway), many):
+        many = sum(bool(each.command.targets) for each in self._book.underway.values())
+        if refusal := self._admission.refusal(command, len(self._book.underway), many):
             return await self._reject(command, refusal, self._refused)
         if door == "local" and not command.meters and not CATALOGUE[command.name].changes_state:
             # what the box says of itself must be there when the disk is full, and must not fill it by being asked
@@ -209,15 +159,15 @@ class Obey:
             state = CommandState.DONE if error is None else CommandState.FAILED
             return CommandRecord(command, state, result=found, error=error, changed=self._clock.now())
         record, new = await self._journal.accept(command)
-        if record.state.final or command.id in self._underway:
+        if record.state.final or command.id in self._book.underway:
             return record
         # an open command that nobody works on was cut off before it was started
-        return await self._surely(record.command, self._start(record) if new else self._take_up(record))
+        return await self._book.surely(record.command, self._start(record) if new else self._take_up(record))
 
     async def ask(self, payload: bytes) -> AsyncIterator[CommandRecord]:
         """Take a command at the local door: yield the journal line now, and again when the command is over."""
         record = await self.receive(payload, door="local")
-        underway = self._underway.get(record.command.id)
+        underway = self._book.underway.get(record.command.id)
         yield record
         if underway is not None:
             # shield: the client may hang up, the command goes on and another client may ask for the same id
@@ -248,7 +198,7 @@ class Obey:
         return True
 
     def _waiting_for(self, visit: Visit) -> Underway | None:
-        underway = None if visit.command is None else self._underway.get(visit.command.id)
+        underway = None if visit.command is None else self._book.underway.get(visit.command.id)
         return None if underway is None or underway.ending or visit.meter not in underway.waiting else underway
 
     async def answered(self, visit: Visit, found: dict[str, Any] | None, error: str | None) -> None:
@@ -258,15 +208,15 @@ class Obey:
 
     async def told(self, command_id: str, part: str, found: dict[str, Any] | None, error: str | None) -> None:
         """Note how `part` of a command ended: a meter, or BOX. With the last of them the command is over."""
-        underway = self._underway.get(command_id)
+        underway = self._book.underway.get(command_id)
         if underway is None or part not in underway.waiting:
             return  # it expired meanwhile: the journal has its end already
-        await self._surely(underway.command, self._take(underway, part, found, error))
+        await self._book.surely(underway.command, self._take(underway, part, found, error))
 
     async def _take(self, underway: Underway, part: str, found: dict[str, Any] | None, error: str | None) -> None:
         underway.take(part, found, error)
         if underway.waiting == {part}:
-            await self._end(underway, self._outcome(underway), underway.complaint())
+            await self._book.end(underway, self._outcome(underway), underway.complaint())
         # only now: when the end could not be kept, the visit is made again
         underway.waiting.discard(part)
         if underway.waiting:
@@ -280,18 +230,8 @@ class Obey:
     async def _go_on(self, underway: Underway) -> None:
         """Tell what has come together, and ask the next meters."""
         if underway.due(self._clock.monotonic()):
-            await self._tell(underway)
+            await self._book.tell(underway)
         await self._ask_next(underway)
-
-    async def _tell(self, underway: Underway) -> None:
-        async with underway.turn:
-            if underway.ending or underway.over.done():  # its end tells that, too
-                return
-            answers, why = dict(underway.answers), underway.complaint()
-            told = [*answers, *underway.errors]
-            command, progress = underway.command, underway.progress()
-            await self._journal.change(command.id, CommandState.RUNNING, answers, why or None, progress)
-            underway.forget(told, self._clock.monotonic())
 
     async def _ask_next(self, underway: Underway) -> None:
         if underway.asking:  # a bus that takes no more says so at once
@@ -299,7 +239,7 @@ class Obey:
         underway.asking = True
         try:
             command = underway.command
-            while command.id in self._underway and (meter := underway.ask()) is not None:
+            while command.id in self._book.underway and (meter := underway.ask()) is not None:
                 doubtful = underway.sent
                 await self._send_out(Visit(meter, command=command, priority=Priority.COMMAND, doubtful=doubtful))
         finally:
@@ -307,12 +247,12 @@ class Obey:
 
     async def gone(self, meter: str, reason: str) -> None:
         """End what commands want of `meter`, which takes part no more."""
-        for underway in list(self._underway.values()):
+        for underway in list(self._book.underway.values()):
             why = str(UnsureError(reason)) if underway.sent else reason
             try:
                 await self.told(underway.command.id, meter, None, why)
             except StoreError as error:  # no visit to this meter is made any more that would tell it again
-                self._drop(underway.command, error)
+                self._book.drop(underway.command, error)
                 raise
 
     async def _start(self, record: CommandRecord) -> CommandRecord:
@@ -326,16 +266,16 @@ class Obey:
         try:
             return await self._begin(command, sent=sent)
         except (StoreError, asyncio.CancelledError) as error:  # the store is gone, or the uplink that brought it
-            self._drop(command, error)
+            self._book.drop(command, error)
             raise
 
     async def _begin(self, command: Command, *, sent: bool) -> CommandRecord:
         among = self.among(command.targets) if command.targets else ()
-        underway = self._underway[command.id] = Underway.of(command, among, self._clock.monotonic())
+        underway = self._book.underway[command.id] = Underway.of(command, among, self._clock.monotonic())
         underway.sent = sent
         record = await self._journal.change(command.id, CommandState.RUNNING)
         if record.state.final:
-            self._finish(underway, record)
+            self._book.finish(underway, record)
             return record
         if command.targets and not underway.many:
             await self.told(command.id, BOX, {}, None)
@@ -367,29 +307,6 @@ class Obey:
             self._submit(visit)
         except CommandRejected as rejection:  # the bus has more commands waiting than it can ever serve in time
             await self.answered(visit, None, str(rejection))
-
-    async def _end(self, underway: Underway, state: CommandState, error: str | None) -> None:
-        command = underway.command
-        underway.ending += 1
-        try:
-            async with underway.turn:
-                if underway.over.done():  # its answer and its expiry meet: the first of them counts
-                    return
-                result = underway.answers.get(BOX) if BOX in underway.answers else underway.answers
-                progress = underway.progress()
-                record = await self._journal.change(command.id, state, result or None, error or None, progress)
-                self._finish(underway, record)
-        finally:
-            underway.ending -= 1
-
-    def _finish(self, underway: Underway, record: CommandRecord) -> None:
-        """Have done with a command whose end, `record`, is kept."""
-        command = underway.command
-        self._underway.pop(command.id, None)
-        if not underway.over.done():
-            underway.over.set_result(record)
-        self._health.command_latency.append(self._clock.now() - command.received)
-        log.info("command over", id=command.id, name=command.name, state=record.state.value, error=record.error)
 
     async def _reject(self, command: Command, reason: str, among: Refusals) -> CommandRecord:
         if not among.one_more(self._clock.monotonic()):
