@@ -246,14 +246,17 @@ class Obey:
             underway.asking = False
 
     async def gone(self, meter: str, reason: str) -> None:
-        """End what commands want of `meter`, which takes part no more."""
+        """End what commands want of `meter`, which takes part no more. Raises StoreError after the last of them."""
+        lost: StoreError | None = None
         for underway in list(self._book.underway.values()):
             why = str(UnsureError(reason)) if underway.sent else reason
             try:
                 await self.told(underway.command.id, meter, None, why)
             except StoreError as error:  # no visit to this meter is made any more that would tell it again
                 self._book.drop(underway.command, error)
-                raise
+                lost = error
+        if lost:
+            raise lost
 
     async def _start(self, record: CommandRecord) -> CommandRecord:
         """Begin a command that nobody works on; one that was running and changes a meter may have been sent."""

@@ -63,6 +63,7 @@ STEPS = st.lists(st.one_of(COMMANDS, MISHAPS, MISHAPS), min_size=2, max_size=16)
 #: What a line is busy with, and what waits behind it.
 READ_FIRST = ("command", KINDS[3], "M0001", None)
 SET_FIRST, SET_SECOND = ("command", KINDS[0], "M0001", None), ("command", KINDS[0], "M0002", 30)
+SET_LAST = ("command", KINDS[0], "M0002", None)
 
 
 class WallClock:
@@ -267,6 +268,7 @@ async def play(clock: VirtualClock, steps: list[tuple[Any, ...]]) -> Road:
 @given(STEPS)
 @example([("line", 0.4, False), READ_FIRST, SET_SECOND, ("exchange", "M0002")])
 @example([("line", 0.4, False), READ_FIRST, SET_SECOND, ("wall", 3600.0, False), ("pause", 2.5), ("wall", 0.0, False)])
+@example([SET_LAST, SET_LAST, ("commits", 1.5, True), ("exchange", "M0002")])
 @example([SET_FIRST, ("pause", 1.0), ("commits", 0.05, True), ("pause", 8.0), ("commits", 0.0, False)])
 @example([("line", 0.4, False), SET_FIRST, ("pause", 8.0), ("commits", 0.0, True), ("pause", 8.0)])
 def test_at_most_once_and_never_after_the_end(steps: list[tuple[Any, ...]]) -> None:
