@@ -3,6 +3,7 @@
 Which meters come and go is decided in `dcu.enrolling`, when one is visited in `dcu.plan`.
 """
 
-from dcu.archive.archive import EXPLORED, IDENTITY, MOMENTARY, Archive, Kept
+from dcu.archive.archive import IDENTITY, MOMENTARY, Archive, Kept
+from dcu.archive.explored import EXPLORED
 
 __all__ = ["EXPLORED", "IDENTITY", "MOMENTARY", "Archive", "Kept"]

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 import structlog
 
+from dcu.archive.explored import EXPLORED, Descriptors, Explored
 from dcu.clock import Clock
 from dcu.conversation.acquaintance import Acquaintance
 from dcu.conversation.recognition import RECOGNISE_EVERY, SCALER, SERIAL, TITLE
@@ -32,16 +33,10 @@ MOMENTARY = frozenset((INSTANT, ALARM))
 
 #: Name of the descriptor that holds who the meter said it is, beside its shapes; no stream can be called so.
 IDENTITY = "@identity"
-#: The same of what a meter was found to have that is explored.
-EXPLORED = "@profile"
 
 
-class DescriptorStore(Protocol):
-    """Where learned shapes outlive a restart."""
-
-    async def put_descriptor(self, meter: str, name: str, data: Any) -> None: ...
-
-    async def descriptors(self, meter: str) -> Mapping[str, Any]: ...
+class DescriptorStore(Descriptors, Protocol):
+    """The same, with how far meters are read."""
 
     async def forgo(self, meter: str, sinces: Mapping[str, int]) -> None: ...
 
@@ -83,11 +78,7 @@ class Archive:
         # the shape each stream had when it was doubted last, and when (monotonic s); hardly ever one
         self._doubted: dict[tuple[str, str], tuple[Shape, float]] = {}
         self.acquaintance = Acquaintance()
-        # what meters that are explored were found to have; alike ones share one object
-        self._explored: dict[str, CompanionProfile] = {}
-        # those of which that is another's: until they are explored anew, the same is expected of them
-        self._strange: set[str] = set()
-        self._alikes: dict[str, CompanionProfile] = {}
+        self._explored = Explored(store)
         # meters of one model share one shape object: 1024 meters must not hold 1024 copies
         self._shared: dict[Shape, Shape] = {}
 
@@ -132,8 +123,7 @@ class Archive:
 
     def _forget(self, meter: str) -> None:
         self._shapes.pop(meter, None)
-        self._explored.pop(meter, None)
-        self._strange.discard(meter)
+        self._explored.forget(meter)
         self.acquaintance.forget(meter)
 
     def meter(self, meter: str) -> Meter:
@@ -163,44 +153,19 @@ class Archive:
 
     def profile(self, meter: str) -> CompanionProfile:
         """Return the companion profile of a meter; of one that is explored, what it was found to have."""
-        return self._explored.get(meter) or self._profiles[self._meters[meter].profile]
+        return self._explored.get(meter) or self._configured(meter)
+
+    def _configured(self, meter: str) -> CompanionProfile:
+        return self._profiles[self._meters[meter].profile]
 
     async def explore(self, session: Session, meter: str) -> CompanionProfile:
         """Ask the meter for its objects, and keep what it has; raises what `exploring.explore` raises."""
-        from dcu.conversation import exploring  # noqa: PLC0415 - for meters of which nothing is known
-
-        profile = self._profiles[self._meters[meter].profile]
-        found = await exploring.explore(session, profile)
-        if profile.discovers:
-            await self._store.put_descriptor(meter, EXPLORED, exploring.to_data(found))
-            self._explored[meter] = self._alike(exploring.to_data(found), found)
-        return found
+        return await self._explored.explore(session, meter, self._configured(meter))
 
     async def recall(self) -> None:
         """Have what is kept of meters that were explored before; raises StoreError."""
         for meter in tuple(self._meters):
-            await self._recall(meter)
-
-    async def _know(self, session: Session, meter: str) -> None:
-        """Have the profile of a meter that its configuration says nothing of."""
-        if meter in self._strange or not await self._recall(meter):
-            await self.explore(session, meter)
-            self._strange.discard(meter)
-
-    async def _recall(self, meter: str) -> bool:
-        """Return whether it is known what `meter` has, as far as its configuration or what is kept tells."""
-        profile = self._profiles[self._meters[meter].profile]
-        if not profile.discovers or meter in self._explored:
-            return True
-        from dcu.conversation import exploring  # noqa: PLC0415 - as above
-
-        if data := (await self._store.descriptors(meter)).get(EXPLORED):
-            self._explored[meter] = self._alike(data, exploring.from_data(profile, data))
-        return meter in self._explored
-
-    def _alike(self, data: Mapping[str, Any], profile: CompanionProfile) -> CompanionProfile:
-        """Return one object for all meters that have the same."""
-        return self._alikes.setdefault(f"{profile.name} {data}", profile)
+            await self._explored.recall(meter, self._configured(meter))
 
     def periods(self, meter: str) -> set[int]:
         """Return the seconds at whose multiples `meter` captures, as far as it or its profile tells them."""
@@ -212,7 +177,7 @@ class Archive:
 
     async def shapes(self, session: Session, meter: str, streams: Sequence[str]) -> dict[str, Shape]:
         """Return the shapes of those `streams` that the meter has; what is not known yet is learned and kept."""
-        await self._know(session, meter)
+        await self._explored.know(session, meter, self._configured(meter))
         if meter not in self._shapes:
             stored = await self._store.descriptors(meter)
             self._shapes[meter] = {
@@ -377,8 +342,7 @@ class Archive:
             # before the new name: a crash in between finds the change again
             for stream in self._shaped(meter, stored) | (stored.keys() & {EXPLORED}):
                 await self._store.put_descriptor(meter, stream, {})
-            if meter in self._explored:
-                self._strange.add(meter)
+            self._explored.doubt(meter)
         if was | says != was:
             await self._store.put_descriptor(meter, IDENTITY, was | says)
 

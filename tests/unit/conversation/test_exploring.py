@@ -77,17 +77,6 @@ def test_it_is_read_like_any_other_and_asked_for_its_objects_once_in_its_life() 
     virtually(work)
 
 
-def test_meters_that_have_the_same_share_it() -> None:
-    async def work(clock: VirtualClock) -> None:
-        box = Unknown(clock, FleetPlan(meters=2, buses=1, hls=0, seed=2))
-        poll = box.poll(Task("load0", every=DAY))
-        await settle(poll)
-        assert box.meters[0].plate.phases == box.meters[1].plate.phases
-        assert poll.archive.profile("M0001") is poll.archive.profile("M0002")
-
-    virtually(work)
-
-
 def test_an_indian_meter_shows_its_profile_of_instantaneous_values() -> None:
     async def work(clock: VirtualClock) -> None:
         box = Unknown(clock, FleetPlan(meters=1, buses=1, hls=0, seed=4, indian=256))
