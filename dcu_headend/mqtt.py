@@ -87,7 +87,7 @@ class Listener:
         """Listen until `stop`, through any outage of the broker; `tend` is called in between, when a message was taken.
 
         Raises OSError when the first connection fails, and ConnectionRefusedError whenever the broker refuses the login
-        or a subscription, for somebody has to mend that.
+        or a subscription, or grants one at QoS 0, by which messages could be lost: somebody has to mend that.
         """
         self._tend = tend
         if tls is not None:
@@ -118,9 +118,13 @@ class Listener:
         client.subscribe(self._topics)
 
     def _subscribed(self, _client: paho.Client, _data: Any, _id: int, reasons: list[ReasonCode], _more: Any) -> None:
-        for (topic, _), reason in zip(self._topics, reasons, strict=False):
+        if len(reasons) != len(self._topics):
+            raise ConnectionRefusedError(f"the broker answers {len(reasons)} of {len(self._topics)} subscriptions")
+        for (topic, _), reason in zip(self._topics, reasons, strict=True):
             if reason.is_failure:
                 raise ConnectionRefusedError(f"the broker refuses {topic}: {reason}")
+            if reason.value == 0:
+                raise ConnectionRefusedError(f"the broker grants QoS 0 only for {topic}: messages could be lost")
 
     def _heard(self, client: paho.Client, _: Any, message: paho.MQTTMessage) -> None:
         payload = bytes(message.payload)

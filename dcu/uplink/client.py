@@ -58,6 +58,14 @@ class Granted:
     retain: bool = True
     max_packet: int = 268_435_455
 
+    def lack(self, packet: int) -> str | None:
+        """Say why this broker cannot be used for packets of at most `packet` octets; None: it can."""
+        if not self.max_qos:
+            return "the broker takes QoS 0 only: nothing would be acknowledged"
+        if self.max_packet < packet:
+            return f"the broker takes packets of {self.max_packet} octets, which is too little"
+        return None
+
 
 @dataclass(frozen=True, slots=True)
 class Dismissal:

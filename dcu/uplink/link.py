@@ -136,7 +136,6 @@ class Link:
         # One less than the broker's Receive Maximum, so that the farewell has room beside a full window.
         self.window = max(1, min(settings.window, granted.receive_maximum - 1))
         self.max_payload = min(settings.max_payload, granted.max_packet - PACKET_ROOM)
-        self._max_qos = min(settings.max_qos, granted.max_qos)
         self.broker = f"{settings.host}:{settings.port}"
         self.resumed = client.resumed
         self.retains = retain and granted.retain
@@ -159,7 +158,7 @@ class Link:
         """
         if self._pause:
             await self._paced(urgent=message.urgent)
-        if not min(message.qos, self._max_qos):
+        if not message.qos:
             return await self._publish(message)
         async with self._room:
             return await self._publish(message)
@@ -179,7 +178,7 @@ class Link:
                 acknowledgement = self._client.send(
                     message.topic,
                     message.payload,
-                    qos=min(message.qos, self._max_qos),
+                    qos=message.qos,
                     retain=message.retain and self.retains,
                     properties=_described(message) if self.version == "5" else None,
                 )
@@ -193,10 +192,12 @@ class Link:
     async def subscribe(self, *filters: str) -> None:
         """Subscribe to `filters` at QoS 1 (the broker's session keeps them too, but may have lost them)."""
         with _translated(self._client):
-            granted = await self._client.subscribe([(each, min(1, self._max_qos)) for each in filters])
-        refused = [each for each, code in zip(filters, granted, strict=False) if _code(code) >= 128]
-        if refused:
+            granted = await self._client.subscribe([(each, 1) for each in filters])
+        codes = dict(zip(filters, map(_code, granted), strict=False))
+        if refused := [each for each in filters if codes.get(each, 128) >= 128]:
             raise UplinkError(f"the broker refuses the subscription to {', '.join(refused)}")
+        if unsafe := [each for each in filters if not codes[each]]:
+            raise UplinkError(f"the broker grants QoS 0 only for {', '.join(unsafe)}: what comes there could be lost")
 
     async def messages(self) -> AsyncGenerator[Incoming, None]:
         """Messages as they come, until UplinkError says that the connection is gone, or that another brings the rest.
@@ -264,9 +265,9 @@ class Uplink:
         with _translated():
             async with asyncio.timeout(CONNECT_TIMEOUT):
                 client, version, retain = await self._open(will)
-        if client.granted.max_packet < LEAST_PAYLOAD + PACKET_ROOM:
+        if (lack := client.granted.lack(LEAST_PAYLOAD + PACKET_ROOM)) is not None:
             client.close()
-            raise UplinkError(f"the broker takes packets of {client.granted.max_packet} octets, which is too little")
+            raise UplinkError(lack)
         link = Link(client, self._here(), version, retain=retain)
         try:
             yield link

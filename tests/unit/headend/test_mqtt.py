@@ -195,6 +195,8 @@ def answering(connacks: Iterator[bytes], reasons: bytes) -> Answer:
         ("20020005", b"", "refuses the connection: Not authorized"),
         ("20020004", b"", "refuses the connection: Bad user name or password"),
         ("20020000", b"\x01\x01\x80\x01\x01\x01", "refuses ami/v1/[+]/event: Unspecified error"),
+        ("20020000", b"\x01\x00\x01\x01\x01\x01", "grants QoS 0 only for ami/v1/[+]/data/[+]: messages could be lost"),
+        ("20020000", b"\x01\x01\x01", "answers 3 of 6 subscriptions"),
     ],
 )
 async def test_a_broker_that_refuses_is_an_error_that_says_what(connack: str, reasons: bytes, told: str) -> None:

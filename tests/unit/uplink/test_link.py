@@ -145,14 +145,11 @@ async def test_nobody_listens() -> None:
 
 
 async def test_limits_of_the_broker_are_kept() -> None:
-    # Receive Maximum 8, Maximum QoS 0, Maximum Packet Size 4096.
-    limits = bytes.fromhex("210008 2400 2700001000")
+    # Receive Maximum 8, Maximum QoS 1, Maximum Packet Size 4096.
+    limits = bytes.fromhex("210008 2401 2700001000")
     async with scripted(accepting(connack_5(0, limits))) as broker, uplink(broker.port).connect(WILL) as link:
         assert link.window == 7
         assert link.max_payload == 4096 - 512
-        await link.publish(DATA)
-        await broker.until(lambda: PUBLISH in broker.kinds())
-        assert broker.packets[-1][0] == PUBLISH, "QoS 0"
 
 
 async def test_a_broker_that_takes_next_to_nothing_is_none() -> None:
@@ -235,15 +232,31 @@ async def test_a_command_is_acknowledged_by_us_and_not_before() -> None:
         assert broker.packets[-1][1][:2] == b"\x00\x09"
 
 
-async def test_a_refused_subscription_is_an_error() -> None:
+@pytest.mark.parametrize(
+    ("codes", "told"),
+    [
+        (b"\x01\x87", "refuses the subscription to d"),
+        (b"\x01", "refuses the subscription to d"),
+        (b"\x01\x00", "grants QoS 0 only for d: what comes there could be lost"),
+    ],
+)
+async def test_a_subscription_that_is_not_wholly_granted_is_an_error(codes: bytes, told: str) -> None:
     def answer(first: int, body: bytes) -> bytes | None:
         if first & 0xF0 == SUBSCRIBE:
-            return bytes([0x90, 5]) + body[:2] + b"\x00\x01\x87"
+            return bytes([0x90, 3 + len(codes)]) + body[:2] + b"\x00" + codes
         return {CONNECT: ACCEPTED_5}.get(first, b"")
 
     async with scripted(answer) as broker, uplink(broker.port).connect(WILL) as link:
-        with pytest.raises(UplinkError, match="subscription to d"):
+        with pytest.raises(UplinkError, match=told):
             await link.subscribe("c", "d")
+
+
+async def test_a_broker_that_acknowledges_nothing_gets_nothing() -> None:
+    async with scripted(accepting(connack_5(0, bytes.fromhex("2400")))) as broker:
+        with pytest.raises(UplinkError, match="QoS 0 only: nothing would be acknowledged"):
+            async with uplink(broker.port).connect(WILL) as link:
+                await link.publish(DATA)
+        assert PUBLISH not in broker.kinds()
 
 
 async def test_a_hang_up_at_a_subscription_is_noticed_at_once() -> None:
