@@ -9,8 +9,8 @@ from dcu.archive import Archive
 from dcu.errors import CommandRejected
 from dcu.model import DCU_EVENTS, INSTANT, PUSH, Command
 
-#: The questions that can be answered with nothing.
-ABOUT: Final = frozenset({"dcu.gaps", "dcu.keys", "dcu.ledger", "dcu.readings"})
+#: The questions that can be answered with nothing. To `dcu.resend` that is an answer: who waits for it waits no more.
+ABOUT: Final = frozenset({"dcu.gaps", "dcu.keys", "dcu.ledger", "dcu.readings", "dcu.reconcile"})
 
 
 class Named(Protocol):

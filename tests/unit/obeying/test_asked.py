@@ -8,11 +8,13 @@ import pytest
 from dcu.archive import Archive, Kept
 from dcu.errors import CommandRejected
 from dcu.model import DCU_EVENTS, PUSH, Command, Meter, Task
-from dcu.obeying.asked import ABOUT, refuse_unknown
+from dcu.obeying.asked import refuse_unknown
 from dcu.profiles import load_profile
 from dcu.store import Store
 from tests.captures import SetClock, capture
 from tests.lines import COMPANION
+
+QUESTIONS = ("dcu.gaps", "dcu.keys", "dcu.ledger", "dcu.readings", "dcu.reconcile")
 
 
 @pytest.fixture
@@ -34,7 +36,7 @@ async def refusal(asked: Command, there: Archive, store: Store) -> str | None:
     return None
 
 
-@pytest.mark.parametrize("name", sorted(ABOUT))
+@pytest.mark.parametrize("name", QUESTIONS)
 async def test_a_meter_that_nobody_knows_is_named(store: Store, name: str) -> None:
     assert await refusal(Command("c", name, args={"meter": "M7"}), archive(store), store) == "no such meter: M7"
     assert await refusal(Command("c", name, args={"meter": "M1"}), archive(store), store) is None
@@ -49,7 +51,7 @@ async def test_a_stream_that_nobody_knows_is_named_beside_those_there_are(store:
 
 
 @pytest.mark.parametrize("profile", ["idis", "generic"])
-@pytest.mark.parametrize("name", sorted(ABOUT))
+@pytest.mark.parametrize("name", QUESTIONS)
 async def test_what_a_timetable_may_name_is_asked_about_before_anything_came_of_it(
     store: Store, profile: str, name: str
 ) -> None:
@@ -66,6 +68,11 @@ async def test_what_a_deleted_meter_and_another_profile_left_is_asked_about(stor
     await store.record([capture(900, "gone", stream="strange")], {})
     asked = Command("c", "dcu.readings", args={"meter": "gone", "stream": "strange"})
     assert await refusal(asked, archive(store), store) is None
+
+
+async def test_what_a_head_end_missed_is_asked_for_by_any_name(store: Store) -> None:
+    """Of a stream that was lost with the store it has to hear that there are no blocks: it waits for them."""
+    assert await refusal(Command("c", "dcu.resend", args={"stream": "lod0"}), archive(store), store) is None
 
 
 async def test_commands_that_make_names_are_let_through(store: Store) -> None:
