@@ -52,6 +52,7 @@ from dcu.plan import BusPlan
 from dcu.plan.airtime import Forecast, Measured, Pieces
 from dcu.polling.clocks import Clocks
 from dcu.polling.poll import Poll
+from dcu.polling.presence import device
 from dcu.profiles import CompanionProfile
 from dcu.report import Reporter
 from dcu.store import Store, vault_for
@@ -129,6 +130,7 @@ class Daemon:
         self._reachability = self._make_reachability()
         self._obey = self._make_obey()
         self._obey.among = self._roll.among
+        self._obey.device = partial(device, self._archive)
         self._ways = self._make_ways()
         self._deliver = self._make_deliver()
         tasks = chain(config.timetable, *config.groups.values())

@@ -341,7 +341,8 @@ class CommandState(StrEnum):
 class Command:
     """A command as it was accepted. `door` is where it came from: "mqtt" or "local".
 
-    One to many meters names none: its `targets` are "all", or "group" and the name of one.
+    One to many meters names none: its `targets` are "all", or "group" and the name of one. `device` is what was known
+    of the meter that it was accepted for: its name may be another's by the time it is carried out.
     """
 
     id: str
@@ -353,6 +354,7 @@ class Command:
     door: str = "mqtt"
     received: float = 0.0
     targets: str = ""
+    device: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ What an envelope may say is known to `dcu.messages`; what becomes of a command t
 
 import hashlib
 import math
-from collections.abc import Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -38,6 +38,10 @@ GARBAGE: Final = 100
 NAMED: Final = 8
 
 _UNDATED: Final = "this unit's own clock is not trusted: nobody can tell whether it is too late"
+
+
+#: Gives what is known of the device that bears the name of a meter now. Raises StoreError.
+Device = Callable[[str], Awaitable[Mapping[str, str]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +123,18 @@ class Refusals:
             return False
         self._used += 1
         return True
+
+
+async def unknown(_: str) -> Mapping[str, str]:
+    """Return that nothing is known of a device."""
+    return {}
+
+
+async def bound(command: Command, device: Device) -> Command:
+    """Return `command` bound to the `device` that its meter is now: it is for no other. Raises StoreError."""
+    if len(command.meters) != 1:
+        return command
+    return replace(command, device=dict(await device(command.meters[0])))
 
 
 def outline(command: Command) -> Command:

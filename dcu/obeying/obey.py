@@ -34,7 +34,18 @@ from dcu.messages.catalogue import CATALOGUE
 from dcu.messages.encoding import UNWRITABLE, encode, written
 from dcu.messages.envelope import answer
 from dcu.model import Command, CommandRecord, CommandState, Priority, Role, Visit
-from dcu.obeying.admission import GARBAGE, REFUSALS, Admission, Refusals, mistake, outline, unreadable
+from dcu.obeying.admission import (
+    GARBAGE,
+    REFUSALS,
+    Admission,
+    Device,
+    Refusals,
+    bound,
+    mistake,
+    outline,
+    unknown,
+    unreadable,
+)
 from dcu.obeying.book import Book, Journal
 from dcu.obeying.underway import BOX, Underway
 
@@ -69,6 +80,8 @@ class Obey:
     ) -> None:
         #: Gives the meters that a command to all or to a group is for.
         self.among: Callable[[str], Sequence[str]] = lambda _: ()
+        #: Tells which device bears the name of a meter.
+        self.device: Device = unknown
         # bounded by UNDERWAY_BOUND
         self._work: asyncio.Queue[Underway] = asyncio.Queue()
         self._journal = journal
@@ -158,7 +171,7 @@ class Obey:
             found, error = await self._ask_own(command)
             state = CommandState.DONE if error is None else CommandState.FAILED
             return CommandRecord(command, state, result=found, error=error, changed=self._clock.now())
-        record, new = await self._journal.accept(command)
+        record, new = await self._journal.accept(await bound(command, self.device))
         if record.state.final or command.id in self._book.underway:
             return record
         # an open command that nobody works on was cut off before it was started

@@ -18,6 +18,7 @@ from dcu.messages.catalogue import SECRET_COMMANDS
 from dcu.model import Meter, Visit
 from dcu.polling.clocks import SET_CLOCK, Clocks
 from dcu.polling.ondemand import on_demand
+from dcu.polling.presence import check_device
 from dcu.polling.readers import opened_for
 
 #: A command is tried again at once: somebody waits for it, and noise on the line is not an answer. After a silence it
@@ -99,9 +100,16 @@ class Commanding:
     async def apart(self, visit: Visit, port: Port, permit: Permit) -> Told | None:
         """Carry out the command of `visit`, None for one that opens the meter as readings do.
 
-        Raises what `Clocks.command`, `rekey.carry_out`, `on_demand` and `SessionMaker.open` raise, but NotGivenError,
-        which is an answer.
+        Raises what `check_device`, `Clocks.command`, `rekey.carry_out`, `on_demand` and `SessionMaker.open` raise, but
+        NotGivenError, which is an answer.
         """
+        try:
+            await check_device(self.archive, visit)
+            return await self._apart(visit, port, permit)
+        except NotGivenError as error:
+            return None, str(error)
+
+    async def _apart(self, visit: Visit, port: Port, permit: Permit) -> Told | None:
         command, meter = visit.command, self.archive.meter(visit.meter)
         assert command is not None
         if command.name == SET_CLOCK:
@@ -116,10 +124,7 @@ class Commanding:
         from dcu.polling import rekey  # noqa: PLC0415 - most boxes are never asked for it
 
         known = self.sessions, port, opened, visit, self.archive
-        try:
-            return await rekey.carry_out(*known, self.alive, permit), None
-        except NotGivenError as error:
-            return None, str(error)
+        return await rekey.carry_out(*known, self.alive, permit), None
 
     async def _by_client(self, port: Port, opened: Meter, visit: Visit, permit: Permit) -> Told:
         """Carry out the command of `visit` in a conversation of its own, by the access of `opened`."""

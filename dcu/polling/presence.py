@@ -1,13 +1,47 @@
-"""Whether the meter that answers is the one that a command is for, asked before anything is done because of it.
+"""Whether the meter that answers is the one that a command was given for, asked before anything is done because of it.
 
 What scheduled visits ask, and what follows when another one is there, is in `collecting`.
 """
 
+import hashlib
+from typing import Final
+
 from dcu.archive import Archive
 from dcu.clock import Clock
-from dcu.conversation.recognition import SERIAL, Asking, identity, questions
+from dcu.conversation.recognition import SERIAL, TITLE, Asking, identity, questions
 from dcu.conversation.session import Session
 from dcu.errors import NotGivenError, UnsureError
+from dcu.messages.encoding import encode
+from dcu.model import Visit
+from dcu.store import line_of
+
+#: The word for all that a meter's line in the archive says, and what is said of a device by each word.
+LINE: Final = "line"
+_SAID: Final = {LINE: "line in the archive", SERIAL: "serial number", TITLE: "system title"}
+
+
+async def device(archive: Archive, meter: str) -> dict[str, str]:
+    """Return what tells the device that bears the name `meter` now from any other, as far as it is known.
+
+    The line stands for one that has not said who it is. Raises StoreError.
+    """
+    line = hashlib.sha256(encode(line_of(archive.meter(meter)))).hexdigest()[:16]
+    said = {word: await archive.said(meter, word) for word in (SERIAL, TITLE)}
+    return {LINE: line} | {word: text for word, text in said.items() if text}
+
+
+async def check_device(archive: Archive, visit: Visit) -> None:
+    """Return when nothing says that the name of the meter is another device's since the command of `visit` was taken.
+
+    Raises NotGivenError when it is, UnsureError when the one before is doubtful to have been told, StoreError.
+    """
+    assert visit.command is not None
+    meant, now = visit.command.device, await device(archive, visit.meter)
+    if other := [word for word in _SAID if word in meant.keys() & now.keys() and meant[word] != now[word]]:
+        word = other[0]
+        was = "another" if word == LINE else f"{meant[word]}, and is {now[word]}"
+        reason = f"the command was given for another device: its {_SAID[word]} was {was}"
+        raise UnsureError(reason) if visit.doubtful else NotGivenError(reason)
 
 
 async def ascertain(

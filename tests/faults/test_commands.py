@@ -16,6 +16,7 @@ from dcu.dlms.services import Action, Set
 from dcu.errors import BusError
 from dcu.model import CommandState
 from dcu.obis import parse_obis
+from sim.meter import SimMeter
 from sim.virtual import VirtualClock
 from tests import rig as rigs
 from tests.lines import ORIGIN, PortAround, virtually
@@ -192,6 +193,51 @@ def test_what_was_ended_with_its_meter_is_not_written_into_the_next_one(tmp_path
         await asyncio.sleep(60.0)
         assert site.end("w1") == (CommandState.FAILED, f"{site.second.id}: another meter was put in its place")
         assert site.sent == []
+
+    on_site(tmp_path, scenario)
+
+
+def test_what_comes_while_a_visit_finds_another_meter_is_not_written_into_that_one(tmp_path: Path) -> None:
+    async def scenario(site: Site) -> None:
+        name = site.second.id
+        old = next(each for each in site.rig.fleet.meters if each.id == name)
+        site.rig.lines[site.second.bus].line.exchange(name, SimMeter(replace(old.plate, id="N1")))
+        archive = site.daemon.polls[site.second.bus].archive
+        review = archive.review
+
+        async def commanded(meter: str, *found: Any) -> None:
+            if meter == name and "w1" not in site.rig.store.records:
+                site.write("w1", name)
+                await asyncio.sleep(0.1)
+            await review(meter, *found)
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(archive, "review", commanded)
+            await asyncio.sleep(120.0)
+        state, error = site.end("w1")
+        assert (state, site.sent) == (CommandState.FAILED, [])
+        assert str(error).startswith(f"{name}: the command was given for another device: its serial number was ")
+        site.write("w2", name)
+        await asyncio.sleep(60.0)
+        assert (site.end("w2"), site.sent) == ((CommandState.DONE, None), [name])
+
+    on_site(tmp_path, scenario)
+
+
+def test_what_is_journalled_while_its_meter_is_replaced_is_not_written_into_the_next_one(tmp_path: Path) -> None:
+    async def scenario(site: Site) -> None:
+        name, roll = site.second.id, site.daemon._roll
+        site.rig.store.delay = 1.0
+        site.write("w1", name)
+        await asyncio.sleep(0.5)
+        keys = site.daemon._keys[name]
+        await roll.let_go(name, "another meter was put in its place")
+        roll.begin_anew(name, int(site.clock.now()))
+        roll.take_in(replace(site.second, serial="35020044"), keys, None)
+        await asyncio.sleep(60.0)
+        state, error = site.end("w1")
+        assert (state, site.sent) == (CommandState.FAILED, [])
+        assert error == f"{name}: the command was given for another device: its line in the archive was another"
 
     on_site(tmp_path, scenario)
 

@@ -7,7 +7,7 @@ import pytest
 from dcu.clock import ClockState
 from dcu.errors import CommandRejected
 from dcu.model import Command, CommandRecord, CommandState, Role
-from dcu.obeying.admission import TOO_OLD, UNDERWAY_BOUND, Admission, mistake, unreadable
+from dcu.obeying.admission import TOO_OLD, UNDERWAY_BOUND, Admission, bound, mistake, unreadable
 from tests.captures import SetClock
 
 ACT = {"object": "0-0:13.0.0.255", "class": 20, "method": 1, "value": None}
@@ -75,6 +75,16 @@ def test_what_changes_something_is_begun_soon_or_never() -> None:
         found = late.lapse(CommandRecord(command, state))
         assert (found or "").startswith(reason or "")
         assert (found is None) is (reason is None)
+
+
+async def test_a_command_is_for_the_device_that_its_meter_is_when_it_is_taken() -> None:
+    async def device(meter: str) -> dict[str, str]:
+        return {"serial": f"of {meter}"}
+
+    assert await bound(execute(), device) == execute(device={"serial": "of M1"})
+    # who asks all does not mean one of them
+    for command in (Command("c", "dcu.ping"), Command("c", "meter.read", targets="all")):
+        assert await bound(command, device) is command
 
 
 def test_garbage_has_a_line_of_its_own_by_its_id_or_by_what_it_is() -> None:

@@ -9,6 +9,7 @@ from dcu.errors import NotGivenError, UnsureError
 from dcu.model import Command, Priority, Visit
 from dcu.polling.ondemand import on_demand
 from dcu.polling.poll import Poll
+from dcu.polling.presence import check_device, device
 from sim.fleet import FleetPlan
 from sim.meter import SERIAL_NUMBER, SimMeter
 from sim.virtual import VirtualClock
@@ -69,6 +70,50 @@ def test_a_command_does_nothing_to_another_meter_until_that_was_read(
         assert asked(meter) > before
         answer, error = await told(box, poll, "meter.read", {})
         assert (error, answer is not None) == (None, True)
+
+    virtually(work)
+
+
+@pytest.mark.parametrize(("name", "args"), COMMANDS, ids=[name for name, _ in COMMANDS])
+def test_what_was_given_for_one_device_is_not_carried_out_by_the_next_one_also_after_a_restart(
+    name: str, args: dict[str, Any]
+) -> None:
+    async def work(clock: VirtualClock) -> None:
+        box = Box(clock, ONE)
+        poll = box.poll(REGISTERS)
+        await settle(poll)
+        command = Command("c1", name, ("M0001",), args, device=await device(poll.archive, "M0001"))
+        serial = box.meters[0].identity[SERIAL_NUMBER].decode()
+        await poll.held.release()
+        box.meters[0].identity[SERIAL_NUMBER] = b"another"
+        await settle(box.poll(REGISTERS))
+        assert [event for event, _, _ in box.reports] == ["meter exchanged"]
+        after, asked = box.poll(), box.requests
+        after.submit(Visit("M0001", command=command, priority=Priority.COMMAND))
+        await after.step()
+        reason = f"the command was given for another device: its serial number was {serial}, and is another"
+        assert [told[1:] for told in box.answers] == [(None, reason)]
+        assert (box.requests, box.meters[0].shelf) == (asked, {})
+
+    virtually(work)
+
+
+def test_only_what_is_known_of_both_tells_two_devices_apart() -> None:
+    async def work(clock: VirtualClock) -> None:
+        box = Box(clock, ONE)
+        poll = box.poll(REGISTERS)
+        new = await device(poll.archive, "M0001")
+        assert [*new] == ["line"]
+        visit = Visit("M0001", command=Command("c1", "meter.set", ("M0001",), DAYS, device=new))
+        await check_device(poll.archive, visit)
+        await settle(poll)
+        assert [*await device(poll.archive, "M0001")] == ["line", "serial"]
+        await check_device(poll.archive, visit)
+        poll.archive.add(replace(box.entry(), address=99))
+        with pytest.raises(NotGivenError, match="its line in the archive was another"):
+            await check_device(poll.archive, visit)
+        with pytest.raises(UnsureError, match="its line in the archive was another"):
+            await check_device(poll.archive, replace(visit, doubtful=True))
 
     virtually(work)
 

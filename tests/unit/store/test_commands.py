@@ -11,7 +11,8 @@ from dcu.model import Command, CommandRecord, CommandState
 from dcu.store import Store
 from tests.captures import SetClock
 
-READ = Command("c1", "meter.read", ("M1", "M2"), {"hex": "zz", "from": None}, 5.5, 9.0, "local", 6.25)
+ARGS: dict[str, object] = {"hex": "zz", "from": None}
+READ = Command("c1", "meter.read", ("M1", "M2"), ARGS, 5.5, 9.0, "local", 6.25, device={"serial": "35020044"})
 PING = Command("c2", "dcu.ping")
 
 
