@@ -59,6 +59,12 @@ class Ciphering(StrEnum):
     GENERAL_GLO = "general-glo"
     GENERAL_DED = "general-ded"
     GENERAL = "general"
+    GENERAL_ONE_PASS = "general-one-pass"  # noqa: S105 - a scheme of key agreement
+    GENERAL_STATIC = "general-static"
+
+
+#: Forms whose keys the parties agree on, one for each APDU.
+AGREED = frozenset({Ciphering.GENERAL_ONE_PASS, Ciphering.GENERAL_STATIC})
 
 
 class Referencing(StrEnum):
@@ -71,8 +77,8 @@ class Referencing(StrEnum):
 #: Octets of encryption, authentication and dedicated keys by security suite: AES-128, AES-128, AES-256.
 KEY_OCTETS = {0: 16, 1: 16, 2: 32}
 
-#: Octets of an ECDSA private key by security suite, a public one has twice as many: P-256, P-384.
-SIGNING_OCTETS = {1: 32, 2: 48}
+#: Octets of a private key to sign or to agree on keys by security suite, a public one has twice as many: P-256, P-384.
+CURVE_OCTETS = {1: 32, 2: 48}
 
 #: Where a meter shows the invocation counter it heard last, unless it has one for each client.
 INVOCATION_COUNTER = b"\x00\x00\x2b\x01\x00\xff"
@@ -106,7 +112,8 @@ class Keys:
 
     Encryption and authentication key, for GMAC and ciphering: 16 octets, 32 in suite 2. `signing_key` is our private
     ECDSA key (the number), `verifying_key` the meter's public one (x and y): 32 and 64 octets, 48 and 96 in suite 2.
-    `master_key` wraps new keys on their way to the meter, and is as long as they are.
+    `agreement_key` and `meter_agreement_key` are the same for key agreement. `master_key` wraps new keys on their way
+    to the meter, and is as long as they are. Under the `broadcast_key`, as long too, many meters may answer.
     """
 
     password: bytes = field(default=b"", repr=False)
@@ -115,6 +122,9 @@ class Keys:
     signing_key: bytes = field(default=b"", repr=False)
     verifying_key: bytes = field(default=b"", repr=False)
     master_key: bytes = field(default=b"", repr=False)
+    agreement_key: bytes = field(default=b"", repr=False)
+    meter_agreement_key: bytes = field(default=b"", repr=False)
+    broadcast_key: bytes = field(default=b"", repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,10 +18,10 @@ from dcu.dlms.acse import (
     Initiate,
 )
 from dcu.dlms.authentication import HIGH_LEVEL, TITLED, Authenticator, Party
-from dcu.dlms.general_ciphering import GENERAL_OCTETS
+from dcu.dlms.general_ciphering import INFORMED, Scheme, general_octets
 from dcu.dlms.security import TITLE_SIZE, Cipher
 from dcu.errors import Breach, SecurityError
-from dcu.model import Access, Authentication, Ciphering, Referencing
+from dcu.model import CURVE_OCTETS, Access, Authentication, Ciphering, Referencing
 from sim.household import INSTALLED, noise
 from sim.meter import SimMeter
 
@@ -46,8 +46,8 @@ class Guard:
         """How many octets protection adds to an answer at most."""
         if self._cipher is None or not self._access.ciphered:
             return 0
-        if self._form is Ciphering.GENERAL:
-            return _OVERHEAD + GENERAL_OCTETS
+        if self._form in INFORMED:
+            return _OVERHEAD + general_octets(self._form, self._access.suite)
         return _OVERHEAD + (TITLE_SIZE + 1 if self._form in {Ciphering.GENERAL_GLO, Ciphering.GENERAL_DED} else 0)
 
     @property
@@ -92,6 +92,8 @@ class Guard:
                 heard={request.title: meter.heard},
             )
             self._cipher.peer = request.title
+            if access.suite in CURVE_OCTETS and meter.keys.agreement_key:
+                self._cipher.agree_by(*Scheme)
         initiate = Initiate.from_request(self.unprotect(request.information))
         if self._cipher and initiate.dedicated_key:
             self._cipher.dedicate(initiate.dedicated_key)
@@ -144,7 +146,7 @@ class Guard:
         """Return the request in `apdu`; SecurityError when it is not protected as it must be."""
         if self._cipher is None or not self._access.ciphered:
             return apdu
-        plain, self._form = self._cipher.unprotect_any(apdu)
+        plain, self._form = self._cipher.unprotect_any(apdu, serving=True)
         # the meter remembers over associations and clients, or a recorded request could be played again
         self._meter.heard = self._cipher.heard
         return plain

@@ -10,13 +10,14 @@ from typing import Any
 from dcu.errors import ConfigError
 from dcu.forms import words
 from dcu.forms.shape import Faulty, Place, Shape, named
-from dcu.model import KEY_OCTETS, SIGNING_OCTETS, Keys
+from dcu.model import CURVE_OCTETS, KEY_OCTETS, Keys
 
 #: Keys of meters that are not in the archive yet may lie ready.
 MAX_ENTRIES = 4096
 
 _SYMMETRIC = sorted(set(KEY_OCTETS.values()))
-_PRIVATE = SIGNING_OCTETS.values()
+_PRIVATE = CURVE_OCTETS.values()
+_PUBLIC = [2 * octets for octets in _PRIVATE]
 
 _Entry = Mapping[str, bytes]
 
@@ -28,8 +29,11 @@ ENTRY: Shape[_Entry] = Shape(
         "encryption_key": words.octets(*_SYMMETRIC),
         "authentication_key": words.octets(*_SYMMETRIC),
         "signing_key": words.octets(*_PRIVATE),
-        "verifying_key": words.octets(*(2 * count for count in _PRIVATE)),
+        "verifying_key": words.octets(*_PUBLIC),
+        "agreement_key": words.octets(*_PRIVATE),
+        "meter_agreement_key": words.octets(*_PUBLIC),
         "master_key": words.octets(*_SYMMETRIC),
+        "broadcast_key": words.octets(*_SYMMETRIC),
     },
 )
 

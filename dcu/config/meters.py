@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from dcu.config.keys import KeyFile
 from dcu.config.settings import GENERIC, BusConfig, DiscoverSettings
 from dcu.forms.shape import Place, clipped
-from dcu.model import KEY_OCTETS, SIGNING_OCTETS, Access, Authentication, Framing, Meter
+from dcu.model import AGREED, CURVE_OCTETS, KEY_OCTETS, Access, Authentication, Ciphering, Framing, Meter
 
 #: Known names shown beside one that is not known.
 MAX_NAMES = 8
@@ -99,7 +99,9 @@ class Known:
         access = self.access.get(meter.access)
         needed = needed_keys(access) if access else {}
         _present(file, meter, needed, place)
-        _fitting(file, meter, needed, place)
+        # no meter has to answer under the broadcast key; one that is there has to fit
+        symmetric = needed.get(GLOBAL_KEYS[0])
+        _fitting(file, meter, needed | ({"broadcast_key": symmetric} if symmetric else {}), place)
         if self.new_keys is None:
             return
         _fitting(self.new_keys, meter, needed, place)
@@ -151,7 +153,10 @@ def needed_keys(access: Access) -> dict[str, int]:
         needed["password"] = ANY_LENGTH
     if access.ciphered or access.authentication is Authentication.HLS_GMAC:
         needed |= dict.fromkeys(GLOBAL_KEYS, KEY_OCTETS[access.suite])
-    if access.authentication is Authentication.HLS_ECDSA and access.suite in SIGNING_OCTETS:
-        octets = SIGNING_OCTETS[access.suite]
+    octets = CURVE_OCTETS.get(access.suite, ANY_LENGTH)
+    agreed = access.ciphering if access.ciphered else None
+    if octets and (access.authentication is Authentication.HLS_ECDSA or agreed is Ciphering.GENERAL_ONE_PASS):
         needed |= {"signing_key": octets, "verifying_key": 2 * octets}
+    if octets and agreed in AGREED:
+        needed |= {"agreement_key": octets, "meter_agreement_key": 2 * octets}
     return needed

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from dcu.bus import Port
 from dcu.config import BusConfig
+from dcu.config.meters import needed_keys
 from dcu.conversation.invocations import Invocations
 from dcu.conversation.keychange import KeyChanges
 from dcu.conversation.session import Session, unwatched
@@ -43,6 +44,9 @@ def make_link(bus: BusConfig, meter: Meter, access: Access) -> Link:
 def _uncounted() -> int:
     raise AssertionError("an access without keys takes no counters")
 
+
+#: Keys of ours that are nobody else's.
+_PRIVATE_KEYS = {"signing_key", "agreement_key"}
 
 #: A meter that asks for no secret has none.
 NO_KEYS = Keys()
@@ -181,7 +185,8 @@ class SessionMaker:
     def lacks_keys(self, meter: Meter) -> bool:
         """Whether nobody has told the keys without which `meter` cannot be asked to let us in."""
         access = self._access[meter.access]
-        if access.authentication is Authentication.HLS_ECDSA and not self._candidates(meter)[0].signing_key:
+        private = _PRIVATE_KEYS & needed_keys(access).keys()
+        if private and not all(getattr(self._candidates(meter)[0], name) for name in private):
             return True
         return _counts(access) and not self.can_unseal(meter)
 

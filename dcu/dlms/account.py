@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.ciphers.algorithms import AES
 from cryptography.hazmat.primitives.ciphers.modes import GCM
 
 from dcu.dlms import acse, axdr, hdlc
+from dcu.dlms.general_ciphering import AgreedKey, GlobalKey, KeyInfo, Scheme, WrappedKey, read_key_info, sized
 from dcu.dlms.narrate import TELLERS, identifier_text
 from dcu.dlms.outline import Octets, Outline, data_lines, octets_text
 from dcu.dlms.security import TAG_SIZE, TITLE_SIZE
@@ -56,8 +57,8 @@ _CIPHERED: Final = {
 }
 _WITH_TITLE: Final = {0xDB, 0xDC}
 _GENERAL: Final = 0xDD
-#: Key-info of the global unicast key: identified, and which.
-_GLOBAL_KEY: Final = b"\x00\x00"
+#: How a key is agreed on (NIST SP 800-56A, as IEC 62056-5-3 numbers the schemes).
+_SCHEMES: Final = {Scheme.ONE_PASS: "C(1e, 1s, ECC CDH)", Scheme.STATIC: "C(0e, 2s, ECC CDH)"}
 #: Sent by a meter: what tells whose system title is in the nonce.
 _FROM_METER: Final = {0x28, 0x2C, 0x2D, 0x4C, 0x4D, 0xCA, 0xCC, 0xCD, 0xCF, 0xD2, 0xD4, 0xD5, 0xD7}
 _AUTHENTICATED, _ENCRYPTED, _BROADCAST, _COMPRESSED = 0x10, 0x20, 0x40, 0x80
@@ -129,39 +130,56 @@ class Account:
 
     def _ciphered(self, tag: int, octets: Octets) -> None:
         with self.out.part(_CIPHERED[tag]):
-            title, header = self._sender(tag, octets)
+            title, header, lacking = self._sender(tag, octets)
             body = Octets(octets.sized())
             control, counter = body.take(1), body.take(4)
             self.out.say(f"security control {control.hex()}: {_security_text(control[0])}")
             self.out.say(f"invocation counter {int.from_bytes(counter)}")
-            self._protected(title + counter, control, body.rest(), header)
+            self._protected(title + counter, control, body.rest(), header, lacking or self._lacking(title))
 
-    def _sender(self, tag: int, octets: Octets) -> tuple[bytes, bytes]:
-        """Return the sender's system title, from the header or as learnt; and what of the header is authenticated."""
+    def _sender(self, tag: int, octets: Octets) -> tuple[bytes, bytes, str]:
+        """Return the sender's system title, from the header or as learnt; and what of the header is authenticated.
+
+        And what lacks to open it by that, "" for nothing.
+        """
         if tag in _WITH_TITLE:
             title = octets.sized()
             self.out.say(f"system title {_title_text(title)}")
-            return title or self._title, b""
+            return title or self._title, b"", ""
         if tag == _GENERAL:
             names = ("transaction id", "originator", "recipient", "date-time", "other information")
             header = {name: octets.sized() for name in names}
             for name, value in header.items():
                 self.out.say(f"{name} {octets_text(value)}")
-            if octets.flag() and octets.take(2) != _GLOBAL_KEY:
-                raise MeterError("ciphered under a key that is agreed or wrapped")
-            authenticated = b"".join(axdr.encode_length(len(value)) + value for value in header.values())
-            return header["originator"] or self._title, authenticated
-        return self._title or (self.meter if tag in _FROM_METER else self.client), b""
+            authenticated = b"".join(map(sized, header.values()))
+            return header["originator"] or self._title, authenticated, self._key(octets)
+        return self._title or (self.meter if tag in _FROM_METER else self.client), b"", ""
 
-    def _protected(self, nonce: bytes, control: bytes, body: bytes, header: bytes) -> None:
+    def _key(self, octets: Octets) -> str:
+        """Tell under which key it is; return what lacks when that is not the global unicast key."""
+        try:
+            key, octets.at = read_key_info(octets.data, octets.at)
+        except IndexError:
+            raise MeterError("truncated") from None
+        if key is GlobalKey.UNICAST:
+            return ""
+        self.out.say(f"key: {_key_text(key)}")
+        return "such key"
+
+    def _lacking(self, title: bytes) -> str:
+        """Return what is not at hand to open the text with, "" when nothing lacks."""
+        if not self._keys.encryption_key:
+            return "encryption key"
+        return "" if len(title) == TITLE_SIZE else "system title of the sender"
+
+    def _protected(self, nonce: bytes, control: bytes, body: bytes, header: bytes, lacking: str) -> None:
         """Tell what is under the protection; the tag is verified before a word of it is."""
         keys, octet = self._keys, control[0]
         tag = body[-TAG_SIZE:] if octet & _AUTHENTICATED else b""
         sealed = body[: len(body) - len(tag)]
         if len(tag) not in {0, TAG_SIZE}:
             raise MeterError("no room for an authentication tag")
-        if not keys.encryption_key or len(nonce) != TITLE_SIZE + 4:
-            lacking = "system title of the sender" if keys.encryption_key else "encryption key"
+        if lacking:
             self.out.say(f"{'ciphertext' if octet & _ENCRYPTED else 'text'} {octets_text(sealed)}")
             self.out.say(f"authentication tag {tag.hex(' ')}: not verified, no {lacking}" if tag else f"no {lacking}")
             return
@@ -202,6 +220,17 @@ def _security_text(control: int) -> str:
     key = "broadcast key" if control & _BROADCAST else "unicast key"
     more = ", compressed" if control & _COMPRESSED else ""
     return f"suite {control & 0x0F}, {' and '.join(how) or 'no protection'}, {key}{more}"
+
+
+def _key_text(key: KeyInfo) -> str:
+    match key:
+        case WrappedKey(wrapped):
+            return f"wrapped under the master key, {octets_text(wrapped)}"
+        case AgreedKey(scheme, exchanged):
+            with_it = f", ephemeral key and signature {octets_text(exchanged)}" if exchanged else ""
+            return f"agreed on by {_SCHEMES[scheme]}{with_it}"
+        case _:
+            return "the global broadcast key"
 
 
 def _title_text(title: bytes) -> str:

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from dcu.dlms.acse import AUTHENTICATION_REQUIRED, Aare, Aarq, Initiate
 from dcu.dlms.authentication import HIGH_LEVEL, SECRET, TITLED, Authenticator, Party
-from dcu.dlms.general_ciphering import GENERAL_OCTETS
+from dcu.dlms.general_ciphering import INFORMED, SCHEMES, general_octets
 from dcu.dlms.security import TITLE_SIZE, Cipher, Heard
 from dcu.errors import Breach, ConfigError, SecurityError
 from dcu.model import KEY_OCTETS, Access, Authentication, Ciphering, Keys, Referencing
@@ -19,9 +19,12 @@ _INITIATE_FORMS = {
     Ciphering.GENERAL_GLO: Ciphering.GENERAL_GLO,
     Ciphering.GENERAL_DED: Ciphering.GENERAL_GLO,
     Ciphering.GENERAL: Ciphering.GENERAL,
+    # a key is agreed on by who know each other's titles, and the meter's comes with its AARE
+    Ciphering.GENERAL_ONE_PASS: Ciphering.GENERAL,
+    Ciphering.GENERAL_STATIC: Ciphering.GENERAL,
 }
 
-_GENERAL_FORMS = {Ciphering.GENERAL_GLO, Ciphering.GENERAL_DED, Ciphering.GENERAL}
+_GENERAL_FORMS = INFORMED | {Ciphering.GENERAL_GLO, Ciphering.GENERAL_DED}
 #: Tag, system title, length, security header and authentication tag.
 PROTECTION = 1 + 9 + 3 + 5 + 12
 
@@ -54,6 +57,8 @@ class Protection:
             raise ConfigError("a system title has 8 octets")
         self._cipher = Cipher(keys, client_title, take_counter, suite=access.suite, heard=heard) if counting else None
         self._sealing = self._cipher if access.ciphered else None
+        if self._sealing and access.ciphering in SCHEMES:
+            self._sealing.agree_by(SCHEMES[access.ciphering])
         self._proofs = Authenticator(access, keys, self._cipher) if access.authentication in HIGH_LEVEL else None
         self._dedicated = b""
         if access.ciphered and access.ciphering in {Ciphering.DED, Ciphering.GENERAL_DED}:
@@ -83,7 +88,7 @@ class Protection:
         """How many octets protection adds to an APDU at most."""
         if self._sealing is None:
             return 0
-        return PROTECTION + (GENERAL_OCTETS if self._access.ciphering is Ciphering.GENERAL else 0)
+        return PROTECTION + general_octets(self._access.ciphering, self._access.suite)
 
     def initiate(self, proposed: Initiate) -> bytes:
         """Return the InitiateRequest of `proposed`, sealed in a ciphered association; the dedicated key is in it."""

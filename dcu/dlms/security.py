@@ -3,8 +3,11 @@
 Where protection is demanded is decided in `protection`; keys and invocation counters are kept elsewhere, handed in.
 """
 
-from collections.abc import Callable
-from typing import Final, NamedTuple, Protocol
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from secrets import token_bytes
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers import Cipher as BlockCipher
@@ -15,9 +18,22 @@ from cryptography.hazmat.primitives.constant_time import bytes_eq
 from cryptography.hazmat.primitives.keywrap import InvalidUnwrap, aes_key_unwrap
 
 from dcu.dlms.axdr import encode_length
-from dcu.dlms.general_ciphering import GENERAL_CIPHERING, GeneralHeader, octets
+from dcu.dlms.general_ciphering import (
+    GENERAL_CIPHERING,
+    INFORMED,
+    SCHEMES,
+    AgreedKey,
+    GeneralHeader,
+    GlobalKey,
+    Scheme,
+    WrappedKey,
+    octets,
+)
 from dcu.errors import Breach, ConfigError, MeterError, SecurityError
-from dcu.model import KEY_OCTETS, Ciphering, Keys
+from dcu.model import AGREED, KEY_OCTETS, Ciphering, Keys
+
+if TYPE_CHECKING:
+    from dcu.dlms.agreement import Agreement  # loaded for meters that agree on keys only
 
 TITLE_SIZE: Final = 8
 TAG_SIZE: Final = 12
@@ -44,6 +60,10 @@ _GENERAL: Final = {
 #: Data notification and event notification: what no request has led to bears a transaction of its own.
 _UNASKED: Final = {0x0F, 0xC2}
 _DEDICATED: Final = {Ciphering.DED, Ciphering.GENERAL_DED}
+_AGREED_FORMS: Final = {scheme: form for form, scheme in SCHEMES.items()}
+_NOTHING_AGREED: Final[Mapping[Scheme, "Agreement"]] = MappingProxyType({})
+#: Octets of a transaction.
+_TRANSACTION: Final = 8
 #: What each ciphered tag that names its service announces inside.
 _PLAIN: Final = {ciphered: (plain, Ciphering.GLO) for plain, ciphered in GLO.items()} | {
     ciphered: (plain, Ciphering.DED) for plain, ciphered in DED.items()
@@ -100,6 +120,8 @@ class Cipher:
         size = KEY_OCTETS[suite]
         if not len(keys.encryption_key) == len(keys.authentication_key) == size:
             raise ConfigError(f"security suite {suite} needs an encryption and an authentication key of {size} octets")
+        if len(keys.broadcast_key) not in {0, size}:
+            raise ConfigError(f"security suite {suite} needs a broadcast key of {size} octets, or none")
         if len(title) != TITLE_SIZE:
             raise ConfigError("a system title has 8 octets")
         self._peer = b""
@@ -107,8 +129,9 @@ class Cipher:
         self._suite = suite
         self._title = title
         self._take_counter = take_counter
+        self._keys = keys
         self._authentication_key = keys.authentication_key
-        self._master_key = keys.master_key
+        self._agreements = _NOTHING_AGREED
         self._transaction = self._asked = b""
         self._global = _Key(keys.encryption_key)
         self._dedicated: _Key | None = None
@@ -116,7 +139,7 @@ class Cipher:
     @property
     def heard(self) -> int:
         """The last invocation counter accepted from the peer under the global key, -1: none."""
-        return self._last(self._global)
+        return self._known.get(self._peer, -1)
 
     @property
     def peer(self) -> bytes:
@@ -132,15 +155,26 @@ class Cipher:
             raise SecurityError(Breach.LENGTH, f"a dedicated key of {len(key)} octets")
         self._dedicated = _Key(key)
 
+    def agree_by(self, *schemes: Scheme) -> None:
+        """Be ready to agree with the peer on keys by `schemes`, and no others. ConfigError when keys for that lack."""
+        from dcu.dlms.agreement import Agreement  # noqa: PLC0415 - a megabyte, for meters that agree on keys
+
+        self._agreements = {scheme: Agreement(scheme, self._suite, self._keys) for scheme in schemes}
+
     def protect(self, apdu: bytes, form: Ciphering = Ciphering.GLO) -> bytes:
         """Return `apdu` authenticated and encrypted inside a ciphered APDU of `form`."""
         header = self._header(AUTHENTICATED_ENCRYPTED)
         # nonce: system title and invocation counter; authenticated with it: control octet and authentication key
         additional = header[:1] + self._authentication_key
-        general = self._general(header[1:]) if form is Ciphering.GENERAL else None
+        general = self._general(header[1:], form) if form in INFORMED else None
         if general is not None:
             additional += general.authenticated()
-        sealed = self._key(form).aead.encrypt(self._title + header[1:], apdu, additional)
+        if general is not None and form in AGREED:
+            octets, info = self._agreements[SCHEMES[form]].originate(general)
+            key, general = _Key(octets), replace(general, key=info)
+        else:
+            key = self._key(form)
+        sealed = key.aead.encrypt(self._title + header[1:], apdu, additional)
         body = header + sealed[: TAG_SIZE - 16]
         content = encode_length(len(body)) + body
         if general is not None:
@@ -160,14 +194,22 @@ class Cipher:
         fails.
         """
         sealed = _take_apart(apdu)
-        if (sealed.form in _DEDICATED) is not (form in _DEDICATED):
+        if _kind(sealed.form) is not _kind(form):
             raise SecurityError(Breach.CONTROL, f"protected as {sealed.form}, not {form}")
+        if sealed.general is not None:
+            _check_new_key(sealed.general, self._transaction)
         return self._open(sealed, self._transaction)
 
-    def unprotect_any(self, apdu: bytes) -> tuple[bytes, Ciphering]:
-        """Return what `unprotect` does whichever key was used, and the form: a server answers as it was asked."""
+    def unprotect_any(self, apdu: bytes, *, serving: bool = False) -> tuple[bytes, Ciphering]:
+        """Return what `unprotect` does whichever key was used, and the form: a server answers as it was asked.
+
+        Who is `serving` takes keys that are new with each APDU, and has the client's counter grow all the same: nothing
+        else tells a question from its recording.
+        """
         sealed = _take_apart(apdu)
-        plain = self._open(sealed)
+        if sealed.general is not None and not serving:
+            _check_new_key(sealed.general, b"")
+        plain = self._open(sealed, counted=serving)
         self._asked = sealed.general.transaction if sealed.general is not None else b""
         return plain, sealed.form
 
@@ -184,23 +226,24 @@ class Cipher:
         if not bytes_eq(proof[_HEADER_SIZE:], self._tag(self._nonce(header), header, challenge)):
             raise SecurityError(Breach.PROOF, "wrong answer to the challenge")
 
-    def _general(self, counter: bytes) -> GeneralHeader:
-        """Return the header of a question of ours, whose counter is unique, or of the answer to what was asked."""
-        self._transaction = self._asked or counter.rjust(8, b"\0")
+    def _general(self, counter: bytes, form: Ciphering) -> GeneralHeader:
+        """Return the header of a question of ours, or of the answer to what was asked.
+
+        A counter is unique under the global key. What key is agreed on follows from the transaction, and the two static
+        keys outlive the global one and its counters: there it has to be one that nobody can have made before.
+        """
+        own = token_bytes(_TRANSACTION) if form in AGREED else counter.rjust(_TRANSACTION, b"\0")
+        self._transaction = self._asked or own
         return GeneralHeader(self._transaction, self._title, self._peer)
 
-    def _open(self, sealed: _Sealed, transaction: bytes = b"") -> bytes:
+    def _open(self, sealed: _Sealed, transaction: bytes = b"", *, counted: bool = False) -> bytes:
+        self._check_header(sealed)
         key, header, body = self._key_of(sealed), sealed.header, sealed.body
-        control, counter = AUTHENTICATED_ENCRYPTED | self._suite, int.from_bytes(header[1:])
-        if header[0] != control:
-            raise SecurityError(Breach.CONTROL, f"security control {header[0]:#04x}, not {control:#04x}")
-        if counter <= (last := self._last(key)):
+        # under the global key the peer may have said more meanwhile, outside of this conversation
+        counted = key is self._global or (counted and key is not self._dedicated)
+        counter, last = int.from_bytes(header[1:]), self.heard if counted else key.heard
+        if counter <= last:
             raise SecurityError(Breach.COUNTER, f"invocation counter {counter} after {last}")
-        # a general APDU may leave the title out where the association has it
-        if sealed.title not in {b"", self.peer}:
-            raise SecurityError(Breach.TITLE, f"system title {sealed.title.hex()}, not {self.peer.hex()}")
-        if sealed.general is not None and sealed.general.recipient not in {b"", self._title}:
-            raise SecurityError(Breach.TITLE, f"meant for {sealed.general.recipient.hex()}, not for us")
         # the one-shot AESGCM only takes tags of 16 octets, all suites have 12
         mode = GCM(self._nonce(header), body[-TAG_SIZE:], min_tag_length=TAG_SIZE)
         decryptor = BlockCipher(key.block, mode).decryptor()
@@ -215,28 +258,48 @@ class Cipher:
         if sealed.general is not None:
             _check_transaction(sealed.general, transaction, plain)
         # only now: a forged counter must not shut out the true ones
-        if key is self._global:
+        if counted:
             self._known[self._peer] = counter
         else:
             key.heard = counter
         return plain
 
-    def _last(self, key: _Key) -> int:
-        # under the global key the peer may have said more meanwhile, outside of this conversation
-        return self._known.get(self._peer, -1) if key is self._global else key.heard
+    def _check_header(self, sealed: _Sealed) -> None:
+        control = AUTHENTICATED_ENCRYPTED | self._suite
+        if sealed.header[0] != control:
+            raise SecurityError(Breach.CONTROL, f"security control {sealed.header[0]:#04x}, not {control:#04x}")
+        # a general APDU may leave the title out where the association has it
+        if sealed.title not in {b"", self.peer}:
+            raise SecurityError(Breach.TITLE, f"system title {sealed.title.hex()}, not {self.peer.hex()}")
+        if sealed.general is not None and sealed.general.recipient not in {b"", self._title}:
+            raise SecurityError(Breach.TITLE, f"meant for {sealed.general.recipient.hex()}, not for us")
 
     def _key_of(self, sealed: _Sealed) -> _Key:
-        if sealed.general is None or not sealed.general.wrapped:
-            return self._key(sealed.form)
-        if not self._master_key:
+        general = sealed.general
+        match general.key if general is not None else GlobalKey.UNICAST:
+            case WrappedKey(wrapped):
+                return _Key(self._unwrapped(wrapped))
+            case AgreedKey(scheme, exchanged) if scheme in self._agreements:
+                assert general is not None
+                parties = replace(general, originator=self._peer, recipient=self._title)
+                return _Key(self._agreements[scheme].follow(parties, exchanged))
+            case GlobalKey.BROADCAST if self._keys.broadcast_key:
+                return _Key(self._keys.broadcast_key)
+            case GlobalKey.UNICAST:
+                return self._key(sealed.form)
+            case other:
+                raise SecurityError(Breach.CONTROL, f"protected under a key that we have not: {type(other).__name__}")
+
+    def _unwrapped(self, wrapped: bytes) -> bytes:
+        if not self._keys.master_key:
             raise SecurityError(Breach.CONTROL, "protected under a wrapped key, and there is no master key")
         try:
-            unwrapped = aes_key_unwrap(self._master_key, sealed.general.wrapped)
+            key = aes_key_unwrap(self._keys.master_key, wrapped)
         except InvalidUnwrap:
             raise SecurityError(Breach.TAG, "the wrapped key is not from who has the master key") from None
-        if len(unwrapped) != KEY_OCTETS[self._suite]:
-            raise SecurityError(Breach.LENGTH, f"a wrapped key of {len(unwrapped)} octets")
-        return _Key(unwrapped)
+        if len(key) != KEY_OCTETS[self._suite]:
+            raise SecurityError(Breach.LENGTH, f"a wrapped key of {len(key)} octets")
+        return key
 
     def _key(self, form: Ciphering) -> _Key:
         if form not in _DEDICATED:
@@ -267,16 +330,31 @@ def title_in(apdu: bytes) -> bytes:
     return _take_apart(apdu).title
 
 
-def _check_transaction(general: GeneralHeader, transaction: bytes, plain: bytes) -> None:
-    """Refuse what answers another question; under a key of its own, whose counters start anew, also what nobody asked.
+def _kind(form: Ciphering) -> Ciphering:
+    """Return which kind of key `form` is under: the global, the dedicated, or one agreed on by which scheme."""
+    if form in AGREED:
+        return form
+    return Ciphering.DED if form in _DEDICATED else Ciphering.GLO
 
-    No `transaction` was ours: whoever asked names it.
+
+def _check_new_key(general: GeneralHeader, transaction: bytes) -> None:
+    """Refuse a key that is new with this APDU, so that its counters say nothing, unless it answers our `transaction`.
+
+    The broadcast key is judged alike: what meters used under it is not remembered.
     """
-    unasked = plain[:1] and plain[0] in _UNASKED
-    if transaction and general.transaction != transaction and (general.wrapped or not unasked):
-        raise SecurityError(Breach.TRANSACTION, f"transaction {general.transaction.hex()}, not {transaction.hex()}")
-    if general.wrapped and not transaction:
+    if general.key is GlobalKey.UNICAST:
+        return
+    if not transaction:
         raise SecurityError(Breach.TRANSACTION, "protected under a key of its own, in answer to nothing")
+    if general.transaction != transaction:
+        raise SecurityError(Breach.TRANSACTION, f"transaction {general.transaction.hex()}, not {transaction.hex()}")
+
+
+def _check_transaction(general: GeneralHeader, transaction: bytes, plain: bytes) -> None:
+    """Refuse what answers another question. No `transaction` was ours: whoever asked names it."""
+    unasked = plain[:1] and plain[0] in _UNASKED
+    if transaction and general.transaction != transaction and not unasked:
+        raise SecurityError(Breach.TRANSACTION, f"transaction {general.transaction.hex()}, not {transaction.hex()}")
 
 
 def _take_apart(apdu: bytes) -> _Sealed:
@@ -297,4 +375,6 @@ def _take_apart(apdu: bytes) -> _Sealed:
     if len(apdu) != end or len(content) < _HEADER_SIZE + TAG_SIZE:
         raise SecurityError(Breach.LENGTH, "ciphered APDU has the wrong length")
     plain, form = _PLAIN.get(apdu[0]) or (None, _GENERAL[apdu[0]])
+    if general is not None and isinstance(general.key, AgreedKey):
+        form = _AGREED_FORMS[general.key.scheme]
     return _Sealed(form, plain, title, content[:_HEADER_SIZE], content[_HEADER_SIZE:], general)

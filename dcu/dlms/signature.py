@@ -1,41 +1,33 @@
-"""ECDSA as DLMS has it, for HLS mechanism 7 (IEC 62056-5-3, security suites 1 and 2): the curves and their signatures.
+"""ECDSA as DLMS has it (IEC 62056-5-3, security suites 1 and 2): signatures of one party, checked by the other.
 
-What is signed, and when, is in `authentication`, which imports this only for meters that sign.
+What is signed, and when, is in `authentication` and `agreement`, which import this only for meters that sign.
 """
-
-from typing import Final
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
-from cryptography.hazmat.primitives.hashes import SHA256, SHA384, HashAlgorithm
 
+from dcu.dlms.curves import CURVES
 from dcu.errors import Breach, ConfigError, SecurityError
-from dcu.model import SIGNING_OCTETS, Keys
-
-#: The suites with signatures: curve and hash.
-_CURVES: Final[dict[int, tuple[ec.EllipticCurve, HashAlgorithm]]] = {
-    1: (ec.SECP256R1(), SHA256()),
-    2: (ec.SECP384R1(), SHA384()),
-}
+from dcu.model import Keys
 
 
 class EllipticSignature:
     """ECDSA with our private and the other's public key; signatures are r and s side by side, as DLMS has them."""
 
     def __init__(self, suite: int, keys: Keys) -> None:
-        if suite not in _CURVES:
+        if suite not in CURVES:
             raise ConfigError("ECDSA needs security suite 1 or 2")
-        curve, algorithm = _CURVES[suite]
-        self._size = SIGNING_OCTETS[suite]
-        self._algorithm = ec.ECDSA(algorithm)
+        curve = CURVES[suite]
+        self._size = curve.size
+        self._algorithm = ec.ECDSA(curve.algorithm)
         try:
-            self._private = ec.derive_private_key(int.from_bytes(keys.signing_key), curve)
-            self._public = ec.EllipticCurvePublicKey.from_encoded_point(curve, b"\x04" + keys.verifying_key)
+            self._private = curve.private(keys.signing_key)
+            self._public = curve.public(keys.verifying_key)
         except ValueError:
             raise ConfigError(
                 f"suite {suite} needs a signing key of {self._size} and a verifying key of {2 * self._size} octets"
-                f" on {curve.name}"
+                f" on {curve.curve.name}"
             ) from None
 
     def sign(self, message: bytes) -> bytes:

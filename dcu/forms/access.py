@@ -7,7 +7,7 @@ from typing import Any
 
 from dcu.forms import words
 from dcu.forms.shape import Place, Shape
-from dcu.model import KEY_OCTETS, SIGNING_OCTETS, Access, Authentication, Ciphering, Referencing
+from dcu.model import AGREED, CURVE_OCTETS, KEY_OCTETS, Access, Authentication, Ciphering, Referencing
 
 #: The mechanisms that this version can prove itself by.
 AUTHENTICATIONS = {each.name.lower().replace("_", "-"): each for each in Authentication}
@@ -33,8 +33,10 @@ ACCESS: Shape[dict[str, Any]] = Shape(
 def access(name: str, place: Place) -> Access:
     """Return the access that stands under `name`; faults are reported."""
     found = Access(words.named(name, place), **ACCESS(place))
-    if found.authentication is Authentication.HLS_ECDSA and found.suite not in SIGNING_OCTETS:
+    if found.authentication is Authentication.HLS_ECDSA and found.suite not in CURVE_OCTETS:
         place.key("suite").fault("1 or 2, for hls-ecdsa")
+    if found.ciphering in AGREED and found.suite not in CURVE_OCTETS:
+        place.key("suite").fault(f"1 or 2, for {found.ciphering}")
     if found.ciphering is not Ciphering.GLO and not found.ciphered:
         place.key("ciphering").fault("ciphered: true beside it")
     if found.referencing is Referencing.SN and found.authentication not in PASSWORD_AT_MOST:

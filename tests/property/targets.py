@@ -6,6 +6,7 @@ Which octets, and how much of either is too much, is in the tests.
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
+from functools import cache
 from itertools import count
 from pathlib import Path
 from time import thread_time
@@ -17,7 +18,7 @@ from dcu.dlms import apdu, axdr, cosem, hdlc, rare
 from dcu.dlms.acse import Aare, Aarq, Conformance, Initiate
 from dcu.dlms.association import SHORT_CONFORMANCE, Association
 from dcu.dlms.explain import explain
-from dcu.dlms.general_ciphering import GeneralHeader
+from dcu.dlms.general_ciphering import SCHEMES, AgreedKey, GeneralHeader, WrappedKey
 from dcu.dlms.hdlc import FrameReader, Parameters, ServerAddress
 from dcu.dlms.hdlc_link import HdlcLink
 from dcu.dlms.link import NeedData
@@ -32,9 +33,11 @@ from dcu.dlms.short_names import OBJECT_LIST, ShortNames
 from dcu.dlms.wrapper import PacketReader, WrapperLink, encode_packet
 from dcu.errors import CommandRejected, MeterError
 from dcu.model import Access, Attribute, Authentication, Ciphering, Column, Keys, Referencing
+from tests.unit.dlms.test_authentication import both_keys
 
 KEYS: Final = Keys(b"12345678", bytes(range(16)), bytes(range(0xD0, 0xE0)))
 MASTERED: Final = replace(KEYS, master_key=bytes(range(0x40, 0x50)))
+AGREEING: Final = both_keys(1)[0]
 CLIENT, METER = b"DCU00001", b"MTR00001"
 PUBLIC: Final = Access("public")
 SERVER: Final = ServerAddress(1, 17)
@@ -165,13 +168,28 @@ def ciphered(octets: bytes) -> None:
 
 
 def general(octets: bytes) -> None:
-    """General ciphering with any header, and under a master key, with any wrapped key."""
+    """General ciphering with any header, and under keys of which anything is said: wrapped ones, agreed ones."""
     cipher = Cipher(MASTERED, CLIENT, lambda: 1)
     cipher.peer = METER
     with suppress(MeterError):
         cipher.unprotect(b"\xdd" + octets, Ciphering.GENERAL)
-    head = GeneralHeader(b"\x01", METER, CLIENT, wrapped=octets[:40] or b"\x00").to_bytes()
-    cipher.unprotect(b"\xdd" + head + bytes((len(octets[:100]),)) + octets[:100], Ciphering.GENERAL)
+    head = GeneralHeader(b"\x01", METER, CLIENT, key=WrappedKey(octets[:40] or b"\x00")).to_bytes()
+    with suppress(MeterError):
+        cipher.unprotect(b"\xdd" + head + bytes((len(octets[:100]),)) + octets[:100], Ciphering.GENERAL)
+    for form, scheme in SCHEMES.items():
+        cipher, transaction = asked(form)
+        head = GeneralHeader(transaction, METER, CLIENT, key=AgreedKey(scheme, octets[:128])).to_bytes()
+        with suppress(MeterError):
+            cipher.unprotect(b"\xdd" + head + bytes((len(octets[:100]),)) + octets[:100], form)
+
+
+@cache
+def asked(form: Ciphering) -> tuple[Cipher, bytes]:
+    """Who agrees on keys and has asked, and the transaction of that; it remembers nothing of what it refuses."""
+    cipher = Cipher(AGREEING, CLIENT, lambda: 1, suite=1)
+    cipher.peer = METER
+    cipher.agree_by(SCHEMES[form])
+    return cipher, cipher.protect(b"\xc0", form)[2:10]
 
 
 def compact(octets: bytes) -> None:

@@ -42,6 +42,14 @@ def test_passwords_are_text_or_octets() -> None:
     assert (keys["M0001"].password, keys["M0002"].password) == (b"00000001", b"\0\xff")
 
 
+def test_keys_to_agree_by_are_as_long_as_their_curve() -> None:
+    for name, octets in (("agreement_key", 32), ("meter_agreement_key", 64)):
+        text = KEYS.replace("M0002: {", f"M0002: {{{name}: {'0a' * octets}, ")
+        assert getattr(parsed(good(), {KEYS_FILE: text}).keys["M0002"], name) == b"\x0a" * octets
+        wrong = KEYS.replace("M0002: {", f"M0002: {{{name}: {'0a' * (octets + 1)}, ")
+        assert f"M0002.{name}: expected {octets} or {octets * 3 // 2} octets" in faults(good(), {KEYS_FILE: wrong})[0]
+
+
 def test_entries_for_meters_not_yet_in_the_archive_are_allowed() -> None:
     text = "default: {password: p, encryption_key: '{0}', authentication_key: '{0}'}\nmeters: {{M9: {{password: q}}}}"
     zeros = "0" * 32

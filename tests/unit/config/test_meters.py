@@ -4,7 +4,7 @@ import pytest
 
 from dcu.config.meters import ANY_LENGTH, needed_keys
 from dcu.config.settings import GENERIC, DiscoverSettings
-from dcu.model import Access, Authentication
+from dcu.model import Access, Authentication, Ciphering
 from tests.configurations import KEYS, KEYS_FILE, faults, good, parsed
 
 
@@ -51,6 +51,14 @@ AES_256 = {"encryption_key": 32, "authentication_key": 32}
             Access("a", 1, Authentication.HLS_ECDSA, ciphered=True, suite=2),
             {"signing_key": 48, "verifying_key": 96, **AES_256},
         ),
+        (
+            Access("a", 1, ciphered=True, suite=1, ciphering=Ciphering.GENERAL_STATIC),
+            {"agreement_key": 32, "meter_agreement_key": 64, **AES_128},
+        ),
+        (
+            Access("a", 1, ciphered=True, suite=2, ciphering=Ciphering.GENERAL_ONE_PASS),
+            {"signing_key": 48, "verifying_key": 96, "agreement_key": 48, "meter_agreement_key": 96, **AES_256},
+        ),
     ],
 )
 def test_needed_keys(access: Access, needed: dict[str, int]) -> None:
@@ -60,6 +68,15 @@ def test_needed_keys(access: Access, needed: dict[str, int]) -> None:
 def test_a_key_of_another_suite_is_named() -> None:
     text = good("ciphered: true", "ciphered: true, suite: 2")
     assert faults(text)[0].endswith("encryption_key of M0002: access 'management' needs 32 octets, not 16")
+
+
+def test_a_broadcast_key_need_not_be_but_has_to_fit() -> None:
+    long = KEYS.replace("M0002: {", f"M0002: {{broadcast_key: {'00' * 32}, ")
+    assert faults(good(), {KEYS_FILE: long})[0].endswith(
+        "broadcast_key of M0002: access 'management' needs 16 octets, not 32"
+    )
+    fitting = KEYS.replace("M0002: {", f"M0002: {{broadcast_key: {'00' * 16}, ")
+    assert parsed(good(), {KEYS_FILE: fitting}).keys["M0002"].broadcast_key == bytes(16)
 
 
 SEARCH = "{name: rs485-1, port: /dev/ttyS1, discover: {addresses: [17-250, 300], access: reader, profile: idis}}"

@@ -17,15 +17,17 @@ from dcu.dlms.hdlc_link import HdlcLink
 from dcu.dlms.services import Get
 from dcu.dlms.wrapper import WrapperLink
 from dcu.errors import Breach, MeterError, MeterTimeoutError, RefusedError, SecurityError, StoreError
-from dcu.model import Access, Attribute, Authentication, Framing, Keys, Meter
+from dcu.model import AGREED, CURVE_OCTETS, Access, Attribute, Authentication, Ciphering, Framing, Keys, Meter
 from dcu.store import Store
 from sim import server
 from sim.bus import MemoryBus
 from sim.fleet import Fleet, FleetPlan, make_line
+from sim.meter import SimMeter
 from sim.profiles import CLOCK_TIME
 from sim.virtual import VirtualClock
 from tests.captures import SetClock
 from tests.lines import CIPHERED, TITLE, Box, MemoryStore, PortAround, virtually
+from tests.unit.sim.test_guard import keys_of
 
 ENERGY = Get(Attribute(3, bytes((1, 0, 1, 8, 0, 255))))
 
@@ -265,6 +267,41 @@ def test_each_mechanism_opens_and_finds_its_counter(access: Access) -> None:
         assert type((await session.get([ENERGY]))[0]) is int
         counted = access.ciphered or access.authentication is Authentication.HLS_GMAC
         assert [given.start for given in box.store.reserved] == ([1, 5001] if counted else [])
+
+    virtually(work)
+
+
+@pytest.mark.parametrize(("suite", "form"), [(suite, form) for suite in CURVE_OCTETS for form in sorted(AGREED)])
+def test_keys_are_agreed_on_with_a_meter_on_a_line(suite: int, form: Ciphering) -> None:
+    async def work(clock: VirtualClock) -> None:
+        box = Box(clock, CIPHERED)
+        ours, its = keys_of(suite)
+        meter = SimMeter(replace(box.meters[0].plate, suite=suite, keys=its))
+        port = MemoryBus("line", make_line(CIPHERED, (meter,), 0), clock).port
+        access = {"management": replace(server.MANAGEMENT, suite=suite, ciphering=form)}
+        maker = SessionMaker(box.settings, access, {"M0001": ours}, TITLE, Invocations(box.store))
+        assert not maker.lacks_keys(box.entry())
+        session = await maker.open(port, box.entry())
+        assert type((await session.get([ENERGY]))[0]) is int
+        await session.close()
+        assert meter.served[ENERGY.attribute.name] == 1
+
+    virtually(work)
+
+
+def test_who_has_no_key_to_agree_by_is_not_asked() -> None:
+    async def work(clock: VirtualClock) -> None:
+        box = Box(clock, CIPHERED)
+        for lacking in ("agreement_key", "signing_key"):
+            keys = {"M0001": replace(keys_of(1)[0], **{lacking: b""})}
+            for form, needs in (
+                (Ciphering.GENERAL_ONE_PASS, {"agreement_key", "signing_key"}),
+                (Ciphering.GENERAL_STATIC, {"agreement_key"}),
+                (Ciphering.GENERAL, set()),
+            ):
+                access = {"management": replace(server.MANAGEMENT, suite=1, ciphering=form)}
+                maker = SessionMaker(box.settings, access, keys, TITLE, Invocations(box.store))
+                assert maker.lacks_keys(box.entry()) is (lacking in needs)
 
     virtually(work)
 

@@ -95,7 +95,8 @@ def test_each_envelope(head: bytes, words: str) -> None:
 @pytest.mark.parametrize(
     ("apdu", "reason"),
     [
-        (b"\xdd\x00\x00\x00\x00\x00\x01\x02\x01\x00", "a key that is agreed or wrapped"),
+        (b"\xdd\x00\x00\x00\x00\x00\x01\x02\x01\x03\x00", "a key that is not known"),
+        (b"\xdd\x00\x00\x00\x00\x00\x01\x02\x01\x01\x05", "truncated"),
         (b"\xcc\x06\x30\x00\x00\x00\x01\xaa", "no room for an authentication tag"),
         (b"\xcc\x03\x30\x00\x00", "truncated"),
     ],

@@ -39,7 +39,7 @@ from dcu.dlms.services import (
     by_entry,
 )
 from dcu.errors import ConfigError, MeterError, NotServedError, RefusedError, SecurityError
-from dcu.model import Access, Attribute, Authentication, Keys
+from dcu.model import Access, Attribute, Authentication, Ciphering, Keys
 from tests.unit.dlms.talk import EVERY_ACCESS, PROFILE, RELAY, VOLTAGE, always, connected
 
 from .fake import (
@@ -383,6 +383,9 @@ def test_over_hdlc_the_disc_ends_both_layers() -> None:
         (Access("a", 1, Authentication.HLS_ECDSA), KEYS, "needs security suite 1 or 2"),
         (Access("a", 1, Authentication.HLS_ECDSA, suite=1), KEYS, "signing key of 32"),
         (Access("a", 1, Authentication.HLS_GMAC, suite=2), KEYS, "32 octets"),
+        (Access("a", 1, ciphered=True, suite=1, ciphering=Ciphering.GENERAL_STATIC), KEYS, "agreement key of 32"),
+        (Access("a", 1, ciphered=True, ciphering=Ciphering.GENERAL_ONE_PASS), KEYS, "needs security suite 1 or 2"),
+        (SEALED, replace(KEYS, broadcast_key=bytes(32)), "broadcast key of 16"),
         (READER, Keys(), "no password"),
         (MANAGEMENT, Keys(b"12345678"), "16 octets"),
         (PROVEN, Keys(b"12345678"), "16 octets"),

@@ -21,6 +21,7 @@ from .gurux import CHALLENGE, KEYS, TITLE, client
 METER = Party(b"MTR00001", b"meter challenge! meter challenge")
 US = Party(TITLE, b"client challenge client challeng")
 PASSWORD = KEYS.password
+_SHARED = (PASSWORD, KEYS.encryption_key, KEYS.authentication_key)
 
 
 def signing(suite: int, number: int) -> tuple[bytes, bytes]:
@@ -32,11 +33,12 @@ def signing(suite: int, number: int) -> tuple[bytes, bytes]:
 
 
 def both_keys(suite: int = 1) -> tuple[Keys, Keys]:
-    """Ours and the meter's: secrets are shared, signing keys are not."""
+    """Ours and the meter's: secrets are shared, keys to sign and to agree by are not."""
     (ours, our_public), (theirs, their_public) = signing(suite, 0x1234567), signing(suite, 0x89ABCDE)
+    (mine, my_public), (its, its_public) = signing(suite, 0x2345678), signing(suite, 0x9ABCDEF)
     return (
-        replace(KEYS, signing_key=ours, verifying_key=their_public),
-        replace(KEYS, signing_key=theirs, verifying_key=our_public),
+        Keys(*_SHARED, ours, their_public, agreement_key=mine, meter_agreement_key=its_public),
+        Keys(*_SHARED, theirs, our_public, agreement_key=its, meter_agreement_key=my_public),
     )
 
 

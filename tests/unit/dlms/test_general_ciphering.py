@@ -2,7 +2,8 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from itertools import count
+from itertools import count, product
+from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.keywrap import aes_key_wrap
@@ -12,12 +13,25 @@ from gurux_dlms.GXDLMSChippering import GXDLMSChippering
 from gurux_dlms.objects.enums import SecuritySuite
 
 from dcu.dlms.explain import explain
-from dcu.dlms.general_ciphering import GENERAL_OCTETS, GeneralHeader
+from dcu.dlms.general_ciphering import (
+    GENERAL_OCTETS,
+    INFORMED,
+    SCHEMES,
+    AgreedKey,
+    GeneralHeader,
+    GlobalKey,
+    KeyInfo,
+    Scheme,
+    WrappedKey,
+    general_octets,
+)
 from dcu.dlms.security import Cipher
 from dcu.errors import Breach, MeterError, SecurityError
 from dcu.model import Ciphering, Keys
+from tests.unit.sim.test_guard import keys_of
 
 from .gurux import KEYS, TITLE
+from .test_authentication import both_keys
 
 METER_TITLE = b"MTR\x00\x00\x00\x00\x01"
 GET = bytes.fromhex("C001C100010000600100FF0200")
@@ -71,7 +85,7 @@ def test_gurux_computes_the_same_tag() -> None:
         ({"originator": b"MTR00002"}, Breach.TITLE),
     ],
 )
-def test_an_answer_to_another_question_or_party_is_refused(change: dict[str, bytes], breach: Breach) -> None:
+def test_an_answer_to_another_question_or_party_is_refused(change: dict[str, Any], breach: Breach) -> None:
     client, meter = pair()
     good = GeneralHeader(bytes(7) + b"\x07", METER_TITLE, TITLE)
     apdu = meter_says(meter, replace(good, **change))
@@ -109,11 +123,9 @@ def test_what_nobody_asked_for_has_a_transaction_of_its_own() -> None:
 def wrapped(client: Cipher, transaction: bytes, master: bytes = MASTER, size: int = 16) -> bytes:
     """An answer under a key of its own, which comes with it."""
     key = bytes(range(0x60, 0x60 + size))
-    suite = {16: 0, 32: 2}[size]
-    keys = Keys(b"", key, (KEYS.authentication_key * 2)[:size])
-    meter = Cipher(keys, METER_TITLE, count(1).__next__, suite=suite)
+    meter = Cipher(replace(KEYS, encryption_key=key[:16]), METER_TITLE, count(1).__next__)
     meter.peer = client._title
-    return meter_says(meter, GeneralHeader(transaction, METER_TITLE, TITLE, wrapped=aes_key_wrap(master, key)))
+    return meter_says(meter, GeneralHeader(transaction, METER_TITLE, TITLE, key=WrappedKey(aes_key_wrap(master, key))))
 
 
 def test_a_wrapped_key_is_unwrapped_by_the_master_key() -> None:
@@ -145,14 +157,74 @@ def test_a_wrapped_key_answers_only_what_was_asked() -> None:
         client.unprotect(wrapped(client, b"\x01"), GENERAL)
 
 
+BROADCAST = bytes(range(0x70, 0x80))
+
+
+def broadcast(transaction: bytes) -> bytes:
+    """An answer under the key that all meters have."""
+    meter = Cipher(replace(KEYS, encryption_key=BROADCAST), METER_TITLE, count(1).__next__)
+    meter.peer = TITLE
+    return meter_says(meter, GeneralHeader(transaction, METER_TITLE, TITLE, key=GlobalKey.BROADCAST))
+
+
+def test_the_broadcast_key_is_taken_by_who_has_it() -> None:
+    client, _ = pair(replace(KEYS, broadcast_key=BROADCAST))
+    assert client.unprotect(broadcast(bytes(7) + b"\x07"), GENERAL) == ANSWER
+    assert client.heard == -1  # it says nothing of the counters of the unicast key
+
+
+@pytest.mark.parametrize(
+    ("key", "transaction", "breach"),
+    [
+        (b"", bytes(7) + b"\x07", Breach.CONTROL),
+        (bytes(16), bytes(7) + b"\x07", Breach.TAG),
+        (BROADCAST, bytes(7) + b"\x06", Breach.TRANSACTION),
+    ],
+)
+def test_the_broadcast_key_refused(key: bytes, transaction: bytes, breach: Breach) -> None:
+    client, _ = pair(replace(KEYS, broadcast_key=key))
+    with pytest.raises(SecurityError) as refused:
+        client.unprotect(broadcast(transaction), GENERAL)
+    assert refused.value.breach is breach
+
+
+def test_outside_of_any_association_only_the_unicast_key_is_taken() -> None:
+    client, _ = pair(replace(KEYS, master_key=MASTER, broadcast_key=BROADCAST))
+    for apdu in (broadcast(b"\x01"), wrapped(client, b"\x01")):
+        with pytest.raises(SecurityError, match="in answer to nothing"):
+            client.unprotect_any(apdu)
+
+
+@pytest.mark.parametrize("scheme", Scheme)
+def test_a_transaction_is_new_though_the_counter_is_not(scheme: Scheme) -> None:
+    """After a change of the global key the counters begin anew, and the keys that are agreed by stay."""
+    client = Cipher(both_keys(1)[0], TITLE, lambda: 1, suite=1)
+    client.peer = METER_TITLE
+    client.agree_by(scheme)
+    form = {scheme: form for form, scheme in SCHEMES.items()}[scheme]
+    sealed = [client.protect(GET, form) for _ in range(8)]
+    assert len({apdu[2:10] for apdu in sealed}) == len({apdu[-len(GET) - 12 :] for apdu in sealed}) == 8
+
+
+@pytest.mark.parametrize(("suite", "form"), list(product((1, 2), sorted(INFORMED))))
+def test_how_long_a_header_is(suite: int, form: Ciphering) -> None:
+    client = Cipher(keys_of(suite)[0], TITLE, lambda: 1, suite=suite)
+    client.peer = METER_TITLE
+    client.agree_by(*Scheme)
+    _, end = GeneralHeader.from_bytes(client.protect(GET, form), 1)
+    assert end == 1 + general_octets(form, suite)
+
+
 @pytest.mark.parametrize(
     ("key_info", "reason"),
     [
-        ("01 00 01", "a key that is not known: 0001"),  # the broadcast key
-        ("01 02 01 01 00", "a key that is not known: 0201"),  # agreed
-        ("01 01 00 00", "a key that is not known: 0100"),  # wrapped, and empty
-        ("01 01", "a key that is not known: 01"),
-        ("01", "not known"),
+        ("01 00 02 00", "a key that is not known: 000200"),
+        ("01 02 01 03 00", "a key that is not known: 020103"),  # agreed on by a scheme that is reserved
+        ("01 02 02 00 01 00", "a key that is not known: 020200"),
+        ("01 01 00 00", "a key that is not known: 010000"),  # wrapped, and empty
+        ("01 03 00 00", "a key that is not known: 030000"),
+        ("01 01", "truncated"),
+        ("01", "truncated"),
     ],
 )
 def test_other_keys(key_info: str, reason: str) -> None:
@@ -177,9 +249,25 @@ def test_every_truncation_is_refused(end: int) -> None:
 
 
 def test_it_is_explained() -> None:
-    client, meter = pair()
+    _, meter = pair()
     said = explain(meter.protect(ANSWER, GENERAL), KEYS)
     assert said.good, said.text
     assert "general-ciphering\n  transaction id 00 00 00 00 00 00 00 07\n  originator 4d 54 52" in said.text
     assert ": verified" in said.text
-    assert "wrapped" in explain(wrapped(client, b"\x07"), KEYS).text
+
+
+@pytest.mark.parametrize(
+    ("key", "words"),
+    [
+        (WrappedKey(b"\x01\x02"), "key: wrapped under the master key, 01 02"),
+        (GlobalKey.BROADCAST, "key: the global broadcast key"),
+        (AgreedKey(Scheme.STATIC, b""), "key: agreed on by C(0e, 2s, ECC CDH)\n"),
+        (AgreedKey(Scheme.ONE_PASS, b"\x01" * 128), "by C(1e, 1s, ECC CDH), ephemeral key and signature 01 01"),
+    ],
+)
+def test_other_keys_are_named(key: KeyInfo, words: str) -> None:
+    _, meter = pair()
+    said = explain(meter_says(meter, GeneralHeader(b"\x07", METER_TITLE, TITLE, key=key)), KEYS)
+    assert said.good, said.text
+    assert words in said.text
+    assert said.text.endswith("not verified, no such key")

@@ -13,11 +13,11 @@ from dcu.dlms import axdr
 from dcu.dlms.acse import Aare
 from dcu.dlms.association import Response
 from dcu.dlms.authentication import TITLED
-from dcu.dlms.general_ciphering import GENERAL_OCTETS
+from dcu.dlms.general_ciphering import INFORMED
 from dcu.dlms.security import AUTHENTICATED_ENCRYPTED, is_ciphered
 from dcu.dlms.services import Action, Request, Set, SetList
 from dcu.errors import Breach, MeterError, NotServedError, RefusedError, SecurityError
-from dcu.model import Access, Attribute, Authentication, Ciphering
+from dcu.model import AGREED, Access, Attribute, Authentication, Ciphering
 from sim.profiles import CLOCK
 from tests.unit.sim.conversation import CLIENT_TITLE, NOW
 
@@ -56,17 +56,13 @@ def _other_invoke_id(truth: Truth, _: bytes) -> bytes:
     return truth.sealed(truth.meter.title, truth.access.ciphering, (truth.invoke + 1) & 15)
 
 
-def _other_key(truth: Truth, _: bytes) -> bytes:
-    return truth.sealed(truth.meter.title, Ciphering.GLO, truth.invoke)
-
-
 def _truncated(_: Truth, apdu: bytes) -> bytes:
     return apdu[:-3]
 
 
 def _other_suite(truth: Truth, apdu: bytes) -> bytes:
-    start = GENERAL_OCTETS if truth.access.ciphering is Ciphering.GENERAL else 2
-    at = apdu.index(bytes((AUTHENTICATED_ENCRYPTED | truth.access.suite,)), start)
+    control = bytes((AUTHENTICATED_ENCRYPTED | truth.access.suite,))
+    at = apdu.rindex(control + truth.meter.spoken.to_bytes(4))
     return apdu[:at] + bytes((apdu[at] ^ 3,)) + apdu[at + 1 :]
 
 
@@ -84,11 +80,12 @@ def _other_transaction(truth: Truth, _: bytes) -> bytes:
 
 
 TITLE_OR_TAG = {True: Breach.TITLE, False: Breach.TAG}
+#: What tells an old answer: the counters of one key, and where each answer has a key of its own, the question in it.
+OLD = {True: Breach.TRANSACTION, False: Breach.COUNTER}
 LIES: list[tuple[Lie, Callable[[Access], Breach | None]]] = [
     (_flipped_bit, lambda _: Breach.TAG),
     (_wrong_tag, lambda _: Breach.TAG),
-    (_replay, lambda _: Breach.COUNTER),
-    (_lower_counter, lambda _: Breach.COUNTER),
+    (_replay, lambda access: OLD[access.ciphering in AGREED]),
     (_plain, lambda _: Breach.PLAIN),
     (_other_meter, lambda access: TITLE_OR_TAG[access.ciphering in GENERAL]),
     (_our_own_voice, lambda access: TITLE_OR_TAG[access.ciphering in GENERAL]),
@@ -112,7 +109,21 @@ def test_no_lie_becomes_a_value(access: Access, lie: Lie, breach: Callable[[Acce
     truth.holds()
 
 
-@pytest.mark.parametrize("access", [access for access in FORMS if access.ciphering is Ciphering.GENERAL], ids=named)
+@pytest.mark.parametrize(
+    "access", [access for access in MECHANISMS + FORMS if access.ciphering not in AGREED], ids=named
+)
+def test_a_lower_counter(access: Access) -> None:
+    truth = Truth(access)
+    truth.connect()
+    truth.ask()
+    truth.ask()
+    with pytest.raises(SecurityError) as refused:
+        truth.ask(_lower_counter)
+    assert refused.value.breach is Breach.COUNTER
+    truth.holds()
+
+
+@pytest.mark.parametrize("access", [access for access in FORMS if access.ciphering in INFORMED], ids=named)
 def test_an_answer_in_another_transaction(access: Access) -> None:
     truth = Truth(access)
     truth.connect()
@@ -122,14 +133,27 @@ def test_an_answer_in_another_transaction(access: Access) -> None:
     truth.holds()
 
 
-@pytest.mark.parametrize("access", [access for access in FORMS if access.ciphering in DEDICATED], ids=named)
-def test_the_global_key_is_no_substitute_for_the_dedicated_one(access: Access) -> None:
+@pytest.mark.parametrize("access", [access for access in FORMS if access.ciphering in DEDICATED | AGREED], ids=named)
+@pytest.mark.parametrize("form", [Ciphering.GLO, Ciphering.GENERAL_GLO, Ciphering.GENERAL])
+def test_the_global_key_is_no_substitute_for_one_of_this_association(access: Access, form: Ciphering) -> None:
     truth = Truth(access)
     truth.connect()
     with pytest.raises(SecurityError) as refused:
-        truth.ask(_other_key)
+        truth.ask(lambda truth, _: truth.sealed(truth.meter.title, form, truth.invoke))
     assert refused.value.breach is Breach.CONTROL
     truth.holds()
+
+
+@pytest.mark.parametrize("form", sorted(AGREED))
+def test_a_scheme_that_was_not_chosen_is_not_taken(form: Ciphering) -> None:
+    (other,) = AGREED - {form}
+    for chosen in (other, Ciphering.GENERAL, Ciphering.GLO):
+        truth = Truth(replace(FORMS[-1], ciphering=chosen))
+        truth.connect()
+        with pytest.raises(SecurityError) as refused:
+            truth.ask(lambda truth, _: truth.sealed(truth.meter.title, form, truth.invoke))
+        assert refused.value.breach is Breach.CONTROL
+        truth.holds()
 
 
 @pytest.mark.parametrize("access", MECHANISMS + FORMS, ids=named)
@@ -139,12 +163,12 @@ def test_an_answer_that_comes_after_its_time_out_is_refused(access: Access) -> N
     truth.connect()
     truth.ask()
     late = truth.server.answer(truth.association.send(SERIAL), NOW)
-    with pytest.raises(MeterError, match=r"ACSE|not an APDU"):
+    with pytest.raises(MeterError, match=r"ACSE|not an APDU|length of"):
         truth.connect(lambda _, __: late)
     truth.connect()
     with pytest.raises(SecurityError) as refused:
         truth.ask(lambda _, __: late)
-    assert refused.value.breach is Breach.COUNTER
+    assert refused.value.breach is OLD[access.ciphering in AGREED]
     truth.holds()
 
 
@@ -302,8 +326,8 @@ def test_what_a_form_looks_like(access: Access) -> None:
     truth = Truth(access)
     truth.connect()
     truth.ask()
-    tags = {Ciphering.DED: 0xD4, Ciphering.GENERAL_GLO: 0xDB, Ciphering.GENERAL_DED: 0xDC, Ciphering.GENERAL: 0xDD}
-    assert truth.said[-1][0] == tags[access.ciphering]
+    tags = {Ciphering.DED: 0xD4, Ciphering.GENERAL_GLO: 0xDB, Ciphering.GENERAL_DED: 0xDC}
+    assert truth.said[-1][0] == tags.get(access.ciphering, 0xDD)
     assert is_ciphered(truth.said[-1])
 
 

@@ -13,10 +13,11 @@ from dcu.dlms import axdr
 from dcu.dlms.apdu import encode_response
 from dcu.dlms.association import Associated, Association, Response
 from dcu.dlms.authentication import HIGH_LEVEL
+from dcu.dlms.general_ciphering import SCHEMES
 from dcu.dlms.link import Transmit
 from dcu.dlms.security import Cipher
 from dcu.dlms.services import Get, GetResponse, Request
-from dcu.model import KEY_OCTETS, Access, Attribute, Authentication, Ciphering
+from dcu.model import AGREED, KEY_OCTETS, Access, Attribute, Authentication, Ciphering
 from sim.meter import SERIAL_NUMBER
 from sim.server import ServerAssociation
 from tests.unit.sim.conversation import CLIENT_TITLE, NOW, meter
@@ -26,7 +27,7 @@ from .fake import BareLink
 
 SERIAL = Get(Attribute(1, SERIAL_NUMBER))
 DEDICATED = {Ciphering.DED, Ciphering.GENERAL_DED}
-GENERAL = {Ciphering.GENERAL_GLO, Ciphering.GENERAL_DED, Ciphering.GENERAL}
+GENERAL = {*Ciphering} - {Ciphering.GLO, Ciphering.DED}
 
 MECHANISMS = [
     Access("a", 1, mechanism, ciphered=True, suite=suite)
@@ -36,8 +37,9 @@ MECHANISMS = [
 ]
 FORMS = [
     Access("a", 1, Authentication.HLS_GMAC, ciphered=True, suite=suite, ciphering=form)
-    for form in (Ciphering.DED, Ciphering.GENERAL_GLO, Ciphering.GENERAL_DED, Ciphering.GENERAL)
+    for form in (Ciphering.DED, Ciphering.GENERAL_GLO, Ciphering.GENERAL_DED, Ciphering.GENERAL, *sorted(AGREED))
     for suite in KEY_OCTETS
+    if suite or form not in AGREED
 ]
 PROVEN = [Access("a", 1, mechanism, suite=1) for mechanism in sorted(HIGH_LEVEL)]
 CLEAR = [Access("a", 1), Access("a", 1, Authentication.LLS), *PROVEN]
@@ -106,6 +108,8 @@ class Truth:
         cipher = Cipher(self.meter_keys, title, lambda: used, suite=self.access.suite)
         if form in DEDICATED:
             cipher.dedicate(self.association._protection._dedicated)
+        if form in SCHEMES:
+            cipher.agree_by(SCHEMES[form])
         ours = self.association._protection._cipher
         assert ours is not None
         cipher.peer, cipher._asked = CLIENT_TITLE, ours._transaction

@@ -23,6 +23,12 @@ def test_what_is_written_becomes_an_access() -> None:
     )
 
 
+def test_keys_may_be_agreed_on() -> None:
+    assert written("{client: 1, ciphered: yes, suite: 2, ciphering: general-one-pass}") == Access(
+        "us", 1, ciphered=True, suite=2, ciphering=Ciphering.GENERAL_ONE_PASS
+    )
+
+
 def test_an_old_meter_has_short_names() -> None:
     assert written("{client: 2, authentication: lls, referencing: sn}") == Access(
         "us", 2, Authentication.LLS, referencing=Referencing.SN
@@ -34,6 +40,10 @@ def test_an_old_meter_has_short_names() -> None:
     [
         ("{client: 1, authentication: hls-gmac, referencing: sn}", "referencing: expected ln, for a high level auth"),
         ("{client: 1, authentication: hls-ecdsa}", "suite: expected 1 or 2, for hls-ecdsa"),
+        (
+            "{client: 1, ciphered: true, ciphering: general-static}",
+            "suite: expected 1 or 2, for general-static",
+        ),
         ("{client: 1, ciphering: ded}", "ciphering: expected ciphered: true beside it"),
     ],
 )

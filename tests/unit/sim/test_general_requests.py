@@ -9,12 +9,13 @@ from dcu.dlms.general_blocks import GeneralBlock
 from dcu.dlms.services import Set
 from dcu.dlms.wrapper import Packet, PacketReader, encode_packet
 from dcu.errors import MeterError
-from dcu.model import Access, Attribute, Ciphering
+from dcu.model import AGREED, Access, Attribute, Ciphering
 from sim.objects import DATA
 from sim.objects import MESSAGE as TEXT
 from sim.server import MANAGEMENT, READER
 
 from .conversation import Talk, meter, wrapper
+from .test_guard import keys_of
 
 MESSAGE = Attribute(DATA, TEXT)
 
@@ -40,8 +41,10 @@ def listening(talk: Talk) -> list[bytes]:
 
 @pytest.mark.parametrize("form", Ciphering)
 def test_a_long_request_goes_in_rows_as_long_as_the_meter_takes(form: Ciphering) -> None:
-    simulated = meter()
-    talk = wrapper(simulated, replace(MANAGEMENT, ciphering=form))
+    suite = 1 if form in AGREED else 0
+    ours, theirs = keys_of(suite)
+    simulated = meter(keys=theirs, suite=suite)
+    talk = wrapper(simulated, replace(MANAGEMENT, ciphering=form, suite=suite), ours)
     talk.open()
     sent = listening(talk)
     text = bytes(range(256)) * 12
