@@ -62,8 +62,8 @@ async def into_segments(database: Connection) -> None:
 def singly(rows: Iterable[Sequence[Any]]) -> Iterator[tuple[Any, ...]]:
     """Yield rows of `captures`, all their columns, as rows of the table of segments; nothing of one that is damaged.
 
-    Each is a segment of its own, so that it has its place whatever is read with it, and follows no other: whoever asks
-    for the captures of a meter does not find it, but it is delivered.
+    Each is a segment of its own, so that it has its place whatever is read with it, and follows no other: it is
+    delivered, but who asks for the captures of a meter does not find it before it has its place in a chain.
     """
     for place, _, meter, layout, *rest in rows:
         try:

@@ -12,6 +12,7 @@ from typing import Final
 from aiosqlite import Connection
 
 from dcu.store.numbers import POSITION_BITS, place_of
+from dcu.store.relink import PIECE, Relink
 from dcu.store.schema import translated
 from dcu.store.segments import SEGMENT_ROWS
 from dcu.store.spoilt import Spoilt
@@ -72,8 +73,16 @@ class Salvage(Spoilt):
                     found += await self._window(note, stream, max(1, last - WINDOW + 1), last)
             for stream, first in note.unsent.items():
                 found += Salvaged(again=await self._close_holes(stream, first))
+            for stream in note.known.streams:
+                relink = Relink(stream)
+                while await self._write(partial(self._look_back, relink=relink), rows=PIECE):
+                    continue
             await asyncio.to_thread(note.remove, self._path)
         return found
+
+    async def _look_back(self, database: Connection, *, relink: Relink) -> bool:
+        await self._pages.seal(database)  # what others have recorded in the same transaction
+        return await relink.step(database)
 
     async def _close_holes(self, stream: int, first: int) -> int:
         """Have asked for again what was lost behind position `first`; return how many captures that are.
