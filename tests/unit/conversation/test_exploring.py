@@ -91,22 +91,6 @@ def test_an_indian_meter_shows_its_profile_of_instantaneous_values() -> None:
     virtually(work)
 
 
-@pytest.mark.parametrize("name", ["idis", "dsmr", "is15959-1p", "is15959-3p"])
-def test_what_is_written_is_read_again(name: str) -> None:
-    profile = replace(load_profile(name), clients={}, tasks={})
-    assert parse_profile(name, written(profile)) == profile
-
-
-def test_columns_and_unusual_classes_are_written_with_a_remark() -> None:
-    stream = ProfileStream(parse_obis("1-0:99.1.0.255"), 900, (parse_obis("1-0:1.8.0.255"),))
-    registers = (Attribute(4, parse_obis("1-0:1.6.0.255")), Attribute(3, parse_obis("1-0:1.8.0.255")))
-    profile = replace(GENERIC, discovers=False, registers=registers, streams={"load0": stream})
-    text = written(profile)
-    assert "    - 1-0:1.8.0.255    # active energy import" in text
-    assert "- 4 1-0:1.6.0.255" in text
-    assert parse_profile("generic", text) == profile
-
-
 def test_what_is_kept_is_what_was_found() -> None:
     streams = {"load0": ProfileStream(parse_obis("1-0:99.1.0.255"), 900), "event.0": ProfileStream(bytes(6))}
     found = replace(COMPANION, name="generic", streams=streams, event_codes={"event.0": {}})

@@ -1,45 +1,24 @@
 """Each mechanism's proof as the Green Book defines it, as gurux-dlms computes it, and every proof that is none."""
 
 import hashlib
-from dataclasses import replace
 from itertools import count
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from gurux_dlms.enums import Authentication as GuruxAuthentication
 
 from dcu.dlms.apdu import decode_request
 from dcu.dlms.authentication import HIGH_LEVEL, Authenticator, Party
 from dcu.dlms.security import Cipher
 from dcu.dlms.services import Action
-from dcu.errors import ConfigError, SecurityError
-from dcu.model import Access, Authentication, Keys
+from dcu.errors import SecurityError
+from dcu.model import Access, Authentication
 
 from .gurux import CHALLENGE, KEYS, TITLE, client
+from .signing import both_keys
 
 METER = Party(b"MTR00001", b"meter challenge! meter challenge")
 US = Party(TITLE, b"client challenge client challeng")
 PASSWORD = KEYS.password
-_SHARED = (PASSWORD, KEYS.encryption_key, KEYS.authentication_key)
-
-
-def signing(suite: int, number: int) -> tuple[bytes, bytes]:
-    """A private key and its public one, as keys files hold them."""
-    curve, size = ((ec.SECP256R1(), 32), (ec.SECP384R1(), 48))[suite - 1]
-    private = ec.derive_private_key(number, curve)
-    public = private.public_key().public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
-    return number.to_bytes(size), public[1:]
-
-
-def both_keys(suite: int = 1) -> tuple[Keys, Keys]:
-    """Ours and the meter's: secrets are shared, keys to sign and to agree by are not."""
-    (ours, our_public), (theirs, their_public) = signing(suite, 0x1234567), signing(suite, 0x89ABCDE)
-    (mine, my_public), (its, its_public) = signing(suite, 0x2345678), signing(suite, 0x9ABCDEF)
-    return (
-        Keys(*_SHARED, ours, their_public, agreement_key=mine, meter_agreement_key=its_public),
-        Keys(*_SHARED, theirs, our_public, agreement_key=its, meter_agreement_key=my_public),
-    )
 
 
 def pair(mechanism: Authentication, suite: int = 1) -> tuple[Authenticator, Authenticator]:
@@ -132,15 +111,6 @@ def test_gurux_proves_the_same(mechanism: Authentication, theirs: GuruxAuthentic
     assert request.argument == ours.prove(Party(TITLE, CHALLENGE), METER)
 
 
-@pytest.mark.parametrize("suite", [1, 2])
-def test_signatures_of_both_suites(suite: int) -> None:
-    ours, theirs = pair(Authentication.HLS_ECDSA, suite)
-    proof = ours.prove(US, METER)
-    assert len(proof) == {1: 64, 2: 96}[suite]
-    theirs.check(proof, METER, US)
-    assert proof != ours.prove(US, METER)  # the random part of a signature must never repeat
-
-
 @pytest.mark.parametrize(
     ("mechanism", "challenge"),
     [
@@ -158,20 +128,3 @@ def test_challenges_that_prove_nothing(mechanism: Authentication, challenge: byt
 def test_challenge_sizes() -> None:
     assert pair(Authentication.HLS_MD5)[0].challenge_size == 16
     assert pair(Authentication.HLS_ECDSA)[0].challenge_size == 32
-
-
-@pytest.mark.parametrize(
-    ("suite", "change", "why"),
-    [
-        (0, {}, "suite 1 or 2"),
-        (1, {"signing_key": b""}, "signing key of 32"),
-        (1, {"signing_key": bytes(32)}, "signing key of 32"),
-        (1, {"verifying_key": bytes(64)}, "verifying key of 64"),
-        (1, {"verifying_key": b""}, "verifying key of 64"),
-        (2, {}, "signing key of 48"),
-    ],
-)
-def test_keys_that_are_none(suite: int, change: dict[str, bytes], why: str) -> None:
-    keys = replace(both_keys()[0], **change)
-    with pytest.raises(ConfigError, match=why):
-        Authenticator(Access("a", 1, Authentication.HLS_ECDSA, suite=suite), keys)
