@@ -4,13 +4,9 @@ import asyncio
 import os
 import tty
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from threading import Event
-from typing import Any
 
 import pytest
-import serial
 
 from dcu.bus import Port, make_port
 from dcu.config import BusConfig
@@ -141,66 +137,3 @@ async def test_a_closed_port_says_so(line: Line) -> None:
 async def test_a_port_that_is_not_there_names_itself(name: str) -> None:
     with pytest.raises(BusError, match=name.removeprefix("tcp://").split(":")[0]):
         await make_port(BusConfig("bus", name)).open()
-
-
-async def test_a_tty_can_be_had_again_as_soon_as_it_is_closed_however_busy_the_threads_are() -> None:
-    far, near = os.openpty()
-    ports = [make_port(BusConfig("bus", os.ttyname(near))) for _ in range(2)]
-    with ThreadPoolExecutor(1) as pool:
-        asyncio.get_running_loop().set_default_executor(pool)  # what it has to do is done in turn
-        for port in ports * 25:
-            await port.open()
-            await port.write(b"x")
-            await port.close()
-    assert [port.octets_sent for port in ports] == [25, 25]
-    os.close(near)
-    os.close(far)
-
-
-async def test_a_tty_whose_opening_was_given_up_is_closed_though_a_thread_still_opens_it(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    far, near = os.openpty()
-    begun, going_on, opened = Event(), Event(), []
-    really = serial.serial_for_url
-
-    def slowly(*args: Any, **named: Any) -> Any:
-        begun.set()
-        assert going_on.wait(30)
-        opened.append(really(*args, **named))
-        return opened[0]
-
-    monkeypatch.setattr(serial, "serial_for_url", slowly)
-    opening = asyncio.create_task(make_port(BusConfig("bus", os.ttyname(near))).open())
-    await asyncio.to_thread(begun.wait)
-    opening.cancel()
-    asyncio.get_running_loop().call_soon(going_on.set)
-    with pytest.raises(asyncio.CancelledError):
-        await opening
-    assert [each.is_open for each in opened] == [False]
-    os.close(near)
-    os.close(far)
-
-
-async def test_a_tcp_line_with_a_question_still_open_is_drained_by_connecting_anew() -> None:
-    connections: list[asyncio.StreamWriter] = []
-    server = await asyncio.start_server(lambda _, writer: connections.append(writer), "127.0.0.1", 0)
-    port = make_port(BusConfig("bus", f"tcp://127.0.0.1:{server.sockets[0].getsockname()[1]}"))
-    try:
-        await port.open()
-        assert not await port.drain(0.01)
-        await port.write(b"question")
-        assert await port.drain(10.0)
-        await port.write(b"another")
-        async with asyncio.timeout(30):
-            while len(connections) < 2:  # noqa: ASYNC110 - the server has its turn after the port
-                await asyncio.sleep(0)
-        connections[0].write(b"late")
-        connections[1].write(b"answer")
-        assert await port.read() == b"answer"
-    finally:
-        await port.close()
-        for writer in connections:
-            writer.close()
-        server.close()
-        await server.wait_closed()

@@ -12,7 +12,7 @@ import pytest
 from dcu.dlms import axdr, rare
 from dcu.dlms.apdu import decode_response
 from dcu.dlms.axdr import BitString, DateTime
-from dcu.dlms.rare_types import METHODS, TYPES
+from dcu.dlms.rare_types import METHODS
 from dcu.dlms.rarities import ATTRIBUTES
 from dcu.dlms.services import AccessError, GetResponse
 from dcu.errors import CommandRejected, MeterError
@@ -45,10 +45,6 @@ def test_encode_gives_the_octets_that_read_came_from(
 ) -> None:
     assert axdr.encode(rare.encode(class_id, attribute, plain)) == bytes.fromhex(octets)
     assert capsys.readouterr().out == ""
-
-
-def test_every_attribute_that_can_be_written_is_among_these() -> None:
-    assert {(class_id, attribute) for class_id, attribute, _, _ in WRITABLE} == TYPES.keys()
 
 
 def test_date_time_in_its_own_type_and_a_moment_that_was_never_set() -> None:

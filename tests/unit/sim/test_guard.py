@@ -18,7 +18,7 @@ from sim import objects
 from sim.meter import SERIAL_NUMBER, SimMeter
 from sim.server import ACCESS, MANAGEMENT, PUBLIC, ServerAssociation
 from tests.unit.dlms.gurux import client, written
-from tests.unit.dlms.test_authentication import both_keys
+from tests.unit.dlms.signing import both_keys
 from tests.unit.sim.conversation import CLIENT_TITLE, NOW, Talk, hdlc, meter, wrapper
 
 SERIAL = Attribute(1, SERIAL_NUMBER)
