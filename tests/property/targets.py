@@ -33,7 +33,7 @@ from dcu.dlms.short_names import OBJECT_LIST, ShortNames
 from dcu.dlms.wrapper import PacketReader, WrapperLink, encode_packet
 from dcu.errors import CommandRejected, MeterError
 from dcu.model import Access, Attribute, Authentication, Ciphering, Column, Keys, Referencing
-from tests.unit.dlms.test_authentication import both_keys
+from tests.unit.dlms.signing import both_keys
 
 KEYS: Final = Keys(b"12345678", bytes(range(16)), bytes(range(0xD0, 0xE0)))
 MASTERED: Final = replace(KEYS, master_key=bytes(range(0x40, 0x50)))

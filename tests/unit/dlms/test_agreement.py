@@ -14,7 +14,7 @@ from dcu.dlms.signature import EllipticSignature
 from dcu.errors import Breach, ConfigError, SecurityError
 from dcu.model import CURVE_OCTETS, KEY_OCTETS, Keys
 
-from .test_authentication import both_keys
+from .signing import both_keys
 
 CLIENT, SERVER = bytes.fromhex("4D4D4D0000BC614E"), bytes.fromhex("4D4D4D0000000001")
 REQUEST = GeneralHeader(bytes(range(1, 9)), CLIENT, SERVER)

@@ -31,7 +31,7 @@ from dcu.model import Ciphering, Keys
 from tests.unit.sim.test_guard import keys_of
 
 from .gurux import KEYS, TITLE
-from .test_authentication import both_keys
+from .signing import both_keys
 
 METER_TITLE = b"MTR\x00\x00\x00\x00\x01"
 GET = bytes.fromhex("C001C100010000600100FF0200")
