@@ -105,18 +105,28 @@ class SessionMaker:
         """
         return await self._settled(port, meter, lambda keys: self._open(port, meter, keys, alive))
 
-    async def believe(self, port: Port, meter: Meter, alive: Callable[[], None] = unwatched) -> tuple[int, int]:
+    async def believe(
+        self,
+        port: Port,
+        meter: Meter,
+        admit: Callable[[Session], Awaitable[None]],
+        alive: Callable[[], None] = unwatched,
+    ) -> tuple[int, int]:
         """Take the counter that `meter` uses now for its last one, also a lower one; return the one before, and it.
 
-        Only for a ciphered access with a challenge of ours in it: no answer recorded before can answer that one.
+        Only for a ciphered access with a challenge of ours in it: no answer recorded before can answer that one. Raises
+        what `open` raises, and `admit`, which is asked before anything is believed.
         """
 
         async def work(keys: Keys) -> tuple[int, int]:
             heard: dict[bytes, int] = {}
             session = await self._open(port, meter, keys, alive, heard)
             ((title, counter),) = heard.items()
-            before = await self._invocations.believe(keys, title, counter, self._news)
-            await session.close()
+            try:
+                await admit(session)
+                before = await self._invocations.believe(keys, title, counter, self._news)
+            finally:
+                await session.close()
             return before, counter
 
         return await self._settled(port, meter, work)

@@ -281,9 +281,7 @@ CATALOGUE: Mapping[str, CommandKind] = {
         CommandKind(
             "meter.change-keys", Role.SECADM, range(1, 2), _changing, idempotent=False, changes_state=True, shows=True
         ),
-        CommandKind(
-            "meter.forget-counter", Role.SECADM, range(1, 2), nothing, idempotent=False, changes_state=True, shows=True
-        ),
+        CommandKind("meter.forget-counter", Role.SECADM, range(1, 2), nothing, idempotent=False, changes_state=True),
         CommandKind("meter.set-clock", Role.OPERATOR, range(1, 2), nothing, changes_state=True, shows=True),
         CommandKind("dcu.clocks", Role.VIEWER, range(1), part),
         CommandKind("archive.list", Role.VIEWER, range(1), part),

@@ -40,12 +40,13 @@ async def carry_out(
 ) -> dict[str, Any]:
     """Carry out the command of `visit`; nobody else has a session with `meter`. `permit` is asked before it is changed.
 
-    NotGivenError when the meter stays as it was, and what for; UnsureError when that is not known; what
-    `SessionMaker.open` and `recognise` raise before anything was done.
+    It is asked, too, before a counter is forgotten: that changes us, and what we take from the meter. NotGivenError
+    when the meter stays as it was, and what for; UnsureError when that is not known; what `SessionMaker.open`,
+    `recognise` and `permit` raise before anything was done.
     """
     assert visit.command is not None
     if visit.command.name == FORGET_COUNTER:
-        return await _forget_counter(sessions, port, meter, alive)
+        return await _forget_counter(sessions, port, meter, archive, alive, permit)
     asked = visit.command.args["kinds"]
     assert isinstance(asked, list)
     change = _Change(sessions, port, meter, archive, alive, permit)
@@ -53,12 +54,22 @@ async def carry_out(
 
 
 async def _forget_counter(
-    sessions: SessionMaker, port: Port, meter: Meter, alive: Callable[[], None]
+    sessions: SessionMaker,
+    port: Port,
+    meter: Meter,
+    archive: Archive,
+    alive: Callable[[], None],
+    permit: Callable[[], None],
 ) -> dict[str, Any]:
     access = sessions.access(meter)
     if not access.ciphered or access.authentication not in HIGH_LEVEL:
         raise NotGivenError(f"access {access.name} has no counter of {meter.id}, or no proof that the meter is there")
-    before, now = await sessions.believe(port, meter, alive)
+
+    async def admit(session: Session) -> None:
+        await archive.check_title(meter.id, session.title)
+        permit()
+
+    before, now = await sessions.believe(port, meter, admit, alive)
     log.warning("security event: a meter's invocation counter is believed anew", meter=meter.id, before=before, now=now)
     return {"meter": meter.id, "before": before, "now": now}
 

@@ -1,12 +1,13 @@
 """What is said of a change of secrets before a word is spoken, and of a counter that is to be forgotten."""
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from dcu.errors import Breach, NotGivenError, RefusedError, SecurityError, UnsureError
+from dcu.conversation.session import unwatched
+from dcu.errors import Breach, NotGivenError, OverError, RefusedError, SecurityError, UnsureError
 from dcu.messages.catalogue import FORGET_COUNTER
 from dcu.model import Access, Authentication, Keys, Referencing
 from dcu.polling.rekey import carry_out
@@ -81,9 +82,18 @@ def test_another_meter_in_its_place_keeps_its_password(tmp_path: Path) -> None:
     rekeyed(tmp_path, work, replace(PAIR, meters=1))
 
 
-def forget(rekeying: Rekeying) -> Awaitable[dict[str, object]]:
-    archive = rekeying.box.archive()
-    return carry_out(rekeying.maker, rekeying.port, rekeying.entry, visit(name=FORGET_COUNTER), archive, lambda: None)
+def forget(rekeying: Rekeying, permit: Callable[[], None] = unwatched) -> Awaitable[dict[str, object]]:
+    made, archive = visit(name=FORGET_COUNTER), rekeying.box.archive()
+    return carry_out(rekeying.maker, rekeying.port, rekeying.entry, made, archive, lambda: None, permit)
+
+
+async def gone_back(rekeying: Rekeying, monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
+    """Have the meter count from the beginning again; return what it is known to have used."""
+    await rekeying.read()
+    await rekeying.store.record([], {}, rekeying.maker.heard())
+    monkeypatch.setattr("sim.guard._COUNTS_PER_SECOND", 0)
+    rekeying.meter.spoken = 0
+    return dict(rekeying.store.heard)
 
 
 def test_a_meter_whose_counter_went_back_is_believed_anew_by_command(tmp_path: Path) -> None:
@@ -116,6 +126,37 @@ def test_who_does_not_know_the_keys_cannot_make_us_forget(tmp_path: Path) -> Non
         known = dict(rekeying.store.heard)
         rekeying.meter.keys = replace(rekeying.old, authentication_key=b"?" * 16)
         with pytest.raises((RefusedError, SecurityError)):
+            await forget(rekeying)
+        assert rekeying.store.heard == known
+
+    rekeyed(tmp_path, work)
+
+
+@pytest.mark.parametrize("error", [OverError("its time was over before it was sent"), UnsureError()])
+def test_nothing_is_forgotten_for_a_command_that_is_over_or_may_have_been_carried_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def permit() -> None:
+        raise error
+
+    async def work(rekeying: Rekeying) -> None:
+        known = await gone_back(rekeying, monkeypatch)
+        with pytest.raises(type(error), match=str(error)):
+            await forget(rekeying, permit)
+        assert rekeying.store.heard == known
+        with pytest.raises(SecurityError, match="counter"):
+            await rekeying.read()
+
+    rekeyed(tmp_path, work)
+
+
+def test_of_another_meter_that_has_the_same_keys_no_counter_is_believed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def work(rekeying: Rekeying) -> None:
+        known = await gone_back(rekeying, monkeypatch)
+        await rekeying.store.put_descriptor("M0001", "@identity", {"title": b"ANOTHER1".hex()})
+        with pytest.raises(SecurityError, match="is not that of M0001"):
             await forget(rekeying)
         assert rekeying.store.heard == known
 
