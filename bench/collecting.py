@@ -9,6 +9,7 @@ import json
 from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, TypeVar, cast
 
 from dcu.archive import Kept
@@ -97,11 +98,11 @@ class Collecting:
         """Return the tally of a head-end that gets all that is stored and was not handed out yet."""
         tally = Tally()
         envelopes = Envelopes(DCU, "virtual", units=UNITS)
-        for stream in await self.store.streams():
-            while block := await self.store.next_block(stream, BLOCK):
+        for stream in await self.store.outbox.streams():
+            while block := await self.store.outbox.next_block(stream, BLOCK):
                 for payload in envelopes.block(stream, block.seq, block.items, PAYLOAD):
                     tally.take(f"data/{stream}", payload)
-                await self.store.acknowledge(stream, block.seq)
+                await self.store.outbox.acknowledge(stream, block.seq)
         return tally
 
 
@@ -145,7 +146,9 @@ async def _virtually(setup: Setup, directory: Path, scenario: Scenario[T], clock
     with clock.loop.outside():
         store = await opening.__aenter__()
     try:
-        return await scenario(await _site(setup, directory, fleet, cast("Store", Outside(store, clock.loop)), clock))
+        parts = {part: Outside(getattr(store, part), clock.loop) for part in Store.__slots__}
+        outside = cast("Store", SimpleNamespace(**parts))
+        return await scenario(await _site(setup, directory, fleet, outside, clock))
     finally:
         with clock.loop.outside():
             await opening.__aexit__(None, None, None)
@@ -160,7 +163,7 @@ async def _really(setup: Setup, directory: Path, scenario: Scenario[T], origin: 
 
 async def _site(setup: Setup, directory: Path, fleet: Fleet, store: Store, clock: LoopClock) -> Collecting:
     config = load(write_site(fleet, Site(DCU, timetable=setup.tasks, bus=setup.bus), directory), stream_names)
-    kept = Kept(await store.watermarks(), await store.unread())
+    kept = Kept(await store.readings.watermarks(), await store.ledger.unread())
     ports = (lambda bus: fleet.port(bus.name)) if isinstance(clock, VirtualClock) else make_port
     daemon = Daemon(config, {PROFILE: load_profile(PROFILE)}, store, kept, clock, ports=ports)
     return Collecting(fleet, daemon, store, clock, _path(directory), clock.now())

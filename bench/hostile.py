@@ -148,7 +148,7 @@ async def _box() -> AsyncIterator[tuple[Obey, Path]]:
         clock, socket = SystemClock(), Path(folder) / "s"
         async with Store.open(Path(folder) / "store.db", clock) as store:
             nobody: frozenset[str] = frozenset()
-            obey = Obey(store, _no_visit, nobody.__contains__, _done, clock, Health(), (Role.VIEWER,))
+            obey = Obey(store.commands, _no_visit, nobody.__contains__, _done, clock, Health(), (Role.VIEWER,))
             door = asyncio.create_task(LocalDoor(socket, obey.lines).run())
             try:
                 while not socket.exists():  # noqa: ASYNC110 - a door tells nobody that it is open

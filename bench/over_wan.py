@@ -131,9 +131,9 @@ async def _unit(folder: Path, port: int, meters: int, silences: Sequence[float])
     way = Ways(settings, DCU, clock, folder)
     async with Store.open(folder / "store.db", clock) as store:
         for captures in visits(meters, WEEK):
-            await store.record(captures, {})
+            await store.readings.record(captures, {})
         flow = Deliver(
-            store=store,
+            store=store.outbox,
             uplink=way,
             backoff=way.backoff,
             dialect=Dialect(Envelopes(DCU, "5f0c2a9be1d4", {"version": "0.1.0"}, UNITS), way.topics, clock),
@@ -150,7 +150,7 @@ async def _unit(folder: Path, port: int, meters: int, silences: Sequence[float])
 async def _read(store: Store) -> None:
     ((row,),) = visits(1, 1)
     for number in itertools.count():
-        await store.record([replace(row, meter=f"M{number}")], {})
+        await store.readings.record([replace(row, meter=f"M{number}")], {})
         await asyncio.sleep(PACE)
 
 

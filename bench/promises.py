@@ -50,50 +50,50 @@ async def work(path: Path, report: Report) -> None:
 async def set_aside(path: Path, report: Report) -> None:
     """Have the store set aside as a damaged one, and begin with what can be read of it."""
     async with Store.open(path, SystemClock(), Mishap(DAMAGED, "a check of the whole file failed")) as store:
-        given = await store.reserve_counters("key", RANGE)
+        given = await store.counters.reserve("key", RANGE)
         report("counters", given.start, given.stop)
-        if (block := await store.next_block(STREAM, BLOCK)) is not None:
+        if (block := await store.outbox.next_block(STREAM, BLOCK)) is not None:
             _tell(block, report)
-        await store.salvage()
+        await store.salvage.bring_rest()
 
 
 async def _visits(store: Store, meter: str, report: Report) -> None:
-    at = (await store.watermarks()).get((meter, STREAM), 0)
+    at = (await store.readings.watermarks()).get((meter, STREAM), 0)
     while True:
-        await store.record([capture(at + row + 1, meter) for row in range(ROWS)], {(meter, STREAM): at + ROWS})
+        await store.readings.record([capture(at + row + 1, meter) for row in range(ROWS)], {(meter, STREAM): at + ROWS})
         at += ROWS
         report("stored", meter, at)
 
 
 async def _counters(store: Store, report: Report) -> None:
     while True:
-        given = await store.reserve_counters("key", RANGE)
+        given = await store.counters.reserve("key", RANGE)
         report("counters", given.start, given.stop)
 
 
 async def _delivery(store: Store, report: Report) -> None:
-    again = await store.unacknowledged(STREAM)
+    again = await store.outbox.unacknowledged(STREAM)
     while True:
-        block = again.pop(0) if again else await store.next_block(STREAM, BLOCK)
+        block = again.pop(0) if again else await store.outbox.next_block(STREAM, BLOCK)
         if block is None:
             await asyncio.sleep(0.001)
             continue
         _tell(block, report)
         if block.seq % 3:
-            await store.acknowledge(STREAM, block.seq)
+            await store.outbox.acknowledge(STREAM, block.seq)
             report("acknowledged", block.seq)
 
 
 async def _keys(store: Store, report: Report) -> None:
     """Change the keys of a meter again and again: what a meter was told may be known here only."""
-    held = await store.generations()
+    held = await store.generations.all()
     number = max((each.generation for each in held), default=0)
     while True:
         number += 1
         sealed = Sealed("M1", number, "pending", 1.0, {"password": number.to_bytes(8)})
-        await store.add_generation(sealed)
+        await store.generations.begin(sealed)
         report("key", number)
-        await store.move_generation("M1", number, "current", alone=True)
+        await store.generations.move("M1", number, "current", alone=True)
 
 
 def _tell(block: Block, report: Report) -> None:
@@ -143,47 +143,47 @@ class Witness:
     async def question(self, path: Path) -> None:
         """Open what is left of the store, hold it against the promises, and deliver what is still to be delivered."""
         async with Store.open(path, SystemClock()) as store:
-            await store.salvage()
+            await store.salvage.bring_rest()
             await self._question_captures(store)
             await self._question_counters(store)
             await self._question_keys(store)
             await self._question_delivery(store)
 
     async def _question_captures(self, store: Store) -> None:
-        marks = await store.watermarks()
+        marks = await store.readings.watermarks()
         for meter, at in self.stored.items():
             mark = marks.get((meter, STREAM), 0)
             self._expect(mark >= at, f"{meter}: stored up to {at}, known up to {mark}")
-            found = await store.captures(meter, STREAM, 0, 1 << 40, 1000)
+            found = await store.readings.captures(meter, STREAM, 0, 1 << 40, 1000)
             wanted = [capture(time, meter) for time in range(mark - min(mark, 1000) + 1, mark + 1)]
             self._expect(found == wanted, f"{meter}: {len(found)} captures up to {mark} are not those that were stored")
 
     async def _question_counters(self, store: Store) -> None:
-        given = await store.reserve_counters("key", RANGE)
+        given = await store.counters.reserve("key", RANGE)
         self.counters.append(given)
         ranges = sorted((each.start, each.stop) for each in self.counters)
         twice = [later for earlier, later in pairwise(ranges) if earlier[1] > later[0]]
         self._expect(not twice, f"counters {twice} were given twice")
 
     async def _question_keys(self, store: Store) -> None:
-        numbers = [each.generation for each in await store.generations()]
+        numbers = [each.generation for each in await store.generations.all()]
         self._expect(max(numbers, default=0) >= self.key, f"key {self.key} was kept, {numbers} are there")
 
     async def _question_delivery(self, store: Store) -> None:
-        underway = await store.unacknowledged(STREAM)
+        underway = await store.outbox.unacknowledged(STREAM)
         unacknowledged = {block.seq for block in underway}
         self._expect(unacknowledged.isdisjoint(self.acknowledged), "a block that was released is there again")
         lost = self.blocks.keys() - self.acknowledged - unacknowledged
         # the witness may have missed the last word
         self._expect(len(lost) <= 1, f"blocks {lost} were released without an acknowledgement")
         self.acknowledged |= lost
-        while (block := await store.next_block(STREAM, 1000)) is not None:
+        while (block := await store.outbox.next_block(STREAM, 1000)) is not None:
             underway.append(block)
         for block in underway:
             _tell(block, self.take)
-            await store.acknowledge(STREAM, block.seq)
+            await store.outbox.acknowledge(STREAM, block.seq)
             self.acknowledged.add(block.seq)
-        self._question_sequence(await store.watermarks())
+        self._question_sequence(await store.readings.watermarks())
 
     def _question_sequence(self, marks: dict[tuple[str, str], int]) -> None:
         seqs = sorted(self.blocks)

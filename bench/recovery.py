@@ -108,7 +108,7 @@ async def _fill(path: Path) -> None:
         for day in range(DAYS, 0, -1):
             for first in range(0, METERS, COMPANY):
                 visits = (_day(meter, now - day * 86_400) for meter in range(first, first + COMPANY))
-                await asyncio.gather(*(store.record(visit, {}) for visit in visits))
+                await asyncio.gather(*(store.readings.record(visit, {}) for visit in visits))
 
 
 def _day(meter: int, begin: int) -> list[Capture]:

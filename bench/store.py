@@ -74,7 +74,7 @@ class Fleet:
         times = range(end - (self.rows - 1) * PERIOD, end + 1, PERIOD)
         captures = [capture(meter, at, end + 30.0 + meter * VISIT / LINES) for at in times]
         asked = {(f"M{meter:04}", STREAM): [Asked(times[0], end, PERIOD, since=times[0])]}
-        await self.store.record(captures, {}, {}, asked, patient=True)
+        await self.store.readings.record(captures, {}, {}, asked, patient=True)
 
     async def sweep(self, end: int) -> None:
         """Let three lines go through their meters, and the others come by IP; none waits for the store."""
@@ -130,11 +130,11 @@ async def _fill(path: Path, days: int) -> float:
         fleet = Fleet(store)
         await fleet.hour(ORIGIN)
         await _ask(store, "an hour")
-        before = await store.size()
+        before = await store.database.size()
         hours = days * DAY // (ROWS * PERIOD)
         for number in range(1, hours + 1):
             await fleet.hour(ORIGIN + number * ROWS * PERIOD)
-        octets = (await store.size() - before) / (hours * METERS * ROWS)
+        octets = (await store.database.size() - before) / (hours * METERS * ROWS)
         await _ask(store, f"{days} days")
     found = 1e9 / (octets * METERS * DAY / PERIOD)
     print(f"{octets:.1f} octets held per capture: {found:.0f} days of {METERS} meters in a GB")
@@ -143,14 +143,14 @@ async def _fill(path: Path, days: int) -> float:
 
 async def _ask(store: Store, held: str) -> None:
     async def unsent() -> None:
-        block = await store.next_block(STREAM, 100)
+        block = await store.outbox.next_block(STREAM, 100)
         assert block is not None
 
     async def newest() -> None:
-        assert await store.captures("M0500", STREAM, 0, 1 << 40, 96)
+        assert await store.readings.captures("M0500", STREAM, 0, 1 << 40, 96)
 
     async def first() -> None:
-        assert await store.captures("M0500", STREAM, ORIGIN - DAY, ORIGIN, BLOCK_ROWS)
+        assert await store.readings.captures("M0500", STREAM, ORIGIN - DAY, ORIGIN, BLOCK_ROWS)
 
     for name, question in (("next 100 unsent", unsent), ("newest day", newest), ("first day", first)):
         print(f"with {held} held: {name} of them in {await _median(question):.2f} ms")

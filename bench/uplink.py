@@ -179,7 +179,7 @@ async def _deliver(
         clock, ours = SystemClock(), Uplink(uplink, DCU)
         envelopes = Envelopes(DCU, "5f0c2a9be1d4", {"version": "0.1.0"}, UNITS)
         flow = Deliver(
-            store=store,
+            store=store.outbox,
             uplink=ours,
             dialect=Dialect(envelopes, ours.topics, clock),
             clock=clock,
@@ -190,7 +190,7 @@ async def _deliver(
             await _until_quiet(proxy, flow)
             connection, proxy.count = proxy.count, Count()
             await _collect(store, brought)
-            while any((await store.pending()).values()):  # noqa: ASYNC110 - the store tells of commits, not of this
+            while any((await store.outbox.pending()).values()):  # noqa: ASYNC110 - the store tells of commits, not of this
                 await asyncio.sleep(0.05)
             await _until_quiet(proxy, flow)
             count, blocks = proxy.count, flow.figures.acknowledged
@@ -204,7 +204,7 @@ async def _collect(store: Store, brought: Sequence[Sequence[Capture]]) -> None:
     began = loop.time()
     for number, captures in enumerate(brought):
         await asyncio.sleep(began + number * VISIT / BUSES / SPEED - loop.time())
-        await store.record(captures, {})
+        await store.readings.record(captures, {})
 
 
 async def _until_quiet(proxy: Proxy, flow: Deliver) -> None:

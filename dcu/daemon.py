@@ -92,15 +92,15 @@ class Daemon:
         self._clock = clock
         self._ports = ports
         self._health = Health(started=clock.monotonic())
-        self._invocations = Invocations(store)
-        self._base_names = base_names(config.access.values(), store)
+        self._invocations = Invocations(store.counters)
+        self._base_names = base_names(config.access.values(), store.descriptors)
         self._keys = dict(config.keys)
         self._access = dict(config.access)
         for profile in profiles.values():
             self._access |= profile.access
         vault = vault_for(config.dcu.data, config.dcu.store_key)
-        self._changes = KeyChanges(self._keys, config.new_keys, store, vault, clock)
-        self._shelter = Shelter(store, clock, self._health, sheltered)
+        self._changes = KeyChanges(self._keys, config.new_keys, store.generations, vault, clock)
+        self._shelter = Shelter(store.readings, clock, self._health, sheltered)
         self._reporter = Reporter(self._shelter, clock, config.dcu.id)
         self._shelter.report = self._reporter.report
         self._upkeep = Upkeep(store, self._reporter.report)
@@ -112,7 +112,7 @@ class Daemon:
         #: The flow of each bus, by its name.
         self.polls: dict[str, Poll] = {}
         self._timetables = {"": config.timetable, **config.groups}
-        self._archive = Archive(config.meters, profiles, self._timetables, store, kept)
+        self._archive = Archive(config.meters, profiles, self._timetables, store.descriptors, store.ledger, kept)
         self._workload = self._make_workload()
         self._status = Status(config, store, clock, self._health, self._delivery, self._changes, self._workload)
         self._names = EventNames({meter.id: profiles[meter.profile] for meter in config.meters})
@@ -123,7 +123,7 @@ class Daemon:
             "buses": len(config.buses),
         }
         self._roll = self._make_roll()
-        self._enrolment = Enrolment(config, store, self._roll, self._reporter.report, clock, self._health)
+        self._enrolment = Enrolment(config, store.lines, self._roll, self._reporter.report, clock, self._health)
         self._completeness = Completeness(
             store, self._archive, self._timetables, self._why, clock, self._health, self._reporter.report
         )
@@ -134,7 +134,7 @@ class Daemon:
         self._ways = self._make_ways()
         self._deliver = self._make_deliver()
         tasks = chain(config.timetable, *config.groups.values())
-        events = EventSieve(store, self._archive.profile, (task.stream for task in tasks))
+        events = EventSieve(store.readings, self._archive.profile, (task.stream for task in tasks))
         for bus in config.buses:
             self.polls[bus.name] = self._make_poll(bus, events)
 
@@ -151,7 +151,7 @@ class Daemon:
     def _make_history(self) -> History:
         counted = self._health, self._delivery, self._storekeeping
         watched = self._health.watch("history", self._clock.monotonic(), waits=HISTORY_STEP)
-        return History(self._store, *counted, self._clock, watched)
+        return History(self._store.history, *counted, self._clock, watched)
 
     def _make_roll(self) -> Roll:
         return Roll(
@@ -167,7 +167,7 @@ class Daemon:
 
     def _make_reachability(self) -> Reachability:
         return Reachability(
-            self._store,
+            self._store.reaches,
             self._archive.lines,
             lambda meter: self.polls[meter.bus].plan.failures(meter.id),
             self._config.dcu.unreachable_after,
@@ -192,7 +192,7 @@ class Daemon:
 
     def _make_obey(self) -> Obey:
         return Obey(
-            self._store,
+            self._store.commands,
             self._roll.submit,
             self._archive.__contains__,
             self.answer,
@@ -204,8 +204,8 @@ class Daemon:
     async def answer(self, command: Command) -> Mapping[str, Any]:
         """Return the result of a command about the box itself. Raises CommandRejected, StoreError."""
         await refuse_unknown(command, self._archive, self._store)
-        drifts = Drifts(self._store, self._archive.names)
-        stored = StoredReadings(self._store, self._clock)
+        drifts = Drifts(self._store.clocks, self._archive.names)
+        stored = StoredReadings(self._store.readings, self._clock)
         rooms = (
             self._enrolment,
             self._completeness,
@@ -247,7 +247,7 @@ class Daemon:
         if self._ways:
             self._ways.farewell = dialect.farewell
         return Deliver(
-            store=self._store,
+            store=self._store.outbox,
             uplink=uplink,
             backoff=self._ways.backoff if self._ways else Backoff(),
             dialect=dialect,
@@ -318,7 +318,7 @@ class Daemon:
             orders=self._obey,
             report=self._reporter.report,
             reached=self._reachability.visited,
-            clocks=Clocks(config.clock, self._archive, sessions, self._store, clock, self._reporter.report),
+            clocks=Clocks(config.clock, self._archive, sessions, self._store.clocks, clock, self._reporter.report),
             pushes=self._pushes(bus, events, sessions) if bus.push else None,
             discovery=self._enrolment.search(bus, self._archive, sessions),
         )
@@ -364,7 +364,7 @@ class Daemon:
             notify("READY=1")
             log.info("ready", meters=len(self._archive), buses=len(self.polls))
             await self._over(stop)
-            log.info("stopping", store=self._store.found and self._store.found.reason)
+            log.info("stopping", store=self._store.database.found and self._store.database.found.reason)
             await finish(workers, END_WORKERS)
             # upward goes last: it tells the head-end that we stop
             await finish([deliver, watchdog], END_UPLINK)
@@ -384,7 +384,7 @@ class Daemon:
 
     async def _over(self, stop: asyncio.Event) -> None:
         """Wait for `stop`, or until the store has to be opened anew."""
-        waiting = [asyncio.create_task(event.wait()) for event in (stop, self._store.broken)]
+        waiting = [asyncio.create_task(event.wait()) for event in (stop, self._store.database.broken)]
         try:
             await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
         finally:

@@ -42,7 +42,7 @@ class Guard:
                 reason = str(lost.exceptions[0])
                 self._health.store_errors[name] = reason
                 log.critical("the store failed, the flow has stopped", flow=name, reason=reason)
-            if self._store.closed:
+            if self._store.database.closed:
                 raise RuntimeError("the store's writer has ended: nothing can be kept until we are started anew")
             await self._rest(name)
             self._health.store_errors.pop(name, None)

@@ -75,11 +75,11 @@ async def _run(config: Config, profiles: Mapping[str, CompanionProfile], clock: 
         finally:
             asking.cancel()
         # the rooms hold what the file said: with another file they are built anew
-        found = store.found if store else None
+        found = store.database.found if store else None
     log.info("ended")
     loop.call_later(END_THREADS, leave)
 
 
 async def _kept(store: Store) -> Kept:
     """Return what the store knew; nobody but the archive is to hold it, which takes megabytes for 1024 meters."""
-    return Kept(await store.watermarks(), await store.unread())
+    return Kept(await store.readings.watermarks(), await store.ledger.unread())

@@ -59,9 +59,9 @@ async def box(folder: Path, settings: UplinkSettings) -> AsyncIterator[Box]:
         async def on_command(_: str, payload: bytes) -> None:
             await obey.receive(payload)
 
-        obey = Obey(store, lambda _: None, standings.__contains__, own, clock, health)
+        obey = Obey(store.commands, lambda _: None, standings.__contains__, own, clock, health)
         deliver = Deliver(
-            store=store,
+            store=store.outbox,
             uplink=way,
             dialect=Dialect(envelopes, way.topics, clock),
             clock=clock,

@@ -6,27 +6,27 @@ from dcu.store import Adjustment
 
 
 class MemoryClocks:
-    """`points` and `moves` by meter; nothing is pruned."""
+    """`shown` and `moves` by meter; nothing is pruned."""
 
     def __init__(self) -> None:
-        self.points: dict[str, list[tuple[int, float]]] = {}
+        self.shown: dict[str, list[tuple[int, float]]] = {}
         self.moves: dict[str, Adjustment] = {}
 
-    async def clock_shows(self, meter: str, at: int, offset: float, *, anew: bool = False) -> None:
-        self.points[meter] = [*([] if anew else self.points.get(meter, [])), (at, offset)]
+    async def shows(self, meter: str, at: int, offset: float, *, anew: bool = False) -> None:
+        self.shown[meter] = [*([] if anew else self.shown.get(meter, [])), (at, offset)]
 
-    async def clock_points(self, meter: str) -> list[tuple[int, float]]:
-        return self.points.get(meter, [])
+    async def points(self, meter: str) -> list[tuple[int, float]]:
+        return self.shown.get(meter, [])
 
-    async def clock_newest(self) -> dict[str, tuple[int, float]]:
-        return {meter: points[-1] for meter, points in self.points.items()}
+    async def latest(self) -> dict[str, tuple[int, float]]:
+        return {meter: points[-1] for meter, points in self.shown.items()}
 
     async def adjust_begins(self, meter: str, adjustment: Adjustment) -> None:
         self.moves[meter] = adjustment
 
     async def adjust_ends(self, meter: str, moved: float) -> None:
         self.moves[meter] = replace(self.moves[meter], open=False)
-        self.points[meter] = [(at, offset + moved) for at, offset in self.points.get(meter, [])]
+        self.shown[meter] = [(at, offset + moved) for at, offset in self.shown.get(meter, [])]
 
     async def adjustments(self) -> dict[str, Adjustment]:
         return dict(self.moves)

@@ -130,11 +130,11 @@ class MemoryStore(MemoryClocks):
         held = [each for each in self.captures if (each.meter, each.stream) == (meter, stream)]
         yield [each for each in held if start <= each.at <= end]
 
-    async def put_descriptor(self, meter: str, name: str, data: Any) -> None:
+    async def put(self, meter: str, name: str, data: Any) -> None:
         await self._commit()
         self.shapes.setdefault(meter, {})[name] = data
 
-    async def descriptors(self, meter: str) -> Mapping[str, Any]:
+    async def of(self, meter: str) -> Mapping[str, Any]:
         return self.shapes.get(meter, {})
 
     async def renounce(self, meter: str, streams: Iterable[str]) -> None:
@@ -159,27 +159,27 @@ class MemoryStore(MemoryClocks):
         self.watermarks |= {key: account.watermark for key, account in found.items() if account.watermark is not None}
         return found
 
-    async def reserve_counters(self, key: str, count: int, above: int = -1) -> range:
+    async def reserve(self, key: str, count: int, above: int = -1) -> range:
         await self._commit()
         first = max(self.reserved[-1].stop if self.reserved else 1, above + 1)
         self.reserved.append(range(first, first + count))
         return self.reserved[-1]
 
-    async def counters(self) -> Mapping[str, int]:
+    async def last(self) -> Mapping[str, int]:
         return dict(self.heard)
 
-    async def believe_counter(self, key: str, counter: int) -> None:
+    async def believe(self, key: str, counter: int) -> None:
         await self._commit()
         self.heard[key] = counter
 
-    async def generations(self) -> list[Sealed]:
+    async def all(self) -> list[Sealed]:
         return list(self.sealed.values())
 
-    async def add_generation(self, sealed: Sealed) -> None:
+    async def begin(self, sealed: Sealed) -> None:
         await self._commit()
         self.sealed[sealed.meter, sealed.generation] = sealed
 
-    async def move_generation(self, meter: str, generation: int, state: str, *, alone: bool = False) -> float:
+    async def move(self, meter: str, generation: int, state: str, *, alone: bool = False) -> float:
         await self._commit()
         moved = replace(self.sealed[meter, generation], state=state)
         if alone:
@@ -187,7 +187,7 @@ class MemoryStore(MemoryClocks):
         self.sealed[meter, generation] = moved
         return moved.changed
 
-    async def drop_generation(self, meter: str, generation: int) -> None:
+    async def drop(self, meter: str, generation: int) -> None:
         await self._commit()
         del self.sealed[meter, generation]
 
@@ -233,7 +233,12 @@ class Box:
         pending = {key: account.pending for key, account in self.store.accounts.items() if account.pending}
         profiles = {**INDIANS, PROFILE: self.companion}
         return Archive(
-            self.fleet.archive, profiles, {"": tasks}, self.store, Kept(dict(self.store.watermarks), pending)
+            self.fleet.archive,
+            profiles,
+            {"": tasks},
+            self.store,
+            self.store,
+            Kept(dict(self.store.watermarks), pending),
         )
 
     def maker(self) -> SessionMaker:

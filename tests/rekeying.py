@@ -45,22 +45,22 @@ class Mortal(MemoryStore):
         self.step()
         await super()._commit()
 
-    async def reserve_counters(self, key: str, count: int, above: int = -1) -> range:
-        reserved = await super().reserve_counters(key, count, above)
+    async def reserve(self, key: str, count: int, above: int = -1) -> range:
+        reserved = await super().reserve(key, count, above)
         self.step()
         return reserved
 
-    async def add_generation(self, sealed: Sealed) -> None:
-        await super().add_generation(sealed)
+    async def begin(self, sealed: Sealed) -> None:
+        await super().begin(sealed)
         self.step()
 
-    async def move_generation(self, meter: str, generation: int, state: str, *, alone: bool = False) -> float:
-        changed = await super().move_generation(meter, generation, state, alone=alone)
+    async def move(self, meter: str, generation: int, state: str, *, alone: bool = False) -> float:
+        changed = await super().move(meter, generation, state, alone=alone)
         self.step()
         return changed
 
-    async def drop_generation(self, meter: str, generation: int) -> None:
-        await super().drop_generation(meter, generation)
+    async def drop(self, meter: str, generation: int) -> None:
+        await super().drop(meter, generation)
         self.step()
 
 

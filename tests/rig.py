@@ -6,7 +6,7 @@ import math
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
@@ -17,7 +17,7 @@ from dcu.daemon import Daemon
 from dcu.errors import UplinkError
 from dcu.model import INSTANT, CommandRecord, Reach, Role, Task
 from dcu.plan.ledger import Asked
-from dcu.store import Line, Mishap, Recorded, Salvaged, Store
+from dcu.store import Line, Mishap, Recorded, Salvaged
 from dcu.store.ledger import Expected, Span
 from dcu.store.ledger import Tally as Account
 from dcu.store.retention import Shed
@@ -32,6 +32,7 @@ from tests.journal import MemoryJournal
 from tests.lines import BAUD, COMPANION, ORIGIN, TITLE, MemoryStore, PortAround
 from tests.links import PLAIN
 from tests.outbox import MemoryOutbox
+from tests.stand_in import store_of
 
 PLAN = FleetPlan(meters=4, buses=2, baud=BAUD)
 LOAD = "load0"
@@ -45,7 +46,7 @@ class WholeStore(MemoryStore, MemoryOutbox, MemoryJournal):
     refuses = False
     mishap: Mishap | None = None
     found: Mishap | None = None
-    audit_head: tuple[int, bytes] | None = None
+    head: tuple[int, bytes] | None = None
 
     def __init__(self) -> None:
         self.broken = asyncio.Event()
@@ -100,7 +101,7 @@ class WholeStore(MemoryStore, MemoryOutbox, MemoryJournal):
     async def prune(self, before: float, answered: float) -> None:
         """Nothing is old here."""
 
-    async def forget_numbers(self) -> None:
+    async def forget(self) -> None:
         """Nothing is many here."""
 
     async def acknowledge(self, stream: str, seq: int) -> None:
@@ -111,14 +112,14 @@ class WholeStore(MemoryStore, MemoryOutbox, MemoryJournal):
         await self._commit()
         return await super().unfinished()
 
-    async def lines(self) -> list[Line]:
+    async def added(self) -> list[Line]:
         return []
 
     async def reached(self, meter: str, state: Reach, at: float) -> None:
         await self._commit()
         self.reach_changes.append((meter, at, state))
 
-    async def reaches(self, since: float) -> list[tuple[str, float, Reach]]:
+    async def since(self, since: float) -> list[tuple[str, float, Reach]]:
         return sorted(change for change in self.reach_changes if change[1] >= since)
 
     async def away(self) -> list[tuple[str, float, int]]:
@@ -127,10 +128,10 @@ class WholeStore(MemoryStore, MemoryOutbox, MemoryJournal):
     async def bring_owed(self) -> None:
         """There was no damaged file."""
 
-    async def salvage(self) -> Salvaged | None:
+    async def bring_rest(self) -> Salvaged | None:
         return None
 
-    async def newest_audited(self) -> tuple[int, bytes]:
+    async def newest(self) -> tuple[int, bytes]:
         await self._commit()
         return 0, bytes(32)
 
@@ -246,7 +247,7 @@ class Rig:
         patch.setattr(guarding, "watchdog_interval", lambda: None)
 
     def daemon(self) -> Daemon:
-        store = cast("Store", self.store)
+        store = store_of(self.store)
         return Daemon(self.config, {PROFILE: COMPANION}, store, Kept(), self.clock, lambda bus: self.ports[bus.name])
 
     @property

@@ -35,8 +35,8 @@ MOMENTARY = frozenset((INSTANT, ALARM))
 IDENTITY = "@identity"
 
 
-class DescriptorStore(Descriptors, Protocol):
-    """The same, with how far meters are read."""
+class Accounts(Protocol):
+    """What is expected of meters, as far as it changes with what is learned of them."""
 
     async def forgo(self, meter: str, sinces: Mapping[str, int]) -> None: ...
 
@@ -66,19 +66,21 @@ class Archive:
         meters: Iterable[Meter],
         profiles: Mapping[str, CompanionProfile],
         timetables: Mapping[str, Iterable[Task]],
-        store: DescriptorStore,
+        descriptors: Descriptors,
+        accounts: Accounts,
         kept: Kept,
     ) -> None:
         self._meters = {meter.id: meter for meter in meters}
         self._profiles = dict(profiles)
         self.timetables = {group: {task.stream: task for task in tasks} for group, tasks in timetables.items()}
-        self._store = store
+        self._descriptors = descriptors
+        self._accounts = accounts
         self.standing = Standing(kept.watermarks, kept.unread)
         self._shapes: dict[str, dict[str, Shape]] = {}
         # the shape each stream had when it was doubted last, and when (monotonic s); hardly ever one
         self._doubted: dict[tuple[str, str], tuple[Shape, float]] = {}
         self.acquaintance = Acquaintance()
-        self._explored = Explored(store)
+        self._explored = Explored(descriptors)
         # meters of one model share one shape object: 1024 meters must not hold 1024 copies
         self._shared: dict[Shape, Shape] = {}
 
@@ -179,7 +181,7 @@ class Archive:
         """Return the shapes of those `streams` that the meter has; what is not known yet is learned and kept."""
         await self._explored.know(session, meter, self._configured(meter))
         if meter not in self._shapes:
-            stored = await self._store.descriptors(meter)
+            stored = await self._descriptors.of(meter)
             self._shapes[meter] = {
                 # an empty one was learned from a meter that was there before
                 name: self._share(meter, name, from_data(stored[name]))
@@ -195,9 +197,9 @@ class Archive:
                 if stream in lists or shape.partial:
                     continue
                 if shape.columns:
-                    await self._store.put_descriptor(meter, stream, to_data(shape))
+                    await self._descriptors.put(meter, stream, to_data(shape))
                 else:  # it is asked for again after a restart
-                    await self._store.renounce(meter, [stream])
+                    await self._accounts.renounce(meter, [stream])
         return {stream: known[stream] for stream in streams if stream in known and known[stream].columns}
 
     def ranges(self, meter: str, shapes: Mapping[str, Shape], now: int, slow: int = 0) -> dict[str, Range | None]:
@@ -221,7 +223,7 @@ class Archive:
 
     async def repeat(self, meter: str, start: int) -> None:
         """Have it told that from `start` on captures come under times that are here already; raises StoreError."""
-        await self._store.repeat(meter, start)
+        await self._accounts.repeat(meter, start)
 
     async def reopen(self, meter: str, now: int, shown: int | None) -> None:
         """Ask again for what counts as read and cannot be: beyond our clock `now` and what the meter's has `shown`.
@@ -239,11 +241,11 @@ class Archive:
         if void and shown is not None:
             self.standing.move({(meter, stream): at for stream, at in void.items()})
         if void:
-            self.standing.follow(await self._store.reopen(meter, void, sure=shown is not None))
+            self.standing.follow(await self._accounts.reopen(meter, void, sure=shown is not None))
 
     async def said(self, meter: str, word: str) -> str:
         """Return what the meter is known by under `word` of `identity`, "" when nothing is. Raises StoreError."""
-        return str((await self._store.descriptors(meter)).get(IDENTITY, {}).get(word, ""))
+        return str((await self._descriptors.of(meter)).get(IDENTITY, {}).get(word, ""))
 
     async def check_title(self, meter: str, title: bytes) -> None:
         """Raise SecurityError when the system `title` (b"": not told) is not that which the meter was recognised by."""
@@ -325,7 +327,7 @@ class Archive:
         del self._shapes[meter][stream]
 
     async def _compare(self, meter: str, found: Findings, now: int) -> None:
-        stored = await self._store.descriptors(meter)
+        stored = await self._descriptors.of(meter)
         was, says = stored.get(IDENTITY, {}), found.identity or {}
         found.changed = {word: (was[word], said) for word, said in says.items() if was.get(word, said) != said}
         if found.rescaled and SERIAL not in found.changed:
@@ -336,15 +338,15 @@ class Archive:
             if not found.changed.keys().isdisjoint((SERIAL, TITLE)):
                 backfills = {task.stream: int(task.backfill) for task in self._timetable(meter).values()}
                 sinces = self.standing.anew(meter, now, backfills)
-                await self._store.forgo(meter, sinces)
+                await self._accounts.forgo(meter, sinces)
                 self.standing.forgo(meter)
                 self.standing.move({(meter, stream): since - 1 for stream, since in sinces.items()})
             # before the new name: a crash in between finds the change again
             for stream in self._shaped(meter, stored) | (stored.keys() & {EXPLORED}):
-                await self._store.put_descriptor(meter, stream, {})
+                await self._descriptors.put(meter, stream, {})
             self._explored.doubt(meter)
         if was | says != was:
-            await self._store.put_descriptor(meter, IDENTITY, was | says)
+            await self._descriptors.put(meter, IDENTITY, was | says)
 
     def stored(self, found: Findings, recorded: Recorded) -> list[str]:
         """Follow a commit; return the streams that have more to be asked for at once."""

@@ -16,16 +16,16 @@ EXPLORED = "@profile"
 class Descriptors(Protocol):
     """Where what meters were learned to have outlives a restart."""
 
-    async def put_descriptor(self, meter: str, name: str, data: Any) -> None: ...
+    async def put(self, meter: str, name: str, data: Any) -> None: ...
 
-    async def descriptors(self, meter: str) -> Mapping[str, Any]: ...
+    async def of(self, meter: str) -> Mapping[str, Any]: ...
 
 
 class Explored:
     """What was found, by meter; `profile` is the configured one, which says by `discovers` whether to look at all."""
 
-    def __init__(self, store: Descriptors) -> None:
-        self._store = store
+    def __init__(self, descriptors: Descriptors) -> None:
+        self._descriptors = descriptors
         self._found: dict[str, CompanionProfile] = {}
         # alike meters share one object
         self._alikes: dict[str, CompanionProfile] = {}
@@ -41,7 +41,7 @@ class Explored:
 
         found = await exploring.explore(session, profile)
         if profile.discovers:
-            await self._store.put_descriptor(meter, EXPLORED, exploring.to_data(found))
+            await self._descriptors.put(meter, EXPLORED, exploring.to_data(found))
             self._found[meter] = self._alike(exploring.to_data(found), found)
         return found
 
@@ -57,7 +57,7 @@ class Explored:
             return True
         from dcu.conversation import exploring  # noqa: PLC0415 - as above
 
-        if data := (await self._store.descriptors(meter)).get(EXPLORED):
+        if data := (await self._descriptors.of(meter)).get(EXPLORED):
             self._found[meter] = self._alike(data, exploring.from_data(profile, data))
         return meter in self._found
 

@@ -29,16 +29,16 @@ MAX_JUMPS, JUMPS_IN = 16, 86_400.0
 class CounterStore(Protocol):
     """Where counters outlive a restart."""
 
-    async def reserve_counters(self, key: str, count: int, above: int = -1) -> range:
+    async def reserve(self, key: str, count: int, above: int = -1) -> range:
         """Return `count` counters of `key` above `above`, never given before, committed as given.
 
         MeterError when there are none left. Raises StoreError.
         """
 
-    async def counters(self) -> Mapping[str, int]:
+    async def last(self) -> Mapping[str, int]:
         """Return the highest counter of each key that is known to have been used."""
 
-    async def believe_counter(self, key: str, counter: int) -> None:
+    async def believe(self, key: str, counter: int) -> None:
         """Keep `counter` as the last one of `key`, though a higher one may be known. Raises StoreError."""
 
 
@@ -63,8 +63,8 @@ class Invocations:
     repeats one (IEC 62056-5-3, 5.3.3.3.1: the initialization vector must be unique per key).
     """
 
-    def __init__(self, store: CounterStore) -> None:
-        self._store = store
+    def __init__(self, counters: CounterStore) -> None:
+        self._counters = counters
         self._ranges: dict[str, range] = {}
         self._heard: dict[str, int] = {}
         self._loaded = False
@@ -79,12 +79,12 @@ class Invocations:
         """
         if not self._loaded:
             # another line may have loaded them meanwhile, and heard higher ones
-            for known, counter in (await self._store.counters()).items():
+            for known, counter in (await self._counters.last()).items():
                 self._heard.setdefault(known, counter)
             self._loaded = True
         name = counter_name(keys, title)
         if len(self._ranges.get(name, ())) < COUNTER_RESERVE:
-            self._ranges[name] = await self._store.reserve_counters(name, COUNTER_BLOCK)
+            self._ranges[name] = await self._counters.reserve(name, COUNTER_BLOCK)
         return Ledger(keys, name, self._ranges, self._heard, news)
 
     async def jump(self, keys: Keys, title: bytes, heard: int) -> bool:
@@ -102,9 +102,9 @@ class Invocations:
             raise SecurityError(Breach.COUNTER, f"invocation counter {heard} is not believed, ours is {ours}")
         self._jumped.add(name)
         # kept first: a jump that is not counted could be made again after each restart
-        await self._store.believe_counter(total, moved)
+        await self._counters.believe(total, moved)
         self._heard[total] = moved
-        self._ranges[name] = await self._store.reserve_counters(name, COUNTER_BLOCK, above=heard)
+        self._ranges[name] = await self._counters.reserve(name, COUNTER_BLOCK, above=heard)
         return True
 
     def _rested(self, name: str) -> bool:
@@ -122,7 +122,7 @@ class Invocations:
         `title` is a meter's, never ours, and has just proved that it is alive. Raises StoreError.
         """
         name = counter_name(keys, title)
-        await self._store.believe_counter(name, counter)
+        await self._counters.believe(name, counter)
         news.pop(name, None)
         before = self._heard.get(name, -1)
         self._heard[name] = counter

@@ -79,13 +79,13 @@ class Generation:
 class GenerationStore(Protocol):
     """Where generations outlive a restart; every method that writes returns after the commit, or raises StoreError."""
 
-    async def generations(self) -> list[Sealed]: ...
+    async def all(self) -> list[Sealed]: ...
 
-    async def add_generation(self, sealed: Sealed) -> None: ...
+    async def begin(self, sealed: Sealed) -> None: ...
 
-    async def move_generation(self, meter: str, generation: int, state: str, *, alone: bool = False) -> float: ...
+    async def move(self, meter: str, generation: int, state: str, *, alone: bool = False) -> float: ...
 
-    async def drop_generation(self, meter: str, generation: int) -> None: ...
+    async def drop(self, meter: str, generation: int) -> None: ...
 
 
 class KeyChanges:
@@ -95,11 +95,16 @@ class KeyChanges:
     """
 
     def __init__(
-        self, file: Mapping[str, Keys], new: Mapping[str, Keys], store: GenerationStore, vault: Vault, clock: Clock
+        self,
+        file: Mapping[str, Keys],
+        new: Mapping[str, Keys],
+        generations: GenerationStore,
+        vault: Vault,
+        clock: Clock,
     ) -> None:
         self._file = file
         self._new = new
-        self._store = store
+        self._generations = generations
         self._vault = vault
         self._clock = clock
         self._current: dict[str, Generation] = {}
@@ -109,7 +114,7 @@ class KeyChanges:
 
     async def load(self) -> None:
         """Take what the store holds. Secrets that cannot be unsealed shut out their meters and nobody else."""
-        for sealed in await self._store.generations():
+        for sealed in await self._generations.all():
             meter, number = sealed.meter, sealed.generation
             try:
                 secrets = {
@@ -174,7 +179,7 @@ class KeyChanges:
             return
         new = Generation(current.number + 1 if current else 1, State.PENDING, self._clock.now(), secrets)
         sealed = {kind: self._vault.seal(_label(meter, new.number, kind), secret) for kind, secret in secrets.items()}
-        await self._store.add_generation(Sealed(meter, new.number, new.state, new.changed, sealed))
+        await self._generations.begin(Sealed(meter, new.number, new.state, new.changed, sealed))
         self._next[meter] = new
 
     async def answered(self, meter: str, *, taken: bool) -> None:
@@ -192,13 +197,13 @@ class KeyChanges:
         """The meter has opened under `keys`, one of its candidates: which decides. Raises StoreError."""
         coming = self._next[meter]
         if keys == self._with(meter, coming):
-            changed = await self._store.move_generation(meter, coming.number, State.CURRENT, alone=True)
+            changed = await self._generations.move(meter, coming.number, State.CURRENT, alone=True)
             self._current[meter] = replace(coming, state=State.CURRENT, changed=changed)
             del self._next[meter]
             return
         state = RULES[coming.state].under_old
         if state is None:
-            await self._store.drop_generation(meter, coming.number)
+            await self._generations.drop(meter, coming.number)
             del self._next[meter]
         elif state is not coming.state:
             await self._move(meter, coming, state)
@@ -231,7 +236,7 @@ class KeyChanges:
         return replace(file, **{SECRET_KINDS[kind]: secret for kind, secret in found.items()}) if found else file
 
     async def _move(self, meter: str, generation: Generation, state: State) -> None:
-        changed = await self._store.move_generation(meter, generation.number, state)
+        changed = await self._generations.move(meter, generation.number, state)
         self._next[meter] = replace(generation, state=state, changed=changed)
 
 

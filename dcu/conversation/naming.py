@@ -22,19 +22,19 @@ _NOTHING: Final[frozenset[Variable]] = frozenset()
 Ask = Callable[[Sequence[Variable]], Awaitable[list[Any]]]
 
 
-class NameStore(Protocol):
-    """Where base names outlive a restart."""
+class DescriptorStore(Protocol):
+    """Where what a meter said of itself outlives a restart."""
 
-    async def put_descriptor(self, meter: str, name: str, data: Any) -> None: ...
+    async def put(self, meter: str, name: str, data: Any) -> None: ...
 
-    async def descriptors(self, meter: str) -> Mapping[str, Any]: ...
+    async def of(self, meter: str) -> Mapping[str, Any]: ...
 
 
 class BaseNames:
     """The base names of all meters of the box, as far as they are known; meters that agree in them share one object."""
 
-    def __init__(self, store: NameStore) -> None:
-        self._store = store
+    def __init__(self, descriptors: DescriptorStore) -> None:
+        self._descriptors = descriptors
         self._known: dict[str, ShortNames] = {}
         self._shared: dict[ShortNames, ShortNames] = {}
         # what has been asked for its logical name since the last doubt, by meter; meters asked alike share one set
@@ -44,7 +44,7 @@ class BaseNames:
     async def of(self, meter: str) -> ShortNames | None:
         """Return the base names of `meter`, None when nobody has learned them. Raises StoreError."""
         if meter not in self._known:
-            data = (await self._store.descriptors(meter)).get(DESCRIPTOR)
+            data = (await self._descriptors.of(meter)).get(DESCRIPTOR)
             if data is None:
                 return None
             self._keep(meter, _names(data))
@@ -52,7 +52,7 @@ class BaseNames:
 
     async def learned(self, meter: str, names: ShortNames) -> None:
         """Keep what `meter` says now. Raises StoreError."""
-        await self._store.put_descriptor(meter, DESCRIPTOR, _data(names))
+        await self._descriptors.put(meter, DESCRIPTOR, _data(names))
         self._keep(meter, names)
 
     def shown(self, meter: str) -> frozenset[Variable]:

@@ -25,7 +25,7 @@ from dcu.errors import Breach, MeterError, RefusedError, SecurityError
 from dcu.model import Access, Attribute, Authentication, Framing, Keys, Meter, Referencing
 
 if TYPE_CHECKING:
-    from dcu.conversation.naming import BaseNames, NameStore  # loaded for old meters only
+    from dcu.conversation.naming import BaseNames, DescriptorStore  # loaded for old meters only
     from dcu.conversation.unasked import Unsealed
 
 T = TypeVar("T")
@@ -288,10 +288,10 @@ def _counts(access: Access) -> bool:
     return access.ciphered or access.authentication is Authentication.HLS_GMAC
 
 
-def base_names(access: Iterable[Access], store: "NameStore") -> "BaseNames | None":
+def base_names(access: Iterable[Access], descriptors: "DescriptorStore") -> "BaseNames | None":
     """Return where base names are kept, None when no access uses any."""
     if all(each.referencing is Referencing.LN for each in access):
         return None
     from dcu.conversation.naming import BaseNames  # noqa: PLC0415 - for old meters only
 
-    return BaseNames(store)
+    return BaseNames(descriptors)

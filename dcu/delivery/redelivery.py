@@ -40,7 +40,7 @@ class Redelivery:
         room = min(MAX_RESENT, MAX_WANTED - len(self._wanted))
         if room <= 0:
             raise CommandRejected(f"{MAX_WANTED} blocks wait to be sent again already")
-        found = await self._store.known(stream, first, last, room + 1, times)
+        found = await self._store.delivered.known(stream, first, last, room + 1, times)
         self._wanted.extend((stream, seq) for seq in found[:room])
         self._resend()
         return {"stream": stream, **_ends(found[:room]), "more": found[room] if len(found) > room else None}
@@ -49,9 +49,9 @@ class Redelivery:
         """Return what is held of a stream for a range of capture times: counts and hashes, and what had to go."""
         args: Mapping[str, Any] = command.args
         stream, start, end, meter = args["stream"], args["from"], args["to"], args.get("meter")
-        held = await self._store.held(stream, start, end, meter)
+        held = await self._store.delivered.held(stream, start, end, meter)
         names = sorted(name for name in held.meters if name > args["after"])
-        gaps = await self._store.dropped(stream, start, end, meter, MAX_DROPPED + 1)
+        gaps = await self._store.ledger.dropped(stream, start, end, meter, MAX_DROPPED + 1)
         return {
             "stream": stream,
             "from": iso(start),

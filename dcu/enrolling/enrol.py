@@ -55,13 +55,13 @@ COMMAND = "command"
 class LineStore(Protocol):
     """What is needed of the store; every method that writes returns after the commit, or raises StoreError."""
 
-    async def lines(self) -> list[Line]: ...
+    async def added(self) -> list[Line]: ...
 
-    async def add_lines(self, meters: Sequence[Meter], origin: str) -> float: ...
+    async def add(self, meters: Sequence[Meter], origin: str) -> float: ...
 
-    async def replace_line(self, meter: Meter, origin: str, streams: Iterable[str], since: int) -> None: ...
+    async def replace(self, meter: Meter, origin: str, streams: Iterable[str], since: int) -> None: ...
 
-    async def drop_line(self, meter: str) -> None: ...
+    async def drop(self, meter: str) -> None: ...
 
     async def meet(self, station: Station) -> None: ...
 
@@ -148,7 +148,7 @@ class Enrolment:
 
     async def load(self) -> None:
         """Take in the lines of the store that still agree with the configuration; the others are kept and shown."""
-        lines = await self._store.lines()
+        lines = await self._store.added()
         if not lines:
             return
         judged = await self._judge(_table([line.meter for line in lines]))
@@ -198,7 +198,7 @@ class Enrolment:
             raise CommandRejected(f"{count} meters would be in the archive: expected at most {MAX_METERS}")
         if not judged.meters:
             return
-        added = await self._store.add_lines(judged.meters, origin)
+        added = await self._store.add(judged.meters, origin)
         self._lines |= {meter.id: Line(meter, origin, added) for meter in judged.meters}
         await self._take_in(judged)
         await self._tell_added(judged.meters, origin)
@@ -238,7 +238,7 @@ class Enrolment:
         since = int(self._clock.now())
         timetables = (self._config.timetable, *self._config.groups.values())
         streams = {task.stream for timetable in timetables for task in timetable}
-        await self._store.replace_line(meter, COMMAND, sorted(streams), since)
+        await self._store.replace(meter, COMMAND, sorted(streams), since)
         if meter.id in self._lines:
             await self._rooms.let_go(meter.id, "another meter was put in its place")
         self._idle.pop(meter.id, None)
@@ -253,7 +253,7 @@ class Enrolment:
             for name in names:
                 self._own(name)
             for name in names:
-                await self._store.drop_line(name)
+                await self._store.drop(name)
                 self._idle.pop(name, None)
                 if self._lines.pop(name, None):
                     await self._rooms.let_go(name, "the meter was deleted from the archive")

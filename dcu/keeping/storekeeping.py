@@ -116,7 +116,7 @@ class Storekeeping:
     async def step(self) -> None:
         """Look once."""
         self.progress.mark(self.clock.monotonic())
-        for lost in await self.store.forfeit():
+        for lost in await self.store.spoilt.forfeit():
             times = {"from": iso(lost.start), "to": iso(lost.end)}
             await self.report("captures unreadable", stream=lost.stream, count=lost.count, **times, again=lost.again)
         if self._is_steady():  # what is old is known by a clock only
@@ -131,25 +131,25 @@ class Storekeeping:
         self._told = self._told and room.share >= RELIEVED
         if room.share >= FULL:
             room = await self._sacrifice()
-        self.store.refuses = room.share >= FULL
+        self.store.readings.refuses = room.share >= FULL
         self.health.storage = self._storage(room)
 
     async def _look_at_log(self) -> None:
         """Tell, once until it is short again, that the log cannot be begun anew: it takes room that is nobody's."""
-        octets = self.store.logged()
+        octets = self.store.database.logged()
         if octets > LONG_LOG and not self._log_told:
             await self.report("store log long", octets=octets)
         self._log_told = octets > LONG_LOG
 
     async def room(self) -> Room:
         """Return how much room there is. Raises StoreError."""
-        used, size = await self.store.used(), await self.store.size()
-        free = await self.store.free()
+        used, size = await self.store.retention.used(), await self.store.database.size()
+        free = await self.store.database.free()
         return Room(used, min(self.settings.budget, size + max(0, free - DISK_RESERVE)), free)
 
     async def answer(self, _: Command) -> dict[str, Any]:
         """Return what `dcu.storage` tells: room, forecast, wear, and what is held of each stream. Raises StoreError."""
-        streams = {each.stream: self._describe(each) for each in await self.store.holdings()}
+        streams = {each.stream: self._describe(each) for each in await self.store.retention.holdings()}
         return asdict(self._storage(await self.room())) | {"streams": streams}
 
     def _storage(self, room: Room) -> Storage:
@@ -205,21 +205,21 @@ class Storekeeping:
     async def _expire(self) -> None:
         now = self.clock.now()
         for stream in await self._streams():
-            self._count(stream, await self.store.expire(stream, now - self._kept_for(stream)))
-        await self.store.forget_numbers()
-        await self.store.prune(now - self.settings.retention["commands"], now - ANSWERED)
+            self._count(stream, await self.store.retention.expire(stream, now - self._kept_for(stream)))
+        await self.store.delivered.forget()
+        await self.store.retention.prune(now - self.settings.retention["commands"], now - ANSWERED)
 
     async def _sacrifice(self) -> Room:
         """Let captures go until there is room, or nothing is left to go, or it takes too long for one look."""
         streams = sorted(await self._streams(), key=lambda stream: order(stream, self.settings.sacrifice))
         now = self.clock.now()
         for _ in range(ANSWER_SLICES):  # what was answered and delivered is worth less than any reading
-            await self.store.prune(now - self.settings.retention["commands"], now)
+            await self.store.retention.prune(now - self.settings.retention["commands"], now)
         room, slices = await self._without_copies(), 0
         for unsent in (False, True):
             for stream in streams:
                 while room.share >= FULL and slices < SLICES:
-                    shed = await self.store.shed(stream, "storage", unsent=unsent)
+                    shed = await self.store.retention.shed(stream, "storage", unsent=unsent)
                     if not shed.captures:
                         break
                     self._count(stream, shed)
@@ -232,13 +232,17 @@ class Storekeeping:
     async def _without_copies(self) -> Room:
         """Delete what is beside the store and takes the room of captures: damaged files, copies from before updates."""
         room = await self.room()
-        while room.share >= FULL and room.capacity < self.settings.budget and (name := await self.store.drop_copy()):
+        while (
+            room.share >= FULL
+            and room.capacity < self.settings.budget
+            and (name := await self.store.database.drop_copy())
+        ):
             log.warning("a copy went for want of room", name=name)
             room = await self.room()
         return room
 
     async def _streams(self) -> list[str]:
-        return [stream for stream in await self.store.streams() if stream != RESULT]
+        return [stream for stream in await self.store.outbox.streams() if stream != RESULT]
 
     def _count(self, stream: str, shed: Shed) -> None:
         before = self._shed.get(stream, Shed())

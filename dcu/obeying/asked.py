@@ -3,27 +3,18 @@
 About what is there they are answered by `completeness`, `stored` and `status`.
 """
 
-from typing import Final, Protocol
+from typing import Final
 
 from dcu.archive import Archive
 from dcu.errors import CommandRejected
 from dcu.model import DCU_EVENTS, INSTANT, PUSH, Command
+from dcu.store import Store
 
 #: The questions that can be answered with nothing. To `dcu.resend` that is an answer: who waits for it waits no more.
 ABOUT: Final = frozenset({"dcu.gaps", "dcu.keys", "dcu.ledger", "dcu.readings", "dcu.reconcile"})
 
 
-class Named(Protocol):
-    """What is needed of the store."""
-
-    async def has_meter(self, meter: str) -> bool:
-        """Whether anything was ever kept of a meter of this name. Raises StoreError."""
-
-    async def streams(self) -> dict[str, int]:
-        """Return the streams there are, each with the sequence number its next block will have. Raises StoreError."""
-
-
-async def refuse_unknown(command: Command, archive: Archive, store: Named) -> None:
+async def refuse_unknown(command: Command, archive: Archive, store: Store) -> None:
     """Raise CommandRejected for a question about a name that nobody bears or bore. Raises StoreError.
 
     A meter that was deleted is still asked about: what it left is there.
@@ -31,10 +22,10 @@ async def refuse_unknown(command: Command, archive: Archive, store: Named) -> No
     if command.name not in ABOUT:
         return
     meter, stream = (command.args.get(key) for key in ("meter", "stream"))
-    if isinstance(meter, str) and meter not in archive and not await store.has_meter(meter):
+    if isinstance(meter, str) and meter not in archive and not await store.readings.has_meter(meter):
         raise CommandRejected(f"no such meter: {meter}")
     if isinstance(stream, str) and stream not in _named(archive):
-        there = _named(archive) | set(await store.streams())
+        there = _named(archive) | set(await store.outbox.streams())
         if stream not in there:
             raise CommandRejected(f"no such stream: {stream}; there are {', '.join(sorted(there))}")
 

@@ -59,11 +59,11 @@ SHIFT, SET = "shift", "set"
 class ClockStore(Protocol):
     """What is needed of the store; every method that writes returns after the commit, or raises StoreError."""
 
-    async def clock_shows(self, meter: str, at: int, offset: float, *, anew: bool = False) -> None: ...
+    async def shows(self, meter: str, at: int, offset: float, *, anew: bool = False) -> None: ...
 
-    async def clock_points(self, meter: str) -> list[tuple[int, float]]: ...
+    async def points(self, meter: str) -> list[tuple[int, float]]: ...
 
-    async def clock_newest(self) -> dict[str, tuple[int, float]]: ...
+    async def latest(self) -> dict[str, tuple[int, float]]: ...
 
     async def adjust_begins(self, meter: str, adjustment: Adjustment) -> None: ...
 
@@ -106,7 +106,7 @@ class Clocks:
 
     async def load(self, knows: Callable[[str], bool]) -> None:
         """Take from the store what it has of the meters of this bus."""
-        newest, adjustments = await self.store.clock_newest(), await self.store.adjustments()
+        newest, adjustments = await self.store.latest(), await self.store.adjustments()
         self._noted = {meter: at for meter, (at, _) in newest.items() if knows(meter)}
         self._open = {meter: each for meter, each in adjustments.items() if each.open and knows(meter)}
 
@@ -163,9 +163,9 @@ class Clocks:
         newest = self._noted.get(meter)
         if newest is not None and 0 <= now - newest < DAY:
             return
-        points = await self.store.clock_points(meter) if newest is not None else []
+        points = await self.store.points(meter) if newest is not None else []
         anew = bool(points) and jumped(points[-1], (now, reading.offset))
-        await self.store.clock_shows(meter, now, round(reading.offset, 2), anew=anew)
+        await self.store.shows(meter, now, round(reading.offset, 2), anew=anew)
         self._noted[meter] = now
 
     async def _ask(self, meter: str, reason: str) -> None:

@@ -79,25 +79,30 @@ class Verdict:
     problem: str | None = None
 
 
-class Audit(Database):
-    """The chain. `audit_head` is its newest entry and hash, as far as anything was written or asked since the start."""
+class Audit:
+    """The chain. `head` is its newest entry and hash, as far as anything was written or asked since the start."""
 
-    audit_head: tuple[int, bytes] | None = None
+    __slots__ = ("_database", "head")
 
-    async def audited(self, first: int, count: int) -> list[AuditEntry]:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        #: Number and hash of the newest entry, None while nobody has looked.
+        self.head: tuple[int, bytes] | None = None
+
+    async def entries(self, first: int, count: int) -> list[AuditEntry]:
         """Return at most `count` (≤ PART) entries from number `first` on."""
-        return [AuditEntry(*row) for row in await self._read(_PART, (first, min(count, PART)))]
+        return [AuditEntry(*row) for row in await self._database.read(_PART, (first, min(count, PART)))]
 
-    async def newest_audited(self) -> tuple[int, bytes]:
+    async def newest(self) -> tuple[int, bytes]:
         """Return number and hash of the newest entry; 0 and BEGINNING where there is none."""
-        rows = await self._read(_NEWEST)
-        self.audit_head = (rows[0][0], rows[0][1]) if rows else (0, BEGINNING)
-        return self.audit_head
+        rows = await self._database.read(_NEWEST)
+        self.head = (rows[0][0], rows[0][1]) if rows else (0, BEGINNING)
+        return self.head
 
-    async def verify_audit(self) -> Verdict:
+    async def verify(self) -> Verdict:
         """Go through the whole chain and return what is found."""
         verdict, last = Verdict(), None
-        while part := await self.audited(verdict.last + 1, PART):
+        while part := await self.entries(verdict.last + 1, PART):
             problem = _broken([last, *part] if last else part)
             last = part[-1]
             verdict = Verdict(verdict.first or part[0].entry, last.entry, last.hash, problem)
@@ -105,15 +110,15 @@ class Audit(Database):
                 break
         return verdict
 
-    async def _audit(self, database: Connection, record: CommandRecord) -> None:
-        """Add a command that is over."""
+    async def add(self, database: Connection, record: CommandRecord) -> None:
+        """Add a command that is over, in the transaction that ends it."""
         rows = list(await database.execute_fetchall(_NEWEST))
         newest, before = rows[0] if rows else (0, BEGINNING)
         entry = _entry(newest + 1, record, before)
         row = (entry.entry, entry.at, entry.who, entry.command, entry.what, entry.outcome, before, entry.right)
         await database.execute(_ADD, row)
         await database.execute(_PRUNE, (entry.entry - AUDIT_BOUND,))
-        self.audit_head = (entry.entry, entry.right)
+        self.head = (entry.entry, entry.right)
 
 
 def _entry(number: int, record: CommandRecord, before: bytes) -> AuditEntry:

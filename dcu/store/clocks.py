@@ -58,57 +58,62 @@ class Adjustment:
     open: bool = True
 
 
-class Clocks(Database):
+class Clocks:
     """The history of the meters' clocks."""
 
-    async def clock_shows(self, meter: str, at: int, offset: float, *, anew: bool = False) -> None:
+    __slots__ = ("_database",)
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def shows(self, meter: str, at: int, offset: float, *, anew: bool = False) -> None:
         """Keep a point; `anew` forgets those before it, when somebody else has moved the clock."""
-        await self._write(partial(self._clock_shows, meter=meter, at=at, offset=offset, anew=anew))
+        await self._database.write(partial(self._clock_shows, meter=meter, at=at, offset=offset, anew=anew))
 
-    async def clock_points(self, meter: str) -> list[tuple[int, float]]:
+    async def points(self, meter: str) -> list[tuple[int, float]]:
         """Return (UTC seconds, offset) of the points kept, oldest first, as if the clock had never been moved by us."""
-        return [(at, offset) for at, offset in await self._read(_POINTS, (meter,))]
+        return [(at, offset) for at, offset in await self._database.read(_POINTS, (meter,))]
 
-    async def clock_histories(self) -> dict[str, list[tuple[int, float]]]:
-        """Return the points kept of every clock, as `clock_points` does, by the names of the meters in order."""
+    async def histories(self) -> dict[str, list[tuple[int, float]]]:
+        """Return the points kept of every clock, as `points` does, by the names of the meters in order."""
         found: dict[str, list[tuple[int, float]]] = {}
-        for meter, at, offset in await self._read(_ALL_POINTS):
+        for meter, at, offset in await self._database.read(_ALL_POINTS):
             found.setdefault(meter, []).append((at, offset))
         return found
 
-    async def clock_newest(self) -> dict[str, tuple[int, float]]:
+    async def latest(self) -> dict[str, tuple[int, float]]:
         """Return the newest point of each meter that has any."""
-        return {meter: (at, offset) for meter, at, offset in await self._read(_NEWEST)}
+        return {meter: (at, offset) for meter, at, offset in await self._database.read(_NEWEST)}
 
     async def adjust_begins(self, meter: str, adjustment: Adjustment) -> None:
         """Keep that a clock is about to be moved, in place of the last time. Returns after the commit."""
-        await self._write(partial(self._adjust_begins, meter=meter, adjustment=adjustment))
+        await self._database.write(partial(self._adjust_begins, meter=meter, adjustment=adjustment))
 
     async def adjust_ends(self, meter: str, moved: float) -> None:
         """Keep that the last adjustment is over and moved the clock by `moved` seconds (0: not at all)."""
-        await self._write(partial(self._adjust_ends, meter=meter, moved=moved))
+        await self._database.write(partial(self._adjust_ends, meter=meter, moved=moved))
 
     async def adjustments(self) -> dict[str, Adjustment]:
         """Return the last adjustment of each meter that had one."""
         return {
             meter: Adjustment(at, offset, shift, method, bool(still))
-            for meter, at, offset, shift, method, still in await self._read(_ADJUSTMENTS)
+            for meter, at, offset, shift, method, still in await self._database.read(_ADJUSTMENTS)
         }
 
     async def _clock_shows(self, database: Connection, *, meter: str, at: int, offset: float, anew: bool) -> None:
-        number = await self._meters.number(database, meter)
+        number = await self._database.meters.number(database, meter)
         if anew:
             await database.execute(_RESTART, (number,))
         await database.execute(_POINT, (number, at, offset))
         await database.execute(_PRUNE, (number, POINTS_BOUND - 1))
 
     async def _adjust_begins(self, database: Connection, *, meter: str, adjustment: Adjustment) -> None:
-        number = await self._meters.number(database, meter)
+        number = await self._database.meters.number(database, meter)
         row = (number, adjustment.at, adjustment.offset, adjustment.shift, adjustment.method)
         await database.execute(_BEGIN, row)
 
     async def _adjust_ends(self, database: Connection, *, meter: str, moved: float) -> None:
-        number = await self._meters.number(database, meter)
+        number = await self._database.meters.number(database, meter)
         await database.execute(_END, (number,))
         if moved:
             await database.execute(_MOVE, (moved, number))

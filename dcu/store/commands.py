@@ -15,6 +15,7 @@ from dcu.messages.envelope import RESULT
 from dcu.model import Command, CommandRecord, CommandState
 from dcu.store.audit import Audit
 from dcu.store.cells import GARBLED, to_json
+from dcu.store.database import Database
 from dcu.store.numbers import place_of
 
 log = structlog.get_logger()
@@ -48,15 +49,21 @@ DAMAGED = "damaged"
 _Entry = tuple[int, str, str, str, float]
 
 
-class Commands(Audit):
+class Commands:
     """The journal. A command that came through MQTT puts each change of its state into the stream `RESULT`."""
+
+    __slots__ = ("_audit", "_database")
+
+    def __init__(self, database: Database, audit: Audit) -> None:
+        self._database = database
+        self._audit = audit
 
     async def accept(self, command: Command, rejected: str | None = None) -> tuple[CommandRecord, bool]:
         """Enter `command` as accepted (or, with its reason, rejected), or find it: its record, and whether it is new.
 
         A repeat gets the recorded state, whatever else it says; one that came through MQTT is published again.
         """
-        result: tuple[CommandRecord, bool] = await self._write(
+        result: tuple[CommandRecord, bool] = await self._database.write(
             partial(self._accept, command=command, rejected=rejected), deliverable=command.door == MQTT
         )
         return result
@@ -74,7 +81,7 @@ class Commands(Audit):
         Return what is recorded. Raises DcuError for a command that was never accepted: that is our own mistake.
         """
         apply = partial(self._change, command_id=command_id, state=state, answer=_answer(result, error, progress))
-        record: CommandRecord | None = await self._write(apply, deliverable=True)
+        record: CommandRecord | None = await self._database.write(apply, deliverable=True)
         if record is None:
             raise DcuError(f"command {command_id!r} was never accepted: it cannot become {state}")
         return record
@@ -82,16 +89,16 @@ class Commands(Audit):
     async def unfinished(self) -> list[CommandRecord]:
         """Return what was accepted or running, oldest first; what of it cannot be read is over, as failed."""
         found = []
-        for command_id, *entry in await self._read(_UNFINISHED):
+        for command_id, *entry in await self._database.read(_UNFINISHED):
             if (record := _readable(*entry)) is not None:
                 found.append(record)
             else:
-                await self._write(partial(self._mended, command_id=command_id), deliverable=True)
+                await self._database.write(partial(self._mended, command_id=command_id), deliverable=True)
         return found
 
-    async def _results(self, stream: int, first: int, last: int) -> list[CommandRecord]:
+    async def results(self, stream: int, first: int, last: int) -> list[CommandRecord]:
         """Return the changes of state at these positions of the stream `RESULT`."""
-        rows = await self._read(_RUN, (place_of(stream, first), place_of(stream, last)))
+        rows = await self._database.read(_RUN, (place_of(stream, first), place_of(stream, last)))
         return [record for row in rows if (record := _readable(*row)) is not None]
 
     async def _accept(
@@ -101,12 +108,12 @@ class Commands(Audit):
         new = entry is None
         if entry is None:
             state = CommandState.ACCEPTED if rejected is None else CommandState.REJECTED
-            fields = (to_json(asdict(command)), state, _answer(None, rejected), self._clock.now())
+            fields = (to_json(asdict(command)), state, _answer(None, rejected), self._database.clock.now())
             row = await database.execute_insert(_INSERT, (command.id, *fields))
             assert row is not None
             entry = (int(row[0]), *fields)
             if state.final:
-                await self._audit(database, _record(*fields))
+                await self._audit.add(database, _record(*fields))
         if command.door == MQTT:
             await self._publish(database, entry)
         return _record(*entry[1:]), new
@@ -121,11 +128,11 @@ class Commands(Audit):
         if CommandState(entry[2]).final:  # two may have come upon its end, and the first of them counts
             return _record(*entry[1:])
         number, body, *_ = entry
-        changed = self._clock.now()
+        changed = self._database.clock.now()
         record = _record(body, state, answer, changed)
         await database.execute(_CHANGE, (state, answer, changed, number))
         if state.final:
-            await self._audit(database, record)
+            await self._audit.add(database, record)
         if record.command.door == MQTT:
             await self._publish(database, (number, body, state, answer, changed))
         return record
@@ -141,17 +148,22 @@ class Commands(Audit):
             return entry
         log.critical("a command in the journal cannot be read", id=command_id)
         body = to_json(asdict(Command(command_id, DAMAGED)))
-        fields = (body, CommandState.FAILED, _answer(None, "its entry in the journal is damaged"), self._clock.now())
+        fields = (
+            body,
+            CommandState.FAILED,
+            _answer(None, "its entry in the journal is damaged"),
+            self._database.clock.now(),
+        )
         await database.execute(_MEND, (*fields, entry[0]))
-        await self._audit(database, _record(*fields))
+        await self._audit.add(database, _record(*fields))
         mended = (entry[0], *fields)
         await self._publish(database, mended)
         return mended
 
     async def _publish(self, database: Connection, entry: _Entry) -> None:
         number, _, *state = entry
-        stream = await self._stream(database, RESULT)
-        position = await self._tails.append(database, stream)
+        stream = await self._database.stream(database, RESULT)
+        position = await self._database.tails.append(database, stream)
         await database.execute(_PUBLISH, (place_of(stream, position), number, *state))
 
 

@@ -15,8 +15,6 @@ import aiosqlite
 
 from dcu.clock import Clock
 from dcu.errors import DamagedError, StoreError
-from dcu.model import Column
-from dcu.store.forgetting import Forgetting
 from dcu.store.integrity import (
     DAMAGED,
     LOST,
@@ -60,13 +58,13 @@ class Database:
         spare: Spare,
         patience: float,
     ) -> None:
-        self._clock = clock
-        self._reading = reading
-        self._path = path
-        self._spare = spare
+        self.clock = clock
+        self.reading = reading
+        self.path = path
+        self.spare = spare
         self._file = seen(path)
         self._log: tuple[int, int] | None = None
-        self._pages = Pages()
+        self.pages = Pages()
         self._writer = Writer(writing, self._seal, self._forget, self._be_there, patience, self.logged)
         self.mishap: Mishap | None = None
         self.found: Mishap | None = None
@@ -74,19 +72,14 @@ class Database:
         #: What was brought over from a damaged file when this one was opened.
         self.salvaged = Salvaged()
         #: What is still to come of it and was not acknowledged: by stream, first and last position.
-        self._owed: Owed = {}
+        self.coming: Owed = {}
         #: Whether the spare was missing, and whether numbers were brought up to the clock since the start.
         self._alone = False
         self._followed = False
-        #: Places of segments that were found to be unreadable, until they are let go of.
-        self._spoilt: set[int] = set()
-        self._meters: Numbers = meters()
-        self._layouts: Numbers = layouts()
+        self.meters: Numbers = meters()
+        self.layouts: Numbers = layouts()
         self._streams: Numbers = streams()
-        self._tails = Tails()
-        self._forgetting = Forgetting()
-        self._columns: dict[int, tuple[Column, ...]] = {}
-        self._names: dict[int, str] = {}
+        self.tails = Tails()
         self.fresh = self._writer.fresh
 
     @classmethod
@@ -124,23 +117,23 @@ class Database:
     async def inspect(self) -> None:
         """Check the whole file while it is used. Raises DamagedError, and StoreError when it cannot be read."""
         with translated("cannot check the store"):
-            damage = await inspected(self._path)
+            damage = await inspected(self.path)
         if damage is not None:
-            raise self._damaged(damage)
+            raise self.damaged(damage)
 
     async def renew_spare(self) -> None:
         """Write the spare anew, short and with the counters heard since. Raises StoreError."""
-        await self._write(self._renew_spare)
+        await self.write(self._renew_spare)
 
     async def size(self) -> int:
         """Return the octets of the database; its log, bounded by CHECKPOINT_OCTETS, comes on top."""
-        [(octets,)] = await self._read("SELECT page_count * page_size FROM pragma_page_count, pragma_page_size")
+        [(octets,)] = await self.read("SELECT page_count * page_size FROM pragma_page_count, pragma_page_size")
         return int(octets)
 
     async def drop_copy(self) -> str | None:
         """Delete the oldest file beside the store that nothing is to come from; return its name. Raises StoreError."""
         with translated("cannot delete a copy of the store"):
-            return await asyncio.to_thread(drop_copy, self._path)
+            return await asyncio.to_thread(drop_copy, self.path)
 
     def logged(self) -> int:
         """Return the octets of the log's file: far more than CHECKPOINT_OCTETS where somebody reads, and does not end.
@@ -148,7 +141,7 @@ class Database:
         Raises StoreError.
         """
         try:
-            return log_of(self._path).stat().st_size
+            return log_of(self.path).stat().st_size
         except FileNotFoundError:
             return 0
         except OSError as error:
@@ -157,26 +150,26 @@ class Database:
     async def free(self) -> int:
         """Return the octets that are free for us on the disk. Raises StoreError."""
         with translated("cannot look at the disk of the store"):
-            found = await asyncio.to_thread(os.statvfs, self._path.parent)
+            found = await asyncio.to_thread(os.statvfs, self.path.parent)
         return found.f_bavail * found.f_frsize
 
     async def _reconcile(self, database: aiosqlite.Connection, mishap: Mishap | None) -> Mishap | None:
         """Bring database, spare and a damaged file together; return `mishap` with the streams that leapt."""
         with translated("cannot open the store"):
-            kept = await asyncio.to_thread(Kept.read, self._spare.path)
-            note = await asyncio.to_thread(Note.read, self._path)
+            kept = await asyncio.to_thread(Kept.read, self.spare.path)
+            note = await asyncio.to_thread(Note.read, self.path)
             if mishap is not None and mishap.aside is not None:
                 begun = Note(mishap.aside, mishap.reason)
                 told = kept.streams.keys() if kept else ()
-                self.salvaged, note = await asyncio.to_thread(begin, self._path, begun, self._clock.now(), told)
+                self.salvaged, note = await asyncio.to_thread(begin, self.path, begun, self.clock.now(), told)
             leapt = await self._restore(database, mishap, kept)
             if mishap is not None and mishap.aside is not None and note is not None:
                 spared = kept is not None and not kept.damaged
-                await asyncio.to_thread(fill, self._path, note, spared=spared)
+                await asyncio.to_thread(fill, self.path, note, spared=spared)
                 await self._renew_spare(database)
-                await asyncio.to_thread(note.write, self._path)
-            self._owed = note.owed if note else {}
-            self._log = seen(log_of(self._path))
+                await asyncio.to_thread(note.write, self.path)
+            self.coming = note.owed if note else {}
+            self._log = seen(log_of(self.path))
         if mishap is None and leapt:
             mishap = self.mishap or Mishap(TORN, "the database is older than what was kept beside it")
         return mishap and replace(mishap, leapt=tuple(leapt))
@@ -185,65 +178,65 @@ class Database:
         await database.execute("BEGIN IMMEDIATE")
         leapt: list[str] = []
         if kept is not None:
-            self._spare.ours |= kept.ours.keys()
+            self.spare.ours |= kept.ours.keys()
             [(streams,)] = await database.execute_fetchall("SELECT count(*) FROM streams")
             # one that was begun and has nothing yet: the power went before it had
             anew = not streams or (mishap is not None and mishap.event in {DAMAGED, LOST})
-            leapt = await restore(database, kept, anew=anew, torn=mishap is not None, now=self._clock.now())
+            leapt = await restore(database, kept, anew=anew, torn=mishap is not None, now=self.clock.now())
         self._alone = kept is None
-        leapt = leapt or await self._follow_clock(database)
+        leapt = leapt or await self.follow_clock(database)
         await self._renew_spare(database)
         await database.execute("COMMIT")
         return leapt
 
-    async def _follow_clock(self, database: aiosqlite.Connection) -> list[str]:
+    async def follow_clock(self, database: aiosqlite.Connection) -> list[str]:
         """Bring numbers up to the clock when it is first trusted; return the streams whose numbers leapt."""
-        if self._followed or not self._clock.trusted():
+        if self._followed or not self.clock.trusted():
             return []
         self._followed = True
-        await raise_counters(database, self._spare.ours, self._clock.now())
-        leapt = await raise_streams(database, self._clock.now(), alone=self._alone)
+        await raise_counters(database, self.spare.ours, self.clock.now())
+        leapt = await raise_streams(database, self.clock.now(), alone=self._alone)
         if leapt and self.mishap is None:
             self.mishap = Mishap(TORN, _FOLLOWED, leapt=tuple(leapt))
         return leapt
 
-    async def _write(self, apply: Apply, *, rows: int = 1, deliverable: bool = False, patient: bool = False) -> Any:
+    async def write(self, apply: Apply, *, rows: int = 1, deliverable: bool = False, patient: bool = False) -> Any:
         try:
             return await self._writer.write(apply, rows=rows, deliverable=deliverable, patient=patient)
         except DamagedError as error:
             self._break(Mishap(DAMAGED, str(error)))
             raise
 
-    async def _read(self, sql: str, parameters: Sequence[Any] = ()) -> list[Any]:
+    async def read(self, sql: str, parameters: Sequence[Any] = ()) -> list[Any]:
         """Return the rows of a query, as the last commit left them."""
         if self._writer.closed:
             raise StoreError("the store is closed")
         try:
             with translated("cannot read from the store"):
-                return list(await self._reading.execute_fetchall(sql, parameters))
+                return list(await self.reading.execute_fetchall(sql, parameters))
         except DamagedError as error:
             self._break(Mishap(DAMAGED, str(error)))
             raise
 
     async def _seal(self, database: aiosqlite.Connection) -> None:
         """Write the segments of the transaction, and put on the disk what the spare has to have before the commit."""
-        await self._pages.seal(database)
-        if not await self._spare.flush():
+        await self.pages.seal(database)
+        if not await self.spare.flush():
             await self._renew_spare(database)
 
     async def _renew_spare(self, database: aiosqlite.Connection) -> None:
-        await self._spare.replace(await kept_by(database, frozenset(self._spare.ours)))
+        await self.spare.replace(await kept_by(database, frozenset(self.spare.ours)))
 
-    async def _stream(self, database: aiosqlite.Connection, name: str) -> int:
+    async def stream(self, database: aiosqlite.Connection, name: str) -> int:
         """Return the number of stream `name`; a new one begins its sequence at Unix milliseconds.
 
         So `seq` also grows over a re-installation that lost the store, as long as the clock was right once.
         """
-        return await self._streams.number(database, name, int(self._clock.now() * 1000))
+        return await self._streams.number(database, name, int(self.clock.now() * 1000))
 
     def _forget(self) -> None:
         self._followed = False
-        for cache in (self._meters, self._layouts, self._streams, self._tails, self._pages, self._spare):
+        for cache in (self.meters, self.layouts, self._streams, self.tails, self.pages, self.spare):
             cache.forget()
 
     def _break(self, found: Mishap) -> None:
@@ -251,10 +244,10 @@ class Database:
         self.found = self.found or found
         self.broken.set()
 
-    def _damaged(self, reason: str) -> DamagedError:
+    def damaged(self, reason: str) -> DamagedError:
         """Return what is raised over damage, for which the file has to be opened anew."""
         self._break(Mishap(DAMAGED, reason))
-        return DamagedError(f"{self._path}: {reason}")
+        return DamagedError(f"{self.path}: {reason}")
 
     async def _be_there(self, database: aiosqlite.Connection) -> None:
         """Make sure that what is written will be found: the files under our names must be those that are open.
@@ -264,12 +257,12 @@ class Database:
         """
         if self.broken.is_set():
             raise StoreError("the store has to be opened anew")
-        if seen(self._path) == self._file and seen(log_of(self._path)) == self._log:
+        if seen(self.path) == self._file and seen(log_of(self.path)) == self._log:
             return
-        part = self._path.with_name(self._path.name + ".part")
+        part = self.path.with_name(self.path.name + ".part")
         part.unlink(missing_ok=True)
         await database.execute("VACUUM INTO ?", (str(part),))
-        await asyncio.to_thread(put_back, part, self._path, self._file, self._clock.now())
+        await asyncio.to_thread(put_back, part, self.path, self._file, self.clock.now())
         found = Mishap(LOST, PUT_BACK)
         self._break(found)
         raise StoreError(found.reason)

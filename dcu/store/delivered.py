@@ -13,9 +13,9 @@ from aiosqlite import Connection
 from dcu.errors import CommandRejected
 from dcu.messages.canonical import number
 from dcu.model import Capture
+from dcu.store.database import Database
 from dcu.store.numbers import place_of
-from dcu.store.outbox import Block, Outbox
-from dcu.store.readings import TIME_BOUND
+from dcu.store.readings import TIME_BOUND, Readings
 from dcu.store.segments import SEGMENT_ROWS
 
 #: Blocks of one stream whose numbers are known after they were acknowledged: of a block each half a minute, a week.
@@ -34,13 +34,6 @@ SELECT delivered.seq FROM delivered JOIN streams USING (stream) WHERE name = ?1 
         WHERE place BETWEEN delivered.stream << 40 | max(first - ?6, 0) AND delivered.stream << 40 | last
         AND (place & 0xFFFFFFFFFF) + rows > first AND newest >= ?4 AND oldest <= ?5))
 ORDER BY delivered.seq LIMIT ?7
-"""
-
-_KNOWN = """
-SELECT stream, seq, first, last, dropped FROM (
-    SELECT outbox.* FROM outbox JOIN streams USING (stream) WHERE name = ?1 AND outbox.seq = ?2
-    UNION ALL
-    SELECT delivered.* FROM delivered JOIN streams USING (stream) WHERE name = ?1 AND delivered.seq = ?2)
 """
 
 _FORGET = """
@@ -77,8 +70,14 @@ class Held:
         of[1] += adds
 
 
-class Delivered(Outbox):
+class Delivered:
     """Numbers of the past."""
+
+    __slots__ = ("_database", "_readings")
+
+    def __init__(self, database: Database, readings: Readings) -> None:
+        self._database = database
+        self._readings = readings
 
     async def known(
         self, stream: str, first: int, last: int, limit: int, times: tuple[int, int] | None = None
@@ -89,19 +88,11 @@ class Delivered(Outbox):
         """
         start, end = (None, None) if times is None else (max(times[0], -TIME_BOUND), min(times[1], TIME_BOUND))
         asked = (stream, first, last, start, end, SEGMENT_ROWS, limit)
-        return [seq for (seq,) in await self._read(_NUMBERS, asked)]
+        return [seq for (seq,) in await self._database.read(_NUMBERS, asked)]
 
-    async def block(self, stream: str, seq: int) -> Block | None:
-        """Return a block as it was first handed out; None when its number or one of its rows is not held any more."""
-        for extent in await self._read(_KNOWN, (stream, seq)):
-            *_, first, last, dropped = extent
-            block = await self._block(stream, *extent)
-            return block if dropped is not None or len(block.items) == last - first + 1 else None
-        return None
-
-    async def forget_numbers(self) -> None:
+    async def forget(self) -> None:
         """Let go of numbers beyond KNOWN_BLOCKS of each stream, a slice of them."""
-        await self._write(_forget, patient=True)
+        await self._database.write(_forget, patient=True)
 
     async def held(self, stream: str, start: int, end: int, meter: str | None = None) -> Held:
         """Sum up the captures of `stream` with start ≤ at ≤ end, of all meters or of one.
@@ -110,8 +101,8 @@ class Delivered(Outbox):
         """
         held = Held()
         start, end = max(start, -TIME_BOUND), min(end, TIME_BOUND)
-        for of, sent in await self._read(_STREAM, (stream,)):
-            out = await self._read(_OUT, (of,))
+        for of, sent in await self._database.read(_STREAM, (stream,)):
+            out = await self._database.read(_OUT, (of,))
             async for position, capture in self._of_time(stream, of, start, end, meter):
                 if position > sent or any(first <= position <= last for first, last in out):
                     held.pending += 1
@@ -125,10 +116,10 @@ class Delivered(Outbox):
         self, name: str, stream: int, start: int, end: int, meter: str | None
     ) -> AsyncIterator[tuple[int, Capture]]:
         after = place_of(stream, 0)
-        while rows := await self._read(_OF_TIME, (after, place_of(stream + 1, 0), start, end, PIECE)):
-            for segment in self._readable(rows):
+        while rows := await self._database.read(_OF_TIME, (after, place_of(stream + 1, 0), start, end, PIECE)):
+            for segment in self._readings.readable(rows):
                 for position, run in segment.placed():
-                    for row, capture in enumerate(await self._named(name, [run])):
+                    for row, capture in enumerate(await self._readings.named(name, [run])):
                         if start <= capture.at <= end and meter in {None, capture.meter}:
                             yield position + row, capture
                 await asyncio.sleep(0)

@@ -23,22 +23,27 @@ WHERE meters.name = ?
 """
 
 
-class Descriptors(Database):
+class Descriptors:
     """The descriptor cache."""
 
-    async def put_descriptor(self, meter: str, name: str, data: Any) -> None:
-        """Keep `data` (JSON-able) as what `meter` says of `name`, in place of what it said before."""
-        await self._write(partial(self._put, meter=meter, name=name, content=to_json(data)))
+    __slots__ = ("_database",)
 
-    async def descriptors(self, meter: str) -> dict[str, Any]:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def put(self, meter: str, name: str, data: Any) -> None:
+        """Keep `data` (JSON-able) as what `meter` says of `name`, in place of what it said before."""
+        await self._database.write(partial(self._put, meter=meter, name=name, content=to_json(data)))
+
+    async def of(self, meter: str) -> dict[str, Any]:
         """Return everything kept of `meter` that can be read, by name: what is not there it is asked again."""
         found = {}
-        for name, content in await self._read(_OF_METER, (meter,)):
+        for name, content in await self._database.read(_OF_METER, (meter,)):
             with suppress(*GARBLED):
                 found[name] = json.loads(content)
         return found
 
     async def _put(self, database: Connection, *, meter: str, name: str, content: str) -> None:
-        number = await self._meters.number(database, meter)
-        layout = await self._layouts.number(database, content)
+        number = await self._database.meters.number(database, meter)
+        layout = await self._database.layouts.number(database, content)
         await database.execute(_PUT, (number, name, layout))

@@ -32,24 +32,29 @@ _DAYS = "SELECT day, figures FROM history ORDER BY day DESC LIMIT ? OFFSET ?"
 _DAY = "SELECT figures FROM history WHERE day = ?"
 
 
-class History(Database):
+class History:
     """The days of the box, counted from 1970 (UTC)."""
+
+    __slots__ = ("_database",)
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
     async def keep_day(self, day: int, figures: Figures) -> None:
         """Keep the figures of `day` in place of those it had; of more than KEPT_DAYS those farthest from it go."""
-        await self._write(partial(_keep, day=day, figures=to_json(figures)), patient=True)
+        await self._database.write(partial(_keep, day=day, figures=to_json(figures)), patient=True)
 
     async def day(self, day: int) -> Figures:
         """Return the figures of `day`, none where it has none or they cannot be read."""
-        return next((_figures(text) for (text,) in await self._read(_DAY, (day,))), {})
+        return next((_figures(text) for (text,) in await self._database.read(_DAY, (day,))), {})
 
     async def days(self, skip: int, limit: int) -> list[tuple[int, Figures]]:
         """Return at most `limit` days with their figures, the newest first, without the `skip` newest."""
-        return [(day, _figures(text)) for day, text in await self._read(_DAYS, (limit, skip))]
+        return [(day, _figures(text)) for day, text in await self._database.read(_DAYS, (limit, skip))]
 
     async def day_count(self) -> int:
         """Return how many days are kept."""
-        [(count,)] = await self._read("SELECT count(*) FROM history")
+        [(count,)] = await self._database.read("SELECT count(*) FROM history")
         return int(count)
 
 

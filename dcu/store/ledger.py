@@ -160,8 +160,13 @@ class GapLine:
 FIRST = ("", "", 0)
 
 
-class Ledger(Database):
+class Ledger:
     """What is expected, here and missing."""
+
+    __slots__ = ("_database",)
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
     async def expect(self, wanted: Expected) -> None:
         """Expect of each stream captures from these times on, of these meters and of no others.
@@ -169,25 +174,25 @@ class Ledger(Database):
         What is expected already keeps its beginning.
         """
         rows = sum(len(meters) for sinces in wanted.values() for meters in sinces.values())
-        await self._write(partial(self._expect, wanted=wanted), rows=rows)
+        await self._database.write(partial(self._expect, wanted=wanted), rows=rows)
 
     async def renounce(self, meter: str, streams: Iterable[str]) -> None:
         """Expect nothing more of these streams of a meter: it does not have them."""
-        await self._write(partial(self._renounce, meter=meter, streams=list(streams)))
+        await self._database.write(partial(self._renounce, meter=meter, streams=list(streams)))
 
     async def forgo(self, meter: str, sinces: Mapping[str, int]) -> None:
         """Give up what a backfill has still to ask this meter for: it is not the one that held it.
 
         Of the streams in `sinces` also what nobody has asked for yet, up to these times (UTC seconds).
         """
-        await self._write(partial(self._forgo, meter=meter, sinces=sinces))
+        await self._database.write(partial(self._forgo, meter=meter, sinces=sinces))
 
     async def reopen(self, meter: str, ats: Mapping[str, int], *, sure: bool) -> dict[tuple[str, str], Account]:
         """Let nothing later than these times (UTC seconds) count as asked for; return the accounts that have changed.
 
         What is missing without a break up to there is open again too. Unless it is `sure`, nothing else is.
         """
-        accounts: dict[tuple[str, str], Account] = await self._write(
+        accounts: dict[tuple[str, str], Account] = await self._database.write(
             partial(self._reopen, meter=meter, ats=ats, sure=sure)
         )
         return accounts
@@ -197,24 +202,24 @@ class Ledger(Database):
 
         Of streams whose captures come at fixed times; the second ones cannot be told apart from those that are here.
         """
-        await self._write(partial(self._repeat, meter=meter, start=start))
+        await self._database.write(partial(self._repeat, meter=meter, start=start))
 
     async def unread(self) -> dict[tuple[str, str], tuple[Gap, ...]]:
         """Return by (meter, stream) what a backfill has still to ask for."""
         found: dict[tuple[str, str], tuple[Gap, ...]] = {}
-        for meter, stream, start, end in await self._read(_UNREAD, (Reason.PENDING.value,)):
+        for meter, stream, start, end in await self._database.read(_UNREAD, (Reason.PENDING.value,)):
             found[meter, stream] = (*found.get((meter, stream), ()), Gap(start, end, Reason.PENDING))
         return found
 
     async def tallies(self, spans: Sequence[Span], meter: str | None = None) -> list[Tally]:
         """Return the tally of each span, over all meters or of one."""
         missing: list[dict[Reason, int]] = [{} for _ in spans]
-        for span, reason, points in await self._read(_MISSING, (_json(spans), meter)):
+        for span, reason, points in await self._database.read(_MISSING, (_json(spans), meter)):
             why = reason_of(reason)
             missing[span][why] = missing[span].get(why, 0) + points
         tallies = []
         for span, gaps in zip(spans, missing, strict=True):
-            [(expected, asked)] = await self._read(_TALLY, (_json([span]), meter))
+            [(expected, asked)] = await self._database.read(_TALLY, (_json([span]), meter))
             tallies.append(Tally(expected or 0, (asked or 0) - sum(gaps.values()), gaps))
         return tallies
 
@@ -232,7 +237,7 @@ class Ledger(Database):
 
         `spans` say up to when each stream is due: what has not been asked for until then is a range too.
         """
-        rows = await self._read(_GAPS, (_json(spans), meter, since, stream, *after, min(limit, GAPS_BOUND)))
+        rows = await self._database.read(_GAPS, (_json(spans), meter, since, stream, *after, min(limit, GAPS_BOUND)))
         return [
             GapLine(name, of, start, end, None if reason is None else reason_of(reason), intervals)
             for name, of, start, end, reason, intervals in rows
@@ -240,13 +245,13 @@ class Ledger(Database):
 
     async def dropped(self, stream: str, start: int, end: int, meter: str | None, limit: int) -> list[GapLine]:
         """Return at most `limit` ranges of `stream` between two times that came and had to go, by meter and time."""
-        rows = await self._read(_DROPPED, (stream, start, end, meter, Reason.DROPPED.value, limit))
+        rows = await self._database.read(_DROPPED, (stream, start, end, meter, Reason.DROPPED.value, limit))
         return [GapLine(name, stream, start, end, Reason.DROPPED, intervals) for name, start, end, intervals in rows]
 
     async def _expect(self, database: Connection, *, wanted: Expected) -> None:
         streams = []
         for name, sinces in wanted.items():
-            stream = await self._stream(database, name)
+            stream = await self._database.stream(database, name)
             for since, meters in sinces.items():
                 names = to_json(list(meters))
                 await database.execute(_MEET, (names,))
@@ -257,14 +262,16 @@ class Ledger(Database):
         await database.execute(_NO_STREAM, (to_json(streams),))
 
     async def _renounce(self, database: Connection, *, meter: str, streams: Sequence[str]) -> None:
-        number = await self._meters.number(database, meter)
-        await database.executemany(_RENOUNCE, [(number, await self._stream(database, each)) for each in streams])
+        number = await self._database.meters.number(database, meter)
+        await database.executemany(
+            _RENOUNCE, [(number, await self._database.stream(database, each)) for each in streams]
+        )
 
     async def _forgo(self, database: Connection, *, meter: str, sinces: Mapping[str, int]) -> None:
-        number = await self._meters.number(database, meter)
+        number = await self._database.meters.number(database, meter)
         await database.execute(_FORGO, (Reason.NO_RECORD.value, number, Reason.PENDING.value))
         for stream, since in sinces.items():
-            mark = await Mark.find(database, number, await self._stream(database, stream))
+            mark = await Mark.find(database, number, await self._database.stream(database, stream))
             if mark.account is not None:
                 mark.put(forgone(mark.account, since))
                 await keep(database, [mark])
@@ -272,10 +279,10 @@ class Ledger(Database):
     async def _reopen(
         self, database: Connection, *, meter: str, ats: Mapping[str, int], sure: bool
     ) -> dict[tuple[str, str], Account]:
-        number = await self._meters.number(database, meter)
+        number = await self._database.meters.number(database, meter)
         accounts = {}
         for stream, at in ats.items():
-            mark = await Mark.find(database, number, await self._stream(database, stream))
+            mark = await Mark.find(database, number, await self._database.stream(database, stream))
             if mark.account is not None and (account := reopened(mark.account, at, sure=sure)) != mark.account:
                 mark.put(account)
                 await keep(database, [mark])
@@ -283,7 +290,7 @@ class Ledger(Database):
         return accounts
 
     async def _repeat(self, database: Connection, *, meter: str, start: int) -> None:
-        number = await self._meters.number(database, meter)
+        number = await self._database.meters.number(database, meter)
         for (stream,) in await database.execute_fetchall(_AHEAD, (number, start)):
             mark = await Mark.find(database, number, stream)
             if mark.account is not None:

@@ -80,56 +80,65 @@ class Station:
     at: float
 
 
-class Lines(Database):
+class Lines:
     """The archive's own lines and the stations found."""
 
-    async def lines(self) -> list[Line]:
-        """Return the lines that were added, oldest first."""
-        return [Line(_meter(json.loads(line)), origin, added) for line, origin, added in await self._read(_LINES)]
+    __slots__ = ("_database",)
 
-    async def add_lines(self, meters: Sequence[Meter], origin: str) -> float:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def added(self) -> list[Line]:
+        """Return the lines that were added, oldest first."""
+        return [
+            Line(_meter(json.loads(line)), origin, added) for line, origin, added in await self._database.read(_LINES)
+        ]
+
+    async def add(self, meters: Sequence[Meter], origin: str) -> float:
         """Keep new lines, all in one transaction, and forget them as stations found; return when that was."""
-        added = self._clock.now()
-        await self._write(partial(self._add_lines, meters=meters, origin=origin, added=added), rows=2 * len(meters))
+        added = self._database.clock.now()
+        await self._database.write(
+            partial(self._add_lines, meters=meters, origin=origin, added=added), rows=2 * len(meters)
+        )
         return added
 
-    async def replace_line(self, meter: Meter, origin: str, streams: Iterable[str], since: int) -> None:
+    async def replace(self, meter: Meter, origin: str, streams: Iterable[str], since: int) -> None:
         """Keep `meter` in place of the line of its name: another device, none of whose rows up to `since` are ours.
 
         The watermarks of `streams` move there; what was learned of the old device and its gaps is forgotten.
         """
         names = to_json(list(streams))
-        await self._write(partial(self._replace_line, meter=meter, origin=origin, names=names, since=since))
+        await self._database.write(partial(self._replace_line, meter=meter, origin=origin, names=names, since=since))
 
-    async def drop_line(self, meter: str) -> None:
+    async def drop(self, meter: str) -> None:
         """Forget a line. What was read from the meter stays."""
-        await self._write(partial(self._drop_line, meter=meter))
+        await self._database.write(partial(self._drop_line, meter=meter))
 
     async def meet(self, station: Station) -> None:
         """Keep what is known of a station now."""
-        await self._write(partial(_meet, station=station))
+        await self._database.write(partial(_meet, station=station))
 
     async def stations(self) -> list[Station]:
         """Return the stations found and not named yet, by bus and address."""
-        rows = await self._read(_FOUND)
+        rows = await self._database.read(_FOUND)
         return [Station(bus, address, json.loads(facts), at) for bus, address, facts, at in rows]
 
     async def _drop_line(self, database: Connection, *, meter: str) -> None:
         await database.execute(_DROP, (meter,))
-        self._spare.note(LINE, meter, None)
+        self._database.spare.note(LINE, meter, None)
 
     async def _add_lines(self, database: Connection, *, meters: Sequence[Meter], origin: str, added: float) -> None:
         await database.executemany(_PUT, [(meter.id, _text(meter), origin, added) for meter in meters])
         for meter in meters:
-            self._spare.note(LINE, meter.id, [_text(meter), origin, added])
+            self._database.spare.note(LINE, meter.id, [_text(meter), origin, added])
         await database.executemany(_LOSE, [(meter.bus, meter.address) for meter in meters])
 
     async def _replace_line(self, database: Connection, *, meter: Meter, origin: str, names: str, since: int) -> None:
-        await self._add_lines(database, meters=[meter], origin=origin, added=self._clock.now())
-        number = await self._meters.number(database, meter.id)
+        await self._add_lines(database, meters=[meter], origin=origin, added=self._database.clock.now())
+        number = await self._database.meters.number(database, meter.id)
         for statement in _FORGET:
             await database.execute(statement, (number,))
-        self._spare.note(SECRETS, meter.id, None)
+        self._database.spare.note(SECRETS, meter.id, None)
         await database.execute(_CLOSE, (number, since, names))
 
 

@@ -16,6 +16,7 @@ from dcu.messages.envelope import RESULT, urgent
 from dcu.model import LEAP, Capture, CommandRecord, Dropped
 from dcu.store.cells import GARBLED, to_json
 from dcu.store.commands import Commands
+from dcu.store.database import Database
 from dcu.store.numbers import POSITION_BITS, place_of, position_of
 from dcu.store.readings import Readings
 from dcu.store.segments import Segment
@@ -65,6 +66,13 @@ WHERE name = ?1 AND outbox.seq BETWEEN ?2 AND ?3
 """
 
 _RELEASE = "DELETE FROM outbox WHERE stream = (SELECT stream FROM streams WHERE name = ?1) AND seq BETWEEN ?2 AND ?3"
+
+_KNOWN = """
+SELECT stream, seq, first, last, dropped FROM (
+    SELECT outbox.* FROM outbox JOIN streams USING (stream) WHERE name = ?1 AND outbox.seq = ?2
+    UNION ALL
+    SELECT delivered.* FROM delivered JOIN streams USING (stream) WHERE name = ?1 AND delivered.seq = ?2)
+"""
 
 _WAITING = "SELECT name, tail - sent FROM tails ORDER BY stream"
 
@@ -118,67 +126,87 @@ class Block:
 _Extent = tuple[int, int, int, int, str | None]
 
 
-class Outbox(Readings, Commands):
+class Outbox:
     """The streams and what of them is on its way."""
 
-    _draining = False
+    __slots__ = ("_commands", "_database", "_draining", "_readings", "fresh")
+
+    def __init__(self, database: Database, readings: Readings, commands: Commands) -> None:
+        self._database = database
+        self._readings = readings
+        self._commands = commands
+        self._draining = False
+        #: Set after a commit that added rows to deliver, and at the start.
+        self.fresh = database.fresh
 
     async def streams(self) -> dict[str, int]:
         """Return the streams there are, each with the sequence number its next block will have."""
-        return dict(await self._read(_STREAMS))
+        return dict(await self._database.read(_STREAMS))
 
     async def next_block(self, stream: str, limit: int) -> Block | None:
         """Return the next rows of `stream`, at most `limit` (≤ BLOCK_ROWS), or None when all are on their way.
 
         While little of it waits, the commit of data's number waits for company: then sending keeps up anyway.
         """
-        waiting = sum([tail - sent for _, sent, tail in await self._read(_EXTENT, (stream,))])
+        waiting = sum([tail - sent for _, sent, tail in await self._database.read(_EXTENT, (stream,))])
         if not waiting:
             return None
         self._draining = waiting > DRAIN_BLOCKS * limit
         patient = not (urgent(stream) or self._draining)
-        extent = await self._write(partial(self._allot, name=stream, limit=min(limit, BLOCK_ROWS)), patient=patient)
+        extent = await self._database.write(
+            partial(self._allot, name=stream, limit=min(limit, BLOCK_ROWS)), patient=patient
+        )
         return await self._handed(stream, extent) if extent else None
 
     async def unacknowledged(self, stream: str) -> list[Block]:
         """Return the blocks of `stream` on their way, oldest first, as they were when they were first handed out."""
-        return [await self._handed(stream, extent) for extent in await self._read(_OUT, (stream,))]
+        return [await self._handed(stream, extent) for extent in await self._database.read(_OUT, (stream,))]
+
+    async def block(self, stream: str, seq: int) -> Block | None:
+        """Return a block as it was first handed out; None when its number or one of its rows is not held any more."""
+        for extent in await self._database.read(_KNOWN, (stream, seq)):
+            *_, first, last, dropped = extent
+            block = await self._block(stream, *extent)
+            return block if dropped is not None or len(block.items) == last - first + 1 else None
+        return None
 
     async def acknowledge(self, stream: str, seq: int) -> None:
         """Release a block; its rows stay in the store. One that was released before is no news."""
-        await self._write(partial(_release, name=stream, first=seq, last=seq), patient=not self._draining)
+        await self._database.write(partial(_release, name=stream, first=seq, last=seq), patient=not self._draining)
 
     async def acknowledge_to(self, words: Mapping[str, int]) -> None:
         """Release all blocks up to a number, of each stream in `words`."""
-        await self._write(partial(_release_all, words=words), rows=len(words), patient=True)
+        await self._database.write(partial(_release_all, words=words), rows=len(words), patient=True)
 
     async def owed(self, stream: str) -> list[int]:
         """Return the numbers of the blocks of `stream` on their way, the lowest first."""
-        return [seq for (seq,) in await self._read(_OWED, (stream,))]
+        return [seq for (seq,) in await self._database.read(_OWED, (stream,))]
 
     async def least_owed(self) -> dict[str, int]:
         """Return the lowest number of each stream that is not acknowledged: of the next block when all are."""
-        return dict(await self._read(_LEAST))
+        return dict(await self._database.read(_LEAST))
 
     async def pending(self) -> dict[str, int]:
         """Return how many rows of each stream are stored and not acknowledged."""
-        return dict(await self._read(_PENDING))
+        return dict(await self._database.read(_PENDING))
 
     async def waiting(self) -> dict[str, int]:
         """Return how many rows of each stream are stored and not handed out."""
-        return dict(await self._read(_WAITING))
+        return dict(await self._database.read(_WAITING))
 
     async def shipped(self, stream: str, since: int, meter: str | None = None) -> Shipped:
         """Return how far the captures of `stream` with a time of `since` or later got, of all meters or of one."""
         shipped = Shipped()
-        for number, sent, tail in await self._read(_EXTENT, (stream,)):
-            out = [(first, last) for _, _, first, last, _ in await self._read(_OUT, (stream,))]
+        for number, sent, tail in await self._database.read(_EXTENT, (stream,)):
+            out = [(first, last) for _, _, first, last, _ in await self._database.read(_OUT, (stream,))]
             first = await self._recorded_since(number, tail, since)
             while first <= tail:
-                piece = await self._read(_READ_PIECE, (place_of(number, first), place_of(number, tail), COUNTED))
+                piece = await self._database.read(
+                    _READ_PIECE, (place_of(number, first), place_of(number, tail), COUNTED)
+                )
                 if not piece:
                     break
-                for segment in self._readable(piece):
+                for segment in self._readings.readable(piece):
                     shipped += await self._counted(segment, since, meter, sent, out)
                     await asyncio.sleep(0)
                 first = position_of(piece[-1][0]) + 1
@@ -187,7 +215,7 @@ class Outbox(Readings, Commands):
     async def _counted(
         self, segment: Segment, since: int, meter: str | None, sent: int, out: Sequence[tuple[int, int]]
     ) -> Shipped:
-        of = None if meter is None else await self._read("SELECT meter FROM meters WHERE name = ?", (meter,))
+        of = None if meter is None else await self._database.read("SELECT meter FROM meters WHERE name = ?", (meter,))
         stored = delivered = under_way = 0
         for first, run in segment.placed():
             if of is not None and (run.meter,) not in of:
@@ -206,7 +234,7 @@ class Outbox(Readings, Commands):
             middle = (low + high) // 2
             found = [
                 (position_of(place) + rows, read)
-                for place, rows, read in await self._read(_READ_AT, (place_of(stream, middle),))
+                for place, rows, read in await self._database.read(_READ_AT, (place_of(stream, middle),))
                 if place >> POSITION_BITS == stream
             ]
             after, read = found[0] if found else (1, since - 1)
@@ -215,15 +243,15 @@ class Outbox(Readings, Commands):
 
     async def _allot(self, database: Connection, *, name: str, limit: int) -> _Extent | None:
         """Return the extent of a new block; the word of a leap comes before the rows, and has none."""
-        await self._follow_clock(database)
+        await self._database.follow_clock(database)
         for stream, seq, sent, leapt in await database.execute_fetchall(_SENT, (name,)):
             last, dropped = await self._following(database, stream, sent, limit) if leapt is None else (sent, None)
             if leapt is not None:
                 dropped = to_json([LEAP, 0, 0, 0, [leapt, seq - 1]])
                 await database.execute(_LEAPT, (stream,))
-                self._spare.note(LEAPT, name, None)
+                self._database.spare.note(LEAPT, name, None)
             if last > sent or leapt is not None:
-                self._spare.sequence(name, seq)
+                self._database.spare.sequence(name, seq)
                 await database.execute(_ALLOT, (seq + 1, last, stream))
                 await database.execute(_PUT, (stream, seq, sent + 1, last, dropped))
                 return stream, seq, sent + 1, last, dropped
@@ -234,16 +262,16 @@ class Outbox(Readings, Commands):
         for last, *fields in await database.execute_fetchall(_DROPPED, (stream,)):
             await database.execute("DELETE FROM drops WHERE stream = ?", (stream,))
             return last, to_json(fields)
-        last = min(await self._tails.last(database, stream), sent + limit)
+        last = min(await self._database.tails.last(database, stream), sent + limit)
         # rows of before may still be salvaged
-        return min(last, self._owed[stream][0] - 1) if stream in self._owed else last, None
+        return min(last, self._database.coming[stream][0] - 1) if stream in self._database.coming else last, None
 
     async def _block(self, name: str, stream: int, seq: int, first: int, last: int, dropped: str | None) -> Block:
         if dropped is not None:
             return Block(name, seq, (), _dropped(dropped, last - first + 1))
         if name == RESULT:
-            return Block(name, seq, tuple(await self._results(stream, first, last)))
-        return Block(name, seq, tuple(await self._run(stream, name, first, last)))
+            return Block(name, seq, tuple(await self._commands.results(stream, first, last)))
+        return Block(name, seq, tuple(await self._readings.at(stream, name, first, last)))
 
     async def _handed(self, name: str, extent: _Extent) -> Block:
         """Return a block that is to be sent; of one nothing of which can be read, the word of that."""
@@ -254,10 +282,10 @@ class Outbox(Readings, Commands):
 
     async def _lost(self, stream: int, seq: int, first: int, last: int) -> Dropped:
         """Return, and keep, what is said in place of a block nothing of which can be read."""
-        [(oldest, newest)] = await self._read(_TIMES, (place_of(stream, first), place_of(stream, last)))
+        [(oldest, newest)] = await self._database.read(_TIMES, (place_of(stream, first), place_of(stream, last)))
         lost = Dropped("damaged", oldest or 0, newest or 0, last - first + 1)
         said = to_json([lost.reason, lost.start, lost.end, lost.count])
-        await self._write(lambda database: database.execute(_SAY, (said, stream, seq)))
+        await self._database.write(lambda database: database.execute(_SAY, (said, stream, seq)))
         return lost
 
 

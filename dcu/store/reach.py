@@ -35,22 +35,27 @@ GROUP BY meter
 """
 
 
-class Reaches(Database):
+class Reaches:
     """The history of reachability of all meters."""
+
+    __slots__ = ("_database",)
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
     async def reached(self, meter: str, state: Reach, at: float) -> None:
         """Keep that `meter` is in `state` since `at` (UTC seconds); returns after the commit. Raises StoreError."""
-        await self._write(partial(self._reached, meter=meter, state=state, at=at))
+        await self._database.write(partial(self._reached, meter=meter, state=state, at=at))
 
-    async def reaches(self, since: float) -> list[tuple[str, float, Reach]]:
+    async def since(self, since: float) -> list[tuple[str, float, Reach]]:
         """Return (meter, at, state) of each change from `since` on and of the last one before, by meter and time."""
-        return [(meter, at, Reach(state)) for meter, at, state in await self._read(_SINCE, (since,))]
+        return [(meter, at, Reach(state)) for meter, at, state in await self._database.read(_SINCE, (since,))]
 
     async def away(self) -> list[tuple[str, float, int]]:
         """Return (meter, since, how many lines say it is unreachable) of each that has not answered since a failure."""
-        return [(meter, since, lines) for meter, since, lines in await self._read(_AWAY)]
+        return [(meter, since, lines) for meter, since, lines in await self._database.read(_AWAY)]
 
     async def _reached(self, database: Connection, *, meter: str, state: Reach, at: float) -> None:
-        number = await self._meters.number(database, meter)
+        number = await self._database.meters.number(database, meter)
         await database.execute(_PUT, (number, at, state.value))
         await database.execute(_PRUNE, (number, REACH_BOUND - 1))

@@ -64,11 +64,19 @@ class Recorded:
 _Key = tuple[str, str]
 
 
-class Readings(Database):
+class Readings:
     """The captures of the box, by stream in the order in which they were recorded."""
 
-    #: Whether nothing but events is taken any more: there is no room.
-    refuses = False
+    __slots__ = ("_columns", "_database", "_names", "refuses", "spoilt")
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        #: Whether nothing but events is taken any more: there is no room.
+        self.refuses = False
+        #: Places of segments that were found to be unreadable, until they are let go of.
+        self.spoilt: set[int] = set()
+        self._columns: dict[int, tuple[Column, ...]] = {}
+        self._names: dict[int, str] = {}
 
     async def record(
         self,
@@ -94,7 +102,7 @@ class Readings(Database):
         answers = asked or {}
         apply = partial(self._record, captures=captures, watermarks=watermarks, heard=heard or {}, asked=answers)
         rows = len(captures) + len(watermarks) + len(answers)
-        recorded: Recorded = await self._write(apply, rows=rows, deliverable=bool(captures), patient=patient)
+        recorded: Recorded = await self._database.write(apply, rows=rows, deliverable=bool(captures), patient=patient)
         return recorded
 
     async def watermarks(self) -> dict[tuple[str, str], int]:
@@ -102,14 +110,14 @@ class Readings(Database):
         # one stream after the other, and one object for each name: the pairs of 1024 meters would bring 16,000 of them
         names: dict[str, str] = {}
         found: dict[tuple[str, str], int] = {}
-        for number, stream in await self._read("SELECT stream, name FROM streams"):
-            for meter, at in await self._read(_WATERMARKS, (number,)):
+        for number, stream in await self._database.read("SELECT stream, name FROM streams"):
+            for meter, at in await self._database.read(_WATERMARKS, (number,)):
                 found[names.setdefault(meter, meter), stream] = at
         return found
 
     async def has_meter(self, meter: str) -> bool:
         """Whether anything was ever kept of a meter of this name. Raises StoreError."""
-        return bool(await self._read("SELECT 1 FROM meters WHERE name = ?", (meter,)))
+        return bool(await self._database.read("SELECT 1 FROM meters WHERE name = ?", (meter,)))
 
     async def latest(self, meter: str, stream: str) -> Capture | None:
         """Return the capture of this stream, of its newest day, that was recorded last for `meter`, if there is one."""
@@ -125,15 +133,17 @@ class Readings(Database):
             if len(found) >= limit:
                 break
             runs = await self._chain(number, of, newest, times, limit - len(found))
-            captures = await self._named(stream, reversed(runs))
+            captures = await self.named(stream, reversed(runs))
             found[:0] = [capture for capture in captures if capture.at in times]
         return found[-limit:] if limit > 0 else []
 
     async def _heads(self, meter: str, stream: str, first: int, last: int, limit: int) -> list[tuple[int, int, int]]:
         """Return stream, meter and the position of its newest run of each day that it has captures of, newest first."""
         heads: list[tuple[int, int, int]] = []
-        for number, of in await self._read(_NUMBERS, (stream, meter)):
-            heads += [(number, of, newest) for _, newest in await self._read(HEADS, (number, of, first, last, limit))]
+        for number, of in await self._database.read(_NUMBERS, (stream, meter)):
+            heads += [
+                (number, of, newest) for _, newest in await self._database.read(HEADS, (number, of, first, last, limit))
+            ]
         return heads
 
     async def before(self, meter: str, stream: str, end: int, limit: int) -> list[Capture]:
@@ -170,22 +180,22 @@ class Readings(Database):
             position = position - run.back if run.back else 0
         return runs
 
-    async def _run(self, stream: int, name: str, first: int, last: int) -> list[Capture]:
+    async def at(self, stream: int, name: str, first: int, last: int) -> list[Capture]:
         """Return the captures at these positions of a stream, as far as they can be read."""
         captures: list[Capture] = []
         for segment in await self._segments(stream, first, last):
             for position, run in segment.placed():
                 begin, end = max(first - position, 0), last - position + 1
                 if begin < len(run.at) and end > 0:
-                    captures += (await self._named(name, [run]))[begin:end]
+                    captures += (await self.named(name, [run]))[begin:end]
         return captures
 
     async def _segments(self, stream: int, first: int, last: int) -> list[Segment]:
         """Return the segments of a stream that hold these positions."""
-        rows = await self._read(_SEGMENTS, (place_of(stream, first), place_of(stream, last)))
-        return self._readable(row for row in rows if row[0] >> POSITION_BITS == stream)
+        rows = await self._database.read(_SEGMENTS, (place_of(stream, first), place_of(stream, last)))
+        return self.readable(row for row in rows if row[0] >> POSITION_BITS == stream)
 
-    def _readable(self, rows: Iterable[tuple[int, int, bytes]]) -> list[Segment]:
+    def readable(self, rows: Iterable[tuple[int, int, bytes]]) -> list[Segment]:
         """Return the segments of rows (place, octets, content); one that is damaged is left out, and noted.
 
         Raises DamagedError when there are many: then it is the file.
@@ -199,13 +209,13 @@ class Readings(Database):
         return found
 
     def _spoil(self, place: int, reason: str) -> None:
-        if place not in self._spoilt:
+        if place not in self.spoilt:
             log.critical("captures cannot be read", place=place, reason=reason)
-            self._spoilt.add(place)
-        if len(self._spoilt) > SPOILT_BOUND:
-            raise self._damaged(reason)
+            self.spoilt.add(place)
+        if len(self.spoilt) > SPOILT_BOUND:
+            raise self._database.damaged(reason)
 
-    async def _named(self, stream: str, runs: Iterable[Run]) -> list[Capture]:
+    async def named(self, stream: str, runs: Iterable[Run]) -> list[Capture]:
         captures: list[Capture] = []
         for run in runs:
             columns = self._columns.get(run.layout) or await self._load_columns(run.layout)
@@ -236,24 +246,26 @@ class Readings(Database):
 
     async def _append(self, database: Connection, mark: Mark, layout: int, captures: Sequence[Capture]) -> None:
         """Leave captures that can be a run to the end of the transaction, at the next positions of their stream."""
-        position = await self._tails.append(database, mark.stream, len(captures))
+        position = await self._database.tails.append(database, mark.stream, len(captures))
         back = await link(database, mark, captures[0].at // DAY, position)
-        self._pages.add(mark.stream, position, Run.of(mark.meter, layout, back, captures))
+        self._database.pages.add(mark.stream, position, Run.of(mark.meter, layout, back, captures))
         await asyncio.sleep(0)
 
     async def _marks(self, database: Connection, keys: Iterable[_Key]) -> dict[_Key, Mark]:
         """Return the mark of each (meter, stream); numbers are given to those not met before."""
         marks = {}
         for meter_name, stream_name in sorted(keys):
-            meter = await self._meters.number(database, meter_name)
-            stream = await self._stream(database, stream_name)
+            meter = await self._database.meters.number(database, meter_name)
+            stream = await self._database.stream(database, stream_name)
             marks[meter_name, stream_name] = await Mark.find(database, meter, stream)
         return marks
 
     async def _layout_numbers(self, database: Connection, captures: Iterable[Capture]) -> dict[int, int]:
         """Return the layout number by id() of the columns: the captures of a visit share the tuple itself."""
         shared = {id(capture.columns): capture.columns for capture in captures}
-        return {key: await self._layouts.number(database, columns_text(columns)) for key, columns in shared.items()}
+        return {
+            key: await self._database.layouts.number(database, columns_text(columns)) for key, columns in shared.items()
+        }
 
     async def _load_columns(self, layout: int) -> tuple[Column, ...]:
         text = await self._meant("SELECT content FROM layouts WHERE layout = ?", layout)
@@ -262,7 +274,7 @@ class Readings(Database):
         try:
             return self._columns.setdefault(layout, columns_from(text))
         except GARBLED as error:
-            raise self._damaged(f"layout {layout}: {error}") from error
+            raise self._database.damaged(f"layout {layout}: {error}") from error
 
     async def _load_name(self, meter: int) -> str:
         name = await self._meant("SELECT name FROM meters WHERE meter = ?", meter)
@@ -272,9 +284,9 @@ class Readings(Database):
 
     async def _meant(self, sql: str, number: int) -> str:
         """Return what a number of captures stands for. Raises DamagedError: a salvage will not bring what has none."""
-        for (text,) in await self._read(sql, (number,)):
+        for (text,) in await self._database.read(sql, (number,)):
             return str(text)
-        raise self._damaged(f"captures have number {number}, which stands for nothing")
+        raise self._database.damaged(f"captures have number {number}, which stands for nothing")
 
 
 def _key(capture: Capture) -> _Key:

@@ -15,9 +15,11 @@ from aiosqlite import Connection
 from dcu.clock import DAY
 from dcu.messages.envelope import RESULT
 from dcu.plan.ledger import GAP_BOUND, bounded, given_up
+from dcu.store.database import Database
+from dcu.store.forgetting import Forgetting
 from dcu.store.marks import Mark, keep
 from dcu.store.numbers import place_of, position_of
-from dcu.store.outbox import Outbox
+from dcu.store.readings import Readings
 
 #: Segments that go in one slice; of those that were not delivered fewer, for each of their rows is entered as a gap.
 SLICE: Final = 32
@@ -99,31 +101,38 @@ class _Extent:
     gone: int
 
 
-class Retention(Outbox):
+class Retention:
     """Letting go of what was kept."""
+
+    __slots__ = ("_database", "_forgetting", "_readings")
+
+    def __init__(self, database: Database, readings: Readings) -> None:
+        self._database = database
+        self._readings = readings
+        self._forgetting = Forgetting()
 
     async def used(self) -> int:
         """Return the octets of the database that are in use: what has gone leaves room in the file."""
-        [(octets,)] = await self._read(_PAGES)
+        [(octets,)] = await self._database.read(_PAGES)
         return int(octets)
 
     async def holdings(self) -> list[Holding]:
         """Return what is held of each stream."""
-        return [Holding(*row) for row in await self._read(_HOLDINGS)]
+        return [Holding(*row) for row in await self._database.read(_HOLDINGS)]
 
     async def shed(self, stream: str, reason: str, *, unsent: bool = False) -> Shed:
         """Let go of the oldest captures of `stream`, a slice of them: delivered ones, and if there are none, `unsent`.
 
         What was not delivered becomes a gap that was DROPPED, and the next block of the stream says so with `reason`.
         """
-        shed: Shed = await self._write(
+        shed: Shed = await self._database.write(
             partial(self._shed, name=stream, reason=reason, unsent=unsent), deliverable=unsent
         )
         return shed
 
     async def expire(self, stream: str, before: float) -> Shed:
         """Let go of a slice of those delivered captures of `stream` that were read before `before` (UTC seconds)."""
-        shed: Shed = await self._write(partial(self._expire, name=stream, before=before))
+        shed: Shed = await self._database.write(partial(self._expire, name=stream, before=before))
         return shed
 
     async def prune(self, before: float, answered: float) -> None:
@@ -131,21 +140,21 @@ class Retention(Outbox):
 
         How many commands are known whatever their age, and which are never too old, is in `forgetting`.
         """
-        await self._write(partial(self._prune, before=before, answered=answered))
+        await self._database.write(partial(self._prune, before=before, answered=answered))
 
     async def _shed(self, database: Connection, *, name: str, reason: str, unsent: bool) -> Shed:
         for row in await database.execute_fetchall(_STREAM, (name,)):
             extent = _Extent(*row)
             if delivered := await _delivered(database, extent):
                 return await self._delete(database, extent.stream, delivered)
-            if unsent and extent.stream not in self._owed:
+            if unsent and extent.stream not in self._database.coming:
                 return await self._give_up(database, extent, reason)
         return Shed()
 
     async def _expire(self, database: Connection, *, name: str, before: float) -> Shed:
         for row in await database.execute_fetchall(_STREAM, (name,)):
             extent = _Extent(*row)
-            if due := _due(await _delivered(database, extent), before, self._clock.now()):
+            if due := _due(await _delivered(database, extent), before, self._database.clock.now()):
                 return await self._delete(database, extent.stream, due)
         return Shed()
 
@@ -174,12 +183,12 @@ class Retention(Outbox):
             )
         )
         first = position_of(found[0][0]) if found else begin
-        return first, await self._tails.last(database, extent.stream)
+        return first, await self._database.tails.last(database, extent.stream)
 
     async def _enter_gaps(self, database: Connection, stream: int, row: Sequence[Any], begin: int) -> None:
         """Enter what is in a segment from position `begin` on as DROPPED."""
         times: dict[int, list[int]] = {}
-        for segment in self._readable([(row[0], row[5], row[6])]):
+        for segment in self._readings.readable([(row[0], row[5], row[6])]):
             for position, run in segment.placed():
                 lost = [at for number, at in enumerate(run.times) if position + number >= begin]
                 times.setdefault(run.meter, []).extend(lost)

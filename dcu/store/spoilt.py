@@ -14,9 +14,10 @@ from aiosqlite import Connection
 from dcu.clock import DAY
 from dcu.model import Reason
 from dcu.plan.ledger import GAP_BOUND, Account, absent, bounded, given_up
-from dcu.store.delivered import Delivered
+from dcu.store.database import Database
 from dcu.store.marks import Mark, keep
 from dcu.store.numbers import POSITION_BITS, place_of, position_of
+from dcu.store.readings import Readings
 from dcu.store.segments import NOTHING
 
 #: Seconds of capture times that are looked through for what was in a segment; one of a long backfill is only told.
@@ -56,8 +57,14 @@ class Forfeited:
     again: int
 
 
-class Spoilt(Delivered):
+class Spoilt:
     """Letting go of what cannot be read."""
+
+    __slots__ = ("_database", "_readings")
+
+    def __init__(self, database: Database, readings: Readings) -> None:
+        self._database = database
+        self._readings = readings
 
     async def forfeit(self) -> list[Forfeited]:
         """Let go of the segments found to be unreadable; return what it was.
@@ -66,21 +73,24 @@ class Spoilt(Delivered):
         period, and those of a long backfill, are only told of. Raises StoreError.
         """
         found = []
-        for place in sorted(self._spoilt):
+        for place in sorted(self._readings.spoilt):
             stream = place >> POSITION_BITS
-            for rows, oldest, newest, name in await self._read(_SEGMENT, (stream, place)):
-                [(open_from,)] = await self._read(_OPEN, (stream,))
+            for rows, oldest, newest, name in await self._database.read(_SEGMENT, (stream, place)):
+                [(open_from,)] = await self._database.read(_OPEN, (stream,))
                 waits = position_of(place) + rows > open_from
-                again = await self._ask_again(stream, oldest, newest) if waits else 0
-                await self._write(partial(_let_go, place=place))
+                again = await self.ask_again(stream, oldest, newest) if waits else 0
+                await self._database.write(partial(_let_go, place=place))
                 found.append(Forfeited(name, rows, oldest, newest, again))
-            self._spoilt.discard(place)
+            self._readings.spoilt.discard(place)
         return found
 
     async def _lost_of(self, stream: int, oldest: int, newest: int) -> Mapping[int, Sequence[int]]:
         """Return by meter the capture times that count as present and are in no segment that can be read."""
         # before the segments: what comes meanwhile is in them, and is no loss
-        marks = [await Mark.find(self._reading, meter, stream) for (meter,) in await self._read(_MARKED, (stream,))]
+        marks = [
+            await Mark.find(self._database.reading, meter, stream)
+            for (meter,) in await self._database.read(_MARKED, (stream,))
+        ]
         accounts = {mark.meter: mark.account for mark in marks if mark.account is not None}
         # a row may lie half a period beside the point that it belongs to
         margin = max((account.period for account in accounts.values()), default=0)
@@ -95,28 +105,28 @@ class Spoilt(Delivered):
 
         What was delivered and has gone is in no segment either, and is no loss.
         """
-        first = await self._read(_FIRST, (place_of(stream, 0), place_of(stream + 1, 0)))
+        first = await self._database.read(_FIRST, (place_of(stream, 0), place_of(stream + 1, 0)))
         return any(position_of(place) == 1 or newest < time for place, newest in first)
 
     async def _times(self, stream: int, oldest: int, newest: int) -> Mapping[int, list[int]]:
         """Return by meter the times of captures that are held of a stream, those from `oldest` to `newest`."""
         held: dict[int, list[int]] = {}
         after = place_of(stream, 0)
-        while rows := await self._read(_OF_TIME, (after, place_of(stream + 1, 0), oldest, newest, PIECE)):
-            for segment in self._readable(rows):
+        while rows := await self._database.read(_OF_TIME, (after, place_of(stream + 1, 0), oldest, newest, PIECE)):
+            for segment in self._readings.readable(rows):
                 for run in segment.runs:
                     held.setdefault(run.meter, []).extend(at for at in run.times if oldest <= at <= newest)
                 await asyncio.sleep(0)
             after = rows[-1][0]
         return held
 
-    async def _ask_again(self, stream: int, oldest: int, newest: int) -> int:
+    async def ask_again(self, stream: int, oldest: int, newest: int) -> int:
         """Enter as still to be asked for what was lost of these capture times; return how many that are."""
         lost = await self._lost_of(stream, oldest, newest)
         meters = list(lost)
         for begin in range(0, len(meters), PIECE):
             piece = {meter: lost[meter] for meter in meters[begin : begin + PIECE]}
-            await self._write(partial(_owe, stream=stream, lost=piece), rows=len(piece))
+            await self._database.write(partial(_owe, stream=stream, lost=piece), rows=len(piece))
         return sum(map(len, lost.values()))
 
 

@@ -14,30 +14,30 @@ from dcu.store import AuditEntry, Verdict
 class Chain(Protocol):
     """What is needed of the store."""
 
-    audit_head: tuple[int, bytes] | None
+    head: tuple[int, bytes] | None
 
-    async def audited(self, first: int, count: int) -> list[AuditEntry]: ...
+    async def entries(self, first: int, count: int) -> list[AuditEntry]: ...
 
-    async def newest_audited(self) -> tuple[int, bytes]: ...
+    async def newest(self) -> tuple[int, bytes]: ...
 
-    async def verify_audit(self) -> Verdict: ...
+    async def verify(self) -> Verdict: ...
 
 
 def head(chain: Chain) -> Mapping[str, Any] | None:
     """Return the newest entry and its hash, None while nobody has looked."""
-    return _head(*chain.audit_head) if chain.audit_head else None
+    return _head(*chain.head) if chain.head else None
 
 
 async def shown(chain: Chain, command: Command) -> Mapping[str, Any]:
     """Answer `dcu.audit`. Raises StoreError."""
     first, count = (int(str(command.args[key])) for key in ("from", "count"))
-    entries = [_shown(each) for each in await chain.audited(first, count)]
-    return {"entries": entries, "head": _head(*await chain.newest_audited())}
+    entries = [_shown(each) for each in await chain.entries(first, count)]
+    return {"entries": entries, "head": _head(*await chain.newest())}
 
 
 async def verified(chain: Chain) -> Mapping[str, Any]:
     """Answer `dcu.verify-audit`. Raises StoreError."""
-    verdict = await chain.verify_audit()
+    verdict = await chain.verify()
     found = {"first": verdict.first, "last": verdict.last, "head": verdict.head.hex()}
     return found | ({"problem": verdict.problem} if verdict.problem else {})
 

@@ -82,7 +82,7 @@ class Completeness:
             standing = self._standing()
         if standing != self._expected:
             wanted = self._wanted(now)
-            await self._store.expect(wanted)
+            await self._store.ledger.expect(wanted)
             self._archive.expect(wanted)
             self._expected = standing
         await self._count(now)
@@ -110,7 +110,7 @@ class Completeness:
         spans = [
             span for _, last in due for span in (last, Span(last.stream, last.until - DAY, last.until, last.usual))
         ]
-        tallies = iter(await self._store.tallies(spans))
+        tallies = iter(await self._store.ledger.tallies(spans))
         self._health.success = {}
         await self._count_moments(now)
         for (task, span), last, day in zip(due, tallies, tallies, strict=True):
@@ -199,7 +199,7 @@ class Completeness:
         """Return what is missing, as ranges with reasons, and where the next page begins."""
         args: Mapping[str, Any] = command.args
         limit = args.get("limit", MAX_GAPS)
-        lines = await self._store.gaps(
+        lines = await self._store.ledger.gaps(
             [span for _, span in self._due(int(self._clock.now()))],
             meter=args.get("meter"),
             stream=args.get("stream"),
@@ -236,12 +236,14 @@ class Completeness:
         since = max(args.get("since", now - DAY), now - LEDGER_BOUND)
         due = {span.stream: Span(span.stream, since - 1, span.until, span.usual) for _, span in self._due(now)}
         asked = args.get("stream")
-        names = [name for name in await self._store.streams() if asked in {None, name} and name != "result"]
+        names = [name for name in await self._store.outbox.streams() if asked in {None, name} and name != "result"]
         spans = [due[name] for name in names if name in due]
-        tallies = dict(zip((span.stream for span in spans), await self._store.tallies(spans, meter), strict=True))
+        tallies = dict(
+            zip((span.stream for span in spans), await self._store.ledger.tallies(spans, meter), strict=True)
+        )
         streams = {}
         for name in names:
-            shipped = await self._store.shipped(name, since, meter)
+            shipped = await self._store.outbox.shipped(name, since, meter)
             streams[name] = _told(tallies.get(name)) | {
                 "stored": shipped.stored,
                 "delivered": shipped.delivered,

@@ -15,7 +15,7 @@ from dcu.store import Adjustment
 class Histories(Protocol):
     """What is needed of the store."""
 
-    async def clock_histories(self) -> dict[str, list[tuple[int, float]]]: ...
+    async def histories(self) -> dict[str, list[tuple[int, float]]]: ...
 
     async def adjustments(self) -> dict[str, Adjustment]: ...
 
@@ -23,8 +23,8 @@ class Histories(Protocol):
 class Drifts:
     """Tells of the clocks of `meters`, the archive."""
 
-    def __init__(self, store: Histories, meters: Container[str]) -> None:
-        self._store = store
+    def __init__(self, clocks: Histories, meters: Container[str]) -> None:
+        self._clocks = clocks
         self._meters = meters
         self.commands: Mapping[str, Callable[[Command], Awaitable[dict[str, Any]]]] = {"dcu.clocks": self._list}
 
@@ -33,8 +33,8 @@ class Drifts:
         first, count = command.args["from"], command.args["count"]
         assert isinstance(first, int)
         assert isinstance(count, int)
-        histories = await self._store.clock_histories()
-        moved = await self._store.adjustments()
+        histories = await self._clocks.histories()
+        moved = await self._clocks.adjustments()
         known = [(meter, points) for meter, points in histories.items() if meter in self._meters]
         told = [_told(meter, points, moved.get(meter)) for meter, points in known[first : first + count]]
         return {"clocks": told, "total": len(known)}

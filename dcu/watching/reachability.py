@@ -26,7 +26,7 @@ class History(Protocol):
 
     async def reached(self, meter: str, state: Reach, at: float) -> None: ...
 
-    async def reaches(self, since: float) -> list[tuple[str, float, Reach]]: ...
+    async def since(self, since: float) -> list[tuple[str, float, Reach]]: ...
 
     async def away(self) -> list[tuple[str, float, int]]: ...
 
@@ -73,7 +73,7 @@ class Reachability:
     async def load(self) -> list[str]:
         """Take up what the store knows; return the meters that were unreachable. Raises StoreError."""
         now, wall = self._clock.monotonic(), self._clock.now()
-        self._known = {meter: at for meter, at, _ in await self._history.reaches(wall)}
+        self._known = {meter: at for meter, at, _ in await self._history.since(wall)}
         for meter, since, unreachable in await self._history.away():
             # without a clock to trust nobody can say how long that is
             gone = wall - since if self._clock.trusted() else 0.0
@@ -146,7 +146,7 @@ class Reachability:
             wanted = [meter for meter in wanted if meter.id in self._away]
         shown = wanted[:count]
         midnight = self._clock.now() // DAY * DAY
-        changes = dict(_by_meter(await self._history.reaches(midnight - DAY)))
+        changes = dict(_by_meter(await self._history.since(midnight - DAY)))
         return {
             "meters": [self._line(meter, changes.get(meter.id, []), midnight) for meter in shown],
             "next": shown[-1].id if len(wanted) > count else None,

@@ -57,7 +57,7 @@ class Status:
             "success": {stream: asdict(success) for stream, success in self._health.success.items()},
             "storage": self._health.storage and asdict(self._health.storage),
             "keys": self._changes.counts(),
-            "audit": head(self._store),
+            "audit": head(self._store.audit),
             "commands": {"latency": [round(latency, 3) for latency in self._health.command_latency]},
         }
 
@@ -69,7 +69,9 @@ class Status:
             case "dcu.keys":
                 return self._changes.describe(str(command.args["meter"]))
             case "dcu.audit" | "dcu.verify-audit":
-                return await (verified(self._store) if command.name != "dcu.audit" else shown(self._store, command))
+                return await (
+                    verified(self._store.audit) if command.name != "dcu.audit" else shown(self._store.audit, command)
+                )
             case "dcu.plan":
                 return {"buses": await self._workload.describe()}
             case "dcu.uplink" | "dcu.switch-uplink":  # a unit with channels has its own answer
@@ -83,12 +85,12 @@ class Status:
 
     async def snapshot(self) -> dict[str, Any]:
         """Return `figures` with what the store holds."""
-        pending = await self._store.pending()
+        pending = await self._store.outbox.pending()
         streams = {
             stream: {"pending": pending.get(stream, 0), "next_seq": seq}
-            for stream, seq in (await self._store.streams()).items()
+            for stream, seq in (await self._store.outbox.streams()).items()
         }
-        return self.figures() | {"store": {"octets": await self._store.size(), "streams": streams}}
+        return self.figures() | {"store": {"octets": await self._store.database.size(), "streams": streams}}
 
     def line(self) -> str:
         """Return one line for `systemctl status`."""

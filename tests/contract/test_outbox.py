@@ -31,7 +31,7 @@ async def subject(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterat
         yield Subject(memory, lambda captures: add_to_memory(memory, captures))
         return
     async with Store.open(tmp_path / "store.db", SystemClock()) as store:
-        yield Subject(store, lambda captures: store.record(captures, {}))
+        yield Subject(store.outbox, lambda captures: store.readings.record(captures, {}))
 
 
 def rows(count: int, stream: str = "load0") -> list[Capture]:

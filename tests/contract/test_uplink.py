@@ -95,7 +95,7 @@ async def fill(subject: Box) -> None:
     loads = [capture(f"M{n % 8:04}", "load0", NOON + 900 * (n // 8), (n,)) for n in range(400)]
     others = [capture(f"M{n:04}", "load1", NOON, ("x" * n,)) for n in range(50)]
     events = [capture("M0001", "event.fraud", NOON + n, (40,)) for n in range(3)]
-    await subject.store.record([*loads, *others, *events], {})
+    await subject.store.readings.record([*loads, *others, *events], {})
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -134,7 +134,7 @@ async def states_of_meters(head: HeadEnd) -> None:
 
 async def past_and_present_compared(head: HeadEnd, subject: Box) -> None:
     """The head-end's word releases rows; what it has is what the box holds; what it asks for comes again."""
-    assert sum((await subject.store.pending()).values()) >= 453
+    assert sum((await subject.store.outbox.pending()).values()) >= 453
     await head.acknowledge()
     span = {"stream": "load0", "from": NOON, "to": NOON + 86_400}
     answer = await head.ask("dcu.reconcile", **span)
@@ -145,7 +145,7 @@ async def past_and_present_compared(head: HeadEnd, subject: Box) -> None:
     await head.until(lambda: head.repeats == again["blocks"])
     await head.acknowledge()
     await head.ask("dcu.ping")
-    assert {stream: rows for stream, rows in (await subject.store.pending()).items() if stream != "result"} == {
+    assert {stream: rows for stream, rows in (await subject.store.outbox.pending()).items() if stream != "result"} == {
         "load0": 0,
         "load1": 0,
         "event.fraud": 0,

@@ -29,7 +29,7 @@ class History:
         await asyncio.sleep(0)
         self.changes.append((meter, at, state))
 
-    async def reaches(self, since: float) -> list[tuple[str, float, Reach]]:
+    async def since(self, since: float) -> list[tuple[str, float, Reach]]:
         return sorted(change for change in self.changes if change[1] >= since)
 
     async def away(self) -> list[tuple[str, float, int]]:

@@ -35,7 +35,7 @@ DAEMON = textwrap.dedent("""
     async def scenario(site):
         async def report():
             while True:
-                [(stored,)] = await site.store._read("SELECT coalesce(sum(rows), 0) FROM segments")
+                [(stored,)] = await site.store.database.read("SELECT coalesce(sum(rows), 0) FROM segments")
                 os.write(1, f"{stored}\\n".encode())
                 await asyncio.sleep(0.1)
 
@@ -70,11 +70,11 @@ def test_a_backfill_that_is_killed_goes_on_where_it_was(tmp_path: Path) -> None:
         stored = reported
 
     async def scenario(site: Collecting) -> None:
-        left = await site.store.unread()
+        left = await site.store.ledger.unread()
         assert len(left) == 2, "the past of both meters is under way"
         await site.collect(3600.0)
-        assert await site.store.unread() == {}
-        assert [line for line in await site.store.gaps([]) if line.reason is not Reason.PENDING] == []
+        assert await site.store.ledger.unread() == {}
+        assert [line for line in await site.store.ledger.gaps([]) if line.reason is not Reason.PENDING] == []
         given = sum(meter.given[LOAD_0] for meter in site.fleet.meters)
         # a slice whose answer was on the way is asked for again, and the row that a slice's border cuts in two
         assert given <= ROWS - stored + 2 * (96 + 20) + 16, "what was stored was not asked for again"

@@ -108,7 +108,7 @@ async def test_a_broker_that_forgets_everything(tmp_path: Path) -> None:
     async with Broker(tmp_path / "broker", ("persistence false",)) as broker:
         waits = settings(broker, acknowledge="head-end", acknowledge_within=60.0)
         async with box(tmp_path, waits) as subject:
-            await subject.store.record(rows, {})
+            await subject.store.readings.record(rows, {})
             async with asyncio.timeout(60):
                 while not subject.deliver.figures.awaited:  # noqa: ASYNC110 - figures have no event
                     await asyncio.sleep(0.01)
@@ -118,7 +118,7 @@ async def test_a_broker_that_forgets_everything(tmp_path: Path) -> None:
                 await head.until(lambda: len(head.captures) == 400 and bool(head.states("meter/M0002/state")))
                 await head.acknowledge()
                 await head.ask("dcu.ping")
-                assert (await subject.store.pending())["load0"] == 0
+                assert (await subject.store.outbox.pending())["load0"] == 0
 
 
 class Mixer:
@@ -137,7 +137,7 @@ async def test_repeats_and_another_order_on_the_way(tmp_path: Path) -> None:
     rows = [capture(f"M{n % 8:04}", "load1", NOON + 900 * (n // 8), (n,)) for n in range(400)]
     async with Broker(tmp_path / "broker") as broker, head_end(broker) as head:
         async with box(tmp_path, settings(broker)) as subject:
-            await subject.store.record(rows, {})
+            await subject.store.readings.record(rows, {})
             await head.until(lambda: len(head.captures) == 400)
             answer = await head.ask("dcu.reconcile", stream="load1", **{"from": NOON, "to": NOON + 86_400})
         for seed in range(20):

@@ -23,10 +23,10 @@ async def left_behind(path: Path) -> dict[int, list[int]]:
     live = path.parent / "live" / "store.db"
     live.parent.mkdir()
     async with Store.open(live, SetClock()) as store:
-        await store.record([capture(at) for at in range(300)], {("M1", "load0"): 299})
+        await store.readings.record([capture(at) for at in range(300)], {("M1", "load0"): 299})
     async with Store.open(live, SetClock()) as store:
-        await store.record([capture(at) for at in range(300, 600)], {("M1", "load0"): 599})
-        given = [await store.next_block("load0", 100) for _ in range(5)]
+        await store.readings.record([capture(at) for at in range(300, 600)], {("M1", "load0"): 599})
+        given = [await store.outbox.next_block("load0", 100) for _ in range(5)]
         for suffix in (".db", ".db-wal", ".spare"):
             shutil.copy(live.with_suffix(suffix), path.with_suffix(suffix))
     return {block.seq: times(block.items) for block in given if block is not None}
@@ -73,14 +73,14 @@ async def test_nothing_is_lost_and_no_number_comes_twice(
                     async with Store.open(path, SetClock(), found=found):
                         raise PowerCutError  # behind the last step: it is open
     async with Store.open(path, SetClock()) as store:
-        blocks = {block.seq: times(block.items) for block in await store.unacknowledged("load0")}
+        blocks = {block.seq: times(block.items) for block in await store.outbox.unacknowledged("load0")}
         assert blocks == given
-        block = await store.next_block("load0", 1000)
+        block = await store.outbox.next_block("load0", 1000)
         assert block is not None
         if block.seq != max(given) + 1:
             assert block.dropped == Dropped(LEAP, 0, 0, 0, (max(given) + 1, block.seq - 1))
-            block = await store.next_block("load0", 1000)
+            block = await store.outbox.next_block("load0", 1000)
             assert block is not None
         assert times(block.items) == list(range(500, 600))
-        assert await store.watermarks() == {("M1", "load0"): 599}
+        assert await store.readings.watermarks() == {("M1", "load0"): 599}
     assert len(list(tmp_path.glob("*.damaged-*Z"))) <= 1

@@ -32,16 +32,18 @@ async def filled(path: Path, others: Sequence[str] = ()) -> int:
     async with Store.open(path, SetClock()) as store:
         for start in range(0, ROWS, 200):
             rows = [capture(at, values=(at, f"{at * 7919:x}" * 3)) for at in range(start, start + 200)]
-            await store.record(rows, {("M1", "load0"): start + 199})
+            await store.readings.record(rows, {("M1", "load0"): start + 199})
         if others:
-            await store.record([capture(100, meter) for meter in others], {(meter, "load0"): 200 for meter in others})
-        await store.reserve_counters("k", 50)
-        await store.add_generation(Sealed("M1", 1, "current", 1.0, {"encryption": b"only here"}))
-        block = await store.next_block("load0", 100)
+            await store.readings.record(
+                [capture(100, meter) for meter in others], {(meter, "load0"): 200 for meter in others}
+            )
+        await store.counters.reserve("k", 50)
+        await store.generations.begin(Sealed("M1", 1, "current", 1.0, {"encryption": b"only here"}))
+        block = await store.outbox.next_block("load0", 100)
         assert block is not None
-        await store._write(lambda database: database.execute("CREATE TABLE scrap (x)"))
-        await store._write(lambda database: database.execute("INSERT INTO scrap VALUES (zeroblob(9000))"))
-        await store._write(lambda database: database.execute("DROP TABLE scrap"))  # leaves free pages
+        await store.database.write(lambda database: database.execute("CREATE TABLE scrap (x)"))
+        await store.database.write(lambda database: database.execute("INSERT INTO scrap VALUES (zeroblob(9000))"))
+        await store.database.write(lambda database: database.execute("DROP TABLE scrap"))  # leaves free pages
     return block.seq
 
 
@@ -49,21 +51,21 @@ async def assert_begun_anew(path: Path, seq: int) -> None:
     """The damaged file is kept; counters, keys and sequence numbers go on; it works."""
     damaged = path.read_bytes()
     async with Store.open(path, SetClock()) as store:
-        assert store.mishap is not None
-        assert store.mishap.event == DAMAGED
-        assert store.mishap.aside is not None
-        assert store.mishap.aside.read_bytes() == damaged
+        assert store.database.mishap is not None
+        assert store.database.mishap.event == DAMAGED
+        assert store.database.mishap.aside is not None
+        assert store.database.mishap.aside.read_bytes() == damaged
         await assert_nothing_went_back(store, seq)
 
 
 async def assert_nothing_went_back(store: Store, seq: int, sent: list[Capture | CommandRecord] | None = None) -> None:
-    given = await store.reserve_counters("k", 50)
+    given = await store.counters.reserve("k", 50)
     assert given.start >= int(SetClock().time) + 50
-    [sealed] = await store.generations()
+    [sealed] = await store.generations.all()
     assert sealed.secrets == {"encryption": b"only here"}
-    await store.record([capture(5000)], {})
+    await store.readings.record([capture(5000)], {})
     numbers = []
-    while (block := await store.next_block("load0", 1000)) is not None:
+    while (block := await store.outbox.next_block("load0", 1000)) is not None:
         numbers.append(block.seq)
         (sent if sent is not None else []).extend(block.items)
     assert numbers
@@ -109,9 +111,9 @@ async def test_a_flipped_octet_in_the_head_of_any_tree_page(tmp_path: Path, type
         shutil.copy(path.with_suffix(".spare"), copy.with_suffix(".spare"))
         flip(copy, page + octet)
         async with Store.open(copy, SetClock()) as store:
-            noticed += store.mishap is not None
-            await store.record([capture(1, meter) for meter in reversed(("M0", *OTHERS))], {})
-            sent = [item for block in await store.unacknowledged("load0") for item in block.items]
+            noticed += store.database.mishap is not None
+            await store.readings.record([capture(1, meter) for meter in reversed(("M0", *OTHERS))], {})
+            sent = [item for block in await store.outbox.unacknowledged("load0") for item in block.items]
             await assert_nothing_went_back(store, seq, sent)
         found = [each for each in sent if isinstance(each, Capture) and (each.meter, each.at) in read]
         assert found == [read[each.meter, each.at] for each in found]
@@ -126,8 +128,8 @@ async def everything_in(path: Path) -> list[Capture]:
     copy.parent.mkdir()
     shutil.copy(path, copy)
     async with Store.open(copy, SetClock()) as store:
-        blocks = await store.unacknowledged("load0")
-        while (block := await store.next_block("load0", 1000)) is not None:
+        blocks = await store.outbox.unacknowledged("load0")
+        while (block := await store.outbox.next_block("load0", 1000)) is not None:
             blocks.append(block)
     return [item for block in blocks for item in block.items if isinstance(item, Capture)]
 
@@ -157,13 +159,13 @@ async def test_a_flipped_octet_anywhere_in_what_holds_captures_stops_nothing(tmp
         shutil.copy(path.with_suffix(".spare"), copy.with_suffix(".spare"))
         flip(copy, place + 10)
         async with Store.open(copy, SetClock()) as store:
-            assert store.mishap is None
-            sent = [row for block in await store.unacknowledged("load0") for row in times(block.items)]
+            assert store.database.mishap is None
+            sent = [row for block in await store.outbox.unacknowledged("load0") for row in times(block.items)]
             sent += await taken(store)
             assert sent == sorted(set(sent))
             assert ROWS - 256 <= len(sent) <= ROWS
             left_out += len(sent) < ROWS
-            assert bool(await store.forfeit()) == (len(sent) < ROWS)
+            assert bool(await store.spoilt.forfeit()) == (len(sent) < ROWS)
             await assert_nothing_went_back(store, seq)
         shutil.rmtree(copy.parent)
     assert left_out
@@ -190,8 +192,8 @@ async def crashed(path: Path) -> tuple[Path, int]:
     await filled(path)
     async with Store.open(path, SetClock()) as store:
         for at in range(6000, 6020):
-            await store.record([capture(at)], {("M1", "load0"): at})
-        block = await store.next_block("load0", 100)
+            await store.readings.record([capture(at)], {("M1", "load0"): at})
+        block = await store.outbox.next_block("load0", 100)
         assert block is not None
         for suffix in (".db", ".db-wal", ".spare"):
             shutil.copy(path.with_suffix(suffix), copy.with_suffix(suffix))
@@ -201,9 +203,9 @@ async def crashed(path: Path) -> tuple[Path, int]:
 async def test_a_log_of_a_crashed_run_is_taken_up(tmp_path: Path) -> None:
     path, seq = await crashed(tmp_path / "store.db")
     async with Store.open(path, SetClock()) as store:
-        assert store.mishap is None
-        assert await store.watermarks() == {("M1", "load0"): 6019}
-        assert await store.streams() == {"load0": seq + 1}
+        assert store.database.mishap is None
+        assert await store.readings.watermarks() == {("M1", "load0"): 6019}
+        assert await store.outbox.streams() == {"load0": seq + 1}
 
 
 @pytest.mark.parametrize("place", [5, 17, 25, 40, 300, 3000, -2500])
@@ -213,11 +215,11 @@ async def test_a_flipped_octet_in_the_log_sets_back_and_repeats_no_number(tmp_pa
     log = path.with_suffix(".db-wal")
     flip(log, place % log.stat().st_size)
     async with Store.open(path, SetClock()) as store:
-        assert store.mishap is not None
-        assert (store.mishap.event, store.mishap.leapt) == (TORN, ("load0",))
-        mark = (await store.watermarks())["M1", "load0"]
+        assert store.database.mishap is not None
+        assert (store.database.mishap.event, store.database.mishap.leapt) == (TORN, ("load0",))
+        mark = (await store.readings.watermarks())["M1", "load0"]
         assert mark < 6020
-        assert len(await store.captures("M1", "load0", 6000, 7000, 1000)) == max(0, mark - 5999)
+        assert len(await store.readings.captures("M1", "load0", 6000, 7000, 1000)) == max(0, mark - 5999)
         await assert_nothing_went_back(store, seq)
 
 
@@ -228,13 +230,13 @@ async def test_damage_that_is_met_while_it_is_open_asks_for_a_new_one(tmp_path: 
         content = path.read_bytes()
         path.write_bytes(content[: 3 * PAGE_SIZE] + b"\xff" * (len(content) - 3 * PAGE_SIZE))
         with pytest.raises(DamagedError, match="malformed"):
-            await store.captures("M1", "load0", 0, ROWS, 1000)
-        assert store.broken.is_set()
+            await store.readings.captures("M1", "load0", 0, ROWS, 1000)
+        assert store.database.broken.is_set()
         with pytest.raises(StoreError, match="has to be opened anew"):
-            await store.record([capture(1)], {})
-    async with Store.open(path, SetClock(), found=store.found) as store:
-        assert store.mishap is not None
-        assert store.mishap.event == DAMAGED
+            await store.readings.record([capture(1)], {})
+    async with Store.open(path, SetClock(), found=store.database.found) as store:
+        assert store.database.mishap is not None
+        assert store.database.mishap.event == DAMAGED
         await assert_nothing_went_back(store, seq)
 
 
@@ -242,12 +244,12 @@ async def test_a_check_of_the_whole_file_finds_damage_while_it_is_open(tmp_path:
     path = tmp_path / "store.db"
     await filled(path)
     async with Store.open(path, SetClock()) as store:
-        await store.inspect()
-        assert not store.broken.is_set()
+        await store.database.inspect()
+        assert not store.database.broken.is_set()
         flip(path, pages(path, LEAF)[-1])
         with pytest.raises(DamagedError):
-            await store.inspect()
-        assert store.broken.is_set()
+            await store.database.inspect()
+        assert store.database.broken.is_set()
 
 
 @pytest.mark.parametrize("how", ["deleted", "with its log", "its log", "its log replaced", "replaced"])
@@ -255,7 +257,7 @@ async def test_a_file_deleted_while_it_is_open_is_written_out_again(tmp_path: Pa
     path = tmp_path / "store.db"
     seq = await filled(path)
     async with Store.open(path, SetClock()) as store:
-        await store.record([capture(7000)], {("M1", "load0"): 7000})
+        await store.readings.record([capture(7000)], {("M1", "load0"): 7000})
         if "its log" in how:
             path.with_suffix(".db-wal").unlink()
         if how == "its log replaced":
@@ -266,14 +268,14 @@ async def test_a_file_deleted_while_it_is_open_is_written_out_again(tmp_path: Pa
             with closing(sqlite3.connect(path)) as database:
                 database.execute("CREATE TABLE theirs (x)")
         with pytest.raises(StoreError, match="deleted or replaced"):
-            await store.record([capture(8000)], {("M1", "load0"): 8000})
-        assert store.broken.is_set()
-    async with Store.open(path, SetClock(), found=store.found) as store:
-        assert store.mishap is not None
-        assert store.mishap.event == LOST
-        assert await store.watermarks() == {("M1", "load0"): 7000}
-        assert await store.pending() == {"load0": ROWS + 1}
-        assert await store.streams() == {"load0": seq + 1}
+            await store.readings.record([capture(8000)], {("M1", "load0"): 8000})
+        assert store.database.broken.is_set()
+    async with Store.open(path, SetClock(), found=store.database.found) as store:
+        assert store.database.mishap is not None
+        assert store.database.mishap.event == LOST
+        assert await store.readings.watermarks() == {("M1", "load0"): 7000}
+        assert await store.outbox.pending() == {"load0": ROWS + 1}
+        assert await store.outbox.streams() == {"load0": seq + 1}
     assert len(list(tmp_path.glob("*.damaged-*"))) == (how == "replaced")
 
 
@@ -282,7 +284,7 @@ async def test_damaged_files_do_not_fill_the_disk(tmp_path: Path) -> None:
     for number in count(1):
         path.write_bytes(b"no database" * 100 + bytes(number))
         async with Store.open(path, clock) as store:
-            assert store.mishap is not None
+            assert store.database.mishap is not None
         path.unlink()
         clock.time += 1
         if number == KEPT_FILES + 2:
@@ -296,7 +298,7 @@ async def test_a_clock_that_went_back_repeats_no_number(tmp_path: Path) -> None:
     seq = await filled(path)
     clock.time -= 30 * 86_400
     async with Store.open(path, clock) as store:
-        assert store.mishap is None
+        assert store.database.mishap is None
         await assert_nothing_went_back(store, seq)
 
 
@@ -305,14 +307,14 @@ async def damaged_half(path: Path) -> set[int]:
     async with Store.open(path, SetClock()) as store:
         for start in range(0, ROWS, 10):
             rows = [capture(at, values=(f"{at * 7919:x}" * 40,)) for at in range(start, start + 10)]
-            await store.record(rows, {("M1", "load0"): start + 9})
+            await store.readings.record(rows, {("M1", "load0"): start + 9})
         for _ in range(ROWS // 200):
-            block = await store.next_block("load0", 100)
+            block = await store.outbox.next_block("load0", 100)
             assert block is not None
-            await store.acknowledge("load0", block.seq)
-        assert await store.next_block("load0", 100) is not None
-        await store.put_descriptor("M1", "load0", {"period": 900})
-        await store.accept(Command("c", "meter.read", ("M1",)), rejected="no")
+            await store.outbox.acknowledge("load0", block.seq)
+        assert await store.outbox.next_block("load0", 100) is not None
+        await store.descriptors.put("M1", "load0", {"period": 900})
+        await store.commands.accept(Command("c", "meter.read", ("M1",)), rejected="no")
     leaves = pages(path, (13,))
     # the last leaves are of captures: of some that were acknowledged, and of some that were not
     for page in (leaves[-15], leaves[-4]):
@@ -327,6 +329,6 @@ def times(items: Iterable[Capture | CommandRecord]) -> list[int]:
 async def taken(store: Store) -> list[int]:
     """Take all blocks that are to be had; return the times of their rows."""
     found: list[int] = []
-    while (block := await store.next_block("load0", 100)) is not None:
+    while (block := await store.outbox.next_block("load0", 100)) is not None:
         found += times(block.items)
     return found

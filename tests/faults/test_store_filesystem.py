@@ -62,7 +62,7 @@ async def fill(store: Store) -> int:
     for start in range(0, 1_000_000, 50):
         rows = [capture(at, values=(f"{at * 7919:x}" * 30,)) for at in range(start, start + 50)]
         try:
-            await store.record(rows, {("M1", "load0"): start + 49})
+            await store.readings.record(rows, {("M1", "load0"): start + 49})
         except StoreError:
             return start
     raise AssertionError("the disk was never full")
@@ -73,33 +73,33 @@ async def test_a_full_disk_refuses_and_goes_on_when_there_is_room(disk: Path) ->
     ballast.write_bytes(bytes(100_000))
     more.write_bytes(bytes(500_000))
     async with Store.open(path, SetClock()) as store:
-        given = await store.reserve_counters("k", 5)
+        given = await store.counters.reserve("k", 5)
         kept = await fill(store)
         ballast.unlink()
-        await store.record([capture(kept)], {("M1", "load0"): kept})
-        assert (await store.reserve_counters("k", 5)).start >= given.stop
-        assert await store.pending() == {"load0": kept + 1}
+        await store.readings.record([capture(kept)], {("M1", "load0"): kept})
+        assert (await store.counters.reserve("k", 5)).start >= given.stop
+        assert await store.outbox.pending() == {"load0": kept + 1}
         more.unlink()
     async with Store.open(path, SetClock()) as store:
-        assert store.mishap is None
-        assert await store.watermarks() == {("M1", "load0"): kept}
+        assert store.database.mishap is None
+        assert await store.readings.watermarks() == {("M1", "load0"): kept}
 
 
 async def test_on_a_full_disk_no_counter_is_given_that_the_spare_does_not_know(disk: Path) -> None:
     path, ballast = disk / "store.db", disk / "ballast"
     async with Store.open(path, SetClock()) as store:
-        given = await store.reserve_counters("k", 5)
+        given = await store.counters.reserve("k", 5)
         fill_up(ballast)
         taken = [given]
         for _ in range(200):
             try:
-                taken.append(await store.reserve_counters("k", 5))
+                taken.append(await store.counters.reserve("k", 5))
             except StoreError:
                 break
         ballast.unlink()
     path.unlink()
     async with Store.open(path, SetClock()) as store:
-        assert (await store.reserve_counters("k", 5)).start >= taken[-1].stop
+        assert (await store.counters.reserve("k", 5)).start >= taken[-1].stop
 
 
 async def test_on_a_disk_that_others_filled_it_opens_and_collects(larger_disk: Path) -> None:
@@ -107,23 +107,23 @@ async def test_on_a_disk_that_others_filled_it_opens_and_collects(larger_disk: P
     path = larger_disk / "store.db"
     make_place(path)
     async with Store.open(path, SetClock()) as store:
-        await store.record([capture(1)], {})
+        await store.readings.record([capture(1)], {})
     fill_up(larger_disk / "ballast")
     with pytest.raises(StoreError):
         async with Store.open(path, SetClock()):
             pass
     make_place(path)
     async with Store.open(path, SetClock()) as store:
-        assert store.mishap is None
+        assert store.database.mishap is None
         for at in range(2, 300):
-            await store.record([capture(at)], {("M1", "load0"): at})
-        assert await store.pending() == {"load0": 299}
+            await store.readings.record([capture(at)], {("M1", "load0"): at})
+        assert await store.outbox.pending() == {"load0": 299}
 
 
 async def test_a_read_only_file_system_is_said_and_left_alone_until_it_can_be_written(disk: Path) -> None:
     path = disk / "store.db"
     async with Store.open(path, SetClock()) as store:
-        await store.record([capture(1)], {})
+        await store.readings.record([capture(1)], {})
     content = path.read_bytes()
     assert mount("-o", "remount,ro", str(disk))
     with pytest.raises(StoreError, match="cannot open the store"):
@@ -132,8 +132,8 @@ async def test_a_read_only_file_system_is_said_and_left_alone_until_it_can_be_wr
     assert mount("-o", "remount,rw", str(disk))
     assert path.read_bytes() == content
     async with Store.open(path, SetClock()) as store:
-        assert store.mishap is None
-        assert await store.pending() == {"load0": 1}
+        assert store.database.mishap is None
+        assert await store.outbox.pending() == {"load0": 1}
 
 
 @pytest.fixture
@@ -175,11 +175,11 @@ async def test_a_card_that_gives_up_takes_nothing_that_was_stored_and_memory_tak
 
     health = Health()
     async with Store.open(path, clock) as store:
-        await store.record([capture(at) for at in range(300)], {("M1", "load0"): 299})
-        given = await store.reserve_counters("k", 5)
+        await store.readings.record([capture(at) for at in range(300)], {("M1", "load0"): 299})
+        given = await store.counters.reserve("k", 5)
         assert not mount("-o", "remount,ro", str(card))  # the kernel refuses: files are open
         assert mount("-o", "remount,abort", str(card))
-        shelter = Shelter(store, clock, health, waiting)
+        shelter = Shelter(store.readings, clock, health, waiting)
         for at in range(HELD):
             with pytest.raises(ShelteredError):
                 await shelter.record([capture(at, stream="instant"), capture(300 + at)], {("M1", "load0"): 300 + at})
@@ -188,32 +188,32 @@ async def test_a_card_that_gives_up_takes_nothing_that_was_stored_and_memory_tak
         assert not isinstance(full.value, ShelteredError)
         assert f"{HELD} rows wait in memory" in health.store_errors[NAME]
         with pytest.raises(StoreError):
-            await store.reserve_counters("k", 5)
-        assert await store.captures("M1", "load0", 0, 999, 999) == [capture(at) for at in range(300)]
+            await store.counters.reserve("k", 5)
+        assert await store.readings.captures("M1", "load0", 0, 999, 999) == [capture(at) for at in range(300)]
     mend(card)
     async with Store.open(path, clock) as store:
-        shelter = Shelter(store, clock, health, waiting)
+        shelter = Shelter(store.readings, clock, health, waiting)
         shelter.report = report
         await shelter.record([capture(300)], {("M1", "load0"): 300})
-        assert await store.pending() == {"load0": 301, "instant": HELD}
-        assert (await store.reserve_counters("k", 5)).start >= given.stop
+        assert await store.outbox.pending() == {"load0": 301, "instant": HELD}
+        assert (await store.counters.reserve("k", 5)).start >= given.stop
     assert (health.store_errors, told) == ({}, ["store failing"])
 
 
 async def test_while_it_is_read_only_what_cannot_be_asked_again_waits(tmp_path: Path) -> None:
     async def query_only(store: Store, switch: str) -> None:
-        await store._writer._database.execute(f"PRAGMA query_only = {switch}")
+        await store.database._writer._database.execute(f"PRAGMA query_only = {switch}")
 
     async with Store.open(tmp_path / "store.db", SetClock()) as store:
         health = Health()
-        shelter = Shelter(store, SetClock(), health)
+        shelter = Shelter(store.readings, SetClock(), health)
         await query_only(store, "ON")
         for at in (1, 2):
             with pytest.raises(ShelteredError, match="readonly"):
                 await shelter.record([capture(at, stream="instant"), capture(at)], {("M1", "load0"): at})
         assert "2 rows wait" in health.store_errors[NAME]
-        assert await store.watermarks() == {}
+        assert await store.readings.watermarks() == {}
         await query_only(store, "OFF")
         await shelter.record([capture(2)], {("M1", "load0"): 2})
-        assert await store.pending() == {"instant": 2, "load0": 1}
+        assert await store.outbox.pending() == {"instant": 2, "load0": 1}
         assert health.store_errors == {}

@@ -19,14 +19,16 @@ async def many_meters(path: Path) -> list[str]:
     meters = [f"METER-{number:04}" for number in range(200)]
     async with Store.open(path, SetClock()) as store:
         for number, meter in enumerate(meters):
-            await store.record([capture(100 + at, meter, values=(number,)) for at in range(3)], {(meter, "load0"): 200})
+            await store.readings.record(
+                [capture(100 + at, meter, values=(number,)) for at in range(3)], {(meter, "load0"): 200}
+            )
     return meters
 
 
 async def rows_under_their_names(store: Store, meters: list[str]) -> int:
     """Return how many captures there are to deliver, all of them under the name of the meter they are of."""
     rows = 0
-    while (block := await store.next_block("load0", 60)) is not None:
+    while (block := await store.outbox.next_block("load0", 60)) is not None:
         for item in block.items:
             assert isinstance(item, Capture)
             assert meters[int(str(item.values[0]))] == item.meter
@@ -46,19 +48,19 @@ async def test_no_capture_leaves_under_another_meter_s_name(tmp_path: Path, whic
     for page in damaged:
         flip(path, page)
     async with Store.open(path, SetClock()) as store:
-        assert store.mishap is not None
-        await store.expect({"load0": {0: list(reversed(meters))}})
+        assert store.database.mishap is not None
+        await store.ledger.expect({"load0": {0: list(reversed(meters))}})
         rows = await rows_under_their_names(store, meters)
         assert (rows == 600) != index
         assert rows > 300
-        assert await store.salvage() is not None
+        assert await store.salvage.bring_rest() is not None
         for meter in reversed(meters):
-            await store.record([capture(500, meter, values=(int(meter[-4:]),))], {(meter, "load0"): 500})
+            await store.readings.record([capture(500, meter, values=(int(meter[-4:]),))], {(meter, "load0"): 500})
         assert await rows_under_their_names(store, meters) == 200
     async with Store.open(path, SetClock()) as store:
-        assert store.mishap is None
+        assert store.database.mishap is None
         for number, meter in enumerate(meters):
-            assert {each.values for each in await store.captures(meter, "load0", 0, 1000, 10)} == {(number,)}
+            assert {each.values for each in await store.readings.captures(meter, "load0", 0, 1000, 10)} == {(number,)}
 
 
 @pytest.mark.parametrize("what", ["a letter of a name", "a number", "a layout"])
@@ -74,10 +76,10 @@ async def test_a_flipped_bit_in_what_a_number_stands_for(tmp_path: Path, what: s
     }[what]
     flip(path, offset, mask)
     async with Store.open(path, SetClock()) as store:
-        assert store.mishap is not None
-        assert store.mishap.event == DAMAGED
+        assert store.database.mishap is not None
+        assert store.database.mishap.event == DAMAGED
         assert 597 <= await rows_under_their_names(store, meters) <= 600
-        await store.inspect()
+        await store.database.inspect()
 
 
 async def test_a_name_that_is_lost_while_it_is_open_asks_for_a_new_file(tmp_path: Path) -> None:
@@ -87,10 +89,10 @@ async def test_a_name_that_is_lost_while_it_is_open_asks_for_a_new_file(tmp_path
         with closing(sqlite3.connect(path)) as database, database:
             database.execute("DELETE FROM meters WHERE meter = 5")
         with pytest.raises(DamagedError, match="number 5"):
-            await store.next_block("load0", 60)
-        assert store.broken.is_set()
-    async with Store.open(path, SetClock(), found=store.found) as store:
-        [block] = await store.unacknowledged("load0")
+            await store.outbox.next_block("load0", 60)
+        assert store.database.broken.is_set()
+    async with Store.open(path, SetClock(), found=store.database.found) as store:
+        [block] = await store.outbox.unacknowledged("load0")
         assert len(block.items) == 57
         assert await rows_under_their_names(store, meters) == 540
 
@@ -106,9 +108,9 @@ async def test_a_flipped_bit_in_the_name_of_a_column(tmp_path: Path, text: bytes
     meters = await many_meters(path)
     flip(path, path.read_bytes().index(text) + 1, 0x02)
     async with Store.open(path, SetClock()) as store:
-        assert store.mishap is not None
-        assert store.mishap.event == DAMAGED
+        assert store.database.mishap is not None
+        assert store.database.mishap.event == DAMAGED
         assert await rows_under_their_names(store, meters) == 600
     async with Store.open(path, SetClock()) as store:
-        assert store.mishap is None
-        assert len(await store.watermarks()) == 200
+        assert store.database.mishap is None
+        assert len(await store.readings.watermarks()) == 200

@@ -72,9 +72,9 @@ def test_names_follow_in_their_order(tmp_path: Path) -> None:
 async def test_the_witness_notices_what_is_broken(tmp_path: Path) -> None:
     path = tmp_path / "store.db"
     async with Store.open(path, SystemClock()) as store:
-        given = await store.reserve_counters("key", RANGE)
-        await store.record([capture(at, "M1") for at in (1, 2)], {("M1", STREAM): 3})
-        block = await store.next_block(STREAM, 7)
+        given = await store.counters.reserve("key", RANGE)
+        await store.readings.record([capture(at, "M1") for at in (1, 2)], {("M1", STREAM): 3})
+        block = await store.outbox.next_block(STREAM, 7)
     assert block is not None
     witness = Witness()
     witness.take("stored", "M1", 4)

@@ -28,13 +28,13 @@ def deleted(path: Path, what: str) -> None:
 async def cut_off(path: Path, what: str, patch: pytest.MonkeyPatch, step: int, given: list[int]) -> None:
     """Work until the power goes; `given` gets the number of the block that was handed out."""
     async with Store.open(path, SetClock()) as store:
-        await store.record(ROWS, {("M1", "load0"): 299})
-        block = await store.next_block("load0", 100)
+        await store.readings.record(ROWS, {("M1", "load0"): 299})
+        block = await store.outbox.next_block("load0", 100)
         assert block is not None
         given.append(block.seq)
         deleted(path, what)
         cut(patch, step)
-        await store.record([capture(300)], {})
+        await store.readings.record([capture(300)], {})
 
 
 @pytest.mark.parametrize("step", range(1, STEPS))
@@ -46,9 +46,9 @@ async def test_at_whatever_step_the_power_goes_nothing_is_lost(
     with monkeypatch.context() as patch, pytest.raises((PowerCutError, StoreError)):
         await cut_off(path, what, patch, step, given)
     async with Store.open(path, SetClock()) as store:
-        assert await store.captures("M1", "load0", 0, 1000, 1000) == ROWS
-        assert [each.seq for each in await store.unacknowledged("load0")] == given
-        assert (await store.streams())["load0"] == given[0] + 1
+        assert await store.readings.captures("M1", "load0", 0, 1000, 1000) == ROWS
+        assert [each.seq for each in await store.outbox.unacknowledged("load0")] == given
+        assert (await store.outbox.streams())["load0"] == given[0] + 1
     assert list(tmp_path.glob(f"*{WHOLE}")) == []
     kept = [file.read_bytes() for file in tmp_path.glob("*.damaged-*Z")]
     assert (b"somebody else's" in kept) == (what == "both, and another is there")
@@ -57,14 +57,14 @@ async def test_at_whatever_step_the_power_goes_nothing_is_lost(
 async def test_what_was_put_back_at_the_start_is_told(tmp_path: Path) -> None:
     path = tmp_path / "store.db"
     async with Store.open(path, SetClock()) as store:
-        await store.record([capture(1)], {})
+        await store.readings.record([capture(1)], {})
     path.rename(tmp_path / f"store.db{WHOLE}")
     async with Store.open(path, SetClock()) as store:
-        assert store.mishap is not None
-        assert (store.mishap.event, store.mishap.leapt) == (LOST, ())
-        assert await store.pending() == {"load0": 1}
+        assert store.database.mishap is not None
+        assert (store.database.mishap.event, store.database.mishap.leapt) == (LOST, ())
+        assert await store.outbox.pending() == {"load0": 1}
     async with Store.open(path, SetClock()) as store:
-        assert store.mishap is None
+        assert store.database.mishap is None
 
 
 async def test_one_that_cannot_be_put_back_leaves_nothing_that_is_old_tomorrow(
@@ -72,7 +72,7 @@ async def test_one_that_cannot_be_put_back_leaves_nothing_that_is_old_tomorrow(
 ) -> None:
     path = tmp_path / "store.db"
     async with Store.open(path, SetClock()) as store:
-        await store.record([capture(1)], {})
+        await store.readings.record([capture(1)], {})
         held = path.rename(tmp_path / "held")
 
         def fails(*_: object) -> None:
@@ -81,9 +81,9 @@ async def test_one_that_cannot_be_put_back_leaves_nothing_that_is_old_tomorrow(
         with monkeypatch.context() as patch:
             patch.setattr("dcu.store.integrity._take_the_name", fails)
             with pytest.raises(StoreError, match="no names left"):
-                await store.record([capture(2)], {})
+                await store.readings.record([capture(2)], {})
         assert list(tmp_path.glob(f"*{WHOLE}")) == []
         held.rename(path)  # and here it is again
-        await store.record([capture(3)], {})
+        await store.readings.record([capture(3)], {})
     async with Store.open(path, SetClock()) as store:
-        assert await store.pending() == {"load0": 2}
+        assert await store.outbox.pending() == {"load0": 2}

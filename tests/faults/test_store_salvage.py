@@ -19,33 +19,33 @@ async def test_what_can_be_read_is_salvaged_and_nothing_comes_twice(tmp_path: Pa
     path = tmp_path / "store.db"
     everything = await damaged_half(path)
     async with Store.open(path, SetClock()) as store:
-        assert store.mishap is not None
-        assert await store.watermarks() == {("M1", "load0"): ROWS - 1}
-        assert await store.descriptors("M1") == {"load0": {"period": 900}}
-        assert (await store.accept(Command("c", "meter.read", ("M1",))))[1] is False
-        assert (await store.verify_audit()).last == 1
+        assert store.database.mishap is not None
+        assert await store.readings.watermarks() == {("M1", "load0"): ROWS - 1}
+        assert await store.descriptors.of("M1") == {"load0": {"period": 900}}
+        assert (await store.commands.accept(Command("c", "meter.read", ("M1",))))[1] is False
+        assert (await store.audit.verify()).last == 1
         # what was not acknowledged is there before anything else
-        sent = [row for block in await store.unacknowledged("load0") for row in times(block.items)]
-        while (block := await store.next_block("load0", 100)) is not None:
+        sent = [row for block in await store.outbox.unacknowledged("load0") for row in times(block.items)]
+        while (block := await store.outbox.next_block("load0", 100)) is not None:
             sent += times(block.items)
         assert len(sent) == len(set(sent))
         assert set(sent) <= set(range(ROWS // 2, ROWS))
         assert len(sent) > ROWS // 2 - 80
-        await store.record([capture(ROWS)], {("M1", "load0"): ROWS})
+        await store.readings.record([capture(ROWS)], {("M1", "load0"): ROWS})
     async with Store.open(path, SetClock()) as store:  # a restart before the rest came
-        assert store.mishap is None
-        found = await store.salvage()
+        assert store.database.mishap is None
+        found = await store.salvage.bring_rest()
         assert found is not None
         assert found.captures
         assert found.unreadable
-        held = await store._read("SELECT sum(rows) FROM segments")
+        held = await store.database.read("SELECT sum(rows) FROM segments")
         assert ROWS - 140 < held[0][0] <= ROWS + 1
-        kept = times(await store.captures("M1", "load0", 0, ROWS, 1000))
+        kept = times(await store.readings.captures("M1", "load0", 0, ROWS, 1000))
         assert len(kept) == len(set(kept))
         assert set(kept) <= everything | {ROWS}
-        assert await store.next_block("load0", 100) is not None
-        assert await store.next_block("load0", 100) is None
-        assert await store.salvage() is None
+        assert await store.outbox.next_block("load0", 100) is not None
+        assert await store.outbox.next_block("load0", 100) is None
+        assert await store.salvage.bring_rest() is None
 
 
 async def test_much_that_was_not_acknowledged_comes_after_the_start_and_leaves_in_its_order(
@@ -58,24 +58,24 @@ async def test_much_that_was_not_acknowledged_comes_after_the_start_and_leaves_i
     for module in (wreck, salvage):
         monkeypatch.setattr(module, "WINDOW", 100)
     async with Store.open(path, SetClock()) as store:
-        assert store._owed
-        sent = [row for block in await store.unacknowledged("load0") for row in times(block.items)]
+        assert store.database.coming
+        sent = [row for block in await store.outbox.unacknowledged("load0") for row in times(block.items)]
         sent += await taken(store)
-        await store.record([capture(ROWS)], {("M1", "load0"): ROWS})
+        await store.readings.record([capture(ROWS)], {("M1", "load0"): ROWS})
         assert await taken(store) == []
-        assert (await store.shed("load0", "storage", unsent=True)).unsent == 0
+        assert (await store.retention.shed("load0", "storage", unsent=True)).unsent == 0
     async with Store.open(path, SetClock()) as store:  # a restart before the rest came
-        assert store.mishap is None
+        assert store.database.mishap is None
         assert await taken(store) == []
-        await store.bring_owed()
-        assert not store._owed
+        await store.salvage.bring_owed()
+        assert not store.database.coming
         rest = await taken(store)
         assert sent + rest == sorted({*sent, *rest})
         assert rest[-1] == ROWS
         assert ROWS // 2 - 80 < len(sent + rest) <= ROWS // 2 + 1
-        assert (await store.salvage()) is not None
+        assert (await store.salvage.bring_rest()) is not None
     async with Store.open(path, SetClock()) as store:
-        assert not store._owed
+        assert not store.database.coming
         assert not list(tmp_path.glob("*.salvage"))
 
 
@@ -84,12 +84,12 @@ async def visit(store: Store, meter: str, hour: int) -> None:
     rows = [hour * 3600 + quarter * 900 for quarter in range(1, 5)]
     asked = Asked(rows[0], rows[-1], 900, since=900)
     taking = [capture(at, meter, values=(f"{at * 7919:x}" * 20,)) for at in rows]
-    await store.record(taking, {}, asked={(meter, "load0"): [asked]})
+    await store.readings.record(taking, {}, asked={(meter, "load0"): [asked]})
 
 
 async def sent_rows(store: Store) -> list[tuple[str, int]]:
-    found = await store.unacknowledged("load0")
-    while (block := await store.next_block("load0", 100)) is not None:
+    found = await store.outbox.unacknowledged("load0")
+    while (block := await store.outbox.next_block("load0", 100)) is not None:
         found.append(block)
     return [(item.meter, item.at) for block in found for item in block.items if isinstance(item, Capture)]
 
@@ -102,21 +102,21 @@ async def test_what_a_salvage_cannot_read_is_asked_for_again_and_comes_once(tmp_
             for meter in meters:
                 await visit(store, meter, hour)
         for _ in range(2):
-            block = await store.next_block("load0", 48)
+            block = await store.outbox.next_block("load0", 48)
             assert block is not None
-            await store.acknowledge("load0", block.seq)
+            await store.outbox.acknowledge("load0", block.seq)
     flip(path, pages(path, (13,))[-back])
     async with Store.open(path, SetClock()) as store:
-        assert store.mishap is not None
+        assert store.database.mishap is not None
         before = await sent_rows(store)
         lost = {(meter, 900 * row) for meter in meters for row in range(33, 4 * hours + 1)} - set(before)
         assert lost
-        found = await store.salvage()
+        found = await store.salvage.bring_rest()
         assert found is not None
         assert found.again == len(lost)
         owed = {
             (meter, at)
-            for (meter, _), gaps in (await store.unread()).items()
+            for (meter, _), gaps in (await store.ledger.unread()).items()
             for gap in gaps
             for at in range(gap.start, gap.end + 1, 900)
         }
@@ -141,8 +141,8 @@ async def test_a_power_cut_in_a_salvage_begins_it_again(tmp_path: Path, monkeypa
                 async with Store.open(path, SetClock()):
                     pass
     async with Store.open(path, SetClock()) as store:
-        assert store.mishap is not None
-        assert store.mishap.event == DAMAGED
-        assert await store.watermarks() == {("M1", "load0"): ROWS - 1}
-        assert (await store.pending())["load0"] == ROWS // 2
+        assert store.database.mishap is not None
+        assert store.database.mishap.event == DAMAGED
+        assert await store.readings.watermarks() == {("M1", "load0"): ROWS - 1}
+        assert (await store.outbox.pending())["load0"] == ROWS // 2
     assert len(list(tmp_path.glob("*.damaged-*"))) == 1

@@ -46,7 +46,7 @@ class LedgerMachine(RuleBasedStateMachine):
         self.path = self.directory / f"{next(self.files)}.db"
         self._open()
         if expected:
-            self.runner.run(self.store.expect({STREAM: {35: METERS}}))
+            self.runner.run(self.store.ledger.expect({STREAM: {35: METERS}}))
             self.accounts = dict.fromkeys(METERS, Account(35, 0))
 
     def _open(self) -> None:
@@ -83,7 +83,7 @@ class LedgerMachine(RuleBasedStateMachine):
         self.accounts[meter] = account
         self.taken[meter] += [times[at] for at in sorted(news)]
         captures = [capture(at, meter) for at in times]
-        recorded = self.runner.run(self.store.record(captures, {}, asked={(meter, STREAM): asked}))
+        recorded = self.runner.run(self.store.readings.record(captures, {}, asked={(meter, STREAM): asked}))
         assert recorded.accounts == {(meter, STREAM): account}
         assert recorded.overflow == ()
 
@@ -99,7 +99,7 @@ class LedgerMachine(RuleBasedStateMachine):
 
     @rule(after=st.integers(0, 1000), length=st.integers(0, 500))
     def tally(self, after: int, length: int) -> None:
-        [found] = self.runner.run(self.store.tallies([Span(STREAM, after, after + length, PERIOD)]))
+        [found] = self.runner.run(self.store.ledger.tallies([Span(STREAM, after, after + length, PERIOD)]))
         expected = read = missing = 0
         for account in self.accounts.values():
             if account is None:
@@ -116,13 +116,13 @@ class LedgerMachine(RuleBasedStateMachine):
     @invariant()
     def no_capture_is_there_twice_and_none_that_was_taken_is_lost(self) -> None:
         for meter, times in self.taken.items():
-            found = [each.at for each in self.runner.run(self.store.captures(meter, STREAM, 0, 2000, 1000))]
+            found = [each.at for each in self.runner.run(self.store.readings.captures(meter, STREAM, 0, 2000, 1000))]
             assert found == times
             assert len(set(times)) == len(times)
 
     @invariant()
     def the_gaps_told_are_those_of_the_accounts(self) -> None:
-        told = [(line.meter, line.start, line.end, line.reason) for line in self.runner.run(self.store.gaps([]))]
+        told = [(line.meter, line.start, line.end, line.reason) for line in self.runner.run(self.store.ledger.gaps([]))]
         assert told == [
             (meter, gap.start, gap.end, gap.reason)
             for meter, account in self.accounts.items()

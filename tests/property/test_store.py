@@ -61,7 +61,7 @@ class StoreMachine(RuleBasedStateMachine):
     def record(self, meter: str, stream: str, times: list[int], watermark: int | None) -> None:
         visit = [capture(at, meter, stream, (next(self.unique), at)) for at in times]
         key = (meter, stream)
-        self.runner.run(self.store.record(visit, {} if watermark is None else {key: watermark}))
+        self.runner.run(self.store.readings.record(visit, {} if watermark is None else {key: watermark}))
         covered = self.marks.get(key) if watermark is not None else None
         self.rows.setdefault(stream, []).extend(c for c in visit if covered is None or c.at > covered)
         if watermark is not None:
@@ -69,7 +69,7 @@ class StoreMachine(RuleBasedStateMachine):
 
     @rule(stream=STREAMS, limit=st.integers(1, 5))
     def take(self, stream: str, limit: int) -> None:
-        block = self.runner.run(self.store.next_block(stream, limit))
+        block = self.runner.run(self.store.outbox.next_block(stream, limit))
         start = self.taken.get(stream, 0)
         named = self.named.pop(stream, 0)
         expected = self.rows.get(stream, [])[start : start + (named or limit)]
@@ -95,19 +95,19 @@ class StoreMachine(RuleBasedStateMachine):
     def acknowledge(self, data: st.DataObject) -> None:
         stream = data.draw(st.sampled_from([name for name, blocks in self.underway.items() if blocks]))
         block = data.draw(st.sampled_from(self.underway[stream]))
-        self.runner.run(self.store.acknowledge(stream, block.seq))
+        self.runner.run(self.store.outbox.acknowledge(stream, block.seq))
         self.underway[stream].remove(block)
 
     @rule(stream=STREAMS, before=st.integers(0, 60))
     def expire(self, stream: str, before: int) -> None:
-        shed = self.runner.run(self.store.expire(stream, before))
+        shed = self.runner.run(self.store.retention.expire(stream, before))
         assert not shed.unsent
         if shed.captures:
             self.gone[stream] = max(self.gone.get(stream, 0), self.taken.get(stream, 0))
 
     @rule(stream=STREAMS, unsent=st.booleans())
     def let_go(self, stream: str, unsent: bool) -> None:
-        shed = self.runner.run(self.store.shed(stream, "storage", unsent=unsent))
+        shed = self.runner.run(self.store.retention.shed(stream, "storage", unsent=unsent))
         taken = self.taken.get(stream, 0)
         assert unsent or not shed.unsent
         if shed.unsent:
@@ -137,22 +137,22 @@ class StoreMachine(RuleBasedStateMachine):
     @invariant()
     def nothing_underway_has_changed(self) -> None:
         for stream, blocks in self.underway.items():
-            assert self.runner.run(self.store.unacknowledged(stream)) == blocks
+            assert self.runner.run(self.store.outbox.unacknowledged(stream)) == blocks
 
     @invariant()
     def everything_is_counted(self) -> None:
-        pending = self.runner.run(self.store.pending())
+        pending = self.runner.run(self.store.outbox.pending())
         for stream, rows in self.rows.items():
             underway = sum(len(block.items) for block in self.underway.get(stream, []))
             waiting = len(rows) - self.taken.get(stream, 0) - self.named.get(stream, 0)
             assert pending.get(stream, 0) == waiting + underway
-        assert self.runner.run(self.store.watermarks()) == self.marks
+        assert self.runner.run(self.store.readings.watermarks()) == self.marks
 
     def teardown(self) -> None:
         if hasattr(self, "store"):
             for stream, rows in self.rows.items():
                 for meter in ("M1", "M2", "M3"):
-                    found = self.runner.run(self.store.captures(meter, stream, 0, 50, 1000))
+                    found = self.runner.run(self.store.readings.captures(meter, stream, 0, 50, 1000))
                     gone = self.gone.get(stream, 0)
                     left = [row for row in rows[gone:] if row.meter == meter]
                     before = [row for row in rows[:gone] if row.meter == meter]

@@ -102,9 +102,9 @@ async def fill(path: Path) -> int:
     """Fill a store nearly to the end of BUDGET with rows nobody has acknowledged; return how many there are."""
     rows = 0
     async with Store.open(path, SystemClock()) as store:
-        while await store.used() < 0.97 * BUDGET:
+        while await store.retention.used() < 0.97 * BUDGET:
             visits = [[bulky(rows + 256 * visit + row) for row in range(256)] for visit in range(8)]
-            await asyncio.gather(*(store.record(visit, {}) for visit in visits))
+            await asyncio.gather(*(store.readings.record(visit, {}) for visit in visits))
             rows += 256 * 8
     return rows
 

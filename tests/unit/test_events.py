@@ -105,8 +105,8 @@ async def test_a_log_of_thousands_that_is_read_once_more_is_no_news(tmp_path: Pa
     other = [event(50, now + 45 * number) for number in range(2000)]
     async with Store.open(tmp_path / "store.db", SetClock()) as store:
         for rows in (log, other):
-            await store.record([replace(each, read_at=now) for each in rows], {})
-        held = EventSieve(store, lambda _: COMPANION, [FRAUD])
+            await store.readings.record([replace(each, read_at=now) for each in rows], {})
+        held = EventSieve(store.readings, lambda _: COMPANION, [FRAUD])
         assert await held.sift(log) == []
         fresh = [event(55, now + 30), event(55, now + 2 * DAY)]
         assert await held.sift([*log, *fresh]) == fresh

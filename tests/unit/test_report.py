@@ -20,10 +20,10 @@ class Desk:
 
     def __init__(self, store: Store, clock: SetClock) -> None:
         self.store, self.clock = store, clock
-        self.reporter = Reporter(store, clock, "DCU-1")
+        self.reporter = Reporter(store.readings, clock, "DCU-1")
 
     async def kept(self, meter: str) -> list[Capture]:
-        return await self.store.captures(meter, DCU_EVENTS, 0, 1 << 40, 1000)
+        return await self.store.readings.captures(meter, DCU_EVENTS, 0, 1 << 40, 1000)
 
 
 @pytest.fixture
@@ -38,8 +38,8 @@ async def test_an_event_is_in_the_store_when_report_returns_and_waits_for_delive
     (event,) = await desk.kept("M1")
     assert (event.at, event.status, event.columns, event.offset) == (int(desk.clock.time), NO_STATUS, (), None)
     assert own_event(event)["detail"] == {"was": "a", "now": "b"}
-    assert await desk.store.pending() == {DCU_EVENTS: 1}
-    assert desk.store.fresh.is_set()
+    assert await desk.store.outbox.pending() == {DCU_EVENTS: 1}
+    assert desk.store.database.fresh.is_set()
 
 
 async def test_what_is_about_no_meter_is_about_the_box(desk: Desk) -> None:

@@ -31,11 +31,11 @@ def test_time_is_asked_for_whenever_the_store_is_opened(tmp_path: Path, monkeypa
             self._store = store
 
         async def run(self, stop: asyncio.Event) -> None:
-            opened.append((manager.recv(100), self._store.mishap is not None))
+            opened.append((manager.recv(100), self._store.database.mishap is not None))
             if len(opened) > 1:
                 stop.set()
                 return
-            raise self._store._damaged("a page failed its check")
+            raise self._store.database.damaged("a page failed its check")
 
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
         manager.bind(str(tmp_path / "notify"))

@@ -135,10 +135,10 @@ async def test_what_ours_was_moved_by_is_kept_before_it_moves() -> None:
     class Full(MemoryStore):
         full = True
 
-        async def reserve_counters(self, key: str, count: int, above: int = -1) -> range:
+        async def reserve(self, key: str, count: int, above: int = -1) -> range:
             if self.full and above >= 0:
                 raise StoreError("disk full")
-            return await super().reserve_counters(key, count, above)
+            return await super().reserve(key, count, above)
 
     store = Full()
     counters = Invocations(store)

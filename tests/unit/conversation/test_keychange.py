@@ -25,7 +25,9 @@ class Bench:
         self.store, self.key, self.clock = store, key, clock
 
     async def changes(self, **new: Keys) -> KeyChanges:
-        changes = KeyChanges({"M1": FILE, "M2": FILE}, new or {"M1": NEW}, self.store, Vault(self.key), self.clock)
+        changes = KeyChanges(
+            {"M1": FILE, "M2": FILE}, new or {"M1": NEW}, self.store.generations, Vault(self.key), self.clock
+        )
         await changes.load()
         return changes
 
@@ -78,7 +80,7 @@ async def test_the_old_ones_that_open_end_what_the_meter_refused(bench: Bench) -
     await (await brought_to(bench, State.REFUSED)).opened("M1", FILE)
     changes = await bench.changes()
     assert changes.candidates("M1") == (FILE,)
-    assert await bench.store.generations() == []
+    assert await bench.store.generations.all() == []
 
 
 @pytest.mark.parametrize("state", [State.PENDING, State.WRITTEN, State.WAITING], ids=str)
@@ -99,7 +101,7 @@ async def test_generations_grow_and_keep_what_earlier_ones_changed(bench: Bench)
     changes = await bench.changes()
     assert changes.candidates("M1") == (both, CHANGED)
     await changes.opened("M1", both)
-    [kept] = await bench.store.generations()
+    [kept] = await bench.store.generations.all()
     assert (kept.generation, kept.state, set(kept.secrets)) == (2, "current", {"encryption", "password"})
     assert (await bench.changes()).in_force("M1") == both
 

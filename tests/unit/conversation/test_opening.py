@@ -98,7 +98,7 @@ async def test_no_counter_is_used_twice_however_often_the_box_starts(tmp_path: P
     heard = []
     for _ in range(3):
         async with Store.open(tmp_path / "store.db", clock) as store:
-            maker = SessionMaker(settings, fleet.access, fleet.keys, TITLE, Invocations(store))
+            maker = SessionMaker(settings, fleet.access, fleet.keys, TITLE, Invocations(store.counters))
             session = await maker.make(bus.port, fleet.archive[0])
             await session.open()
             await session.get([ENERGY])

@@ -36,16 +36,16 @@ class Bench:
 @pytest.fixture
 async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
     async with Store.open(tmp_path / "store.db", SetClock()) as store:
-        await store.record([capture(NOON + 900 * n) for n in range(6)], {})
-        while (block := await store.next_block("load0", 2)) is not None:
-            await store.acknowledge("load0", block.seq)
+        await store.readings.record([capture(NOON + 900 * n) for n in range(6)], {})
+        while (block := await store.outbox.next_block("load0", 2)) is not None:
+            await store.outbox.acknowledge("load0", block.seq)
         yield Bench(store)
 
 
 async def test_blocks_are_wanted_again_and_where_to_go_on_is_told(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first, second, third = await bench.store.known("load0", 0, 1 << 53, 10)
+    first, second, third = await bench.store.delivered.known("load0", 0, 1 << 53, 10)
     monkeypatch.setattr("dcu.delivery.redelivery.MAX_RESENT", 2)
     answer = await bench.ask("dcu.resend")
     assert answer == {"stream": "load0", "blocks": 2, "from_seq": first, "to_seq": second, "more": third}
@@ -80,10 +80,10 @@ async def test_what_is_held_is_told_with_its_sums(bench: Bench) -> None:
 
 async def test_meters_come_in_pages(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("dcu.delivery.redelivery.MAX_COMPARED", 1)
-    await bench.store.record([capture(NOON, "M2")], {})
-    block = await bench.store.next_block("load0", 2)
+    await bench.store.readings.record([capture(NOON, "M2")], {})
+    block = await bench.store.outbox.next_block("load0", 2)
     assert block is not None
-    await bench.store.acknowledge("load0", block.seq)
+    await bench.store.outbox.acknowledge("load0", block.seq)
     span = {"from": NOON, "to": NOON + 900}
     answer = await bench.ask("dcu.reconcile", **span)
     assert (list(answer["meters"]), answer["more"]) == (["M1"], "M1")

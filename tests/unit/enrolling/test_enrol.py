@@ -63,7 +63,7 @@ class Bench:
         self.rooms = Rooms()
         self.health = Health()
         self.reported: list[tuple[str, str, Mapping[str, object]]] = []
-        self.enrolment = Enrolment(config, store, self.rooms, self._report, clock, self.health, at_once)
+        self.enrolment = Enrolment(config, store.lines, self.rooms, self._report, clock, self.health, at_once)
 
     async def _report(self, name: str, *, meter: str = "", **detail: object) -> None:
         self.reported.append((name, meter, detail))
@@ -106,7 +106,7 @@ def line(meter: Meter = NEW, **other: object) -> dict[str, object]:
 async def test_a_line_is_kept_taken_in_with_its_secrets_and_told(bench: Bench) -> None:
     assert await bench.do("add", **line()) == {"added": 1, "there": 0, "refused": 0, "problems": []}
     assert bench.rooms.there == {"M7": (NEW, Keys(b"secret"))}
-    assert [each.meter for each in await bench.store.lines()] == [NEW]
+    assert [each.meter for each in await bench.store.lines.added()] == [NEW]
     assert bench.reported == [("meter added", "M7", {"bus": "rs485-1", "address": 40, "origin": COMMAND})]
 
 
@@ -164,7 +164,7 @@ async def test_an_import_is_all_or_nothing(bench: Bench) -> None:
         "1 of 3 lines are wrong, nothing was added",
         "meters.csv:3: bus: expected one of gateway, rs485-1, got 'rs485-9'",
     ]
-    assert (bench.rooms.there, await bench.store.lines()) == ({}, [])
+    assert (bench.rooms.there, await bench.store.lines.added()) == ({}, [])
     assert (await bench.do("import", **rows(0, 1, 2)))["added"] == 3
     assert (await bench.do("import", **rows(0, 1, 2, 3)))["there"] == 3
 
@@ -191,7 +191,7 @@ async def test_a_deleted_meter_is_let_go_with_a_word_for_its_commands(bench: Ben
     await bench.do("add", **line())
     assert await bench.do("delete", ids=["M7"]) == {"deleted": ["M7"]}
     assert bench.rooms.gone == [("M7", "the meter was deleted from the archive")]
-    assert await bench.store.lines() == []
+    assert await bench.store.lines.added() == []
     assert await bench.refusal("delete", ids=["M7"]) == "no such meter: M7"
 
 
@@ -295,8 +295,8 @@ async def test_a_profile_that_is_new_comes_with_its_first_meter(bench: Bench) ->
 
 
 async def test_stations_are_shown_until_they_have_a_name(bench: Bench) -> None:
-    await bench.store.meet(Station("rs485-1", 40, {"serial": "1"}, 5.0))
-    await bench.store.meet(Station("rs485-1", 17, {}, 5.0))
+    await bench.store.lines.meet(Station("rs485-1", 40, {"serial": "1"}, 5.0))
+    await bench.store.lines.meet(Station("rs485-1", 17, {}, 5.0))
     found = await bench.do("found")
     assert found["found"] == [{"bus": "rs485-1", "address": 40, "at": "1970-01-01T00:00:05Z", "serial": "1"}]
     await bench.enrolment.enrol([NEW], DISCOVERY)

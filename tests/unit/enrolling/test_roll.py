@@ -110,7 +110,7 @@ def test_another_device_under_the_same_name_is_read_from_then_on() -> None:
         await rooms.roll.let_go("M0001", "another")
         await rooms.roll.let_go("M0002", "gone")
         rooms.roll.begin_anew("M0001", since)
-        # as the store has it after `replace_line`
+        # as the store has it after `replace`
         rooms.box.store.accounts.clear()
         rooms.box.store.watermarks["M0001", "load0"] = since
         rooms.roll.take_in(meter, keys, replace(COMPANION, name="other"))

@@ -31,7 +31,9 @@ async def pages(store: Store, **args: Any) -> list[dict[str, Any]]:
     after: dict[str, Any] = {}
     while True:
         checked = CATALOGUE["dcu.readings"].check({"meter": "M1", "stream": "load0", **args, **after})
-        page = await StoredReadings(store, SetClock(9.5 * DAY)).answer(Command("c1", "dcu.readings", args=checked))
+        page = await StoredReadings(store.readings, SetClock(9.5 * DAY)).answer(
+            Command("c1", "dcu.readings", args=checked)
+        )
         found.append(dict(page))
         if page["more"] is None:
             return found
@@ -41,7 +43,7 @@ async def pages(store: Store, **args: Any) -> list[dict[str, Any]]:
 async def test_pages_are_all_of_it_once_each(store: Store) -> None:
     rows = [capture(day * DAY + 900 * number) for day in (2, 3, 7) for number in range(10)]
     for row in rows:
-        await store.record([row, capture(row.at, "M2")], {})
+        await store.readings.record([row, capture(row.at, "M2")], {})
     found = await pages(store, **{"from": 0, "to": 9 * DAY}, limit=4)
     assert [row["at"] for page in found for row in page["captures"]] == [iso(row.at) for row in rows]
     assert max(len(page["captures"]) for page in found) == 4
@@ -51,20 +53,20 @@ async def test_pages_are_all_of_it_once_each(store: Store) -> None:
 
 async def test_a_page_is_of_one_shape(store: Store) -> None:
     rows = [capture(at, values=values) for at, values in ((1, (1,)), (2, (1,)), (3, (1, 2)), (4, (1,)))]
-    await store.record(rows, {})
+    await store.readings.record(rows, {})
     found = await pages(store, **{"from": 0, "to": 10})
     assert [(len(page["columns"]), len(page["captures"])) for page in found] == [(1, 2), (2, 1), (1, 1)]
 
 
 async def test_one_value_that_json_cannot_hold_costs_no_other(store: Store) -> None:
-    await store.record([capture(1, values=(math.nan, 7)), capture(2, values=(8, 9))], {})
+    await store.readings.record([capture(1, values=(math.nan, 7)), capture(2, values=(8, 9))], {})
     (page,) = await pages(store, **{"from": 0, "to": 10})
     rows = json.loads(encode(page))["captures"]
     assert [(row["values"], row.get("lost")) for row in rows] == [([None, 7], [0]), ([8, 9], None)]
 
 
 async def test_the_last_day_is_shown_where_no_time_is_named(store: Store) -> None:
-    await store.record([capture(8 * DAY), capture(9 * DAY)], {})
+    await store.readings.record([capture(8 * DAY), capture(9 * DAY)], {})
     assert [row["at"] for page in await pages(store) for row in page["captures"]] == [iso(9 * DAY)]
 
 
@@ -74,6 +76,6 @@ async def test_of_an_unknown_meter_nothing_is_kept(store: Store) -> None:
 
 
 async def test_rows_without_columns_are_shown_too(store: Store) -> None:
-    await store.record([replace(capture(5, values=()), columns=COLUMNS[:0])], {})
+    await store.readings.record([replace(capture(5, values=()), columns=COLUMNS[:0])], {})
     [page] = await pages(store, **{"from": 0, "to": 10})
     assert len(page["captures"]) == 1

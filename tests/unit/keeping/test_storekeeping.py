@@ -47,11 +47,11 @@ class Box:
         for number in range(visits):
             at = int(self.clock.time - days_ago * DAY) + number
             rows = [bulky(at, stream, row) for row in range(5)]
-            await self.store.record(rows, {})
+            await self.store.readings.record(rows, {})
 
     async def deliver(self, stream: str) -> None:
-        while (block := await self.store.next_block(stream, 1000)) is not None:
-            await self.store.acknowledge(stream, block.seq)
+        while (block := await self.store.outbox.next_block(stream, 1000)) is not None:
+            await self.store.outbox.acknowledge(stream, block.seq)
 
     async def settled(self, keeping: Storekeeping) -> None:
         """Look while the clock keeps step for as long as it has to be known."""
@@ -60,7 +60,7 @@ class Box:
         await keeping.step()
 
     async def held(self) -> dict[str, int]:
-        return {each.stream: each.captures for each in await self.store.holdings()}
+        return {each.stream: each.captures for each in await self.store.retention.holdings()}
 
 
 def bulky(at: int, stream: str, row: int) -> Capture:
@@ -90,17 +90,17 @@ async def test_what_was_answered_goes_before_any_reading(box: Box) -> None:
     """Somebody asks for much, and the answers were delivered: they have taken the room of readings."""
     await box.fill("load0", 20)
     for number in range(40):
-        await box.store.accept(Command(f"c{number}", "meter.read", meters=("M1",)))
-        await box.store.change(f"c{number}", CommandState.DONE, result={"rows": [os.urandom(4000).hex()]})
+        await box.store.commands.accept(Command(f"c{number}", "meter.read", meters=("M1",)))
+        await box.store.commands.change(f"c{number}", CommandState.DONE, result={"rows": [os.urandom(4000).hex()]})
     await box.deliver("result")
-    used = await box.store.used()
+    used = await box.store.retention.used()
     keeping = box.keeping(budget=int(used / 0.97))
     for _ in range(3):
         box.clock.time += 10.0
         await keeping.step()
     assert await box.held() == {"load0": 100}
-    assert await box.store.used() < used / 2
-    record, new = await box.store.accept(Command("c7", "meter.read"))
+    assert await box.store.retention.used() < used / 2
+    record, new = await box.store.commands.accept(Command("c7", "meter.read"))
     assert (record.state, new) == (CommandState.DONE, False)
 
 
@@ -160,7 +160,7 @@ async def test_without_a_clock_nothing_is_old(box: Box, monkeypatch: pytest.Monk
 
 async def test_at_four_fifths_it_is_told_once(box: Box) -> None:
     await box.fill("load0", 60)
-    used = await box.store.used()
+    used = await box.store.retention.used()
     keeping = box.keeping(budget=int(used / 0.85))
     await keeping.step()
     await keeping.step()
@@ -174,7 +174,7 @@ async def test_delivered_and_least_worth_go_first_then_unsent_and_last_of_all_bi
         await box.fill(stream, 30)
     await box.deliver("load0")
     await box.deliver("event.fraud")
-    before = await box.store.used()
+    before = await box.store.retention.used()
     keeping = box.keeping(budget=int(before / 1.1))
     await keeping.step()
     assert await box.held() == {"billing": 150, "event.fraud": 150, "load1": 150}
@@ -184,13 +184,13 @@ async def test_delivered_and_least_worth_go_first_then_unsent_and_last_of_all_bi
     held = await box.held()
     assert (held["billing"], held.get("event.fraud", 0)) == (150, 0)
     assert held.get("load1", 0) < 150
-    assert not box.store.refuses
+    assert not box.store.readings.refuses
 
 
 async def test_a_log_that_somebody_keeps_is_told_once(box: Box, monkeypatch: pytest.MonkeyPatch) -> None:
     keeping = box.keeping()
     for octets in (LONG_LOG, LONG_LOG + 1, LONG_LOG + 2, 0, LONG_LOG + 3):
-        monkeypatch.setattr(box.store, "logged", lambda octets=octets: octets)
+        monkeypatch.setattr(box.store.database, "logged", lambda octets=octets: octets)
         await keeping.step()
     told = [("store log long", {"octets": LONG_LOG + 1}), ("store log long", {"octets": LONG_LOG + 3})]
     assert box.told == told
@@ -198,14 +198,14 @@ async def test_a_log_that_somebody_keeps_is_told_once(box: Box, monkeypatch: pyt
 
 async def test_where_nothing_is_left_to_go_data_is_refused_until_there_is_room(box: Box) -> None:
     await box.fill("load0", 10)
-    assert await box.store.next_block("load0", 1000)  # under way: that stays
+    assert await box.store.outbox.next_block("load0", 1000)  # under way: that stays
     keeping = box.keeping(budget=16_000)
     await keeping.step()
-    assert box.store.refuses
+    assert box.store.readings.refuses
     assert await box.held() == {"load0": 50}
     keeping.settings = StoreSettings()
     await keeping.step()
-    assert not box.store.refuses
+    assert not box.store.readings.refuses
 
 
 async def test_a_disk_that_others_fill_leaves_less(box: Box, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -215,12 +215,12 @@ async def test_a_disk_that_others_fill_leaves_less(box: Box, monkeypatch: pytest
     async def nothing() -> int:
         return 0
 
-    assert await box.store.free() > 0
+    assert await box.store.database.free() > 0
     await box.fill("load0", 60)
-    size = await box.store.size()
-    monkeypatch.setattr(box.store, "free", little)
+    size = await box.store.database.size()
+    monkeypatch.setattr(box.store.database, "free", little)
     assert (await box.keeping().room()).capacity == 2 * size
-    monkeypatch.setattr(box.store, "free", nothing)
+    monkeypatch.setattr(box.store.database, "free", nothing)
     keeping = box.keeping()
     await keeping.step()
     assert (await box.held()).get("load0", 0) < 300
@@ -230,7 +230,7 @@ async def test_on_a_full_disk_copies_beside_the_store_go_before_captures(
     box: Box, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await box.fill("load0", 60)
-    used, copies = await box.store.used(), ("store.db.schema6", "store.db.damaged-20270101T000000Z")
+    used, copies = await box.store.retention.used(), ("store.db.schema6", "store.db.damaged-20270101T000000Z")
     needed = "store.db.damaged-20270102T000000Z"  # it is not salvaged yet
     for age, name in enumerate((needed, *copies)):
         (tmp_path / name).write_bytes(bytes(1000))
@@ -241,8 +241,8 @@ async def test_on_a_full_disk_copies_beside_the_store_go_before_captures(
         left = sum((tmp_path / name).exists() for name in copies)
         return DISK_RESERVE + (0, used // 2, 0)[left]
 
-    monkeypatch.setattr(box.store, "size", box.store.used)
-    monkeypatch.setattr(box.store, "free", free)
+    monkeypatch.setattr(box.store.database, "size", box.store.retention.used)
+    monkeypatch.setattr(box.store.database, "free", free)
     await box.keeping(budget=used).step()  # it is the budget that is used up
     assert all((tmp_path / name).exists() for name in copies)
     held = await box.held()
@@ -258,9 +258,9 @@ async def test_the_forecast_is_of_what_came_since_the_start(box: Box) -> None:
     assert (told["octets_per_day"], told["days_until_full"], told["wear_years"]) == (None, None, None)
     box.clock.time += TELLING * 24
     box.written = 1_000_000_000
-    before = await box.store.used()
+    before = await box.store.retention.used()
     await box.fill("load0", 60)
-    grown = await box.store.used() - before
+    grown = await box.store.retention.used() - before
     told = await keeping.answer(Command("c1", "dcu.storage"))
     assert told["octets_per_day"] == pytest.approx(grown, rel=0.1)
     assert told["days_until_full"] == pytest.approx((0.95 * 100_000_000 - before - grown) / grown, rel=0.1)

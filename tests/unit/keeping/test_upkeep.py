@@ -7,6 +7,7 @@ import pytest
 from dcu.errors import DamagedError
 from dcu.keeping.upkeep import CHECK_EVERY, RENEW_EVERY, Upkeep
 from dcu.store import Mishap, Salvaged
+from tests.stand_in import store_of
 
 
 class File:
@@ -22,10 +23,10 @@ class File:
     async def bring_owed(self) -> None:
         self.done.append("owed")
 
-    async def salvage(self) -> Salvaged | None:
+    async def bring_rest(self) -> Salvaged | None:
         return self.salvaged
 
-    async def newest_audited(self) -> tuple[int, bytes]:
+    async def newest(self) -> tuple[int, bytes]:
         return 0, bytes(32)
 
     async def inspect(self) -> None:
@@ -48,7 +49,7 @@ class Events:
 async def test_what_happened_is_told_once_with_the_numbers_that_leapt() -> None:
     events = Events()
     mishap = Mishap("store damaged", "malformed", Path("/data/store.db.damaged-1"), ("load0",))
-    upkeep = Upkeep(File(mishap), events)
+    upkeep = Upkeep(store_of(File(mishap)), events)
     await upkeep.tell()
     await upkeep.tell()
     detail = {"reason": "malformed", "aside": "store.db.damaged-1", "streams": {"load0": 700}}
@@ -57,13 +58,13 @@ async def test_what_happened_is_told_once_with_the_numbers_that_leapt() -> None:
 
 async def test_where_nothing_happened_nothing_is_told() -> None:
     events = Events()
-    await Upkeep(File(), events).tell()
+    await Upkeep(store_of(File()), events).tell()
     assert events.told == []
 
 
 async def test_the_file_is_checked_once_a_week_and_the_spare_renewed_every_day() -> None:
     file = File()
-    upkeep = Upkeep(file, Events())
+    upkeep = Upkeep(store_of(file), Events())
     days = round(CHECK_EVERY / RENEW_EVERY)
     for _ in range(days + 1):
         await upkeep.step()
@@ -72,10 +73,10 @@ async def test_the_file_is_checked_once_a_week_and_the_spare_renewed_every_day()
 
 async def test_what_came_of_a_salvage_is_told() -> None:
     file, events = File(), Events()
-    await Upkeep(file, events).salvage()
+    await Upkeep(store_of(file), events).salvage()
     assert events.told == []
     file.salvaged = Salvaged(900, 2, 1)
-    await Upkeep(file, events).salvage()
+    await Upkeep(store_of(file), events).salvage()
     assert events.told == [("store salvaged", {"captures": 900, "unreadable": 2, "again": 1})]
 
 
@@ -83,4 +84,4 @@ async def test_damage_ends_the_flow() -> None:
     file = File()
     file.damaged = True
     with pytest.raises(DamagedError):
-        await Upkeep(file, Events()).step()
+        await Upkeep(store_of(file), Events()).step()

@@ -24,7 +24,9 @@ async def store(tmp_path: Path) -> AsyncIterator[Store]:
 
 
 def archive(store: Store) -> Archive:
-    return Archive([Meter("M1", "a", 17, "reader", "idis")], {"idis": COMPANION}, {}, store, Kept())
+    return Archive(
+        [Meter("M1", "a", 17, "reader", "idis")], {"idis": COMPANION}, {}, store.descriptors, store.ledger, Kept()
+    )
 
 
 async def refusal(asked: Command, there: Archive, store: Store) -> str | None:
@@ -57,7 +59,7 @@ async def test_what_a_timetable_may_name_is_asked_about_before_anything_came_of_
 ) -> None:
     follows, own = load_profile(profile), Task("voltages", every=60.0, objects=(COMPANION.clock,))
     meters = [Meter("M1", "a", 17, "reader", profile)]
-    there = Archive(meters, {profile: follows}, {"": [], "north": [own]}, store, Kept())
+    there = Archive(meters, {profile: follows}, {"": [], "north": [own]}, store.descriptors, store.ledger, Kept())
     for stream in {*follows.stream_names, own.stream, DCU_EVENTS, PUSH}:
         assert await refusal(Command("c", name, args={"meter": "M1", "stream": stream}), there, store) is None
     with pytest.raises(CommandRejected, match="no such stream: lod0"):
@@ -65,7 +67,7 @@ async def test_what_a_timetable_may_name_is_asked_about_before_anything_came_of_
 
 
 async def test_what_a_deleted_meter_and_another_profile_left_is_asked_about(store: Store) -> None:
-    await store.record([capture(900, "gone", stream="strange")], {})
+    await store.readings.record([capture(900, "gone", stream="strange")], {})
     asked = Command("c", "dcu.readings", args={"meter": "gone", "stream": "strange"})
     assert await refusal(asked, archive(store), store) is None
 

@@ -90,7 +90,7 @@ def test_drifting_clocks_stay_within_tolerance_and_no_row_is_lost_or_doubled() -
             assert ats == sorted(set(ats))
             assert ats == list(expected_times(meter, COMPANION.streams["load0"].name, ats[0], ats[-1]))
             # a point a day, as if the clock had never been moved: the crystal shows
-            points = field.box.store.points[meter.id]
+            points = field.box.store.shown[meter.id]
             assert len(points) == 4
 
     in_the_field(work)
@@ -137,7 +137,7 @@ def test_without_set_clocks_are_measured_only() -> None:
         field.wrong(0, 120.0)
         await run_for(field.box.poll(LOAD), 3600.0)
         assert field.moved == []
-        ((_, offset),) = field.box.store.points["M0001"]
+        ((_, offset),) = field.box.store.shown["M0001"]
         assert offset == pytest.approx(120.0, abs=1.0)
 
     in_the_field(work, ClockSettings())
@@ -150,7 +150,7 @@ def test_nothing_is_measured_against_a_clock_that_is_not_trusted(monkeypatch: py
         monkeypatch.setattr(VirtualClock, "trusted", lambda _: False)
         poll.submit(set_clock("M0001"))
         await run_for(poll, 600.0)
-        assert (field.moved, field.box.store.points) == ([], {})
+        assert (field.moved, field.box.store.shown) == ([], {})
         ((_, found, error),) = field.box.answers
         assert (found, error) == (None, "this unit's own clock is not trusted")
 
@@ -283,7 +283,7 @@ def test_what_a_crash_cut_off_is_concluded_from_the_clock_and_not_repeated(carri
     async def work(field: Field) -> None:
         field.wrong(0, 10.0 if carried_out else 70.0)
         field.box.store.moves["M0001"] = Adjustment(int(field.clock.now()) - 60, 70.0, -60, "shift")
-        field.box.store.points["M0001"] = [(int(field.clock.now()) - 3600, 70.0)]
+        field.box.store.shown["M0001"] = [(int(field.clock.now()) - 3600, 70.0)]
         poll = field.box.poll(LOAD)
         await poll.clocks.load({"M0001", "M0002"}.__contains__)
         await run_for(poll, 600.0)
@@ -291,7 +291,7 @@ def test_what_a_crash_cut_off_is_concluded_from_the_clock_and_not_repeated(carri
         if carried_out:
             assert field.moved == []
             assert (first["interrupted"], first["before"]) == (True, 70.0)
-            assert field.box.store.points["M0001"][0][1] == 10.0
+            assert field.box.store.shown["M0001"][0][1] == 10.0
         else:
             assert "interrupted" not in first
             assert len(field.moved) == 1
@@ -331,10 +331,10 @@ def test_a_clock_that_somebody_else_moved_begins_a_history_of_its_own() -> None:
         poll = field.box.poll(LOAD)
         flow = asyncio.create_task(run_for(poll, 2.2 * DAY))
         await asyncio.sleep(1.1 * DAY)
-        assert len(field.box.store.points["M0001"]) == 2
+        assert len(field.box.store.shown["M0001"]) == 2
         field.wrong(0, -25.0)
         await flow
-        ((_, offset),) = field.box.store.points["M0001"]
+        ((_, offset),) = field.box.store.shown["M0001"]
         assert offset == pytest.approx(-25.0, abs=1.0)
 
     in_the_field(work)

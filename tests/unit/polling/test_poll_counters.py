@@ -55,11 +55,11 @@ class UsedUp(MemoryStore):
 
     first: str | None = None
 
-    async def reserve_counters(self, key: str, count: int, above: int = -1) -> range:
+    async def reserve(self, key: str, count: int, above: int = -1) -> range:
         self.first = self.first or key
         if key == self.first:
             raise MeterError(f"key {key!r} has no {count} invocation counters left")
-        return await super().reserve_counters(key, count, above)
+        return await super().reserve(key, count, above)
 
 
 def test_a_key_whose_counters_are_used_up_costs_its_own_meter_and_no_other() -> None:

@@ -80,7 +80,7 @@ def test_a_wrong_master_key_leaves_everything_as_it_was(tmp_path: Path) -> None:
         await rekeying.start()
         with pytest.raises(NotGivenError, match="M0001 keeps its old encryption, authentication: read-write denied"):
             await rekeying.change()
-        assert await rekeying.store.generations() == []
+        assert await rekeying.store.all() == []
         await rekeying.read()
         assert rekeying.changes.in_force("M0001") == rekeying.old
 
@@ -245,7 +245,7 @@ def test_another_meter_that_has_the_same_keys_is_given_none(tmp_path: Path) -> N
             await rekeying.change()
         assert caught.value.breach is Breach.TITLE
         assert rekeying.meter.keys == rekeying.old
-        assert await rekeying.store.generations() == []
+        assert await rekeying.store.all() == []
         rekeying.store.shapes["M0001"] = {IDENTITY: {TITLE_WORD: rekeying.meter.title.hex()}}
         await rekeying.change()
         assert rekeying.settled()

@@ -43,7 +43,7 @@ def test_without_a_master_key_nothing_is_sent(tmp_path: Path) -> None:
         await rekeying.start()
         with pytest.raises(NotGivenError, match="keys has no master_key for M0001"):
             await rekeying.change()
-        assert await rekeying.store.generations() == []
+        assert await rekeying.store.all() == []
 
     rekeyed(tmp_path, work)
 
@@ -72,7 +72,7 @@ def test_short_names_reach_no_secret(tmp_path: Path) -> None:
 
 def test_another_meter_in_its_place_keeps_its_password(tmp_path: Path) -> None:
     async def work(rekeying: Rekeying) -> None:
-        await rekeying.store.put_descriptor("M0001", "@identity", {"serial": "the one before"})
+        await rekeying.store.put("M0001", "@identity", {"serial": "the one before"})
         with pytest.raises(NotGivenError, match="another meter may be there"):
             await rekeying.change()
         assert rekeying.meter.keys == rekeying.old
@@ -155,7 +155,7 @@ def test_of_another_meter_that_has_the_same_keys_no_counter_is_believed(
 ) -> None:
     async def work(rekeying: Rekeying) -> None:
         known = await gone_back(rekeying, monkeypatch)
-        await rekeying.store.put_descriptor("M0001", "@identity", {"title": b"ANOTHER1".hex()})
+        await rekeying.store.put("M0001", "@identity", {"title": b"ANOTHER1".hex()})
         with pytest.raises(SecurityError, match="is not that of M0001"):
             await forget(rekeying)
         assert rekeying.store.heard == known

@@ -67,7 +67,7 @@ def truth(due: Due) -> list[Capture]:
 
 async def stored(path: Path, captures: Sequence[Capture]) -> None:
     async with Store.open(path, SetClock()) as store:
-        await store.record(captures, {})
+        await store.readings.record(captures, {})
 
 
 def account(directory: Path, due: Due, mistake: Mistake = list, kept: Mistake | None = None) -> Line:

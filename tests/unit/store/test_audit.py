@@ -14,18 +14,18 @@ from tests.captures import SetClock
 
 
 async def command(store: Store, name: str, state: CommandState = CommandState.DONE, door: str = "mqtt") -> None:
-    await store.accept(Command(name, "meter.read", ("M1",), {"profile": "load0"}, door=door))
-    await store.change(name, CommandState.RUNNING)
-    await store.change(name, state, error=None if state is CommandState.DONE else "the meter is silent")
+    await store.commands.accept(Command(name, "meter.read", ("M1",), {"profile": "load0"}, door=door))
+    await store.commands.change(name, CommandState.RUNNING)
+    await store.commands.change(name, state, error=None if state is CommandState.DONE else "the meter is silent")
 
 
 async def test_each_command_that_is_over_is_entered_once(store: Store, clock: SetClock) -> None:
     await command(store, "a", door="local")
     await command(store, "b", CommandState.FAILED)
-    await store.accept(Command("c", "meter.set", ("M9",)), rejected="no such meter: M9")
-    await store.accept(Command("c", "meter.set", ("M9",)), rejected="no such meter: M9")
-    await store.accept(Command("d", "dcu.ping"))
-    found = await store.audited(1, 100)
+    await store.commands.accept(Command("c", "meter.set", ("M9",)), rejected="no such meter: M9")
+    await store.commands.accept(Command("c", "meter.set", ("M9",)), rejected="no such meter: M9")
+    await store.commands.accept(Command("d", "dcu.ping"))
+    found = await store.audit.entries(1, 100)
     assert [(each.entry, each.who, each.command, each.outcome) for each in found] == [
         (1, "local", "a", "done"),
         (2, "mqtt", "b", "failed: the meter is silent"),
@@ -34,23 +34,23 @@ async def test_each_command_that_is_over_is_entered_once(store: Store, clock: Se
     assert found[0].what == '{"name":"meter.read","meters":["M1"],"args":{"profile":"load0"}}'
     assert found[0].at == clock.time
     assert found[0].before == BEGINNING
-    assert store.audit_head == (3, found[2].hash)
+    assert store.audit.head == (3, found[2].hash)
 
 
 async def test_it_goes_on_after_a_restart(path: Path, clock: SetClock) -> None:
     for name in "abc":
         async with Store.open(path, clock) as store:
             await command(store, name)
-            verdict = await store.verify_audit()
+            verdict = await store.audit.verify()
     assert (verdict.first, verdict.last, verdict.problem) == (1, 3, None)
     async with Store.open(path, clock) as store:
-        assert await store.newest_audited() == (3, verdict.head) == store.audit_head
+        assert await store.audit.newest() == (3, verdict.head) == store.audit.head
 
 
 async def test_long_arguments_and_many_meters_are_kept_short(store: Store) -> None:
     many = tuple(f"M{number}" for number in range(METERS_BOUND + 1))
-    await store.accept(Command("a", "x", many, {"rows": "r" * ARGUMENTS_BOUND}), rejected="e" * 5000)
-    [entry] = await store.audited(1, 1)
+    await store.commands.accept(Command("a", "x", many, {"rows": "r" * ARGUMENTS_BOUND}), rejected="e" * 5000)
+    [entry] = await store.audit.entries(1, 1)
     assert entry.what.startswith(f'{{"name":"x","meters":{METERS_BOUND + 1},"args":"sha256:')
     assert len(entry.what) + len(entry.outcome) < 500
 
@@ -73,29 +73,29 @@ async def test_whatever_is_changed_is_noticed(path: Path, clock: SetClock, tampe
     with closing(sqlite3.connect(path)) as database, database:
         database.execute(tampering)
     async with Store.open(path, clock) as store:
-        assert (await store.verify_audit()).problem == problem
+        assert (await store.audit.verify()).problem == problem
 
 
 async def test_a_seam_between_two_parts_is_looked_at(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "PART", 2)
     for name in "abcde":
         await command(store, name)
-    assert (await store.verify_audit()).last == 5
-    await store._write(lambda database: database.execute("DELETE FROM audit WHERE entry = 3"))
-    assert (await store.verify_audit()).problem == "entry 4 does not follow entry 2"
+    assert (await store.audit.verify()).last == 5
+    await store.database.write(lambda database: database.execute("DELETE FROM audit WHERE entry = 3"))
+    assert (await store.audit.verify()).problem == "entry 4 does not follow entry 2"
 
 
 async def test_the_oldest_go_and_the_rest_still_holds(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "AUDIT_BOUND", 3)
     for name in "abcde":
         await command(store, name)
-    verdict = await store.verify_audit()
+    verdict = await store.audit.verify()
     assert (verdict.first, verdict.last, verdict.problem) == (3, 5, None)
 
 
 async def test_an_entry_is_kept_with_its_command_or_not_at_all(store: Store) -> None:
-    await store._write(lambda database: database.execute("DROP TABLE audit"))
-    await store.accept(Command("a", "meter.read"))
+    await store.database.write(lambda database: database.execute("DROP TABLE audit"))
+    await store.commands.accept(Command("a", "meter.read"))
     with pytest.raises(Exception, match="no such table"):
-        await store.change("a", CommandState.DONE)
-    assert [record.state for record in await store.unfinished()] == [CommandState.ACCEPTED]
+        await store.commands.change("a", CommandState.DONE)
+    assert [record.state for record in await store.commands.unfinished()] == [CommandState.ACCEPTED]

@@ -27,13 +27,15 @@ async def fill(store: Store, days: int) -> None:
     for day in range(days):
         for hour in range(0, DAY, DAY // 4):
             at = ORIGIN + day * DAY + hour
-            await asyncio.gather(*(store.record([capture(at, meter)], {(meter, "load0"): at}) for meter in METERS))
+            await asyncio.gather(
+                *(store.readings.record([capture(at, meter)], {(meter, "load0"): at}) for meter in METERS)
+            )
 
 
 async def steps(store: Store, question: Question) -> int:
     """Return the instructions of SQLite's machine that both connections take to answer."""
     counted = count()
-    connections = store._reading, store._writer._database
+    connections = store.database.reading, store.database._writer._database
     for connection in connections:
         await connection.set_progress_handler(lambda: next(counted) and None, 1)
     await question(store)
@@ -43,35 +45,35 @@ async def steps(store: Store, question: Question) -> int:
 
 
 async def next_unsent(store: Store) -> None:
-    block = await store.next_block("load0", 20)
+    block = await store.outbox.next_block("load0", 20)
     assert block is not None
     assert len(block.items) == 20
 
 
 async def acknowledged(store: Store) -> None:
-    block = await store.next_block("load0", 20)
+    block = await store.outbox.next_block("load0", 20)
     assert block is not None
-    await store.acknowledge("load0", block.seq)
+    await store.outbox.acknowledge("load0", block.seq)
 
 
 async def first_day(store: Store) -> None:
-    assert len(await store.captures("M7", "load0", ORIGIN, ORIGIN + DAY - 1, 1000)) == 4
+    assert len(await store.readings.captures("M7", "load0", ORIGIN, ORIGIN + DAY - 1, 1000)) == 4
 
 
 async def newest(store: Store) -> None:
-    assert await store.latest("M7", "load0") is not None
+    assert await store.readings.latest("M7", "load0") is not None
 
 
 async def recorded(store: Store) -> None:
     at = ORIGIN + 1000 * DAY
-    await store.record([capture(at, "M7")], {("M7", "load0"): at})
+    await store.readings.record([capture(at, "M7")], {("M7", "load0"): at})
 
 
 async def numbers(store: Store) -> None:
-    await store.pending()
-    await store.waiting()
-    await store.streams()
-    await store.watermarks()
+    await store.outbox.pending()
+    await store.outbox.waiting()
+    await store.outbox.streams()
+    await store.readings.watermarks()
 
 
 @pytest.fixture
@@ -92,7 +94,7 @@ async def test_no_question_of_every_day_costs_more_in_a_full_store(store: Store,
 
 async def test_the_measure_tells_a_question_that_goes_through_everything(store: Store, full: Store) -> None:
     async def everything(asked: Store) -> None:
-        await asked.holdings()
+        await asked.retention.holdings()
 
     await fill(store, FEW)
     assert await steps(full, everything) > 10 * await steps(store, everything)

@@ -13,26 +13,26 @@ from tests.captures import SetClock, capture
 
 async def test_what_waits_at_the_end_is_still_written(path: Path, clock: SetClock) -> None:
     async with Store.open(path, clock) as store:
-        waiting = [asyncio.create_task(store.record([capture(at)], {})) for at in range(20)]
+        waiting = [asyncio.create_task(store.readings.record([capture(at)], {})) for at in range(20)]
         await asyncio.sleep(0)
     await asyncio.gather(*waiting)
     async with Store.open(path, clock) as store:
-        assert await store.pending() == {"load0": 20}
+        assert await store.outbox.pending() == {"load0": 20}
 
 
 async def test_a_closed_store_refuses(path: Path, clock: SetClock) -> None:
     async with Store.open(path, clock) as store:
         pass
     with pytest.raises(StoreError, match="the store is closed"):
-        await store.record([capture(1)], {})
+        await store.readings.record([capture(1)], {})
     with pytest.raises(StoreError, match="the store is closed"):
-        await store.watermarks()
+        await store.readings.watermarks()
 
 
 async def test_nothing_outlives_the_store(path: Path, clock: SetClock) -> None:
     threads, tasks = set(threading.enumerate()), asyncio.all_tasks()
     async with Store.open(path, clock) as store:
-        await store.record([capture(1)], {})
+        await store.readings.record([capture(1)], {})
     assert asyncio.all_tasks() == tasks
     for thread in set(threading.enumerate()) - threads:
         if not thread.name.startswith("asyncio_"):  # the loop's own, which ends them itself
@@ -53,7 +53,7 @@ async def test_cancelled_at_any_moment_it_opens_again_whole(path: Path, clock: S
     async def work() -> None:
         async with Store.open(path, clock) as store:
             for at in range(100):
-                await store.record([capture(at)], {("M1", "load0"): at})
+                await store.readings.record([capture(at)], {("M1", "load0"): at})
 
     task = asyncio.create_task(work())
     for _ in range(turns):
@@ -62,19 +62,19 @@ async def test_cancelled_at_any_moment_it_opens_again_whole(path: Path, clock: S
     with pytest.raises(asyncio.CancelledError):
         await task
     async with Store.open(path, clock) as store:
-        marks, pending = await store.watermarks(), await store.pending()
+        marks, pending = await store.readings.watermarks(), await store.outbox.pending()
         assert pending.get("load0", 0) == marks.get(("M1", "load0"), -1) + 1
 
 
 async def test_size_grows_with_what_is_kept(store: Store) -> None:
-    before = await store.size()
-    await store.record([capture(at) for at in range(100)], {})
-    assert await store.size() > before
+    before = await store.database.size()
+    await store.readings.record([capture(at) for at in range(100)], {})
+    assert await store.database.size() > before
 
 
 async def test_a_new_stream_begins_its_sequence_at_unix_milliseconds(store: Store, clock: SetClock) -> None:
-    await store.record([capture(1)], {})
-    assert await store.streams() == {"load0": int(clock.time * 1000)}
+    await store.readings.record([capture(1)], {})
+    assert await store.outbox.streams() == {"load0": int(clock.time * 1000)}
 
 
 async def test_a_new_file_is_not_for_everybody(path: Path, store: Store) -> None:

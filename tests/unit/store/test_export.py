@@ -17,7 +17,7 @@ SAVED = Path(__file__).parents[2] / "databases"
 async def test_every_capture_comes_out_while_the_store_is_open(path: Path, clock: SetClock) -> None:
     rows = [capture(at, meter, stream) for stream in ("daily", "load0") for meter in ("M1", "M2") for at in (1, 90_000)]
     async with Store.open(path, clock) as store:
-        await store.record(rows, {})
+        await store.readings.record(rows, {})
         before = path.read_bytes()
         assert list(exported(path, meter=None, stream=None, start=0, end=1 << 40)) == rows
         assert list(exported(path, meter="M2", stream="load0", start=5, end=1 << 40)) == [capture(90_000, "M2")]

@@ -51,9 +51,9 @@ async def test_an_older_file_becomes_what_a_new_one_is(path: Path, tmp_path: Pat
     for each in (path, new):
         async with Store.open(each, SetClock()) as store:
             # one from before there was a spare goes on at the clock
-            assert store.mishap is None or store.mishap.leapt == ("daily",)
-            await store.record([capture(20_000 * DAY, "M9")], {})
-            assert await store.latest("M9", "load0") == capture(20_000 * DAY, "M9")
+            assert store.database.mishap is None or store.database.mishap.leapt == ("daily",)
+            await store.readings.record([capture(20_000 * DAY, "M9")], {})
+            assert await store.readings.latest("M9", "load0") == capture(20_000 * DAY, "M9")
     assert tables(path) == tables(new)
 
 
@@ -61,16 +61,16 @@ async def test_a_store_of_schema_7_opens_and_tells_what_had_to_go(path: Path) ->
     """A block on its way, five rows that went unsent and are not named yet, a key, a command."""
     path.write_bytes((SAVED / "schema7.db").read_bytes())
     async with Store.open(path, SetClock()) as store:
-        [block] = await store.unacknowledged("load0")
+        [block] = await store.outbox.unacknowledged("load0")
         assert block.items == (capture(900), capture(1800))
-        word = await store.next_block("load0", 100)
+        word = await store.outbox.next_block("load0", 100)
         assert word is not None
         assert (word.seq, word.dropped) == (block.seq + 1, Dropped("storage", 900, 6300, 5))
-        rest = await store.next_block("load0", 100)
+        rest = await store.outbox.next_block("load0", 100)
         assert rest is not None
         assert rest.items == (capture(7200),)
-        assert [sealed.secrets for sealed in await store.generations()] == [{"password": b"\x01\x02"}]
-        assert (await store.verify_audit()).last == 1
+        assert [sealed.secrets for sealed in await store.generations.all()] == [{"password": b"\x01\x02"}]
+        assert (await store.audit.verify()).last == 1
 
 
 async def test_a_store_of_schema_8_opens_and_its_marks_go_on(path: Path) -> None:
@@ -78,15 +78,20 @@ async def test_a_store_of_schema_8_opens_and_its_marks_go_on(path: Path) -> None
     path.write_bytes((SAVED / "schema8.db").read_bytes())
     async with Store.open(path, SetClock()) as store:
         marks = {("M1", "load0"): 3600, ("M2", "load0"): DAY, ("M3", "load0"): 3600}
-        assert await store.watermarks() == marks
-        assert await store.unread() == {("M2", "load0"): (Gap(4500, DAY - 900, Reason.PENDING),)}
-        [block] = await store.unacknowledged("load0")
-        assert await store.known("load0", 0, block.seq, 10) == [block.seq - 1]
-        assert await store.captures("M2", "load0", 0, DAY, 2) == [capture(3600, "M2"), capture(DAY, "M2")]
-        await store.record([capture(DAY + 900, "M2")], {}, asked={("M2", "load0"): [Asked(DAY + 1, DAY + 900, 900)]})
-        assert (await store.watermarks())["M2", "load0"] == DAY + 900
-        assert await store.captures("M2", "load0", 0, 2 * DAY, 2) == [capture(DAY, "M2"), capture(DAY + 900, "M2")]
-        assert await store._read("SELECT meter, stream FROM marks") == [(1, 1), (1, 2), (2, 1), (3, 1)]
+        assert await store.readings.watermarks() == marks
+        assert await store.ledger.unread() == {("M2", "load0"): (Gap(4500, DAY - 900, Reason.PENDING),)}
+        [block] = await store.outbox.unacknowledged("load0")
+        assert await store.delivered.known("load0", 0, block.seq, 10) == [block.seq - 1]
+        assert await store.readings.captures("M2", "load0", 0, DAY, 2) == [capture(3600, "M2"), capture(DAY, "M2")]
+        await store.readings.record(
+            [capture(DAY + 900, "M2")], {}, asked={("M2", "load0"): [Asked(DAY + 1, DAY + 900, 900)]}
+        )
+        assert (await store.readings.watermarks())["M2", "load0"] == DAY + 900
+        assert await store.readings.captures("M2", "load0", 0, 2 * DAY, 2) == [
+            capture(DAY, "M2"),
+            capture(DAY + 900, "M2"),
+        ]
+        assert await store.database.read("SELECT meter, stream FROM marks") == [(1, 1), (1, 2), (2, 1), (3, 1)]
 
 
 def lengthen(path: Path) -> list[Capture]:
@@ -107,7 +112,7 @@ async def read(store: Store) -> list[Capture]:
     """Return all rows of the first meter behind the first day of the long file, day by day."""
     found = []
     for day in range(FIRST_DAY, FIRST_DAY + ROWS * 900 // DAY + 1):
-        found += await store.captures("M1", "load0", day * DAY, day * DAY + DAY - 1, 1000)
+        found += await store.readings.captures("M1", "load0", day * DAY, day * DAY + DAY - 1, 1000)
     return found
 
 
@@ -130,9 +135,9 @@ async def test_a_long_way_is_gone_on_with_after_a_kill(path: Path, monkeypatch: 
     monkeypatch.setattr(forward, "_put", put)
     async with Store.open(path, SetClock()) as store:
         assert await read(store) == rows
-        assert (await store.pending())["load0"] == 2 * ROWS + 5
-        assert (await store.latest("M2", "load0")) is not None
-        assert await store._read("SELECT name FROM sqlite_schema WHERE name = 'captures'") == []
+        assert (await store.outbox.pending())["load0"] == 2 * ROWS + 5
+        assert (await store.readings.latest("M2", "load0")) is not None
+        assert await store.database.read("SELECT name FROM sqlite_schema WHERE name = 'captures'") == []
     with closing(sqlite3.connect(f"{path}.schema4")) as kept:
         assert kept.execute("SELECT count(*) FROM captures").fetchall() == [(2 * ROWS + 12,)]
 

@@ -39,8 +39,8 @@ def test_what_is_told_from_elsewhere_decides() -> None:
 async def test_names_are_read_from_either_side(path: Path) -> None:
     async with Store.open(path, SetClock()) as store:
         for meter in ("M1", "M2"):
-            await store.record([capture(1, meter)], {})
-        await store.put_descriptor("M1", "load0", {"period": 900})
+            await store.readings.record([capture(1, meter)], {})
+        await store.descriptors.put("M1", "load0", {"period": 900})
     with closing(sqlite3.connect(path)) as database, database:
         legend = Legend.read(database, ())
         assert (legend.meters, legend.streams) == ({1: "M1", 2: "M2"}, {1: "load0"})

@@ -22,25 +22,25 @@ async def test_a_text_keeps_its_number_when_it_is_no_longer_remembered(
     monkeypatch.setattr(room, "CACHE_BOUND", 2)
 
     async def ask(database: Any) -> list[int]:
-        return [await store._meters.number(database, name) for name in ("A", "B", "C", "A", "B", "C")]
+        return [await store.database.meters.number(database, name) for name in ("A", "B", "C", "A", "B", "C")]
 
-    assert await store._write(ask) == [1, 2, 3, 1, 2, 3]
-    assert len(store._meters._known) <= 2
+    assert await store.database.write(ask) == [1, 2, 3, 1, 2, 3]
+    assert len(store.database.meters._known) <= 2
 
 
 async def test_places_of_an_undone_transaction_are_taken_again(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    await store.record([capture(1)], {})
-    append = store._tails.append
+    await store.readings.record([capture(1)], {})
+    append = store.database.tails.append
 
     async def failing(database: Connection, stream: int, rows: int = 1) -> int:
         await append(database, stream, rows)
         raise StoreError("in the middle")
 
     with monkeypatch.context() as patched:
-        patched.setattr(store._tails, "append", failing)
+        patched.setattr(store.database.tails, "append", failing)
         with pytest.raises(StoreError, match="in the middle"):
-            await store.record([capture(2, "M2", "new")], {})
-    await store.record([capture(3, "M3", "other")], {})
-    await store.record([capture(4)], {})
-    assert await store.pending() == {"load0": 2, "other": 1}
-    assert await store.latest("M3", "other") == capture(3, "M3", "other")
+            await store.readings.record([capture(2, "M2", "new")], {})
+    await store.readings.record([capture(3, "M3", "other")], {})
+    await store.readings.record([capture(4)], {})
+    assert await store.outbox.pending() == {"load0": 2, "other": 1}
+    assert await store.readings.latest("M3", "other") == capture(3, "M3", "other")

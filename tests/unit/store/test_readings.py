@@ -8,12 +8,13 @@ import pytest
 
 from dcu.model import Column
 from dcu.store import Store
+from dcu.store.readings import Readings
 from dcu.store.segments import SEGMENT_ROWS, Segment
 from tests.captures import COLUMNS, SetClock, capture
 
 
 async def items(store: Store, stream: str = "load0") -> list[object]:
-    block = await store.next_block(stream, 1000)
+    block = await store.outbox.next_block(stream, 1000)
     return list(block.items) if block else []
 
 
@@ -21,109 +22,109 @@ async def test_a_capture_comes_back_as_it_was_after_a_restart(path: Path, clock:
     odd = replace(capture(900), values=(None, True, -1, 2.5, "ü", b"\x00"), columns=(Column(1, bytes(6)),) * 6)
     bare = replace(capture(901), status=255, offset=None, trusted=False, values=(), columns=())
     async with Store.open(path, clock) as store:
-        await store.record([odd, bare], {})
+        await store.readings.record([odd, bare], {})
     async with Store.open(path, clock) as store:
         assert await items(store) == [odd, bare]
 
 
 async def test_watermarks_come_back_and_never_move_back(path: Path, clock: SetClock) -> None:
     async with Store.open(path, clock) as store:
-        await store.record([], {("M1", "load0"): 900, ("M2", "daily"): 5})
-        await store.record([], {("M1", "load0"): 600})
-        await store.record([capture(3, "M1", "instant")], {})
+        await store.readings.record([], {("M1", "load0"): 900, ("M2", "daily"): 5})
+        await store.readings.record([], {("M1", "load0"): 600})
+        await store.readings.record([capture(3, "M1", "instant")], {})
     async with Store.open(path, clock) as store:
-        assert await store.watermarks() == {("M1", "load0"): 900, ("M2", "daily"): 5}
+        assert await store.readings.watermarks() == {("M1", "load0"): 900, ("M2", "daily"): 5}
 
 
 async def test_watermarks_of_many_streams_have_one_object_for_each_meters_name(path: Path, clock: SetClock) -> None:
     marks = {(f"M{number}", stream): 900 for number in range(3) for stream in ("load0", "daily")}
     async with Store.open(path, clock) as store:
-        await store.record([], marks)
+        await store.readings.record([], marks)
     async with Store.open(path, clock) as store:
-        found = await store.watermarks()
+        found = await store.readings.watermarks()
     assert found == marks
     assert len({id(meter) for meter, _ in found}) == 3
 
 
 async def test_what_a_watermark_covers_is_not_stored_twice(store: Store) -> None:
-    await store.record([capture(900), capture(1800)], {("M1", "load0"): 1800})
-    await store.record([capture(900), capture(1800), capture(2700)], {("M1", "load0"): 2700})
+    await store.readings.record([capture(900), capture(1800)], {("M1", "load0"): 1800})
+    await store.readings.record([capture(900), capture(1800), capture(2700)], {("M1", "load0"): 2700})
     assert await items(store) == [capture(900), capture(1800), capture(2700)]
 
 
 async def test_captures_of_one_second_are_both_kept(store: Store) -> None:
     first, second = capture(900, values=(1,)), capture(900, values=(2,))
-    await store.record([first, second], {("M1", "load0"): 900})
+    await store.readings.record([first, second], {("M1", "load0"): 900})
     assert await items(store) == [first, second]
 
 
 async def test_the_watermark_of_another_meter_or_stream_covers_nothing(store: Store) -> None:
-    await store.record([capture(900)], {("M1", "load0"): 900})
+    await store.readings.record([capture(900)], {("M1", "load0"): 900})
     others = [capture(900, "M2"), capture(900, "M1", "load1")]
-    await store.record(others, {("M2", "load0"): 900, ("M1", "load1"): 900})
+    await store.readings.record(others, {("M2", "load0"): 900, ("M1", "load1"): 900})
     assert [*await items(store), *await items(store, "load1")] == [capture(900), *others]
 
 
 async def test_without_a_watermark_everything_is_stored(store: Store) -> None:
-    await store.record([capture(900)], {("M1", "load0"): 900})
-    await store.record([capture(900)], {})
+    await store.readings.record([capture(900)], {("M1", "load0"): 900})
+    await store.readings.record([capture(900)], {})
     assert await items(store) == [capture(900), capture(900)]
 
 
 async def test_captures_of_one_meter_are_found_by_time(store: Store) -> None:
     for at in range(10):
-        await store.record([capture(at, meter) for meter in ("M1", "M2")], {})
-    assert await store.captures("M1", "load0", 2, 4, 10) == [capture(2), capture(3), capture(4)]
-    assert await store.captures("M2", "load0", 0, 9, 2) == [capture(8, "M2"), capture(9, "M2")]
-    assert await store.captures("M1", "load0", 20, 30, 10) == []
-    assert await store.captures("M1", "load1", 0, 9, 10) == []
-    assert await store.captures("M1", "load0", -(10**30), 10**30, 10**30) == [capture(at) for at in range(10)]
+        await store.readings.record([capture(at, meter) for meter in ("M1", "M2")], {})
+    assert await store.readings.captures("M1", "load0", 2, 4, 10) == [capture(2), capture(3), capture(4)]
+    assert await store.readings.captures("M2", "load0", 0, 9, 2) == [capture(8, "M2"), capture(9, "M2")]
+    assert await store.readings.captures("M1", "load0", 20, 30, 10) == []
+    assert await store.readings.captures("M1", "load1", 0, 9, 10) == []
+    assert await store.readings.captures("M1", "load0", -(10**30), 10**30, 10**30) == [capture(at) for at in range(10)]
 
 
 async def test_all_captures_of_a_range_come_in_parts(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("dcu.store.readings.ANSWER_BOUND", 7)
     times = [*range(0, 200_000, 9000), *range(90_000, 90_030)]
-    await store.record([capture(at, stream="event.fraud") for at in times], {})
-    parts = [part async for part in store.between("M1", "event.fraud", 0, 180_000)]
+    await store.readings.record([capture(at, stream="event.fraud") for at in times], {})
+    parts = [part async for part in store.readings.between("M1", "event.fraud", 0, 180_000)]
     assert max(map(len, parts)) <= 7
     assert sorted(each.at for part in parts for each in part) == sorted(at for at in times if at <= 180_000)
     # of more in one second only the last are held in one answer
-    await store.record([capture(300_000, stream="event.fraud") for _ in range(9)], {})
-    (part,) = [part async for part in store.between("M1", "event.fraud", 300_000, 300_000)]
+    await store.readings.record([capture(300_000, stream="event.fraud") for _ in range(9)], {})
+    (part,) = [part async for part in store.readings.between("M1", "event.fraud", 300_000, 300_000)]
     assert len(part) == 7
 
 
 async def test_the_latest_is_the_one_recorded_last(store: Store) -> None:
-    assert await store.latest("M1", "load0") is None
-    await store.record([capture(900), capture(300)], {})
-    assert await store.latest("M1", "load0") == capture(300)
+    assert await store.readings.latest("M1", "load0") is None
+    await store.readings.record([capture(900), capture(300)], {})
+    assert await store.readings.latest("M1", "load0") == capture(300)
 
 
 async def test_the_cost_of_a_question_does_not_grow_with_the_day(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     """As many segments are looked into as it takes to find what is asked for, however often the meter was visited."""
     looked: list[int] = []
-    segments = store._segments
+    segments = Readings._segments
 
-    async def counted(stream: int, first: int, last: int) -> list[Segment]:
+    async def counted(readings: Readings, stream: int, first: int, last: int) -> list[Segment]:
         looked.append(first)
-        return await segments(stream, first, last)
+        return await segments(readings, stream, first, last)
 
-    monkeypatch.setattr(store, "_segments", counted)
+    monkeypatch.setattr(Readings, "_segments", counted)
     for at in range(60):
-        await store.record([capture(at)], {})
+        await store.readings.record([capture(at)], {})
         looked.clear()
-        assert await store.latest("M1", "load0") == capture(at)
+        assert await store.readings.latest("M1", "load0") == capture(at)
         assert len(looked) == 1
     looked.clear()
-    assert await store.captures("M1", "load0", 0, 50, 3) == [capture(at) for at in (48, 49, 50)]
+    assert await store.readings.captures("M1", "load0", 0, 50, 3) == [capture(at) for at in (48, 49, 50)]
     assert len(looked) == 12
 
 
 async def test_meters_of_one_model_share_their_columns_on_disk_and_in_memory(store: Store) -> None:
     for meter in ("M1", "M2"):
-        await store.record([replace(capture(1, meter), columns=(*COLUMNS[:4], *COLUMNS[4:]))], {})
-    assert await store._read("SELECT count(*) FROM layouts") == [(1,)]
-    block = await store.next_block("load0", 2)
+        await store.readings.record([replace(capture(1, meter), columns=(*COLUMNS[:4], *COLUMNS[4:]))], {})
+    assert await store.database.read("SELECT count(*) FROM layouts") == [(1,)]
+    block = await store.outbox.next_block("load0", 2)
     assert block is not None
     first, second = block.items
     assert first.columns is second.columns  # type: ignore[union-attr]
@@ -139,6 +140,6 @@ async def test_a_long_backfill_lets_the_loop_turn(store: Store) -> None:
             await asyncio.sleep(0)
 
     counting = asyncio.create_task(count())
-    await store.record([capture(at) for at in range(10 * SEGMENT_ROWS)], {})
+    await store.readings.record([capture(at) for at in range(10 * SEGMENT_ROWS)], {})
     assert turns >= 10
     counting.cancel()

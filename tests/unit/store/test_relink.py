@@ -26,19 +26,19 @@ async def filled(path: Path) -> dict[str, list[int]]:
     async with Store.open(path, SetClock()) as store:
         for times in VISITS:
             for meter in ("M1", "M2"):
-                await store.record([capture(at, meter) for at in times], {})
-            await store.record([capture(times[0], "M1", "daily")], {})
+                await store.readings.record([capture(at, meter) for at in times], {})
+            await store.readings.record([capture(times[0], "M1", "daily")], {})
         return {meter: await found(store, meter) for meter in ("M1", "M2")}
 
 
 async def found(store: Store, meter: str) -> list[int]:
-    return [each.at for each in await store.captures(meter, "load0", 0, 9 * DAY, 1000)]
+    return [each.at for each in await store.readings.captures(meter, "load0", 0, 9 * DAY, 1000)]
 
 
 async def relinked(store: Store) -> None:
-    for (stream,) in await store._read("SELECT stream FROM streams"):
+    for (stream,) in await store.database.read("SELECT stream FROM streams"):
         looking = Relink(stream)
-        while await store._write(looking.step):
+        while await store.database.write(looking.step):
             continue
 
 
@@ -84,7 +84,7 @@ async def test_all_is_found_again_in_its_order(
     async with Store.open(path, SetClock()) as store:
         await relinked(store)
         assert {meter: await found(store, meter) for meter in ("M1", "M2")} == whole
-        assert len(await store.captures("M1", "daily", 0, 9 * DAY, 1000)) == len(VISITS)
+        assert len(await store.readings.captures("M1", "daily", 0, 9 * DAY, 1000)) == len(VISITS)
 
 
 async def test_what_came_meanwhile_stays_before_what_is_put_behind_it(path: Path) -> None:
@@ -93,7 +93,7 @@ async def test_what_came_meanwhile_stays_before_what_is_put_behind_it(path: Path
         as_before_segments(database)
     async with Store.open(path, SetClock()) as store:
         for at in (2 * DAY + 3600, 2 * DAY + 4500, DAY + 36_000):
-            await store.record([capture(at)], {})
+            await store.readings.record([capture(at)], {})
         await relinked(store)
         assert sorted(await found(store, "M1")) == sorted([*whole["M1"], 2 * DAY + 3600, 2 * DAY + 4500, DAY + 36_000])
         assert (await found(store, "M1"))[-2:] == [2 * DAY + 3600, 2 * DAY + 4500]
@@ -119,13 +119,13 @@ async def test_a_segment_that_is_damaged_is_passed_over_and_nothing_sound_is_wri
         async def count(database: Connection) -> None:
             before.append(database.total_changes)
 
-        await store._write(count)
+        await store.database.write(count)
         await relinked(store)
         rest = await found(store, "M1")
         assert rest == [at for at in whole["M1"] if at not in VISITS[4]]
         changed = before[0]
-        await store._write(count)
+        await store.database.write(count)
         await relinked(store)
-        await store._write(count)
+        await store.database.write(count)
         assert before[2] - before[1] == 0, "all is in order now"
         assert changed <= before[1]

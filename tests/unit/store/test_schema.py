@@ -50,12 +50,12 @@ async def test_a_commit_is_on_the_disk_before_it_is_said(store: Store) -> None:
         return [value for [(value,)] in answers]
 
     full = 2
-    assert await store._write(pragmas) == [full, "wal", PAGE_SIZE, 0, len(scripts()), APPLICATION_ID]
+    assert await store.database.write(pragmas) == [full, "wal", PAGE_SIZE, 0, len(scripts()), APPLICATION_ID]
 
 
 async def test_the_reading_connection_cannot_write(store: Store) -> None:
     with pytest.raises(StoreError, match="readonly"):
-        await store._read("INSERT INTO meters (name) VALUES ('M9')")
+        await store.database.read("INSERT INTO meters (name) VALUES ('M9')")
 
 
 async def test_a_store_of_schema_1_opens(tmp_path: Path) -> None:
@@ -63,19 +63,19 @@ async def test_a_store_of_schema_1_opens(tmp_path: Path) -> None:
     path = tmp_path / "schema1.db"
     path.write_bytes((SAVED / "schema1.db").read_bytes())
     async with Store.open(path, SetClock()) as store:
-        assert await store.watermarks() == {("M1", "load0"): 2700, ("M2", "load0"): 1800}
-        assert await store.latest("M1", "instant") == capture(2705, stream="instant", values=VALUES)
-        assert await store.pending() == {"instant": 1, "load0": 3, "result": 2}
-        [block] = await store.unacknowledged("load0")
+        assert await store.readings.watermarks() == {("M1", "load0"): 2700, ("M2", "load0"): 1800}
+        assert await store.readings.latest("M1", "instant") == capture(2705, stream="instant", values=VALUES)
+        assert await store.outbox.pending() == {"instant": 1, "load0": 3, "result": 2}
+        [block] = await store.outbox.unacknowledged("load0")
         assert (block.seq, block.items) == (1800000000251, (capture(2700), capture(1800, "M2")))
-        assert await store.captures("M1", "load0", 0, 9999, 10) == [capture(900), capture(1800), capture(2700)]
-        [record] = await store.unfinished()
+        assert await store.readings.captures("M1", "load0", 0, 9999, 10) == [capture(900), capture(1800), capture(2700)]
+        [record] = await store.commands.unfinished()
         assert (record.command.id, record.command.args) == ("read-1", {"profile": "load0"})
-        assert await store.descriptors("M1") == {"load0": {"period": 900}}
-        assert await store.reserve_counters("M1", 2) == range(1800000100, 1800000102)
-        assert await store.generations() == []
-        await store.add_generation(Sealed("M1", 1, "pending", 1.0, {"password": b"x"}))
-        assert [found.meter for found in await store.generations()] == ["M1"]
+        assert await store.descriptors.of("M1") == {"load0": {"period": 900}}
+        assert await store.counters.reserve("M1", 2) == range(1800000100, 1800000102)
+        assert await store.generations.all() == []
+        await store.generations.begin(Sealed("M1", 1, "pending", 1.0, {"password": b"x"}))
+        assert [found.meter for found in await store.generations.all()] == ["M1"]
 
 
 async def test_a_store_of_schema_2_opens(tmp_path: Path) -> None:
@@ -83,14 +83,14 @@ async def test_a_store_of_schema_2_opens(tmp_path: Path) -> None:
     path = tmp_path / "schema2.db"
     path.write_bytes((SAVED / "schema2.db").read_bytes())
     async with Store.open(path, SetClock()) as store:
-        assert await store.watermarks() == {("M1", "load0"): 1800, ("M2", "load0"): 900}
-        [block] = await store.unacknowledged("load0")
+        assert await store.readings.watermarks() == {("M1", "load0"): 1800, ("M2", "load0"): 900}
+        [block] = await store.outbox.unacknowledged("load0")
         assert block.items == (capture(900), capture(1800))
-        assert [sealed.secrets for sealed in await store.generations()] == [{"encryption": b"\x01\x02"}]
-        await store.reached("M2", Reach.DEGRADED, 4.5)
-        assert await store.reaches(0) == [("M2", 4.5, Reach.DEGRADED)]
+        assert [sealed.secrets for sealed in await store.generations.all()] == [{"encryption": b"\x01\x02"}]
+        await store.reaches.reached("M2", Reach.DEGRADED, 4.5)
+        assert await store.reaches.since(0) == [("M2", 4.5, Reach.DEGRADED)]
         assert (
-            await store._read("SELECT since, period FROM marks UNION ALL SELECT start, last FROM gaps")
+            await store.database.read("SELECT since, period FROM marks UNION ALL SELECT start, last FROM gaps")
             == [(None, None)] * 3
         )
 
@@ -100,14 +100,18 @@ async def test_a_store_of_schema_3_opens(tmp_path: Path) -> None:
     path = tmp_path / "schema3.db"
     path.write_bytes((SAVED / "schema3.db").read_bytes())
     async with Store.open(path, SetClock()) as store:
-        assert await store.watermarks() == {("M1", "load0"): 1800, ("M2", "load0"): 900}
-        assert await store.reaches(0) == [("M2", 4.5, Reach.DEGRADED)]
-        assert len(await store._read("SELECT * FROM gaps")) == 1
-        assert (await store.lines(), await store.stations(), await store.adjustments()) == ([], [], {})
-        await store.replace_line(Meter("M2", "b", 17, "reader", "idis"), "command", ["load0"], 5000)
-        assert await store._read("SELECT * FROM gaps") == []
-        assert await store.watermarks() == {("M1", "load0"): 1800, ("M2", "load0"): 5000}
-        assert await store.clock_points("M2") == []
+        assert await store.readings.watermarks() == {("M1", "load0"): 1800, ("M2", "load0"): 900}
+        assert await store.reaches.since(0) == [("M2", 4.5, Reach.DEGRADED)]
+        assert len(await store.database.read("SELECT * FROM gaps")) == 1
+        assert (await store.lines.added(), await store.lines.stations(), await store.clocks.adjustments()) == (
+            [],
+            [],
+            {},
+        )
+        await store.lines.replace(Meter("M2", "b", 17, "reader", "idis"), "command", ["load0"], 5000)
+        assert await store.database.read("SELECT * FROM gaps") == []
+        assert await store.readings.watermarks() == {("M1", "load0"): 1800, ("M2", "load0"): 5000}
+        assert await store.clocks.points("M2") == []
 
 
 async def test_a_ledger_of_schema_3_goes_on(tmp_path: Path) -> None:
@@ -115,11 +119,15 @@ async def test_a_ledger_of_schema_3_goes_on(tmp_path: Path) -> None:
     path = tmp_path / "schema3-gaps.db"
     path.write_bytes((SAVED / "schema3-gaps.db").read_bytes())
     async with Store.open(path, SetClock()) as store:
-        assert await store.watermarks() == {("M1", "load0"): 3600, ("M2", "load0"): 900, ("M2", "daily"): 86_399}
-        assert await store.unread() == {("M2", "daily"): (Gap(86_400, 259_200, Reason.PENDING),)}
-        assert await store.tallies([Span("load0", 0, 3600)]) == [Tally(8, 3, {Reason.NO_RECORD: 2})]
-        assert await store.reaches(0) == [("M2", 1000.5, Reach.UNREACHABLE)]
-        recorded = await store.record([capture(1800)], {}, asked={("M1", "load0"): [Asked(1351, 2249, 900)]})
+        assert await store.readings.watermarks() == {
+            ("M1", "load0"): 3600,
+            ("M2", "load0"): 900,
+            ("M2", "daily"): 86_399,
+        }
+        assert await store.ledger.unread() == {("M2", "daily"): (Gap(86_400, 259_200, Reason.PENDING),)}
+        assert await store.ledger.tallies([Span("load0", 0, 3600)]) == [Tally(8, 3, {Reason.NO_RECORD: 2})]
+        assert await store.reaches.since(0) == [("M2", 1000.5, Reach.UNREACHABLE)]
+        recorded = await store.readings.record([capture(1800)], {}, asked={("M1", "load0"): [Asked(1351, 2249, 900)]})
         assert recorded.accounts["M1", "load0"].gaps == (Gap(2700, 2700, Reason.NO_RECORD),)
 
 
@@ -131,18 +139,18 @@ async def test_a_store_of_schema_4_opens_and_leaves_a_copy(tmp_path: Path) -> No
     load = [capture(start + at) for start in (3 * day, 2 * day) for at in range(0, 3600, 900)]
     second = [capture(3 * day + at, "M2") for at in (0, 900)]
     async with Store.open(path, SetClock()) as store:
-        assert await store.captures("M1", "load0", 0, 9 * day, 10) == load[4:] + load[:4]
-        assert await store.captures("M2", "load0", 0, 9 * day, 10) == second
-        instants = await store.captures("M1", "instant", 0, 10, 10)
+        assert await store.readings.captures("M1", "load0", 0, 9 * day, 10) == load[4:] + load[:4]
+        assert await store.readings.captures("M2", "load0", 0, 9 * day, 10) == second
+        instants = await store.readings.captures("M1", "instant", 0, 10, 10)
         assert [each.values for each in instants] == [VALUES, (2, None, b"\x02", "y", False, -6)]
-        [block] = await store.unacknowledged("load0")
+        [block] = await store.outbox.unacknowledged("load0")
         assert block.items == tuple(load[:3])
-        last = await store.next_block("load0", 10)
+        last = await store.outbox.next_block("load0", 10)
         assert last is not None
         assert (last.seq, last.items) == (block.seq + 2, tuple(second))
-        await store.record([capture(3 * day + 3600)], {})
-        assert len(await store.captures("M1", "load0", 3 * day, 4 * day, 10)) == 5
-        assert [line.meter.id for line in await store.lines()] == ["M3"]
+        await store.readings.record([capture(3 * day + 3600)], {})
+        assert len(await store.readings.captures("M1", "load0", 3 * day, 4 * day, 10)) == 5
+        assert [line.meter.id for line in await store.lines.added()] == ["M3"]
     copy = tmp_path / "store.db.schema4"
     assert content(copy) == content(SAVED / "schema4.db")
     assert copy.stat().st_mode & 0o007 == 0
@@ -159,8 +167,8 @@ async def test_a_store_that_cannot_be_copied_opens_all_the_same(
     else:
         (tmp_path / "store.db.schema7").mkdir()  # the name cannot be taken
     async with Store.open(path, SetClock()) as store:
-        assert store.mishap is not None
-        assert store.mishap.event == "store not copied"
+        assert store.database.mishap is not None
+        assert store.database.mishap.event == "store not copied"
         assert not (tmp_path / "store.db.schema7.part").exists()
         assert not (tmp_path / "store.db.schema7").is_file()
 
@@ -170,18 +178,18 @@ async def test_a_store_of_schema_5_opens_and_can_let_go(tmp_path: Path) -> None:
     path, day = tmp_path / "store.db", 86_400
     path.write_bytes((SAVED / "schema5.db").read_bytes())
     async with Store.open(path, SetClock()) as store:
-        [block] = await store.unacknowledged("load0")
+        [block] = await store.outbox.unacknowledged("load0")
         assert [item.at for item in block.items if isinstance(item, Capture)] == [
             3 * day,
             3 * day + 900,
             3 * day + 1800,
         ]
-        shed = await store.shed("load0", "storage", unsent=True)
+        shed = await store.retention.shed("load0", "storage", unsent=True)
         assert shed.unsent == 6
-        word = await store.next_block("load0", 100)
+        word = await store.outbox.next_block("load0", 100)
         assert word is not None
         assert (word.seq, word.dropped) == (block.seq + 1, Dropped("storage", 2 * day, 3 * day + 2700, 6))
-        assert await store.audited(0, 10) == []
+        assert await store.audit.entries(0, 10) == []
 
 
 async def test_a_store_of_schema_6_opens_with_its_audit(tmp_path: Path) -> None:
@@ -189,10 +197,10 @@ async def test_a_store_of_schema_6_opens_with_its_audit(tmp_path: Path) -> None:
     path = tmp_path / "store.db"
     path.write_bytes((SAVED / "schema6.db").read_bytes())
     async with Store.open(path, SetClock()) as store:
-        verdict = await store.verify_audit()
+        verdict = await store.audit.verify()
         assert (verdict.first, verdict.last, verdict.problem) == (1, 2, None)
-        assert [entry.outcome for entry in await store.audited(1, 10)] == ["done", "failed"]
-        block = await store.next_block("load0", 10)
+        assert [entry.outcome for entry in await store.audit.entries(1, 10)] == ["done", "failed"]
+        block = await store.outbox.next_block("load0", 10)
         assert block is not None
         assert block.items == (capture(900), capture(1800))
 
@@ -202,16 +210,16 @@ async def test_a_store_of_schema_9_opens_and_keeps_its_days(tmp_path: Path) -> N
     path = tmp_path / "store.db"
     path.write_bytes((SAVED / "schema9.db").read_bytes())
     async with Store.open(path, SetClock()) as store:
-        assert await store.days(0, 10) == []
-        await store.keep_day(20_000, {"visits": 7})
-        assert await store.days(0, 10) == [(20_000, {"visits": 7})]
-        assert await store.watermarks() == {("M1", "load0"): 3149, ("M2", "load0"): 1800}
-        [block] = await store.unacknowledged("load0")
+        assert await store.history.days(0, 10) == []
+        await store.history.keep_day(20_000, {"visits": 7})
+        assert await store.history.days(0, 10) == [(20_000, {"visits": 7})]
+        assert await store.readings.watermarks() == {("M1", "load0"): 3149, ("M2", "load0"): 1800}
+        [block] = await store.outbox.unacknowledged("load0")
         assert (block.seq, block.items) == (1_800_000_000_251, (capture(900, "M2"), capture(1800, "M2")))
-        before = await store.block("load0", block.seq - 1)
+        before = await store.outbox.block("load0", block.seq - 1)
         assert before is not None
         assert before.items == (capture(900), capture(1800))
-        assert await store.clock_points("M1") == [(86_400, 3.5)]
+        assert await store.clocks.points("M1") == [(86_400, 3.5)]
     assert content(tmp_path / "store.db.schema9") == content(SAVED / "schema9.db")
 
 
@@ -220,9 +228,9 @@ async def test_a_store_of_schema_10_opens_with_its_days(tmp_path: Path) -> None:
     path = tmp_path / "store.db"
     path.write_bytes((SAVED / "schema10.db").read_bytes())
     async with Store.open(path, SetClock()) as store:
-        assert await store.days(0, 10) == [(20_000, {"visits": 7})]
-        [block] = await store.unacknowledged("load0")
-        last = await store.next_block("load0", 10)
+        assert await store.history.days(0, 10) == [(20_000, {"visits": 7})]
+        [block] = await store.outbox.unacknowledged("load0")
+        last = await store.outbox.next_block("load0", 10)
         assert last is not None
         assert (last.seq, last.items, last.dropped) == (block.seq + 1, (capture(3600),), None)
     assert content(tmp_path / "store.db.schema10") == content(SAVED / "schema10.db")
@@ -240,7 +248,7 @@ async def test_people_can_read_every_capture(path: Path) -> None:
     odd = capture(7, values=VALUES)
     plain = [capture(86_400 * day + at) for day in (1, 2) for at in range(3)]
     async with Store.open(path, SetClock()) as store:
-        await store.record([*plain, odd], {})
+        await store.readings.record([*plain, odd], {})
     with closing(sqlite3.connect(path)) as database:
         database.create_function("sqlar_uncompress", 2, lambda text, n: text if len(text) == n else decompress(text))
         rows = database.execute("SELECT stream, meter, at, status, read_at, offset, trusted, cells FROM readings")
@@ -283,8 +291,8 @@ async def test_an_interrupted_creation_is_made_good(path: Path) -> None:
         database.execute(f"PRAGMA page_size = {PAGE_SIZE}")
         database.execute("PRAGMA journal_mode = WAL")
     async with Store.open(path, SetClock()) as store:
-        await store.record([capture(900)], {})
-        assert await store.latest("M1", "load0") == capture(900)
+        await store.readings.record([capture(900)], {})
+        assert await store.readings.latest("M1", "load0") == capture(900)
 
 
 def test_operating_system_errors_are_translated_with_what_was_done() -> None:
@@ -306,13 +314,13 @@ async def test_a_look_from_outside_takes_no_log_away(path: Path, older: str | No
     if older is not None:
         path.write_bytes((SAVED / older).read_bytes())
     async with Store.open(path, SetClock()) as store:
-        await store.record([capture(900, "M9")], {})
-        held = [(count,)] = await store._read("SELECT count(*) FROM segments")
+        await store.readings.record([capture(900, "M9")], {})
+        held = [(count,)] = await store.database.read("SELECT count(*) FROM segments")
         assert held
         for _ in range(2):
             looked = await asyncio.create_subprocess_exec(sys.executable, "-c", OUTSIDE, str(path), stdout=PIPE)
             said, _ = await looked.communicate()
             assert int(said) == count
             assert path.with_suffix(".db-wal").exists()
-            await store.record([capture(1800, "M9")], {})
+            await store.readings.record([capture(1800, "M9")], {})
             count += 1

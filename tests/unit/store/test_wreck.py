@@ -26,7 +26,7 @@ KNOWN = Known(frozenset({1}), frozenset({1}), frozenset({1}))
 async def test_a_window_has_the_segments_that_begin_in_it(path: Path, clock: SetClock) -> None:
     async with Store.open(path, clock) as store:
         for start in range(0, 2 * WINDOW, 1024):
-            await store.record([capture(at) for at in range(start, start + 1024)], {})
+            await store.readings.record([capture(at) for at in range(start, start + 1024)], {})
     found = [row for first in (1, 1 + WINDOW) for row in window(path, KNOWN, 1, first, first + WINDOW - 1)[0]]
     assert sum(row[1] for row in found) == 2 * WINDOW
     assert len({row[0] for row in found}) == len(found)
@@ -109,22 +109,28 @@ def test_a_note_says_what_is_left_while_the_file_is_there(tmp_path: Path) -> Non
 async def held(path: Path, found: Mishap | None = None) -> list[object]:
     """Return what a store knows and, in their order, all items that it has still to deliver."""
     async with Store.open(path, SetClock(), found=found) as store:
-        salvaged = store.salvaged.captures
+        salvaged = store.database.salvaged.captures
         assert bool(salvaged) is bool(found)
-        assert (await store.salvage() is None) is (found is None)
+        assert (await store.salvage.bring_rest() is None) is (found is None)
         items = {}
-        for stream in await store.streams():
-            blocks = await store.unacknowledged(stream)
-            while (block := await store.next_block(stream, 100)) is not None:
+        for stream in await store.outbox.streams():
+            blocks = await store.outbox.unacknowledged(stream)
+            while (block := await store.outbox.next_block(stream, 100)) is not None:
                 blocks.append(block)
             items[stream] = [(block.seq, block.items, block.dropped) for block in blocks]
         found_again = {}
-        for meter, stream in await store._read("SELECT meters.name, streams.name FROM meters, streams"):
-            found_again[meter, stream] = await store.captures(meter, stream, -(1 << 40), 1 << 40, 1000)
-        kept = await store._read("SELECT sum(rows) FROM segments")
+        for meter, stream in await store.database.read("SELECT meters.name, streams.name FROM meters, streams"):
+            found_again[meter, stream] = await store.readings.captures(meter, stream, -(1 << 40), 1 << 40, 1000)
+        kept = await store.database.read("SELECT sum(rows) FROM segments")
         if found:  # what went for want of room may part a day of the sound one
             assert sum(map(len, found_again.values())) == (kept[0][0] or 0)
-        return [items, kept, await store.watermarks(), await store.descriptors("M1"), await store.unfinished()]
+        return [
+            items,
+            kept,
+            await store.readings.watermarks(),
+            await store.descriptors.of("M1"),
+            await store.commands.unfinished(),
+        ]
 
 
 @pytest.mark.parametrize("saved", SAVED, ids=lambda saved: saved.stem)
@@ -138,7 +144,7 @@ async def test_a_damaged_store_of_an_older_schema_opens_with_what_it_held(tmp_pa
 
 async def test_a_store_that_was_brought_forward_only_so_far_gives_both_its_parts(path: Path, clock: SetClock) -> None:
     async with Store.open(path, clock) as store:
-        await store.record([capture(900), capture(1800)], {})
+        await store.readings.record([capture(900), capture(1800)], {})
     with closing(sqlite3.connect(path)) as damaged, damaged:
         damaged.execute(scripts()[0][scripts()[0].index("CREATE TABLE captures") :].partition(";")[0])
         rows = [((1 << 40) + at, None, 1, 1, 900 * at, 0, 1.0, None, 1, "[1]") for at in (3, 4)]
@@ -155,8 +161,8 @@ async def test_a_table_whose_key_has_lost_its_name_is_left(path: Path, clock: Se
         damaged.execute("ALTER TABLE streams RENAME COLUMN stream TO strean")
     async with Store.open(path, clock, found=Mishap(DAMAGED, "a name")) as store:
         # its name and what left are told by others
-        assert list(await store.streams()) == ["load0"]
-        assert len(await store.unacknowledged("load0")) == 1
+        assert list(await store.outbox.streams()) == ["load0"]
+        assert len(await store.outbox.unacknowledged("load0")) == 1
 
 
 def test_of_older_captures_the_damaged_are_left_out() -> None:

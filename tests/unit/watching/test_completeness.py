@@ -46,7 +46,7 @@ class Desk:
         self.reasons = {"M1": Reason.UNREACHABLE}
         timetables = {"": TASKS, "daily": (Task("daily", 86_400.0),)}
         meters = [Meter("M1", "a", 17, "reader", "idis"), Meter("M2", "a", 18, "reader", "idis")]
-        self.archive = Archive(meters, {"idis": COMPANION}, timetables, store, Kept())
+        self.archive = Archive(meters, {"idis": COMPANION}, timetables, store.descriptors, store.ledger, Kept())
         self.flow = Completeness(store, self.archive, timetables, self._why, clock, self.health, self._report)
 
     def _why(self, meter: str) -> Reason:
@@ -57,7 +57,7 @@ class Desk:
 
     async def read(self, meter: str, start: int, *times: int) -> None:
         rows = [capture(at, meter) for at in times]
-        await self.store.record(rows, {}, asked={(meter, "load0"): [Asked(start, times[-1], 900)]})
+        await self.store.readings.record(rows, {}, asked={(meter, "load0"): [Asked(start, times[-1], 900)]})
 
     async def ask(self, name: str, **args: object) -> dict[str, Any]:
         return await self.flow.commands[name](Command("c1", name, args=args))
@@ -72,7 +72,7 @@ async def desk(tmp_path: Path) -> AsyncIterator[Desk]:
 
 async def test_what_the_timetable_reads_is_expected_from_the_backfill_on(desk: Desk) -> None:
     await desk.flow.step()
-    found = await desk.store._read(
+    found = await desk.store.database.read(
         "SELECT meters.name, streams.name, since FROM marks JOIN meters USING (meter) JOIN streams USING (stream) "
         "WHERE since IS NOT NULL ORDER BY 1, 2"
     )
@@ -83,16 +83,16 @@ async def test_what_the_timetable_reads_is_expected_from_the_backfill_on(desk: D
 async def test_a_clock_that_was_never_set_expects_nothing(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(desk.clock, "trusted", lambda: False)
     await desk.flow.step()
-    assert await desk.store._read("SELECT count(*) FROM marks") == [(0,)]
+    assert await desk.store.database.read("SELECT count(*) FROM marks") == [(0,)]
     monkeypatch.undo()
     await desk.flow.step()
-    assert await desk.store._read("SELECT count(*) FROM marks") == [(4,)]
+    assert await desk.store.database.read("SELECT count(*) FROM marks") == [(4,)]
 
 
 async def test_each_group_has_what_it_reads(desk: Desk) -> None:
     desk.archive._meters["M2"] = replace(desk.archive.meter("M2"), group="daily")
     await desk.flow.step()
-    found = await desk.store._read(
+    found = await desk.store.database.read(
         "SELECT meters.name, streams.name FROM marks JOIN meters USING (meter) "
         "JOIN streams USING (stream) WHERE since IS NOT NULL ORDER BY 1, 2"
     )
@@ -103,10 +103,10 @@ async def test_what_a_meter_lacks_is_not_expected_of_it_and_a_new_meter_is_expec
     desk.archive._shapes["M1"] = {"load0": Shape((), 0)}
     desk.archive._meters.pop("M2")
     await desk.flow.step()
-    assert await desk.store._read("SELECT count(*) FROM marks WHERE since IS NOT NULL") == [(1,)]
+    assert await desk.store.database.read("SELECT count(*) FROM marks WHERE since IS NOT NULL") == [(1,)]
     desk.archive._meters["M3"] = Meter("M3", "a", 19, "reader", "idis")
     await desk.flow.step()
-    assert await desk.store._read("SELECT count(*) FROM marks WHERE since IS NOT NULL") == [(3,)]
+    assert await desk.store.database.read("SELECT count(*) FROM marks WHERE since IS NOT NULL") == [(3,)]
 
 
 async def test_of_a_meter_that_is_explored_what_it_was_found_to_have_is_expected_and_after_a_restart_too(
@@ -117,16 +117,20 @@ async def test_of_a_meter_that_is_explored_what_it_was_found_to_have_is_expected
     line = Meter("M1", "a", 17, "reader", "generic")
 
     async def since() -> list[tuple[object, ...]]:
-        return await desk.store._read("SELECT since FROM marks JOIN streams USING (stream) WHERE name = 'load0'")
+        return await desk.store.database.read(
+            "SELECT since FROM marks JOIN streams USING (stream) WHERE name = 'load0'"
+        )
 
     def again() -> Completeness:
-        desk.archive = Archive([line], {"generic": generic}, {"": TASKS}, desk.store, Kept())
+        desk.archive = Archive(
+            [line], {"generic": generic}, {"": TASKS}, desk.store.descriptors, desk.store.ledger, Kept()
+        )
         return Completeness(desk.store, desk.archive, {"": TASKS}, desk._why, desk.clock, desk.health, desk._report)
 
     flow = again()
     await flow.step()
     assert await since() == []
-    await desk.store.put_descriptor("M1", EXPLORED, to_data(found))
+    await desk.store.descriptors.put("M1", EXPLORED, to_data(found))
     await desk.archive.recall()
     await flow.step()
     assert await since() == [(QUARTER - 2700,)]
@@ -141,7 +145,7 @@ async def test_a_meter_that_was_never_read_is_asked_from_where_it_is_expected_on
     for later in (0.0, 1800.0):
         spans = desk.archive.ranges("M1", {"load0": shape}, int(START + later))
         assert spans == {"load0": Range(QUARTER - 2700, int(START + later), more=False)}
-    assert (await desk.store.watermarks())["M1", "load0"] == QUARTER - 2701
+    assert (await desk.store.readings.watermarks())["M1", "load0"] == QUARTER - 2701
 
 
 async def test_success_is_of_the_last_period_and_of_the_day(desk: Desk) -> None:
@@ -182,7 +186,7 @@ async def test_a_period_below_target_is_reported_once_when_it_is_over(desk: Desk
 async def test_gaps_are_told_with_reasons_and_what_is_open_with_the_reason_of_now(desk: Desk) -> None:
     await desk.flow.step()
     await desk.read("M1", QUARTER - 3600, QUARTER - 2700, QUARTER - 900)
-    await desk.store.record([], {}, asked={("M9", "load0"): [Asked(QUARTER - 4050, QUARTER - 1800, 900)]})
+    await desk.store.readings.record([], {}, asked={("M9", "load0"): [Asked(QUARTER - 4050, QUARTER - 1800, 900)]})
     desk.reasons["M2"] = Reason.LINE
     desk.clock.time += 900.0
     found = await desk.ask(GAPS)
@@ -199,7 +203,7 @@ async def test_gaps_are_told_with_reasons_and_what_is_open_with_the_reason_of_no
 
 async def test_what_a_backfill_has_left_is_missing_for_the_reason_of_now(desk: Desk) -> None:
     asked = Asked(QUARTER - 899, QUARTER, 900, since=QUARTER - 1800)
-    await desk.store.record([capture(QUARTER)], {}, asked={("M1", "load0"): [asked]})
+    await desk.store.readings.record([capture(QUARTER)], {}, asked={("M1", "load0"): [asked]})
     desk.clock.time += 900.0
     (gap,) = (await desk.ask(GAPS))["gaps"]
     assert (gap["reason"], gap["open"], gap["intervals"]) == ("unreachable", True, 2)
@@ -224,8 +228,8 @@ async def test_gaps_come_in_pages(desk: Desk) -> None:
 async def test_the_ledger_goes_from_what_is_expected_to_what_is_acknowledged(desk: Desk) -> None:
     await desk.flow.step()
     await desk.read("M1", QUARTER - 3600, QUARTER - 2700, QUARTER - 900)
-    await desk.store.record([capture(QUARTER, stream=INSTANT)], {})
-    block = await desk.store.next_block("load0", 1)
+    await desk.store.readings.record([capture(QUARTER, stream=INSTANT)], {})
+    block = await desk.store.outbox.next_block("load0", 1)
     assert block is not None
     desk.clock.time += 900.0
     streams = (await desk.ask(LEDGER))["streams"]

@@ -11,12 +11,12 @@ async def test_clocks_are_told_in_parts_by_name(tmp_path: object) -> None:
     async with Store.open(f"{tmp_path}/store.db", SetClock()) as store:
         for meter, gains in (("M2", 0.5), ("M1", -1.0), ("gone", 9.0)):
             for day in range(4):
-                await store.clock_shows(meter, DAY * day, 3.0 + gains * day)
-        await store.clock_shows("M3", 50, 7.25)
-        await store.adjust_begins("M2", Adjustment(DAY, 4.0, -4, "shift"))
-        await store.adjust_ends("M2", -4.0)
-        await store.adjust_begins("M3", Adjustment(60, 7.0, -7, "set"))
-        tell = Drifts(store, {"M1", "M2", "M3"}).commands["dcu.clocks"]
+                await store.clocks.shows(meter, DAY * day, 3.0 + gains * day)
+        await store.clocks.shows("M3", 50, 7.25)
+        await store.clocks.adjust_begins("M2", Adjustment(DAY, 4.0, -4, "shift"))
+        await store.clocks.adjust_ends("M2", -4.0)
+        await store.clocks.adjust_begins("M3", Adjustment(60, 7.0, -7, "set"))
+        tell = Drifts(store.clocks, {"M1", "M2", "M3"}).commands["dcu.clocks"]
 
         def part(first: int, count: int) -> Command:
             return Command("c", "dcu.clocks", args={"from": first, "count": count})

@@ -15,6 +15,7 @@ from dcu.health import Health, Progress, Success
 from dcu.keeping.storekeeping import Storekeeping
 from dcu.model import Command
 from dcu.store import Store
+from dcu.store.history import History as Days
 from dcu.store.retention import Shed
 from dcu.watching.history import BUSES, SHOWN, STEP, History
 from tests.captures import SetClock
@@ -52,7 +53,7 @@ class Box:
             self.store, StoreSettings(), self.clock, self.report, Progress(0.0), lambda: self.written
         )
         counted = self.health, self.delivery, self.keeping
-        self.history = History(self.store, *counted, self.clock, Progress(0.0), lambda: self.warm)
+        self.history = History(self.store.history, *counted, self.clock, Progress(0.0), lambda: self.warm)
 
     async def report(self, name: str, *, meter: str = "", **detail: object) -> None:
         raise AssertionError(name)
@@ -68,7 +69,7 @@ class Box:
     async def days(self, **args: int) -> list[dict[str, Any]]:
         part: dict[str, object] = {"from": 0, "count": 256, **args}
         answer = await self.history.commands["dcu.history"](Command("c1", "dcu.history", args=part))
-        assert answer["total"] == await self.store.day_count()
+        assert answer["total"] == await self.store.history.day_count()
         found: list[dict[str, Any]] = answer["days"]
         return found
 
@@ -156,10 +157,10 @@ async def test_what_could_not_be_kept_is_kept_the_next_time(box: Box, monkeypatc
     box.visits("a", 3)
     with monkeypatch.context() as failing:
 
-        async def fails(_store: Store, _day: int, _figures: object) -> None:
+        async def fails(_days: Days, _day: int, _figures: object) -> None:
             raise StoreError("the disk is gone")
 
-        failing.setattr(Store, "keep_day", fails)
+        failing.setattr(Days, "keep_day", fails)
         with pytest.raises(StoreError, match="gone"):
             await box.history.step()
     await box.history.step()
@@ -177,7 +178,7 @@ async def test_a_thousand_gateways_do_not_make_a_day_long(box: Box) -> None:
 
 async def test_days_are_told_in_parts(box: Box) -> None:
     for number in range(SHOWN + 3):
-        await box.store.keep_day(20_000 + number, {"visits": number})
+        await box.store.history.keep_day(20_000 + number, {"visits": number})
     first, rest = await box.days(), await box.days(**{"from": SHOWN})
     assert [day["visits"] for day in first + rest] == list(reversed(range(SHOWN + 3)))
     assert len(first) == SHOWN

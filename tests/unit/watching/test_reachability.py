@@ -36,7 +36,9 @@ class Bench:
         self.restart()
 
     def restart(self) -> None:
-        self.room = Reachability(self.store, lambda: self.meters, lambda _: 7, AFTER, self.clock, Health(), self.report)
+        self.room = Reachability(
+            self.store.reaches, lambda: self.meters, lambda _: 7, AFTER, self.clock, Health(), self.report
+        )
 
     async def report(self, name: str, *, meter: str = "", **_: object) -> None:
         self.events.append((name, meter))
@@ -46,7 +48,7 @@ class Bench:
         await self.room.visited(meter, state, answered=state is UP)
 
     async def changes(self) -> list[tuple[str, Reach]]:
-        return [(meter, state) for meter, _, state in await self.store.reaches(0)]
+        return [(meter, state) for meter, _, state in await self.store.reaches.since(0)]
 
     async def listed(self, *, unreachable: bool = False, after: str = "", count: int = 100) -> dict[str, Any]:
         args = {"unreachable": unreachable, "after": after, "count": count}

@@ -41,11 +41,11 @@ class Bench:
         self.health.buses["rs485-1"] = self.poll.health
         self.health.progress["bus rs485-1"] = self.poll.progress
         config = parsed(good())
-        self.changes = KeyChanges(config.keys, {}, store, Vault(Path("/nowhere/store.key")), clock)
+        self.changes = KeyChanges(config.keys, {}, store.generations, Vault(Path("/nowhere/store.key")), clock)
         polls = {"rs485-1": self.poll}
         foreseen = {"rs485-1": Forecast(0.25, 100.0, 70_000.0, {"instant": 30.0}, ())}
         workload = Workload(
-            polls, lambda: in_pieces(foreseen), clock, Reporter(store, clock, "DCU-0001").report, Progress(0.0)
+            polls, lambda: in_pieces(foreseen), clock, Reporter(store.readings, clock, "DCU-0001").report, Progress(0.0)
         )
         self.status = Status(config, store, clock, self.health, self.delivery, self.changes, workload)
 
@@ -89,11 +89,11 @@ async def test_the_use_of_a_box_that_just_started_is_no_division_by_zero(bench: 
 
 
 async def test_it_says_what_the_store_holds(bench: Bench) -> None:
-    await bench.store.record([capture(1), capture(2), capture(3)], {})
-    await bench.store.record([capture(9, stream="daily")], {})
-    block = await bench.store.next_block("load0", 2)
+    await bench.store.readings.record([capture(1), capture(2), capture(3)], {})
+    await bench.store.readings.record([capture(9, stream="daily")], {})
+    block = await bench.store.outbox.next_block("load0", 2)
     assert block is not None
-    await bench.store.acknowledge("load0", block.seq)
+    await bench.store.outbox.acknowledge("load0", block.seq)
     first = int(bench.clock.time * 1000)
     held = (await bench.status.snapshot())["store"]
     assert held["octets"] > 4096
@@ -143,7 +143,7 @@ async def test_what_the_box_is_asked_about_itself(bench: Bench) -> None:
 
 async def test_a_store_that_lost_its_key_is_a_problem_and_says_who_acts(bench: Bench) -> None:
     assert bench.status.figures()["keys"] == {"changed": 0, "coming": 0, "sealed": 0}
-    await bench.store.add_generation(Sealed("M0001", 1, "current", 1.0, {"password": b"sealed"}))
+    await bench.store.generations.begin(Sealed("M0001", 1, "current", 1.0, {"password": b"sealed"}))
     await bench.changes.load()
     assert bench.status.figures()["keys"] == {"changed": 0, "coming": 0, "sealed": 1}
     problem = "secrets of 1 meters: /nowhere/store.key: the key of this store is missing: bring back the one"
