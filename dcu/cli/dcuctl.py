@@ -292,7 +292,8 @@ def get(daemon: Daemon, /, meter: str, attributes: tuple[int, ...], **target: An
 def set_(daemon: Daemon, /, meter: str, kind: str | None, **args: Any) -> None:
     """Write an ATTRIBUTE of an OBJECT of METER.
 
-    VALUE is JSON, CLASS that of the OBJECT. The role engineer must be allowed.
+    VALUE is JSON, CLASS that of the OBJECT. The role engineer must be allowed; for a limiter or a register monitor,
+    which may interrupt supply, operator as well.
     """
     answer = daemon.ask("meter.set", meters=(meter,), **args, type=kind)["result"][meter]
     click.echo(json.dumps(answer, indent=2))

@@ -1,7 +1,8 @@
 """What commands about any object leave alone: what switches supply, takes tokens, or holds a secret.
 
-Supply and tokens want a command that looks before it acts, a secret would stay in the journal, and new keys must be
-known here before the meter has them. What is asked at all is in `objects`.
+What switches supply by itself, as it is set up, is named too: that is an operator's to change. Supply and tokens want a
+command that looks before it acts, a secret would stay in the journal, and new keys must be known here before the meter
+has them. What is asked at all is in `objects`.
 """
 
 from collections.abc import Mapping
@@ -15,9 +16,13 @@ from dcu.model import Attribute
 _NAME_SIZE: Final = 6
 
 _DISCONNECTOR, _GATEWAY, _ASSOCIATION, _LOCAL_PORT, _M_BUS, _SECURITY = 70, 115, 15, 19, 72, 64
+_MONITOR, _LIMITER = 21, 71
 
 #: Classes that are not changed at all.
 _UNTOUCHED: Final = {_DISCONNECTOR: "the disconnector", _GATEWAY: "the token gateway"}
+
+#: Classes that move the disconnector by themselves where they are set up so: by a threshold that is set here, too.
+_ACTING: Final = {_LIMITER: "the limiter", _MONITOR: "a register monitor"}
 
 #: Attributes neither written nor read, and methods not invoked, by class (Blue Book; 12 is the association by short
 #: names, 44 PPP, 45 GPRS, 46 SMTP, 91 G3-PLC, 101 ZigBee).
@@ -42,6 +47,9 @@ _CLASSES: Final = {
     (19, 40): _GATEWAY,
     (40, 0): _ASSOCIATION,
     (43, 0): _SECURITY,
+    (16, 0): _MONITOR,
+    (16, 1): _MONITOR,
+    (17, 0): _LIMITER,
     (20, 0): _LOCAL_PORT,
     (24, 1): _M_BUS,
     (25, 3): 44,
@@ -57,6 +65,11 @@ _MOVERS: Final = {(10, 0, 106), (15, 0, 1)}
 def change(target: Attribute, *, method: bool) -> str | None:
     """Return what writing an attribute, or invoking the method of that number, would change that is left alone."""
     return _supply(target.class_id, target.name) or _part(_METHODS if method else _SECRETS, target)
+
+
+def acting(target: Attribute) -> str | None:
+    """Return what the attribute is of that may interrupt supply by itself, as it is told when and by what."""
+    return _ACTING.get(target.class_id) or _ACTING.get(_class_of(target.name))
 
 
 def shown(target: Attribute) -> str | None:

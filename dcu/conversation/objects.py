@@ -46,6 +46,11 @@ def check(command: Command) -> None:
         raise CommandRejected(f"{command.name} lets nothing else move {refused}")
 
 
+def interrupts(command: Command) -> str | None:
+    """Return what `command` (an object command) would set up that may interrupt supply by itself."""
+    return guarded.acting(_attribute(command.args)) if command.name == SET else None
+
+
 def _check_read(item: Attribute) -> None:
     if (item.class_id, item.index) == _BUFFER:
         raise CommandRejected(f"{GET} does not read the buffer of a profile: meter.read does, by range")

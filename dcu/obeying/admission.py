@@ -13,7 +13,7 @@ import structlog
 
 from dcu.clock import DAY, Clock
 from dcu.errors import CommandRejected, excerpt
-from dcu.messages.catalogue import CATALOGUE, OBJECT_COMMANDS
+from dcu.messages.catalogue import CATALOGUE, OBJECT_COMMANDS, SET
 from dcu.messages.commands import parse_command
 from dcu.model import Command, CommandRecord, CommandState, Role
 
@@ -102,9 +102,12 @@ class Admission:
         kind = CATALOGUE.get(command.name)
         if kind is None:
             return "no such command any more"
-        if kind.role in self.allow:
-            return None
-        return f"{command.name} is for the role {kind.role.value}, which dcu.allow does not name"
+        if kind.role not in self.allow:
+            return f"{command.name} is for the role {kind.role.value}, which dcu.allow does not name"
+        if Role.OPERATOR not in self.allow and (what := _interrupts(command)):
+            also = f"is for the role {Role.OPERATOR.value}, too, which dcu.allow lacks"
+            return f"{command.name} of {what}, which may interrupt supply, {also}"
+        return None
 
 
 @dataclass(slots=True)
@@ -159,6 +162,15 @@ def _crowded(command: Command, underway: int, many: int) -> str | None:
     if command.targets and many >= MANY_BOUND:
         return f"{MANY_BOUND} commands to many meters are under way already"
     return None
+
+
+def _interrupts(command: Command) -> str | None:
+    """Return what a command would set up that may interrupt supply by itself."""
+    if command.name != SET:
+        return None
+    from dcu.conversation import objects  # noqa: PLC0415 - loaded for those who ask
+
+    return objects.interrupts(command)
 
 
 def _shapeless(command: Command) -> str | None:

@@ -77,6 +77,35 @@ def test_what_changes_something_is_begun_soon_or_never() -> None:
         assert (found is None) is (reason is None)
 
 
+def limits(class_id: int, name: str, attribute: int = 4) -> Command:
+    args: dict[str, object] = {"object": name, "class": class_id, "attribute": attribute}
+    return Command("l1", "meter.set", ("M1",), args | {"value": 0, "type": "double-long-unsigned"})
+
+
+@pytest.mark.parametrize(
+    ("command", "what"),
+    [
+        (limits(71, "0-0:17.0.0.255"), "the limiter"),
+        (limits(71, "0-0:128.0.0.255", 5), "the limiter"),
+        (limits(3, "0-0:17.0.0.255"), "the limiter"),
+        (limits(21, "0-0:16.0.1.255", 2), "a register monitor"),
+        (limits(1, "0-0:16.0.1.255", 2), "a register monitor"),
+    ],
+)
+def test_what_may_interrupt_supply_by_itself_is_set_up_only_where_an_operator_is_allowed_too(
+    command: Command, what: str
+) -> None:
+    reason = f"meter.set of {what}, which may interrupt supply, is for the role operator, too, which dcu.allow lacks"
+    engineer = Admission({"M1"}.__contains__, (Role.ENGINEER,), SetClock())
+    assert engineer.refusal(command, 0) == reason
+    # taken away while it waited
+    assert engineer.lapse(CommandRecord(command, CommandState.ACCEPTED)) == reason
+    assert engineer.refusal(limits(3, "1-0:1.8.0.255"), 0) is None
+    both = Admission({"M1"}.__contains__, (Role.ENGINEER, Role.OPERATOR), SetClock())
+    assert "dcu.allow" not in str(both.refusal(command, 0))
+    assert "is for the role engineer" in str(admission().refusal(command, 0))
+
+
 async def test_a_command_is_for_the_device_that_its_meter_is_when_it_is_taken() -> None:
     async def device(meter: str) -> dict[str, str]:
         return {"serial": f"of {meter}"}
