@@ -21,7 +21,7 @@ from dcu.dlms.authentication import HIGH_LEVEL, TITLED, Authenticator, Party
 from dcu.dlms.general_ciphering import INFORMED, Scheme, general_octets
 from dcu.dlms.security import TITLE_SIZE, Cipher
 from dcu.errors import Breach, SecurityError
-from dcu.model import CURVE_OCTETS, Access, Authentication, Ciphering, Referencing
+from dcu.model import CURVE_OCTETS, Access, Authentication, Ciphering
 from sim.household import INSTALLED, noise
 from sim.meter import SimMeter
 
@@ -67,8 +67,7 @@ class Guard:
         access, keys = self._access, self._meter.keys
         if (request.ciphered, request.referencing) != (access.ciphered, access.referencing):
             return CONTEXT_NOT_SUPPORTED
-        short_proof = access.authentication in HIGH_LEVEL and access.referencing is Referencing.SN
-        if request.authentication is not access.authentication or short_proof:
+        if request.authentication is not access.authentication:
             return MECHANISM_NOT_RECOGNISED
         if access.authentication is Authentication.LLS and request.secret != keys.password:
             return AUTHENTICATION_FAILURE

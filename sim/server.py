@@ -24,6 +24,7 @@ from dcu.dlms.services import (
     Read,
     ReadResponse,
     Request,
+    Selection,
     Set,
     SetList,
     SetListResponse,
@@ -32,7 +33,7 @@ from dcu.dlms.services import (
     Write,
     WriteResponse,
 )
-from dcu.dlms.short_names import OBJECT_LIST
+from dcu.dlms.short_names import INVOKE, OBJECT_LIST, OWN_NAME, REPLY_TO_HLS
 from dcu.errors import Breach, ConfigError, MeterError, SecurityError
 from dcu.model import Access, Authentication, Referencing
 from sim import objects, secrets
@@ -210,6 +211,8 @@ class ServerAssociation:
         phases = self._meter.plate.phases
         if item.name == OBJECT_LIST.name:
             return object_list(phases)
+        if item == OWN_NAME:
+            return axdr.octets(objects.ASSOCIATION)
         attribute = ATTRIBUTES[phases].get(item.name)
         return self._read(Get(attribute, item.selection), at) if attribute else objects.OBJECT_UNDEFINED
 
@@ -228,8 +231,8 @@ class ServerAssociation:
     def _write(self, item: Set, at: int) -> AccessError | None:
         if secrets.concerns(item):
             return secrets.take(self._meter, self._access, item)
-        # an old meter has no better secret than its password
-        if self._access not in ((READER,) if self._short else (MANAGEMENT, SETTING)):
+        # many an old meter has no better secret than its password
+        if self._access not in ((READER, MANAGEMENT) if self._short else (MANAGEMENT, SETTING)):
             return objects.READ_WRITE_DENIED
         return objects.write(self._meter, item.attribute, item.value, at)
 
@@ -242,12 +245,19 @@ class ServerAssociation:
 
     def _prove(self, request: Request) -> Answer | ExceptionResponse:
         """Passes 3 and 4 of HLS (IEC 62056-5-3); nothing else is served before them."""
-        target = (objects.ASSOCIATION_LN, objects.ASSOCIATION, _REPLY_TO_HLS)
-        if not isinstance(request, Action) or (request.class_id, request.name, request.method) != target:
-            return _NOT_ALLOWED
+        match request:
+            case Action(objects.ASSOCIATION_LN, objects.ASSOCIATION, method, proof) if method == _REPLY_TO_HLS:
+                said = self._proved(proof)
+                return ActionResponse(said) if isinstance(said, AccessError) else ActionResponse(None, said)
+            case Read((Variable(name, Selection(selector, proof)),)) if (name, selector) == (REPLY_TO_HLS, INVOKE):
+                return ReadResponse((self._proved(proof),))
+            case _:
+                return _NOT_ALLOWED
+
+    def _proved(self, proof: Any) -> axdr.Typed | AccessError:
         try:
-            proof = self._guard.prove(request.argument)
+            ours = self._guard.prove(proof)
         except SecurityError:
-            return ActionResponse(objects.READ_WRITE_DENIED)
+            return objects.READ_WRITE_DENIED
         self._open = True
-        return ActionResponse(None, axdr.octets(proof))
+        return axdr.octets(ours)

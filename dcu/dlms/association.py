@@ -32,8 +32,10 @@ from dcu.dlms.services import (
     Answer,
     ConfirmedServiceError,
     ExceptionResponse,
+    ReadResponse,
     Request,
 )
+from dcu.dlms.short_names import reply_to_hls
 from dcu.dlms.transfer import Transfer
 from dcu.errors import Breach, MeterError, NotServedError, RefusedError, SecurityError, SpentError
 from dcu.model import Access, Keys, Referencing
@@ -312,7 +314,8 @@ class Association:
             return self._opened()
         self._state = _State.PROVING
         self._invoke = self.take_invoke()
-        return Transmit(self._ask(Action(*_REPLY_TO_HLS, axdr.octets(self._protection.prove()))))
+        proof = axdr.octets(self._protection.prove())
+        return Transmit(self._ask(Action(*_REPLY_TO_HLS, proof) if self._numbered else reply_to_hls(proof)))
 
     def _opened(self) -> Associated:
         self._state = _State.OPEN
@@ -320,12 +323,13 @@ class Association:
         return Associated(agreed, self._agreed.max_pdu, self._protection.title)
 
     def _proved(self, answer: Answer) -> Associated:
-        if isinstance(answer, ActionResponse) and answer.error:
-            raise RefusedError(f"the meter did not accept our proof: {answer.error}")
-        if not isinstance(answer, ActionResponse) or not isinstance(answer.result, bytes):
-            raise SecurityError(Breach.PROOF, f"the meter did not prove itself: {answer}")
-        self._protection.check_proof(answer.result)
-        return self._opened()
+        match answer:
+            case ActionResponse(AccessError() as error) | ReadResponse((AccessError() as error,)):
+                raise RefusedError(f"the meter did not accept our proof: {error}")
+            case ActionResponse(None, bytes(proof)) | ReadResponse((bytes(proof),)):
+                self._protection.check_proof(proof)
+                return self._opened()
+        raise SecurityError(Breach.PROOF, f"the meter did not prove itself: {answer}")
 
     def _plain(self, apdu: bytes) -> bytes:
         if not apdu or apdu[0] not in _ERRORS:

@@ -11,7 +11,7 @@ from dcu.dlms.authentication import HIGH_LEVEL, SECRET, TITLED, Authenticator, P
 from dcu.dlms.general_ciphering import INFORMED, SCHEMES, general_octets
 from dcu.dlms.security import TITLE_SIZE, Cipher, Heard
 from dcu.errors import Breach, ConfigError, SecurityError
-from dcu.model import KEY_OCTETS, Access, Authentication, Ciphering, Keys, Referencing
+from dcu.model import KEY_OCTETS, Access, Authentication, Ciphering, Keys
 
 _INITIATE_FORMS = {
     Ciphering.GLO: Ciphering.GLO,
@@ -47,8 +47,6 @@ class Protection:
     ) -> None:
         if access.authentication in SECRET and not keys.password:
             raise ConfigError(f"access {access.name}: no password for {access.authentication.name}")
-        if access.authentication in HIGH_LEVEL and access.referencing is Referencing.SN:
-            raise ConfigError(f"access {access.name}: {access.authentication.name} needs methods, by logical names")
         counting = access.ciphered or access.authentication is Authentication.HLS_GMAC
         self._access = access
         self._password = keys.password

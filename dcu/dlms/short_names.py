@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any, Final
 
-from dcu.dlms.services import AccessError, Get, Set, Variable, Write
+from dcu.dlms.axdr import Typed
+from dcu.dlms.services import AccessError, Get, Read, Selection, Set, Variable, Write
 from dcu.errors import MeterError, excerpt
 from dcu.model import Attribute
 
@@ -17,6 +18,11 @@ from dcu.model import Attribute
 OBJECT_LIST: Final = Variable(0xFA08)
 #: Its logical name, which every client may read.
 OWN_NAME: Final = Variable(0xFA00)
+#: Its method 8, reply_to_HLS_authentication (IEC 62056-6-2, class 12: base name + 0x58).
+REPLY_TO_HLS: Final = 0xFA58
+#: The selector by which READ invokes a method that returns something; its parameter is the argument (IEC 62056-5-3,
+#: mapping of ACTION to the services of short names).
+INVOKE: Final = 0
 #: Objects of one meter. Each has two attributes at least, and with them 16 of the 65 536 short names.
 MAX_OBJECTS: Final = 4096
 UNDEFINED: Final = AccessError(4)
@@ -90,6 +96,11 @@ class ShortNames:
     def _name(self, attribute: Attribute) -> int | None:
         span = self._spans.get((attribute.class_id, attribute.name), range(0))
         return span[attribute.index - 1] if 1 <= attribute.index <= len(span) else None
+
+
+def reply_to_hls(proof: Typed) -> Read:
+    """Return pass 3 of the high level authentications; what it is answered with is pass 4."""
+    return Read((Variable(REPLY_TO_HLS, Selection(INVOKE, proof)),))
 
 
 def _object(element: Any) -> ShortObject:

@@ -12,9 +12,6 @@ from dcu.model import AGREED, CURVE_OCTETS, KEY_OCTETS, Access, Authentication, 
 #: The mechanisms that this version can prove itself by.
 AUTHENTICATIONS = {each.name.lower().replace("_", "-"): each for each in Authentication}
 
-#: What is proved without invoking a method of the meter's, which is done by logical names only.
-PASSWORD_AT_MOST = {Authentication.NONE, Authentication.LLS}
-
 # HDLC client addresses are one octet with seven bits of address (IEC 62056-46, 6.4.2.2).
 ACCESS: Shape[dict[str, Any]] = Shape(
     dict,
@@ -39,6 +36,4 @@ def access(name: str, place: Place) -> Access:
         place.key("suite").fault(f"1 or 2, for {found.ciphering}")
     if found.ciphering is not Ciphering.GLO and not found.ciphered:
         place.key("ciphering").fault("ciphered: true beside it")
-    if found.referencing is Referencing.SN and found.authentication not in PASSWORD_AT_MOST:
-        place.key("referencing").fault("ln, for a high level authentication")
     return found

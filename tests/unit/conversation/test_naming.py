@@ -15,7 +15,7 @@ from dcu.dlms.moment import DateTime
 from dcu.dlms.services import AccessError, Get, Set, Variable, by_entry, by_range
 from dcu.dlms.short_names import OBJECT_LIST, ShortNames
 from dcu.errors import MeterError, StoreError
-from dcu.model import INSTANT, Attribute, Capture, Referencing, Task
+from dcu.model import INSTANT, Access, Attribute, Capture, Referencing, Task
 from dcu.obis import parse_obis
 from sim import server, short_names
 from sim.fleet import FleetPlan
@@ -321,13 +321,14 @@ async def test_names_that_cannot_be_kept_are_a_failure_of_the_store() -> None:
         await Naming("m", BaseNames(store)).names(ask)
 
 
-def test_the_public_client_of_an_old_meter_speaks_by_short_names_too() -> None:
+@pytest.mark.parametrize("access", [server.ACCESS[5], server.ACCESS[8], server.MANAGEMENT], ids=lambda a: a.name)
+def test_the_public_client_of_an_old_meter_speaks_by_short_names_too(access: Access) -> None:
     """Its counter was lost: it is asked of the meter without any secret, and nothing of that is kept."""
 
     async def work(clock: VirtualClock) -> None:
         box = Box(clock, OLD)
         box.meters[0].heard = 5000
-        sealed = replace(server.ACCESS[8], referencing=Referencing.SN)
+        sealed = replace(access, referencing=Referencing.SN)
         keys = {"M0001": box.meters[0].plate.keys}
         names = BaseNames(box.store)
         maker = SessionMaker(

@@ -29,7 +29,7 @@ from dcu.dlms.services import (
     Write,
     WriteResponse,
 )
-from dcu.errors import ConfigError, MeterError, NotServedError, SecurityError
+from dcu.errors import MeterError, NotServedError, SecurityError
 from dcu.model import Access, Attribute, Authentication, Ciphering, Referencing
 
 from .fake import METER_TITLE, BareLink
@@ -206,9 +206,3 @@ def test_a_plain_answer_in_a_ciphered_association_is_refused() -> None:
     talk.association.receive_data(bytes.fromhex("0c 01 00 1105"))
     with pytest.raises(SecurityError, match="not ciphered"):
         talk.association.next_event()
-
-
-@pytest.mark.parametrize("mechanism", [each for each in Authentication if each > Authentication.LLS])
-def test_a_proof_needs_logical_names(mechanism: Authentication) -> None:
-    with pytest.raises(ConfigError, match="logical names"):
-        Talk(replace(PASSWORD, authentication=mechanism, suite=1))

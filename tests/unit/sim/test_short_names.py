@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from dcu.dlms import axdr
-from dcu.dlms.acse import AARQ, Aare, Aarq, Initiate
+from dcu.dlms.acse import Aare, Aarq, Initiate
 from dcu.dlms.apdu import decode_response, encode_request
 from dcu.dlms.association import SHORT_CONFORMANCE
 from dcu.dlms.services import (
@@ -29,7 +29,7 @@ from dcu.obis import parse_obis
 from sim import objects
 from sim.meter import SimMeter
 from sim.profiles import CLOCK, LOAD_0
-from sim.server import ACCESS, MANAGEMENT, OLD_READER, PUBLIC, READER, ServerAssociation
+from sim.server import MANAGEMENT, OLD_READER, PUBLIC, READER, ServerAssociation
 from sim.short_names import ATTRIBUTES, BASES
 from tests.unit.sim.conversation import KEYS, NOW, Talk, hdlc, meter, wrapper
 
@@ -121,15 +121,6 @@ def test_the_public_client_reads_little_and_writes_nothing() -> None:
 def test_the_wrong_names_are_refused(referencing: Referencing, access: Access) -> None:
     with pytest.raises(RefusedError, match="context not supported"):
         hdlc(meter(referencing=referencing), access).open()
-
-
-def test_a_proof_is_refused_where_no_method_can_be_named() -> None:
-    association = ServerAssociation(old(), ACCESS[3])
-    information = Initiate(SHORT_CONFORMANCE, 512).request()
-    asked = Aarq(information, False, Authentication.HLS_MD5, b"", bytes(16), Referencing.SN)
-    assert asked.to_bytes()[0] == AARQ
-    answer = Aare.from_bytes(association.answer(asked.to_bytes(), NOW))
-    assert answer.reason == "authentication mechanism not recognised"
 
 
 def small(simulated: SimMeter, limit: int) -> ServerAssociation:
