@@ -352,7 +352,7 @@ class Daemon:
         for poll in self.polls.values():
             await poll.clocks.load(poll.plan.__contains__)
         door = LocalDoor(Path(self._config.dcu.socket), self._obey.lines)
-        guards = Guard(self._store, self._clock, self._health)
+        guards = Guard(self._store.database, self._clock, self._health)
         guard = guards.guard
         settle()
         async with asyncio.TaskGroup() as group:

@@ -14,7 +14,7 @@ from dcu.errors import StoreError
 from dcu.health import Health
 from dcu.host.heap import give_back
 from dcu.host.notify import feed, watchdog_interval
-from dcu.store import Store
+from dcu.store.database import Database
 
 log = structlog.get_logger()
 
@@ -26,10 +26,10 @@ GIVE_BACK_EVERY = 30.0
 
 
 class Guard:
-    """Of the flows that need `store`. What they do and fail at goes into `health`."""
+    """Of the flows that need `database`. What they do and fail at goes into `health`."""
 
-    def __init__(self, store: Store, clock: Clock, health: Health) -> None:
-        self._store = store
+    def __init__(self, database: Database, clock: Clock, health: Health) -> None:
+        self._database = database
         self._clock = clock
         self._health = health
 
@@ -42,7 +42,7 @@ class Guard:
                 reason = str(lost.exceptions[0])
                 self._health.store_errors[name] = reason
                 log.critical("the store failed, the flow has stopped", flow=name, reason=reason)
-            if self._store.database.closed:
+            if self._database.closed:
                 raise RuntimeError("the store's writer has ended: nothing can be kept until we are started anew")
             await self._rest(name)
             self._health.store_errors.pop(name, None)

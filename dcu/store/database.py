@@ -1,4 +1,4 @@
-"""The open database that the parts of the store share: one writing connection, one reading one, the numbers given.
+"""The open database that every part of the store is handed: one writing connection, one reading one, the numbers given.
 
 What the tables mean is said by the parts (readings, outbox, commands, counters); `dcu.store.store` puts them together.
 """
@@ -46,7 +46,8 @@ class Database:
     """A store file while it is open. `fresh` is set after a commit that added rows to deliver, and at the start.
 
     `mishap` is what was found when it was opened. When it has to be opened anew, `broken` is set, and `found` is for
-    `open`.
+    `open`. A part asks with `read`, which sees the last commit, and changes with `write`; what it hands to that is
+    called with the writing connection, in a transaction that it may share with other parts, and uses the numbers there.
     """
 
     def __init__(
@@ -61,10 +62,16 @@ class Database:
         self.clock = clock
         self.reading = reading
         self.path = path
+        #: What a part notes here in a transaction is on the disk before that is committed.
         self.spare = spare
+        #: The numbers of names, the last positions of streams, and the runs that wait for the end of the transaction.
+        self.meters: Numbers = meters()
+        self.layouts: Numbers = layouts()
+        self._streams: Numbers = streams()
+        self.tails = Tails()
+        self.pages = Pages()
         self._file = seen(path)
         self._log: tuple[int, int] | None = None
-        self.pages = Pages()
         self._writer = Writer(writing, self._seal, self._forget, self._be_there, patience, self.logged)
         self.mishap: Mishap | None = None
         self.found: Mishap | None = None
@@ -76,10 +83,6 @@ class Database:
         #: Whether the spare was missing, and whether numbers were brought up to the clock since the start.
         self._alone = False
         self._followed = False
-        self.meters: Numbers = meters()
-        self.layouts: Numbers = layouts()
-        self._streams: Numbers = streams()
-        self.tails = Tails()
         self.fresh = self._writer.fresh
 
     @classmethod
@@ -100,19 +103,61 @@ class Database:
         suspect = found.reason if found and found.event == DAMAGED else None
         mishap = await asyncio.to_thread(admit, path, spare.path, clock.now(), suspect)
         async with _connections(str(path)) as (writing, reading, uncopied):
-            store = cls(writing, reading, clock, path, spare, patience)
-            store.mishap = await store._reconcile(writing, mishap) or found or uncopied
-            task = asyncio.create_task(store._writer.run(), name="store writer")
+            database = cls(writing, reading, clock, path, spare, patience)
+            database.mishap = await database._reconcile(writing, mishap) or found or uncopied
+            task = asyncio.create_task(database._writer.run(), name="store writer")
             try:
-                yield store
+                yield database
             finally:
-                store._writer.close()
+                database._writer.close()
                 await task
 
     @property
     def closed(self) -> bool:
         """Whether nothing can be written any more: at the end, or because a bug ended the writer."""
         return self._writer.closed
+
+    async def write(self, apply: Apply, *, rows: int = 1, deliverable: bool = False, patient: bool = False) -> Any:
+        """Return what `apply` returns, after the commit that holds it, as `Writer.write` does."""
+        try:
+            return await self._writer.write(apply, rows=rows, deliverable=deliverable, patient=patient)
+        except DamagedError as error:
+            self._break(Mishap(DAMAGED, str(error)))
+            raise
+
+    async def read(self, sql: str, parameters: Sequence[Any] = ()) -> list[Any]:
+        """Return the rows of a query, as the last commit left them."""
+        if self._writer.closed:
+            raise StoreError("the store is closed")
+        try:
+            with translated("cannot read from the store"):
+                return list(await self.reading.execute_fetchall(sql, parameters))
+        except DamagedError as error:
+            self._break(Mishap(DAMAGED, str(error)))
+            raise
+
+    async def stream(self, database: aiosqlite.Connection, name: str) -> int:
+        """Return the number of stream `name`; a new one begins its sequence at Unix milliseconds.
+
+        So `seq` also grows over a re-installation that lost the store, as long as the clock was right once.
+        """
+        return await self._streams.number(database, name, int(self.clock.now() * 1000))
+
+    async def follow_clock(self, database: aiosqlite.Connection) -> list[str]:
+        """Bring numbers up to the clock when it is first trusted; return the streams whose numbers leapt."""
+        if self._followed or not self.clock.trusted():
+            return []
+        self._followed = True
+        await raise_counters(database, self.spare.ours, self.clock.now())
+        leapt = await raise_streams(database, self.clock.now(), alone=self._alone)
+        if leapt and self.mishap is None:
+            self.mishap = Mishap(TORN, _FOLLOWED, leapt=tuple(leapt))
+        return leapt
+
+    def damaged(self, reason: str) -> DamagedError:
+        """Return what is raised over damage, for which the file has to be opened anew."""
+        self._break(Mishap(DAMAGED, reason))
+        return DamagedError(f"{self.path}: {reason}")
 
     async def inspect(self) -> None:
         """Check the whole file while it is used. Raises DamagedError, and StoreError when it cannot be read."""
@@ -189,35 +234,6 @@ class Database:
         await database.execute("COMMIT")
         return leapt
 
-    async def follow_clock(self, database: aiosqlite.Connection) -> list[str]:
-        """Bring numbers up to the clock when it is first trusted; return the streams whose numbers leapt."""
-        if self._followed or not self.clock.trusted():
-            return []
-        self._followed = True
-        await raise_counters(database, self.spare.ours, self.clock.now())
-        leapt = await raise_streams(database, self.clock.now(), alone=self._alone)
-        if leapt and self.mishap is None:
-            self.mishap = Mishap(TORN, _FOLLOWED, leapt=tuple(leapt))
-        return leapt
-
-    async def write(self, apply: Apply, *, rows: int = 1, deliverable: bool = False, patient: bool = False) -> Any:
-        try:
-            return await self._writer.write(apply, rows=rows, deliverable=deliverable, patient=patient)
-        except DamagedError as error:
-            self._break(Mishap(DAMAGED, str(error)))
-            raise
-
-    async def read(self, sql: str, parameters: Sequence[Any] = ()) -> list[Any]:
-        """Return the rows of a query, as the last commit left them."""
-        if self._writer.closed:
-            raise StoreError("the store is closed")
-        try:
-            with translated("cannot read from the store"):
-                return list(await self.reading.execute_fetchall(sql, parameters))
-        except DamagedError as error:
-            self._break(Mishap(DAMAGED, str(error)))
-            raise
-
     async def _seal(self, database: aiosqlite.Connection) -> None:
         """Write the segments of the transaction, and put on the disk what the spare has to have before the commit."""
         await self.pages.seal(database)
@@ -226,13 +242,6 @@ class Database:
 
     async def _renew_spare(self, database: aiosqlite.Connection) -> None:
         await self.spare.replace(await kept_by(database, frozenset(self.spare.ours)))
-
-    async def stream(self, database: aiosqlite.Connection, name: str) -> int:
-        """Return the number of stream `name`; a new one begins its sequence at Unix milliseconds.
-
-        So `seq` also grows over a re-installation that lost the store, as long as the clock was right once.
-        """
-        return await self._streams.number(database, name, int(self.clock.now() * 1000))
 
     def _forget(self) -> None:
         self._followed = False
@@ -243,11 +252,6 @@ class Database:
         """The file has to be opened anew."""
         self.found = self.found or found
         self.broken.set()
-
-    def damaged(self, reason: str) -> DamagedError:
-        """Return what is raised over damage, for which the file has to be opened anew."""
-        self._break(Mishap(DAMAGED, reason))
-        return DamagedError(f"{self.path}: {reason}")
 
     async def _be_there(self, database: aiosqlite.Connection) -> None:
         """Make sure that what is written will be found: the files under our names must be those that are open.

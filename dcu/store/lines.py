@@ -97,9 +97,7 @@ class Lines:
     async def add(self, meters: Sequence[Meter], origin: str) -> float:
         """Keep new lines, all in one transaction, and forget them as stations found; return when that was."""
         added = self._database.clock.now()
-        await self._database.write(
-            partial(self._add_lines, meters=meters, origin=origin, added=added), rows=2 * len(meters)
-        )
+        await self._database.write(partial(self._add, meters=meters, origin=origin, added=added), rows=2 * len(meters))
         return added
 
     async def replace(self, meter: Meter, origin: str, streams: Iterable[str], since: int) -> None:
@@ -108,11 +106,11 @@ class Lines:
         The watermarks of `streams` move there; what was learned of the old device and its gaps is forgotten.
         """
         names = to_json(list(streams))
-        await self._database.write(partial(self._replace_line, meter=meter, origin=origin, names=names, since=since))
+        await self._database.write(partial(self._replace, meter=meter, origin=origin, names=names, since=since))
 
     async def drop(self, meter: str) -> None:
         """Forget a line. What was read from the meter stays."""
-        await self._database.write(partial(self._drop_line, meter=meter))
+        await self._database.write(partial(self._drop, meter=meter))
 
     async def meet(self, station: Station) -> None:
         """Keep what is known of a station now."""
@@ -123,18 +121,18 @@ class Lines:
         rows = await self._database.read(_FOUND)
         return [Station(bus, address, json.loads(facts), at) for bus, address, facts, at in rows]
 
-    async def _drop_line(self, database: Connection, *, meter: str) -> None:
+    async def _drop(self, database: Connection, *, meter: str) -> None:
         await database.execute(_DROP, (meter,))
         self._database.spare.note(LINE, meter, None)
 
-    async def _add_lines(self, database: Connection, *, meters: Sequence[Meter], origin: str, added: float) -> None:
+    async def _add(self, database: Connection, *, meters: Sequence[Meter], origin: str, added: float) -> None:
         await database.executemany(_PUT, [(meter.id, _text(meter), origin, added) for meter in meters])
         for meter in meters:
             self._database.spare.note(LINE, meter.id, [_text(meter), origin, added])
         await database.executemany(_LOSE, [(meter.bus, meter.address) for meter in meters])
 
-    async def _replace_line(self, database: Connection, *, meter: Meter, origin: str, names: str, since: int) -> None:
-        await self._add_lines(database, meters=[meter], origin=origin, added=self._database.clock.now())
+    async def _replace(self, database: Connection, *, meter: Meter, origin: str, names: str, since: int) -> None:
+        await self._add(database, meters=[meter], origin=origin, added=self._database.clock.now())
         number = await self._database.meters.number(database, meter.id)
         for statement in _FORGET:
             await database.execute(statement, (number,))

@@ -1,6 +1,7 @@
 """What becomes of a flow that loses its store; the whole daemon in that trouble is in test_daemon."""
 
 import asyncio
+from typing import cast
 
 import pytest
 
@@ -8,10 +9,10 @@ from dcu import guarding
 from dcu.errors import StoreError
 from dcu.guarding import STORE_RETRY, Guard
 from dcu.health import Health
+from dcu.store.database import Database
 from sim.virtual import VirtualClock
 from tests.captures import SetClock
 from tests.lines import virtually
-from tests.stand_in import store_of
 
 
 class Closed:
@@ -23,7 +24,7 @@ class Open:
 
 
 def guard(database: object, health: Health) -> Guard:
-    return Guard(store_of(database), SetClock(), health)
+    return Guard(cast("Database", database), SetClock(), health)
 
 
 def test_a_flow_that_lost_the_store_is_begun_again() -> None:

@@ -10,7 +10,6 @@ ELSEWHERE = {
     "dlms/link.py": "the events and verbs of links; both are held to it in test_hdlc_link.py and test_wrapper.py",
     "model.py": "the words that all share: data, but for one question to a state",
     "store/salvage.py": "a salvage takes damaged files of whole stores: tests/faults/test_store_salvage.py",
-    "store/store.py": "puts the parts together; each part has its file",
 }
 
 
