@@ -1,7 +1,7 @@
 """Whether the sections agree: names used once and known where they are used, framings that a port can have.
 
 The form of each section has been judged before, in `dcu.forms`; a faulty entry is missing here and is not blamed twice.
-What a line of the archive has to agree with is in `meters`.
+What a line of the archive has to agree with is in `meters`, what is said of streams in `streams`.
 """
 
 from collections.abc import Callable, Hashable, Mapping
@@ -9,11 +9,12 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from dcu.config.keys import KeyFile
-from dcu.config.meters import Known, needed_keys, one_of
+from dcu.config.meters import Known, needed_keys
 from dcu.config.settings import BusConfig
-from dcu.forms.shape import Place, is_empty, suggestion
+from dcu.config.streams import judge_tasks
+from dcu.forms.shape import Place, is_empty
 from dcu.forms.tree import Listing, Node, Scalar, Section
-from dcu.model import CLOCK, IDENTITY, Access, Framing, Meter, Task
+from dcu.model import Access, Framing, Meter, Task
 
 T = TypeVar("T")
 
@@ -51,7 +52,7 @@ def check(parts: Parts, profiles: Mapping[str, frozenset[str]]) -> None:
     for bus, place in parts.buses:
         if bus.discover is not None:
             known.judge_search(bus, bus.discover, place.key("discover"))
-    _known_streams(parts, profiles)
+    judge_tasks(parts.timetable, [entry for (_, own), _ in parts.groups for entry in own], profiles)
     _framings(parts)
     if parts.keys is None:
         _no_keys(parts)
@@ -78,17 +79,6 @@ def _written(listing: Node | None, key: str) -> set[str]:
 
 def _sections(node: Node | None) -> set[str]:
     return {name.text for name, _ in node.entries} if isinstance(node, Section) else set()
-
-
-def _known_streams(parts: Parts, profiles: Mapping[str, frozenset[str]]) -> None:
-    streams = frozenset({CLOCK, IDENTITY}).union(*profiles.values())
-    lists = {task.stream for task, _ in parts.timetable if task.objects}
-    for task, place in [*parts.timetable, *(entry for (_, own), _ in parts.groups for entry in own)]:
-        if task.stream in streams and task.objects:
-            place.key("objects").report("expected another name for a list of one's own: this one has its meaning")
-        elif task.stream not in streams | lists and not task.objects:
-            close = suggestion(task.stream, streams)
-            place.report(f"expected 'objects', or {one_of(streams)}{close}")
 
 
 def _framings(parts: Parts) -> None:

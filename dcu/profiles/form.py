@@ -12,8 +12,9 @@ from dcu.forms.access import access
 from dcu.forms.files import read
 from dcu.forms.node import compose
 from dcu.forms.shape import Expected, Faulty, Place, Problems, Reader, Shape, items, named
+from dcu.forms.streams import NAME, PATTERN, unfit
 from dcu.forms.tree import Scalar
-from dcu.model import ALARM, DCU_EVENTS, INSTANT, Attribute, EventCode
+from dcu.model import INSTANT, Attribute, EventCode
 from dcu.profiles.companion import Alarms, CompanionProfile, ProfileStream, StatusBits
 
 #: Class ids of the Blue Book (IEC 62056-6-2) that an entry of each kind has when it names none.
@@ -31,7 +32,6 @@ MAX_STATUS_BITS = 128
 ALL_EVENTS = "event.*"
 
 _SEVERITIES = {word: word for word in ("info", "warning", "alarm")}
-_STREAM = re.compile(r"[a-z][a-z0-9_.-]{0,31}")
 _PATTERN = re.compile(r"[a-z][a-z0-9_.-]{0,31}\*?|\*")
 
 
@@ -60,12 +60,12 @@ def _plainly(reader: Reader) -> Reader:
 
 def _keyed(name: str, of: Reader, pattern: re.Pattern[str], place: Place) -> tuple[str, Any]:
     if not pattern.fullmatch(name):
-        place.report("expected a name of at most 32 small letters, digits and . _ -")
+        place.report(f"expected {NAME}")
         raise Faulty
     return name, of(place)
 
 
-def _mapping(of: Reader, most: int, pattern: re.Pattern[str] = _STREAM) -> Reader:
+def _mapping(of: Reader, most: int, pattern: re.Pattern[str] = PATTERN) -> Reader:
     """Return a reader of a section whose keys are names, as a dictionary."""
     reader = named(lambda name, place: _keyed(name, of, pattern, place), most)
     return lambda place: dict(value for value, _ in reader(place))
@@ -222,8 +222,8 @@ def _status_bits(values: Mapping[str, Any] | None) -> StatusBits | None:
 
 def _check_streams(place: Place, values: Mapping[str, Any], streams: Mapping[str, Mapping[str, Any]]) -> None:
     for stream, entry in streams.items():
-        if stream in {ALARM, DCU_EVENTS}:
-            _at(place, "streams", stream).report("this name is taken: alarms have a section of their own")
+        if why := unfit(stream):
+            _at(place, "streams", stream).report(why)
         elif "object" not in entry:
             _at(place, "streams", stream).report("expected the key 'object'")
     if INSTANT in streams and values.get("registers"):

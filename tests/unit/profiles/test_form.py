@@ -62,6 +62,7 @@ def test_a_profile_is_data() -> None:
         ("15m", "900", "bad.yaml:6: streams.load0.period: expected a duration from 1s to 366d"),
         ("load0:", "Load0:", "bad.yaml:6: streams.Load0: expected a name of at most 32 small letters"),
         ("load0:", "event.alarm:", "bad.yaml:6: streams.event.alarm: this name is taken"),
+        ("load0:", "result:", "bad.yaml:6: streams.result: this name is taken"),
         ("load0:", "instant:", "bad.yaml:4: registers: expected registers, or the stream 'instant', not both"),
         ("event.*", "event.theft", "bad.yaml:9: event_codes.event.theft: no such stream"),
         ("removed, alarm", "removed, loud", "bad.yaml:10: .*: expected name, or name and severity: info, warning or"),
