@@ -94,8 +94,8 @@ def test_a_meter_that_does_not_prove_itself(monkeypatch: pytest.MonkeyPatch) -> 
 def test_an_answer_in_another_transaction(monkeypatch: pytest.MonkeyPatch) -> None:
     unprotect = Cipher.unprotect_any
 
-    def forgetting(self: Cipher, apdu: bytes) -> tuple[bytes, Ciphering]:
-        plain = unprotect(self, apdu)
+    def forgetting(self: Cipher, apdu: bytes, *, serving: bool = False) -> tuple[bytes, Ciphering]:
+        plain = unprotect(self, apdu, serving=serving)
         self._asked = b"\x01"
         return plain
 
