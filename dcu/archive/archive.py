@@ -177,6 +177,18 @@ class Archive:
     def known(self, meter: str) -> Mapping[str, Shape]:
         return self._shapes.get(meter, {})
 
+    def paces(self, meter: str) -> dict[str, int]:
+        """Return the capture periods (s) of those profiles that the timetable has read, as far as they are known."""
+        tasks, profiles = self._timetable(meter), self.profile(meter).streams
+        known = self.known(meter).items()
+        return {stream: shape.period for stream, shape in known if shape.columns and stream in tasks.keys() & profiles}
+
+    def relearn(self, meter: str, name: bytes) -> None:
+        """Learn anew what the profile with this logical `name` looks like: somebody has changed it."""
+        streams = self.profile(meter).streams
+        for stream in [each for each in self.known(meter) if each in streams and streams[each].name == name]:
+            del self._shapes[meter][stream]
+
     async def shapes(self, session: Session, meter: str, streams: Sequence[str]) -> dict[str, Shape]:
         """Return the shapes of those `streams` that the meter has; what is not known yet is learned and kept."""
         await self._explored.know(session, meter, self._configured(meter))

@@ -5,11 +5,11 @@ that is made anyway. When that is, is in `acquaintance`; what follows from a cha
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from enum import Enum, auto
 from typing import Any, Final
 
-from dcu.conversation.shapes import CAPTURE_OBJECTS, PROFILE_GENERIC, SCALED, SCALER_UNIT, Shape
+from dcu.conversation.shapes import CAPTURE_OBJECTS, CAPTURE_PERIOD, PROFILE_GENERIC, SCALED, SCALER_UNIT, Shape
 from dcu.dlms import cosem
 from dcu.dlms.services import AccessError, Get
 from dcu.errors import MeterError
@@ -17,8 +17,8 @@ from dcu.model import Attribute, Column
 from dcu.obis import format_obis
 from dcu.profiles import CompanionProfile
 
-#: Seconds after which a meter is asked again. It costs some 60 octets, 20 per column of the profiles
-#: read then, and 20 per register, whose scaler and unit may have been set anew.
+#: Seconds after which a meter is asked again. It costs some 60 octets, 20 per column of the profiles read then, 20 per
+#: profile, whose capture period may have been set anew, and 20 per register, whose scaler and unit may have been.
 RECOGNISE_EVERY: Final = 86_400.0
 
 #: What a companion profile's `identity` names for this: another meter, or another program in it.
@@ -36,6 +36,17 @@ MAX_WORD: Final = 64
 
 #: Scaler and unit code by class and logical name.
 Scalers = Mapping[tuple[int, bytes], tuple[int, int]]
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is remembered that may have been set anew: the capture period (s) of each stream, and scalers."""
+
+    scalers: Scalers
+    periods: Mapping[str, int]
+
+
+NOTHING_KNOWN: Final = Known({}, {})
 
 
 class Asking(Enum):
@@ -75,6 +86,20 @@ def recast(answer: Any, columns: Sequence[Column]) -> bool:
     except MeterError:
         return False
     return now != tuple(replace(column, scaler=0, unit=255) for column in columns)
+
+
+def period_questions(profile: CompanionProfile, known: Mapping[str, int]) -> list[Get]:
+    """Return what tells whether the capture periods by stream still are those `known`."""
+    return [Get(Attribute(PROFILE_GENERIC, profile.streams[stream].name, CAPTURE_PERIOD)) for stream in known]
+
+
+def repaced(known: Mapping[str, int], answers: Iterable[Any]) -> list[str]:
+    """Return the streams that have another capture period by the `answers` to `period_questions`.
+
+    An answer that is no period proves nothing.
+    """
+    told = zip(known.items(), answers, strict=True)
+    return [stream for (stream, period), now in told if type(now) is int and now >= 0 and now != period]
 
 
 def scalers(profile: CompanionProfile, shapes: Mapping[str, Shape]) -> Scalers:

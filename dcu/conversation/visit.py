@@ -41,7 +41,8 @@ class Findings:
     """What a visit brought home: `asked` says what is settled with it, by (meter, stream), `more` what was cut short.
 
     `watermarks` say up to when a stream of this moment is read. `refused` says why a stream gave nothing, `outgrown`
-    names those whose rows do not fit their shape, `recast` those that capture other columns now: to be learned anew.
+    names those whose rows do not fit their shape, `recast` those that capture other columns now, or at another period:
+    to be learned anew. `uneven` are those some of whose rows seem to be further apart than that, or nearer.
     `identity` is what the meter said it is, by word, where it was asked; `changed` what it was and is by those words,
     when that is another (`dcu.archive` compares), or which scaler a register had and has (`rescaled` until then);
     `since` is when all that was asked the last time (UTC seconds; None: not since the start). `serial` is the number it
@@ -57,6 +58,7 @@ class Findings:
     more: list[str] = field(default_factory=list)
     outgrown: dict[str, Range] = field(default_factory=dict)
     recast: list[str] = field(default_factory=list)
+    uneven: list[str] = field(default_factory=list)
     identity: dict[str, str] | None = None
     serial: str | None = None
     changed: dict[str, tuple[str, str]] = field(default_factory=dict)
@@ -88,7 +90,7 @@ class Reading:
     `wanted` maps each due stream to its range, None where it is what the meter holds at this moment: registers, or the
     newest row of a profile that is kept for that. `past` maps some of them to a range of what was left out before.
     Every one of them has its shape in `shapes`. `asking` says what is asked besides of who the meter is, and with all
-    of it whether `scalers` still hold.
+    of it whether what is `known` still holds.
     """
 
     def __init__(
@@ -100,7 +102,7 @@ class Reading:
         past: Mapping[str, Range] = MappingProxyType({}),
         *,
         asking: Asking = Asking.NOTHING,
-        scalers: recognition.Scalers = MappingProxyType({}),
+        known: recognition.Known = recognition.NOTHING_KNOWN,
     ) -> None:
         self._meter = meter
         self._profile = profile
@@ -108,10 +110,10 @@ class Reading:
         self._wanted = wanted
         self._past = past
         self._asking = asking
-        self._scalers = scalers if asking is Asking.ALL else {}
+        self._known = known if asking is Asking.ALL else recognition.NOTHING_KNOWN
 
     def questions(self) -> list[Get]:
-        """The clock, who the meter is, the registers, each profile by range, what the profiles capture, scalers.
+        """The clock, who the meter is, the registers, each profile by range, what it captures, periods, scalers.
 
         Who it is comes early: what is answered after it is known to be that meter's, wherever the conversation stops.
         """
@@ -121,7 +123,8 @@ class Reading:
         asked += [self._question(stream, span) for stream, span in self._of_profiles()]
         if self._asking is Asking.ALL:
             asked += recognition.captured(self._profile, dict.fromkeys(stream for stream, _ in self._of_profiles()))
-        return asked + recognition.scaler_questions(self._scalers)
+        asked += recognition.period_questions(self._profile, self._known.periods)
+        return asked + recognition.scaler_questions(self._known.scalers)
 
     def _of_registers(self) -> list[str]:
         return [stream for stream in self._wanted if stream not in self._profile.streams]
@@ -162,7 +165,7 @@ class Reading:
         self._take_registers(found, stamp, (at if at is not None else int(read_at)), status, answers)
         self._take_profiles(found, stamp, at, answers)
         if found.identity is not None:  # all was told
-            found.rescaled = recognition.rescaled(self._scalers, list(answers))
+            found.rescaled = recognition.rescaled(self._known.scalers, list(answers))
         return found
 
     async def _answers(
@@ -205,7 +208,9 @@ class Reading:
             rows = [NOT_TOLD for _ in profiles]
         elif self._asking is Asking.ALL:
             streams = dict.fromkeys(stream for stream, _ in profiles)
-            found.recast = [each for each in streams if recognition.recast(next(answers), self._shapes[each].columns)]
+            recast = [each for each in streams if recognition.recast(next(answers), self._shapes[each].columns)]
+            repaced = recognition.repaced(self._known.periods, [next(answers) for _ in self._known.periods])
+            found.recast = [*dict.fromkeys((*recast, *repaced))]
         stray = lost(found.offset)
         for (stream, span), answer in zip(profiles, rows, strict=True):
             if answer is NOT_TOLD:
@@ -244,6 +249,8 @@ class Reading:
         reason = Reason.CLOCK if lost(found.offset) else Reason.NO_RECORD
         now = int(stamp.read_at + min(0.0, found.offset or 0.0))
         asked = settles(span, shape.period, times, now, reason)
+        if shape.period and not lost(found.offset) and not cosem.even(answer, shape.columns, shape.period, span.end):
+            found.uneven.append(stream)
         if asked is not None and shape.period and found.bad_rows > bad:
             asked = replace(asked, dropped=tuple(cosem.bad_times(answer, shape.columns, shape.period)))
         if asked is not None:

@@ -185,6 +185,37 @@ def bad_times(buffer: Sequence[Any], columns: Sequence[Column], period: int) -> 
     return [at for good, at in zip(known, map(_either, forward, back), strict=True) if good is None and at is not None]
 
 
+def even(buffer: Sequence[Any], columns: Sequence[Column], period: int, end: int) -> bool:
+    """Whether the rows without a time in a `buffer` that `profile_rows` has read may lie `period` seconds apart.
+
+    They do not when the last of them comes out later than `end` (UTC seconds), up to which was read, or so long before
+    it that another must have followed; nor when a row below them tells a time that is less than a period later.
+    """
+    clock = clock_column(columns)
+    assert clock is not None
+    times = [row[clock] if type(row) is list and len(row) == len(columns) else b"" for row in buffer]
+    if None not in times:
+        return True
+    at: int | None = None
+    counted = False
+    for time in times:
+        above, at = at, _next(at, time, period)
+        if time is None:
+            counted = at is not None
+        elif counted and above is not None and at is not None and at - above < period:
+            return False
+        else:
+            counted = False
+    return not counted or at is None or end - period < at <= end + 1  # a second that is not over counts as read too
+
+
+def _next(above: int | None, time: Any, period: int) -> int | None:
+    """Return when a row was captured that tells `time`, or is `period` seconds younger than the one `above` it."""
+    if time is not None:
+        return _instant(time)[0]
+    return None if above is None else above + period
+
+
 def _counted_on(known: Sequence[int | None], step: int) -> list[int | None]:
     """Return `known` times with those that are not counted on from the one before."""
     found: list[int | None] = []

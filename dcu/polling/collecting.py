@@ -3,6 +3,7 @@
 Which meter is visited, for what, and what becomes of a visit that fails, is in `poll`.
 """
 
+import math
 from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -15,7 +16,7 @@ from dcu.archive import Archive
 from dcu.clock import Clock
 from dcu.conversation.continuity import counts_up, fallen
 from dcu.conversation.opening import SessionMaker
-from dcu.conversation.recognition import SERIAL, TITLE, Asking, scalers
+from dcu.conversation.recognition import NOTHING_KNOWN, RECOGNISE_EVERY, SERIAL, TITLE, Asking, Known, scalers
 from dcu.conversation.session import Session
 from dcu.conversation.visit import Findings, Reading
 from dcu.errors import ShelteredError
@@ -66,6 +67,8 @@ class Collecting:
     _back: dict[str, int] = field(default_factory=dict)
     #: By how many seconds the clocks are slow that are to be waited for.
     _slow: dict[str, int] = field(default_factory=dict)
+    #: When meters whose rows seemed unevenly spaced were asked for their capture periods (monotonic s).
+    _uneven: dict[str, float] = field(default_factory=dict)
     _autumn: Autumn = field(init=False)
 
     def __post_init__(self) -> None:
@@ -150,8 +153,18 @@ class Collecting:
         """Return what of `found` says that another meter answers, None when nothing does."""
         if asked and not self.archive.acquaintance.fits(meter, found.serial):
             return f"its serial number is {found.serial}"
+        if found.uneven and self._asks_periods(meter):
+            return f"rows of {found.uneven[0]} do not come at the period that is known"
         register = await self._fallen(meter, found)
         return None if register is None else f"{register} fell"
+
+    def _asks_periods(self, meter: str) -> bool:
+        """Whether uneven rows are a reason to ask this meter now: once a day, for it may write its rows late."""
+        now = self.clock.monotonic()
+        if now - self._uneven.get(meter, -math.inf) < RECOGNISE_EVERY:
+            return False
+        self._uneven[meter] = now
+        return True
 
     async def _read(self, session: Session, meter: str, streams: Sequence[str], asking: Asking) -> Findings:
         if asking is Asking.ALL:
@@ -159,7 +172,9 @@ class Collecting:
             await self.archive.shapes(session, meter, [])
         profile = self.archive.profile(meter)
         # what is learned in this visit need not be asked twice
-        known = scalers(profile, self.archive.known(meter)) if asking is Asking.ALL else {}
+        known = NOTHING_KNOWN
+        if asking is Asking.ALL:
+            known = Known(scalers(profile, self.archive.known(meter)), self.archive.paces(meter))
         shapes = await self.archive.shapes(session, meter, streams)
         ranges = self.archive.ranges(meter, shapes, int(self.clock.now()), self._slow.get(meter, 0))
         reading = Reading(
@@ -169,7 +184,7 @@ class Collecting:
             ranges,
             self.archive.past(meter, shapes),
             asking=asking,
-            scalers=known,
+            known=known,
         )
         found = await reading.take(session, self.clock, self.urged)
         looked = self.archive.acquaintance.looked(meter)

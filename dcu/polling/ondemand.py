@@ -9,13 +9,14 @@ from typing import Any
 from dcu.archive import Archive
 from dcu.clock import Clock, iso
 from dcu.conversation.session import Session, unwatched
-from dcu.conversation.shapes import Shape
+from dcu.conversation.shapes import PROFILE_GENERIC, Shape
 from dcu.conversation.visit import Reading
 from dcu.dlms.cosem import UNITS
 from dcu.errors import NotGivenError
 from dcu.messages.catalogue import CATALOGUE, GET, LEARN, OBJECT_COMMANDS
 from dcu.messages.envelope import describe_column, without_lost
 from dcu.model import INSTANT, Capture, Command, Visit
+from dcu.obis import parse_obis
 from dcu.plan.backfill import Range, slice_of
 from dcu.polling.presence import ascertain
 
@@ -46,7 +47,11 @@ async def on_demand(
     from dcu.conversation import objects  # noqa: PLC0415 - a quarter of a megabyte for the few who ask
 
     looks = visit.doubtful and command.name != GET
-    answer = await (objects.confirm(session, command) if looks else objects.carry_out(session, command, permit))
+    try:
+        answer = await (objects.confirm(session, command) if looks else objects.carry_out(session, command, permit))
+    finally:
+        if command.name != GET and command.args["class"] == PROFILE_GENERIC:  # it may capture otherwise from now on
+            archive.relearn(visit.meter, parse_obis(str(command.args["object"])))
     return {"meter": visit.meter} | answer
 
 

@@ -16,7 +16,7 @@ from dcu.plan.ledger import Account, Asked, Gap
 from dcu.store import Recorded
 from sim.fleet import FleetPlan
 from sim.virtual import VirtualClock
-from tests.lines import COMPANION, WIDER, Box, MemoryStore, virtually
+from tests.lines import COMPANION, LOAD, WIDER, Box, MemoryStore, virtually
 
 STREAMS = [INSTANT, "load0", "billing"]
 
@@ -258,5 +258,20 @@ def test_it_knows_its_meters() -> None:
         assert "M0003" not in archive
         assert archive.meter("M0002").address == 18
         assert archive.profile("M0002") is COMPANION
+
+    virtually(work)
+
+
+def test_of_a_profile_that_somebody_changed_nothing_is_known_until_it_is_learned_anew() -> None:
+    async def work(clock: VirtualClock) -> None:
+        box = Box(clock)
+        archive, session = box.archive(LOAD), await box.session()
+        await archive.shapes(session, "M0001", ["load0", "daily", INSTANT])
+        assert archive.paces("M0001") == {"load0": 900}, "only what the timetable has read"
+        archive.relearn("M0001", COMPANION.streams["load0"].name)
+        assert archive.paces("M0001") == {}
+        assert set(archive.known("M0001")) == {"daily", INSTANT}
+        assert (await archive.shapes(session, "M0001", ["load0"]))["load0"].period == 900
+        await session.close()
 
     virtually(work)

@@ -10,13 +10,15 @@ from dcu.conversation.recognition import (
     Asking,
     captured,
     identity,
+    period_questions,
     questions,
     recast,
+    repaced,
     rescaled,
     scaler_questions,
     scalers,
 )
-from dcu.conversation.shapes import CAPTURE_OBJECTS, Shape
+from dcu.conversation.shapes import CAPTURE_OBJECTS, CAPTURE_PERIOD, Shape
 from dcu.dlms import axdr
 from dcu.dlms.services import AccessError
 from dcu.model import INSTANT, Attribute, Column
@@ -104,3 +106,14 @@ def test_other_capture_objects_are_another_shape_whatever_their_scalers() -> Non
 @pytest.mark.parametrize("answer", [AccessError(1), None, 5, [[1, 2]], axdr.octets(b"x")])
 def test_an_answer_that_names_none_proves_nothing(answer: Any) -> None:
     assert not recast(answer, COLUMNS)
+
+
+def test_another_capture_period_is_told_and_what_is_none_is_not() -> None:
+    known = {"load0": 900, "daily": 86_400}
+    asked = [Attribute(7, COMPANION.streams[stream].name, CAPTURE_PERIOD) for stream in known]
+    assert [each.attribute for each in period_questions(COMPANION, known)] == asked
+    assert repaced(known, [900, 86_400]) == []
+    assert repaced(known, [1800, 86_400]) == ["load0"]
+    assert repaced(known, [900, 0]) == ["daily"]
+    for nothing in (AccessError(1), None, -1, True, b"x", 900.0):
+        assert repaced(known, [nothing, 86_400]) == []

@@ -12,6 +12,7 @@ from dcu.dlms.cosem import (
     decode_capture_objects,
     decode_compact_data,
     decode_scaler_unit,
+    even,
     plain,
     profile_rows,
     value_columns,
@@ -188,3 +189,24 @@ def test_rows_that_are_no_rows() -> None:
 def test_what_a_capture_stores(value: Any, stored: Any) -> None:
     assert plain(value) == stored
     assert profile_rows([[at(NOON), value, 1]], COLUMNS, 900)[0] == [(NOON, 0, (stored, 1))]
+
+
+@pytest.mark.parametrize(
+    ("times", "last", "possible"),
+    [
+        ([0, None, None], 1800, True),
+        ([0, None, None], 2699, True),
+        ([0, None, None], 1798, False),  # younger than up to when was read
+        ([0, None, None], 2700, False),  # another one must have followed
+        ([0, None, 1800], 9000, True),  # that it was told says that something was out of step
+        ([0, None, 1799], 1799, False),
+        ([0, None, "bad", 100], 900, True),
+        ([None, None], 0, True),
+        ([0, 100, 9000], 0, True),  # who tells all times is believed
+    ],
+)
+def test_rows_without_a_time_can_be_a_period_apart_or_not(times: list[Any], last: int, possible: bool) -> None:
+    told = {None: None, "bad": BAD_TIME}
+    rows = [[told[each] if each in told else at(NOON + each), 0, 1] for each in times]
+    assert even(rows, COLUMNS, 900, NOON + last) is possible
+    assert even([[1], *rows], COLUMNS, 900, NOON + last) is possible
