@@ -4,7 +4,7 @@ import asyncio
 import json
 import math
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -215,17 +215,6 @@ def sent_blocks(link: MemoryLink, count: int) -> bool:
 async def settle() -> None:
     for _ in range(200):
         await asyncio.sleep(0)
-
-
-@asynccontextmanager
-async def running(flow: Deliver) -> AsyncIterator[asyncio.Task[None]]:
-    task = asyncio.create_task(flow.run())
-    try:
-        yield task
-    finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
 
 
 def rows(count: int, stream: str = "load0") -> list[Capture]:

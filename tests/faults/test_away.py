@@ -11,8 +11,9 @@ from dcu.errors import SentAwayError, UplinkError
 from dcu.uplink import Backoff, Link, Outgoing
 from sim.headend import Tally
 from sim.virtual import VirtualClock
+from tests.flow import running
 from tests.lines import virtually
-from tests.links import Bench, MemoryLink, MemoryUplink, bench, rows, running
+from tests.links import Bench, MemoryLink, MemoryUplink, bench, rows
 from tests.outbox import NOON, MemoryOutbox, capture, record
 
 HOUR = 3600.0

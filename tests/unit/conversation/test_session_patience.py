@@ -7,20 +7,12 @@ from typing import ClassVar, cast
 import pytest
 
 from dcu.config import BusConfig
-from dcu.conversation.session import (
-    CLOSE_TIMEOUT,
-    EXCHANGE_BOUND,
-    Session,
-)
+from dcu.conversation.session import CLOSE_TIMEOUT, EXCHANGE_BOUND, Session
 from dcu.dlms.association import Association, Event, Notified, Released, Response
 from dcu.dlms.hdlc_link import ANSWER_REPEATS, OPEN_REPEATS, HdlcLink
 from dcu.dlms.notifications import EventNotification
 from dcu.dlms.services import Get
-from dcu.errors import (
-    BusError,
-    MeterError,
-    MeterTimeoutError,
-)
+from dcu.errors import BusError, MeterError, MeterTimeoutError
 from dcu.health import STEP_BOUND
 from dcu.model import Attribute
 from sim.faults import Faults

@@ -12,18 +12,8 @@ from dcu.delivery.strikes import MAX_ASIDE, SUSPECT_AFTER
 from dcu.errors import StoreError
 from dcu.model import CommandState
 from sim.headend import Tally
-from tests.links import (
-    TOPICS,
-    MemoryLink,
-    acknowledged,
-    bench,
-    is_empty,
-    rows,
-    running,
-    sent_blocks,
-    settle,
-    until,
-)
+from tests.flow import running
+from tests.links import TOPICS, MemoryLink, acknowledged, bench, is_empty, rows, sent_blocks, settle, until
 from tests.outbox import FIRST_SEQ, capture, record
 
 

@@ -12,19 +12,9 @@ from dcu.model import Reach, Standing
 from dcu.uplink import Backoff
 from dcu.uplink.backoff import STEADY
 from sim.virtual import VirtualClock
+from tests.flow import running
 from tests.lines import virtually
-from tests.links import (
-    TOPICS,
-    MemoryLink,
-    acknowledged,
-    bench,
-    is_empty,
-    rows,
-    running,
-    sent_blocks,
-    settle,
-    until,
-)
+from tests.links import TOPICS, MemoryLink, acknowledged, bench, is_empty, rows, sent_blocks, settle, until
 from tests.outbox import FIRST_SEQ, NOON, capture, record
 
 

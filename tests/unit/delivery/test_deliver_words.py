@@ -9,20 +9,9 @@ from dcu.config import UplinkSettings
 from dcu.delivery.strikes import SUSPECT_AFTER
 from dcu.store.writer import PATIENCE
 from sim.virtual import VirtualClock
+from tests.flow import running
 from tests.lines import virtually
-from tests.links import (
-    TOPICS,
-    Bench,
-    MemoryLink,
-    acknowledged,
-    bench,
-    is_empty,
-    rows,
-    running,
-    sent_blocks,
-    settle,
-    until,
-)
+from tests.links import TOPICS, Bench, MemoryLink, acknowledged, bench, is_empty, rows, sent_blocks, settle, until
 from tests.outbox import FIRST_SEQ, Block, MemoryOutbox, capture, record
 
 

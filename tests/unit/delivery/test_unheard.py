@@ -7,8 +7,9 @@ from dcu.delivery.unheard import UNHEARD_PERIOD, Unheard
 from dcu.messages.events import OWN_EVENTS
 from dcu.uplink import UnheardError
 from sim.virtual import VirtualClock
+from tests.flow import running
 from tests.lines import virtually
-from tests.links import MemoryLink, bench, rows, running
+from tests.links import MemoryLink, bench, rows
 from tests.outbox import record
 
 

@@ -5,16 +5,7 @@ from itertools import count
 from typing import Any, ClassVar
 
 from dcu.dlms import axdr
-from dcu.dlms.acse import (
-    AARQ,
-    AUTHENTICATION_REQUIRED,
-    RLRE,
-    RLRQ,
-    Aare,
-    Aarq,
-    Initiate,
-    encode_release,
-)
+from dcu.dlms.acse import AARQ, AUTHENTICATION_REQUIRED, RLRE, RLRQ, Aare, Aarq, Initiate, encode_release
 from dcu.dlms.apdu import decode_request, encode_response
 from dcu.dlms.association import CONFORMANCE, Association, Event
 from dcu.dlms.link import NEED_DATA, ApduReceived, LinkEvent, NeedData, Transmit

@@ -8,15 +8,7 @@ import pytest
 from dcu.dlms import axdr, hdlc
 from dcu.dlms.acse import AUTHENTICATION_REQUIRED, Aare, Conformance, Initiate
 from dcu.dlms.apdu import encode_results
-from dcu.dlms.association import (
-    CONFORMANCE,
-    MAX_NOTIFICATIONS,
-    Associated,
-    Association,
-    Notified,
-    Released,
-    Response,
-)
+from dcu.dlms.association import CONFORMANCE, MAX_NOTIFICATIONS, Associated, Association, Notified, Released, Response
 from dcu.dlms.hdlc import ServerAddress
 from dcu.dlms.hdlc_link import HdlcLink
 from dcu.dlms.link import NEED_DATA
@@ -42,17 +34,7 @@ from dcu.errors import ConfigError, MeterError, NotServedError, RefusedError, Se
 from dcu.model import Access, Attribute, Authentication, Ciphering, Keys
 from tests.unit.dlms.talk import EVERY_ACCESS, PROFILE, RELAY, VOLTAGE, always, connected
 
-from .fake import (
-    CTOS,
-    MANAGEMENT,
-    METER_TITLE,
-    PROVEN,
-    READER,
-    SEALED,
-    BareLink,
-    Conversation,
-    by_the_book,
-)
+from .fake import CTOS, MANAGEMENT, METER_TITLE, PROVEN, READER, SEALED, BareLink, Conversation, by_the_book
 from .gurux import KEYS, TITLE
 
 

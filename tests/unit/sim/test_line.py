@@ -5,17 +5,7 @@ from typing import Any
 
 import pytest
 
-from dcu.dlms.hdlc import (
-    SNRM,
-    UA,
-    Frame,
-    FrameReader,
-    Parameters,
-    ServerAddress,
-    client_address,
-    control,
-    encode_frame,
-)
+from dcu.dlms.hdlc import SNRM, UA, Frame, FrameReader, Parameters, ServerAddress, client_address, control, encode_frame
 from sim.faults import Faults
 from sim.line import MAX_BACKLOG, MAX_PENDING, Line
 from tests.unit.sim.conversation import NOW, meter
