@@ -26,9 +26,9 @@ from dcu.conversation.keychange import KeyChanges
 from dcu.conversation.opening import SessionMaker, base_names
 from dcu.delivery.deliver import Broker, Deliver
 from dcu.delivery.dialect import Dialect
+from dcu.delivery.resting import Resting
 from dcu.delivery.sending import Delivery
 from dcu.delivery.standing import MeterStates
-from dcu.delivery.unheard import Unheard
 from dcu.dlms.cosem import UNITS
 from dcu.enrolling.enrol import Enrolment
 from dcu.enrolling.roll import EventNames, Roll
@@ -255,7 +255,7 @@ class Daemon:
             on_command=self._on_command,
             health=self._status.figures,
             figures=self._delivery,
-            unheard=Unheard(self._reporter.report),
+            resting=Resting(self._reporter.report),
             # a PUBACK is waited for about as long as the broker may be silent
             progress=self._health.watch("deliver", self._clock.monotonic(), waits=config.uplink.longest_keepalive),
             states=self._meter_states(dialect) if config.uplink.meter_states else None,

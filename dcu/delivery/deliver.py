@@ -23,11 +23,12 @@ from dcu.config import UplinkSettings
 from dcu.delivery.awaiting import Awaiting
 from dcu.delivery.dialect import Dialect, Owed
 from dcu.delivery.heeding import Heeding
+from dcu.delivery.outbox import Outbox
 from dcu.delivery.replies import Replies
-from dcu.delivery.sending import Delivery, Outbox, Sending
+from dcu.delivery.resting import Resting
+from dcu.delivery.sending import Delivery, Sending
 from dcu.delivery.standing import MeterStates
 from dcu.delivery.strikes import Key, Strikes
-from dcu.delivery.unheard import Unheard
 from dcu.errors import CommandRejected, SentAwayError, UnattendedError, UplinkError, first_words
 from dcu.health import Progress
 from dcu.messages.acknowledgement import parse_acknowledgement
@@ -82,7 +83,7 @@ class Deliver:
     states: MeterStates | None = None
     stop_reason: str = "stop"
     wanted: deque[Key] = field(default_factory=deque)
-    unheard: Unheard = field(default_factory=Unheard)
+    resting: Resting = field(default_factory=Resting)
     awaiting: Awaiting = field(init=False)
     _replies: Replies = field(init=False)
     _heeding: Heeding = field(init=False)
@@ -135,7 +136,7 @@ class Deliver:
         if not self.backoff.asleep:
             return True
         for stream, rows in (await self.store.waiting()).items():
-            if urgent(stream) and (rows or await self._owed(stream)):
+            if urgent(stream) and not self.resting.waits(stream) and (rows or await self._owed(stream)):
                 return True
         return False
 
@@ -175,6 +176,7 @@ class Deliver:
         log.info("uplink connected", mqtt=link.version, window=link.window)
 
     async def _exchange(self, link: Link) -> None:
+        self.resting.at(link.broker)
         sending = self._sending = Sending(
             store=self.store,
             link=link,
@@ -187,7 +189,7 @@ class Deliver:
             wanted=self.wanted,
             due=self._due,
             replies=self._replies,
-            unheard=self.unheard,
+            resting=self.resting,
         )
         try:
             async with asyncio.TaskGroup() as group:
@@ -204,9 +206,13 @@ class Deliver:
             if self.dialect.over:
                 await self._farewell(link)
             else:
-                self._strikes.blame(sending.oldest)
+                await self._blame(sending.oldest)
             self._replies.forget()
             raise
+
+    async def _blame(self, oldest: Key | None) -> None:
+        if oldest is not None and not self._strikes.blame(oldest):
+            await self.resting.refused(oldest[0], "connections break at it")
 
     async def _farewell(self, link: Link) -> None:
         try:

@@ -9,16 +9,16 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Protocol
 
 import structlog
 
 from dcu.config import StreamSettings
 from dcu.delivery.awaiting import Awaiting
 from dcu.delivery.dialect import Block, Dialect
+from dcu.delivery.outbox import Outbox
 from dcu.delivery.replies import Replies
+from dcu.delivery.resting import REST, Resting
 from dcu.delivery.strikes import ASIDE_PERIOD, Key, Strikes
-from dcu.delivery.unheard import UNHEARD_PERIOD, Unheard
 from dcu.errors import UplinkError
 from dcu.messages.envelope import RESULT, is_event, urgent
 from dcu.uplink import Link, Outgoing, RefusedError, UnheardError
@@ -45,40 +45,6 @@ URGENT_PLACES = 2
 
 #: The longest that nothing to send is waited for, so that progress is seen.
 IDLE_BOUND = 30.0
-
-
-class Outbox(Protocol):
-    """What this flow needs of the store. Each raises StoreError, which ends the flow."""
-
-    #: Set after a commit that added something to deliver.
-    fresh: asyncio.Event
-
-    async def streams(self) -> Mapping[str, int]:
-        """Streams that were ever stored, each with the number its next block will bear."""
-
-    async def owed(self, stream: str) -> Sequence[int]:
-        """Numbers of the blocks allotted and not acknowledged, the lowest first."""
-
-    async def block(self, stream: str, seq: int) -> Block | None:
-        """A block as it was first handed out, acknowledged or not; None when it is not held any more."""
-
-    async def next_block(self, stream: str, limit: int) -> Block | None:
-        """Allot the next number to at most `limit` rows; committed before it returns. None: all are allotted."""
-
-    async def acknowledge(self, stream: str, seq: int) -> None:
-        """The broker has this block; in any order."""
-
-    async def acknowledge_to(self, words: Mapping[str, int]) -> None:
-        """The head-end has all blocks up to a number, of each stream in `words`."""
-
-    async def least_owed(self) -> Mapping[str, int]:
-        """The lowest number of each stream that is not acknowledged."""
-
-    async def pending(self) -> Mapping[str, int]:
-        """Rows per stream not yet acknowledged."""
-
-    async def waiting(self) -> Mapping[str, int]:
-        """Rows of every stream that no block was allotted to yet."""
 
 
 @dataclass(slots=True)
@@ -124,13 +90,14 @@ class Sending:
     wanted: deque[Key] = field(default_factory=deque)
     due: dict[str, float] = field(default_factory=dict)
     replies: Replies = field(default_factory=lambda: Replies(""))
-    unheard: Unheard = field(default_factory=Unheard)
+    resting: Resting = field(default_factory=Resting)
     _again: dict[str, deque[int]] = field(default_factory=dict)
     _aside: deque[tuple[float, Key]] = field(default_factory=deque)
     _turn: deque[str] = field(default_factory=deque)
     _dry: set[str] = field(default_factory=set)
     _waiting: dict[str, int] = field(default_factory=dict)
     _dividing: set[Key] = field(default_factory=set)
+    _taken_any: bool = False
     _commits: int = 0
     _looked: int = -1
     _under_way: dict[Key, int] = field(default_factory=dict)
@@ -177,7 +144,7 @@ class Sending:
         octets = sum(len(message.payload) for message in messages)
         if len(block.items) >= TELLING_ROWS or (block.items and not self.settings(block.stream).compact):
             self._row_octets[block.stream] = octets / max(1, len(block.items))
-        self.unheard.tried(block.stream)
+        self.resting.tried(block.stream)
         self._under_way[block.stream, block.seq] = octets
         self.figures.in_flight = len(self._under_way)
         sent = group.create_task(self._send(block, messages))
@@ -207,9 +174,10 @@ class Sending:
         except UnheardError:
             await self._unheard(key)
         except RefusedError as error:
-            self._refused(block, error)
+            await self._refused(key, error)
         else:
-            self.unheard.heard(block.stream)
+            self._taken_any = True
+            self.resting.taken(block.stream)
             await self._accepted(key)
         del self._under_way[key]
         self._dividing.discard(key)
@@ -224,8 +192,8 @@ class Sending:
         stream, seq = key
         if key not in self.wanted:
             self._again[stream] = deque(sorted({*self._again.get(stream, ()), seq}))
-        asyncio.get_running_loop().call_later(UNHEARD_PERIOD, self._wake.set)
-        await self.unheard.note(stream)
+        await self.resting.unheard(stream)
+        asyncio.get_running_loop().call_later(REST, self._wake.set)
 
     async def _reply(self, copies: Sequence[Outgoing]) -> None:
         """Send the answer to a command where it was wanted besides; whether it comes there is the asker's business."""
@@ -246,6 +214,7 @@ class Sending:
         """The head-end has, of each stream, all up to a number, and the store knows."""
         for stream, seq in words.items():
             self.awaiting.acknowledge(stream, seq)
+            self.strikes.released(stream, seq)
         self.figures.awaited = len(self.awaiting)
         self._dry.clear()
         self._wake.set()
@@ -254,12 +223,17 @@ class Sending:
         """There is something in `wanted`."""
         self._wake.set()
 
-    def _refused(self, block: Block, error: RefusedError) -> None:
-        log.error("block refused", stream=block.stream, seq=block.seq, error=str(error))
+    async def _refused(self, key: Key, error: RefusedError) -> None:
+        stream, seq = key
+        log.error("block refused", stream=stream, seq=seq, error=str(error))
         self.figures.refused += 1
-        self._no_more_wanted((block.stream, block.seq))
-        self._set_aside((block.stream, block.seq))
-        if not self.strikes.refuse((block.stream, block.seq)):
+        self._no_more_wanted(key)
+        own_fault = self.strikes.refuse(key)
+        self._set_aside(key)
+        if not own_fault:
+            await self.resting.refused(stream, str(error))
+            asyncio.get_running_loop().call_later(REST, self._wake.set)
+        if self.strikes.everything and not self._taken_any:
             raise UplinkError(f"the broker refuses everything: {error}") from error
 
     async def _recall(self) -> None:
@@ -310,10 +284,10 @@ class Sending:
         return not urgent(stream) and self._admits(stream) and self._ripe(stream)
 
     def _hurries(self, stream: str) -> bool:
-        return urgent(stream) and all(stream != name for name, _ in self._dividing) and not self.unheard.waits(stream)
+        return urgent(stream) and all(stream != name for name, _ in self._dividing) and not self.resting.waits(stream)
 
     def _admits(self, stream: str) -> bool:
-        return self.link.admits(stream) and not self.unheard.waits(stream)
+        return (urgent(stream) or self.link.admits(stream)) and not self.resting.waits(stream)
 
     def _ripe(self, stream: str) -> bool:
         """Whether a block of `stream` may leave: it is full, or its first row has waited for as long as it may."""
@@ -345,7 +319,7 @@ class Sending:
             block = None if self.awaiting.holds(stream, seq) else await self.store.block(stream, seq)
             if block is not None:
                 return block
-        if stream in self._dry or self.awaiting.full(stream):
+        if stream in self._dry or self.awaiting.full(stream) or self.strikes.full(stream):
             return None
         commits = self._commits
         block = await self.store.next_block(stream, self._rows(stream))
@@ -395,6 +369,10 @@ class Sending:
             self.wanted.remove(key)
 
     async def _due_aside(self) -> Block | None:
-        if self._under_way or not self._aside or self._aside[0][0] > asyncio.get_running_loop().time():
+        """Return the suspect that has waited longest, of a stream that may leave; it leaves alone."""
+        now = asyncio.get_running_loop().time()
+        due = [] if self._under_way else [each for each in self._aside if each[0] <= now and self._admits(each[1][0])]
+        if not due:
             return None
-        return await self.store.block(*self._aside.popleft()[1])
+        self._aside.remove(due[0])
+        return await self.store.block(*due[0][1])

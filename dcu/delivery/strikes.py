@@ -1,6 +1,11 @@
-"""Which blocks break connections or are refused, over all connections; what becomes of them is in `sending`."""
+"""Which blocks break connections or are refused, and of which streams, over all connections.
+
+What becomes of them is in `sending`, how long a stream rests in `resting`.
+"""
 
 from dataclasses import dataclass, field
+
+from dcu.messages.envelope import urgent
 
 #: A block's stream and sequence number.
 Key = tuple[str, int]
@@ -8,39 +13,71 @@ Key = tuple[str, int]
 #: A block that was the oldest under way when that many connections broke, or that was refused, is set aside: it is
 #: tried again ASIDE_PERIOD seconds later when nothing else is under way, and does not hold up its stream.
 SUSPECT_AFTER = 3
-
-#: Blocks set aside at most; when the broker refuses more it is not the blocks' fault.
-MAX_ASIDE = 8
 ASIDE_PERIOD = 300.0
+
+#: Blocks of one stream refused, or connections that broke at them, one after the other; with one more it is not the
+#: blocks' fault. As many that connections broke at are suspected.
+MAX_ASIDE = 8
+
+#: Suspects of a stream that is refused itself: with more no new block asks whether it is taken now, but one of them.
+MAX_SUSPECTS = 32
 
 
 @dataclass(slots=True)
 class Strikes:
-    """Which blocks broke connections or were refused, over all connections. At most MAX_ASIDE blocks are suspected."""
+    """Which blocks broke connections or were refused, over all connections."""
 
-    _counted: dict[Key, int] = field(default_factory=dict)
+    _broken: dict[Key, int] = field(default_factory=dict)
+    _refused: set[Key] = field(default_factory=set)
+    _in_a_row: dict[str, int] = field(default_factory=dict)
 
     def suspect(self, key: Key) -> bool:
         """Whether the block `key` is to be kept from holding up the others."""
-        return self._counted.get(key, 0) >= SUSPECT_AFTER
+        return key in self._refused or self._broken.get(key, 0) >= SUSPECT_AFTER
 
-    def blame(self, oldest: Key | None) -> None:
-        """A connection broke: count it against the block that was `oldest` under way."""
-        if oldest is not None:
-            self._counted[oldest] = self._counted.get(oldest, 0) + 1
-        self._bound()
+    def blame(self, oldest: Key) -> bool:
+        """A connection broke with `oldest` under way; say whether that may be its own fault or nobody's, as `refuse`.
+
+        Some brokers end the connection at what we may not publish. What is urgent never rests for a bad line.
+        """
+        self._broken[oldest] = self._broken.get(oldest, 0) + 1
+        if len(self._broken) > MAX_ASIDE:
+            self._broken.clear()
+        return urgent(oldest[0]) or self._counted(oldest[0])
 
     def refuse(self, key: Key) -> bool:
-        """The broker refused the block `key`; say whether that may still be the block's own fault."""
-        self._counted[key] = SUSPECT_AFTER
-        return self._bound()
+        """The broker refused the block `key`; say whether that may still be the block's own fault, not its stream's."""
+        if key in self._refused:
+            return self._in_a_row.get(key[0], 0) <= MAX_ASIDE
+        self._refused.add(key)
+        return self._counted(key[0])
+
+    def _counted(self, stream: str) -> bool:
+        self._in_a_row[stream] = self._in_a_row.get(stream, 0) + 1
+        return self._in_a_row[stream] <= MAX_ASIDE
+
+    def full(self, stream: str) -> bool:
+        """Whether `stream` is refused, and has suspects enough to ask by."""
+        refused = self._in_a_row.get(stream, 0) > MAX_ASIDE
+        return refused and sum(name == stream for name, _ in self._refused) >= MAX_SUSPECTS
+
+    @property
+    def everything(self) -> bool:
+        """Whether several streams are refused, and what is urgent among them."""
+        refused = max(self._in_a_row.values(), default=0) > MAX_ASIDE
+        return refused and len(self._in_a_row) > 1 and any(map(urgent, self._in_a_row))
 
     def clear(self, key: Key) -> None:
-        """The block `key` was acknowledged."""
-        self._counted.pop(key, None)
+        """The broker took the block `key`."""
+        self._in_a_row.pop(key[0], None)
+        self.forget(key)
 
-    def _bound(self) -> bool:
-        within = len(self._counted) <= MAX_ASIDE
-        if not within:
-            self._counted.clear()
-        return within
+    def forget(self, key: Key) -> None:
+        """The block `key` waits no more."""
+        self._broken.pop(key, None)
+        self._refused.discard(key)
+
+    def released(self, stream: str, seq: int) -> None:
+        """The head-end has the blocks of `stream` up to `seq`."""
+        for key in [key for key in {*self._refused, *self._broken} if key[0] == stream and key[1] <= seq]:
+            self.forget(key)

@@ -57,6 +57,7 @@ OWN_EVENTS: Final[Mapping[str, OwnEvent]] = {
     "certificate expires": OwnEvent("warning", "a certificate of the uplink ends within 30 days, or has ended"),
     "certificate unusable": OwnEvent("warning", "renewed certificates cannot be used; those before are still in use"),
     "nobody has subscribed": OwnEvent("warning", "the broker has nobody for the data of `stream`, which is kept here"),
+    "stream refused": OwnEvent("warning", "the broker refuses the data of `stream`, which is kept here; `why` it does"),
     "ledger overflow": OwnEvent("warning", "gaps of one stream were too many to be kept apart"),
 }
 

@@ -8,7 +8,7 @@ import pytest
 
 from dcu.clock import SystemClock
 from dcu.delivery.dialect import Block
-from dcu.delivery.sending import Outbox
+from dcu.delivery.outbox import Outbox
 from dcu.model import Capture
 from dcu.store import Store
 from tests.outbox import NOON, MemoryOutbox, capture

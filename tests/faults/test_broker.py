@@ -13,14 +13,16 @@ from typing import Any
 import aiomqtt
 import pytest
 
-from dcu.delivery import sending, unheard
+from dcu.config import StreamSettings
+from dcu.delivery import resting, sending
 from dcu.delivery.deliver import Deliver
+from dcu.delivery.strikes import MAX_ASIDE
 from dcu.errors import UplinkError
 from dcu.uplink import Backoff, Outgoing, Uplink, client
 from sim.broker import Broker, mosquitto
 from sim.headend import HeadEnd
 from tests.flow import DCU, fill, make_flow, running
-from tests.outbox import MemoryOutbox, record
+from tests.outbox import MemoryOutbox, capture, record
 
 pytestmark = pytest.mark.skipif(mosquitto() is None, reason="mosquitto is not installed")
 
@@ -263,8 +265,8 @@ async def test_a_thief_of_our_name_who_comes_back_at_once_makes_no_storm(broker:
 async def test_what_nobody_has_subscribed_to_is_kept_until_somebody_has(
     broker: Broker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(unheard, "UNHEARD_PERIOD", 0.05)
-    monkeypatch.setattr(sending, "UNHEARD_PERIOD", 0.06)
+    monkeypatch.setattr(resting, "REST", 0.05)
+    monkeypatch.setattr(sending, "REST", 0.06)
     store, told = MemoryOutbox(), asyncio.Event()
     fill(store, 300)
     store.add(record("c1"))
@@ -275,7 +277,7 @@ async def test_what_nobody_has_subscribed_to_is_kept_until_somebody_has(
         assert not told.is_set()
         told.set()
 
-    flow.unheard.report = report
+    flow.resting.report = report
     async with running(flow):
         await told.wait()
         published = flow.figures.published
@@ -311,14 +313,25 @@ async def test_a_retained_command_is_left_alone_and_others_are_taken(broker: Bro
     assert heard == [b"new", b"kept"]
 
 
-async def test_who_may_not_publish_keeps_its_data(tmp_path: Path) -> None:
-    rules = tmp_path / "acl"
-    rules.write_text(f"topic readwrite ami/v1/{DCU}/state\ntopic readwrite ami/v1/{DCU}/health\ntopic read ami/v1/#\n")
-    store = MemoryOutbox()
-    fill(store, 20)
-    async with Broker(tmp_path / "broker", (f"acl_file {rules}",)) as broker:
-        flow = make_flow(broker.port, store)
+async def test_who_may_not_publish_one_stream_keeps_that_and_goes_on_with_all_others(tmp_path: Path) -> None:
+    rules, store, told = tmp_path / "acl", MemoryOutbox(), asyncio.Event()
+    may = [f"readwrite ami/v1/{DCU}/{topic}" for topic in ("state", "health", "result", "event", "data/load0")]
+    rules.write_text("".join(f"topic {each}\n" for each in [*may, "read ami/v1/#"]))
+
+    async def report(name: str, **detail: object) -> None:
+        assert (name, detail["stream"]) == ("stream refused", "load1")
+        told.set()
+
+    async with Broker(tmp_path / "broker", (f"acl_file {rules}",)) as broker, head_end(broker) as head:
+        flow = make_flow(broker.port, store, streams={"default": StreamSettings(delay=0.0, rows=1)})
+        flow.resting.report = report
         async with running(flow):
-            await come_true(lambda: flow.figures.refused > 0)
-        assert not store.acknowledged
-        assert flow.figures.acknowledged == 0
+            store.add(*[capture(stream="load1", values=(number,)) for number in range(50)])
+            await told.wait()
+            store.add(record("c1"), capture(stream="event.fraud", values=(40,)))
+            fill(store, 50)
+            await head.until(lambda: len(head.tally.captures) >= 50 and "c1" in head.tally.results)
+            await come_true(lambda: {stream for stream, _ in store.acknowledged} == {"load0", "event.fraud", "result"})
+            # there are brokers that end the connection at what may not be published
+            assert flow.figures.connections <= 1 + 2 * MAX_ASIDE
+    assert (await store.pending())["load1"] == 50

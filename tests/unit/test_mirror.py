@@ -7,6 +7,7 @@ ROOT = Path(__file__).parents[2]
 #: Modules without one, and why. No other may be added without a reason.
 ELSEWHERE = {
     "config/table.py": "data alone; what is made of it is held by config/test_lines.py",
+    "delivery/outbox.py": "a protocol alone; what fulfils it is held to it in tests/contract/test_outbox.py",
     "dlms/link.py": "the events and verbs of links; both are held to it in test_hdlc_link.py and test_wrapper.py",
     "model.py": "the words that all share: data, but for one question to a state",
     "store/salvage.py": "a salvage takes damaged files of whole stores: tests/faults/test_store_salvage.py",

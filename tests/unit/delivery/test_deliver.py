@@ -8,7 +8,7 @@ import pytest
 
 from dcu.delivery import deliver
 from dcu.delivery.sending import WINDOW_OCTETS
-from dcu.delivery.strikes import MAX_ASIDE, SUSPECT_AFTER
+from dcu.delivery.strikes import SUSPECT_AFTER
 from dcu.errors import StoreError
 from dcu.model import CommandState
 from sim.headend import Tally
@@ -280,18 +280,6 @@ async def test_a_refused_block_is_set_aside_and_the_rest_goes_on() -> None:
         assert at.deliver.figures.refused == 1
         assert at.deliver.figures.set_aside == 1
         assert at.deliver.figures.connected
-
-
-async def test_a_broker_that_refuses_everything_is_left_and_nothing_released() -> None:
-    link, later = MemoryLink(), MemoryLink()
-    link.refuses = lambda message: message.topic != TOPICS.state and message.qos > 0
-    at = bench(link, later)
-    at.store.add(*rows(2000))
-    async with running(at.deliver):
-        await until(lambda: at.store.empty)
-    assert len(link.blocks) <= MAX_ASIDE + 20
-    assert len(at.store.acknowledged) == at.store.numbers["load0"] - FIRST_SEQ
-    assert later.keys == sorted(later.keys)
 
 
 async def test_a_block_that_breaks_every_connection_ends_up_last() -> None:

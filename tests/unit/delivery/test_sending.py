@@ -9,7 +9,7 @@ from dcu.config import StreamSettings, UplinkSettings
 from dcu.delivery.awaiting import CAP
 from dcu.delivery.dialect import Dialect
 from dcu.delivery.sending import BLOCK_OCTETS, IDLE_BOUND, Delivery, Sending
-from dcu.delivery.strikes import MAX_ASIDE, SUSPECT_AFTER, Strikes
+from dcu.delivery.strikes import Strikes
 from dcu.messages.envelope import Envelopes
 from dcu.uplink import Link, Outgoing, Topics
 from dcu.uplink.ways import QUIET, SHORT_DELAY
@@ -182,24 +182,6 @@ async def test_a_commit_during_a_vain_look_is_not_missed() -> None:
         for task in tasks:
             task.cancel()
     assert store.acknowledged == [("load0", FIRST_SEQ)]
-
-
-def test_a_block_is_suspect_after_enough_broken_connections() -> None:
-    strikes = Strikes()
-    for _ in range(SUSPECT_AFTER):
-        assert not strikes.suspect(("load0", 1))
-        strikes.blame(("load0", 1))
-        strikes.blame(None)
-    assert strikes.suspect(("load0", 1))
-    strikes.clear(("load0", 1))
-    assert not strikes.suspect(("load0", 1))
-
-
-def test_too_many_suspects_acquit_all() -> None:
-    strikes = Strikes()
-    assert all(strikes.refuse(("load0", seq)) for seq in range(MAX_ASIDE))
-    assert not strikes.refuse(("load0", MAX_ASIDE))
-    assert not any(strikes.suspect(("load0", seq)) for seq in range(MAX_ASIDE + 1))
 
 
 async def test_data_that_a_channel_does_not_carry_waits_and_what_is_urgent_does_not() -> None:
