@@ -100,14 +100,17 @@ class Channels:
 
     def lost(self, now: float) -> None:
         """The connection is gone, for whatever reason."""
+        held = now - self._opened >= self._stable
         if self.state is State.LEAVING:
+            if held and self._goal == self.way.channel:  # made anew: what comes of that says nothing of the return
+                self._judge(held=True)
             places = (place for place, way in enumerate(self._order()) if way.channel == self._goal)
             self._place, self._left = next(places), 0 if self._rests else len(self._ways)
             self._rests = False
         else:
             steady = now - self._opened >= STEADY
             self._left = len(self._ways) - 1 if steady else 0
-            self._judge(held=now - self._opened >= self._stable)
+            self._judge(held=held)
             self._next()
         self.state = State.AWAY
 
@@ -138,12 +141,12 @@ class Channels:
     def prefer(self, channel: str | None) -> None:
         """Put `channel` before all others, None: as the configuration has it; one that is in use is left for it."""
         way = self.way
-        self.preferred, self._stable = channel, self._return_after
+        self.preferred, self._stable, self._returned = channel, self._return_after, False
         self._place = self._order().index(way)
-        if self.state is not State.AWAY and way.channel != self.names[0]:
-            self.state, self._goal, self._rests = State.LEAVING, self.names[0], False
-        elif self.state is State.AWAY:
+        if self.state is State.AWAY:
             self._place, self._left = 0, len(self._ways)
+        elif self.state is State.LEAVING or way.channel != self.names[0]:
+            self.state, self._goal, self._rests = State.LEAVING, self.names[0], False
 
     def _order(self) -> list[Way]:
         return sorted(self._ways, key=lambda way: way.channel != self.preferred)

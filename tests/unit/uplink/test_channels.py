@@ -192,3 +192,49 @@ def test_naming_one_while_away_begins_with_it() -> None:
         channels.failed()
     channels.prefer("gprs")
     assert (channels.at_once, channels.way) == (True, STANDBY)
+
+
+def returned(held: float) -> Channels:
+    """Return a machine that went back to its main channel, where it has been for `held` seconds."""
+    channels = on(three(), STANDBY)
+    back(channels, 0.0, 300.0)
+    channels.opened(300.0)
+    channels.renew()
+    channels.lost(300.0 + held)
+    return channels
+
+
+@pytest.mark.parametrize(("held", "stable"), [(300.0, 300.0), (STEADY, 600.0)])
+@pytest.mark.parametrize("opens", [True, False])
+def test_a_return_that_held_is_not_held_against_the_connection_made_anew(
+    held: float, stable: float, *, opens: bool
+) -> None:
+    channels = returned(held)
+    if opens:
+        channels.opened(1000.0)
+        channels.lost(1000.0 + STEADY)
+    on(channels, STANDBY, 2000.0)
+    back(channels, 2000.0, stable)
+
+
+def test_a_channel_that_was_named_was_not_gone_back_to() -> None:
+    channels = returned(STEADY)
+    channels.opened(400.0)
+    channels.prefer("gprs")
+    channels.lost(400.0 + STEADY)
+    channels.opened(500.0)
+    channels.lost(500.0 + STEADY)
+    on(channels, MAIN, 600.0)
+    channels.answered("gprs", 600.0, well=True)
+    channels.answered("gprs", 900.0, well=True)
+    assert state(channels) is State.LEAVING
+
+
+def test_the_channel_in_use_is_kept_when_it_is_named_while_it_is_left() -> None:
+    channels = on(three(), STANDBY)
+    channels.answered("eth", 0.0, well=True)
+    channels.answered("eth", 300.0, well=True)
+    assert state(channels) is State.LEAVING
+    channels.prefer("gprs")
+    channels.lost(301.0)
+    assert (channels.at_once, channels.way) == (True, STANDBY)
