@@ -8,8 +8,8 @@ from dcu.delivery.resting import REST
 from dcu.delivery.strikes import MAX_ASIDE, MAX_SUSPECTS
 from dcu.messages.events import OWN_EVENTS
 from sim.virtual import VirtualClock
-from tests.lines import virtually
 from tests.flow import running
+from tests.lines import virtually
 from tests.links import TOPICS, Bench, MemoryLink, bench, rows
 from tests.outbox import FIRST_SEQ, capture, record
 
