@@ -94,8 +94,9 @@ def _line_options(command: Callable[..., None]) -> Callable[..., None]:
         click.option("--address", required=True, type=int, help="HDLC physical address, or wPort."),
         click.option("--access", required=True, help="Name of an access of the configuration."),
         click.option("--profile", required=True, help="Name of a companion profile."),
-        click.option("--logical-device", type=int, help="HDLC logical device; 1 if not given."),
+        click.option("--logical-device", type=int, help="HDLC logical device; a new meter has 1 if not given."),
         click.option("--serial", help="The number on the nameplate."),
+        click.option("--group", help="Name of a group with a timetable of its own."),
     )
     for option in reversed(options):
         command = option(command)
@@ -123,7 +124,8 @@ def add(daemon: Daemon, /, meter: str, **words: Any) -> None:
 def replace(daemon: Daemon, /, meter: str, **words: Any) -> None:
     """Put another device in the place of METER.
 
-    What was read from the old one stays; the new one is read from now on.
+    What was read from the old one stays; the new one is read from now on. Its logical device and its group are those
+    of the old one unless they are given.
     """
     daemon.ask("archive.replace", id=meter, **_given(words))
     click.echo(f"{meter} is another device from now on")
@@ -155,6 +157,8 @@ def load(daemon: Daemon, path: str, *, partial: bool) -> None:
         lines = parse_lines(read(path), path)
     except ConfigError as error:
         fail("\n".join(error.problems), 1)
+    if lines.faults and not partial:
+        fail("\n".join(lines.faults), 1)
     result = daemon.ask(
         "archive.import",
         columns=lines.columns,
@@ -163,10 +167,11 @@ def load(daemon: Daemon, path: str, *, partial: bool) -> None:
         file=Path(path).name[-_MAX_NAME:],
         partial=partial,
     )["result"]
-    for problem in result["problems"]:
+    for problem in (*lines.faults, *result["problems"]):
         click.echo(visible(problem), err=True)
-    click.echo(f"{result['added']} added, {result['there']} there already, {result['refused']} refused")
-    if result["refused"]:
+    refused = len(lines.faults) + result["refused"]
+    click.echo(f"{result['added']} added, {result['there']} there already, {refused} refused")
+    if refused:
         raise SystemExit(1)
 
 
@@ -190,7 +195,10 @@ def export(daemon: Daemon, path: str | None, form: str | None) -> None:
     if path is None:
         click.echo(text, nl=False)
         return
-    Path(path).write_text(text, encoding="utf-8")
+    try:
+        Path(path).write_text(text, encoding="utf-8")
+    except OSError as error:
+        fail(f"{path}: cannot be written: {error.strerror}", 1)
     click.echo(f"{len(rows)} meters written to {path}")
 
 

@@ -68,6 +68,8 @@ def _part(daemon: Daemon, args: dict[str, Any]) -> list[dict[str, Any]]:
 @click.pass_obj
 def verify(daemon: Daemon, *, entry: int | None, known: str | None) -> None:
     """Verify the whole chain; exit status 1 when it is broken."""
+    if (entry is None) != (known is None):
+        fail("--entry and --hash belong together: which entry was kept elsewhere, and what its hash was", 2)
     found = daemon.ask("dcu.verify-audit")["result"]
     if "problem" in found:
         fail(f"the audit is broken: {found['problem']}", 1)

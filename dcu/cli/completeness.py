@@ -5,7 +5,7 @@ from typing import Any, Final
 import click
 
 from dcu.cli.show import show_gaps, show_ledger
-from dcu.cli.talk import Daemon, as_json, present
+from dcu.cli.talk import Daemon, Time, as_json, present, when
 
 _EXAMPLES_OF_GAPS: Final = """\b
 Examples:
@@ -26,10 +26,10 @@ _stream = click.option("--stream", help="Only this stream (load0, daily …).")
 @click.command(epilog=_EXAMPLES_OF_GAPS)
 @_meter
 @_stream
-@click.option("--since", help="Only gaps that reach to this time or later, e.g. 2026-11-21T00:00:00Z.")
+@click.option("--since", type=when, help="Only gaps that reach to this time or later, e.g. 2026-11-21T00:00:00Z.")
 @as_json
 @click.pass_obj
-def gaps(daemon: Daemon, meter: str | None, stream: str | None, since: str | None, *, raw: bool) -> None:
+def gaps(daemon: Daemon, meter: str | None, stream: str | None, since: Time, *, raw: bool) -> None:
     """List what is missing, as ranges with reasons."""
     wanted = _given(meter=meter, stream=stream, since=since)
     found: list[dict[str, Any]] = []
@@ -44,10 +44,10 @@ def gaps(daemon: Daemon, meter: str | None, stream: str | None, since: str | Non
 @click.command(epilog=_EXAMPLES_OF_LEDGER)
 @_meter
 @_stream
-@click.option("--since", help="Captures of this time and later; without it, of the last 24 hours.")
+@click.option("--since", type=when, help="Captures of this time and later; without it, of the last 24 hours.")
 @as_json
 @click.pass_obj
-def ledger(daemon: Daemon, meter: str | None, stream: str | None, since: str | None, *, raw: bool) -> None:
+def ledger(daemon: Daemon, meter: str | None, stream: str | None, since: Time, *, raw: bool) -> None:
     """Count by stream how far everything got.
 
     What is expected, read, stored, delivered and acknowledged.
@@ -56,5 +56,5 @@ def ledger(daemon: Daemon, meter: str | None, stream: str | None, since: str | N
     present(result, show_ledger, raw=raw)
 
 
-def _given(**args: str | None) -> dict[str, Any]:
+def _given(**args: Time) -> dict[str, Any]:
     return {key: value for key, value in args.items() if value is not None}

@@ -15,7 +15,7 @@ from dcu.cli.audit import audit
 from dcu.cli.completeness import gaps, ledger
 from dcu.cli.show import show_clocks, show_meters, show_plan, show_reading, show_status
 from dcu.cli.stored import history, readings, resend, storage
-from dcu.cli.talk import Daemon, as_json, ask_all, fail, present
+from dcu.cli.talk import Daemon, Time, as_json, ask_all, fail, present, when
 from dcu.cli.uplink import uplink
 
 DEFAULT_SOCKET = "/run/dcu/dcu.sock"
@@ -160,15 +160,16 @@ def ping(daemon: Daemon) -> None:
 @cli.command(epilog=EXAMPLES_OF_READ)
 @click.argument("meter")
 @click.option("--profile", help="Read rows of this stream (load0, daily, billing …) instead of the registers.")
-@click.option("--from", "start", help="First capture time, e.g. 2026-11-21T00:00:00Z; needed with --profile.")
-@click.option("--to", "end", help="Last capture time; needed with --profile.")
+@click.option("--from", "start", type=when, help="First capture time, e.g. 2026-11-21T00:00:00Z; with --profile.")
+@click.option("--to", "end", type=when, help="Last capture time; with --profile.")
 @as_json
 @click.pass_obj
-def read(daemon: Daemon, meter: str, profile: str | None, start: str | None, end: str | None, *, raw: bool) -> None:
+def read(daemon: Daemon, meter: str, profile: str | None, start: Time, end: Time, *, raw: bool) -> None:
     """Read METER now, ahead of the scheduled sweep."""
-    args = {"profile": profile, "from": start, "to": end} if profile else {}
-    if profile and not (start and end):
-        fail("--profile needs --from and --to", 2)
+    rows = {"profile": profile, "from": start, "to": end}
+    args = {key: each for key, each in rows.items() if each is not None}
+    if args and len(args) < len(rows):
+        fail("--profile, --from and --to belong together", 2)
     reading = daemon.ask("meter.read", meters=(meter,), **args)["result"][meter]
     present(reading, show_reading, raw=raw)
 

@@ -11,7 +11,7 @@ import click
 
 from dcu.cli.foreign import cell, visible_in
 from dcu.cli.show import show_history, show_resent, show_rows, show_storage, shown
-from dcu.cli.talk import PART, Daemon, as_json, present
+from dcu.cli.talk import PART, Daemon, Time, as_json, fail, present, when
 from dcu.clock import iso
 from dcu.errors import CommandRejected, StoreError
 from dcu.messages.catalogue import moment
@@ -54,16 +54,23 @@ _HEAD = ("at", "status", "read", "offset", "trusted")
 @click.command(epilog=EXAMPLES_OF_READINGS)
 @click.argument("meter")
 @click.option("--stream", default="load0", show_default=True, help="load0, daily, billing, instant …")
-@click.option("--from", "start", help="First capture time, e.g. 2026-11-21T00:00:00Z; a day before the last otherwise.")
-@click.option("--to", "end", help="Last capture time; now otherwise.")
+@click.option(
+    "--from",
+    "start",
+    type=when,
+    help="First capture time, e.g. 2026-11-21T00:00:00Z; a day before the last otherwise.",
+)
+@click.option("--to", "end", type=when, help="Last capture time; now otherwise.")
 @click.option("--csv", "table", is_flag=True, help="Print comma-separated values.")
 @as_json
 @click.pass_obj
-def readings(
-    daemon: Daemon, meter: str, stream: str, start: str | None, end: str | None, *, table: bool, raw: bool
-) -> None:
+def readings(daemon: Daemon, meter: str, stream: str, start: Time, end: Time, *, table: bool, raw: bool) -> None:
     """Show what is kept of METER; nothing is asked of the meter."""
-    args = {"meter": meter, "stream": stream} | {key: at for key, at in (("from", start), ("to", end)) if at}
+    args = {"meter": meter, "stream": stream} | {
+        key: at for key, at in (("from", start), ("to", end)) if at is not None
+    }
+    if table and raw:
+        fail("--csv and --json are two forms: one of them", 2)
     pages = _pages(daemon, args)
     if table:
         _write_pages(pages)
@@ -74,14 +81,14 @@ def readings(
 
 @click.command(epilog=EXAMPLES_OF_RESEND)
 @click.argument("stream")
-@click.option("--from", "start", help="Blocks with captures of this time or later; needs --to.")
-@click.option("--to", "end", help="Blocks with captures of this time or earlier.")
+@click.option("--from", "start", type=when, help="Blocks with captures of this time or later; needs --to.")
+@click.option("--to", "end", type=when, help="Blocks with captures of this time or earlier.")
 @click.option("--from-seq", "first", type=int, help="Blocks of this number and higher.")
 @click.option("--to-seq", "last", type=int, help="Blocks of this number and lower.")
 @as_json
 @click.pass_obj
 def resend(
-    daemon: Daemon, stream: str, start: str | None, end: str | None, first: int | None, last: int | None, *, raw: bool
+    daemon: Daemon, stream: str, start: Time, end: Time, first: int | None, last: int | None, *, raw: bool
 ) -> None:
     """Send blocks of STREAM to the head-end once more.
 
@@ -127,12 +134,10 @@ def history(daemon: Daemon, days: int, *, raw: bool) -> None:
 @click.argument("database", type=click.Path(path_type=Path, exists=True, dir_okay=False))
 @click.option("--meter", help="Of this meter only.")
 @click.option("--stream", help="Of this stream only.")
-@click.option("--from", "start", help="First capture time, e.g. 2026-11-21T00:00:00Z.")
-@click.option("--to", "end", help="Last capture time.")
+@click.option("--from", "start", type=when, help="First capture time, e.g. 2026-11-21T00:00:00Z.")
+@click.option("--to", "end", type=when, help="Last capture time.")
 @click.option("--csv", "table", is_flag=True, help="One line of comma-separated values for each value.")
-def export(
-    database: Path, meter: str | None, stream: str | None, start: str | None, end: str | None, *, table: bool
-) -> None:
+def export(database: Path, meter: str | None, stream: str | None, start: Time, end: Time, *, table: bool) -> None:
     """Write what is kept in a DATABASE as lines of JSON.
 
     DATABASE is a store of this program, open or not; the file is left as it is.
@@ -150,13 +155,16 @@ def export(
 
 
 def _pages(daemon: Daemon, args: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yield the pages that have rows; when none has, the last one, which says of what there are none."""
     after: str | None = None
+    first = True
     while True:
         wanted: dict[str, Any] = args | ({"after": after} if after else {})
         page = daemon.ask("dcu.readings", **wanted)["result"]
         after = page["more"]
-        if page["captures"] or after is None:
+        if page["captures"] or (first and after is None):
             yield page
+            first = False
         if after is None:
             return
 
@@ -171,7 +179,8 @@ def _write_pages(pages: Iterable[dict[str, Any]]) -> None:
             before = columns
         scalers = [column["scaler"] for column in page["columns"]]
         for row in page["captures"]:
-            out.writerow([*(row[key] for key in _HEAD), *map(_cell, row["values"], scalers)])
+            head = (json.dumps(row[key]) if isinstance(row[key], bool) else row[key] for key in _HEAD)
+            out.writerow([*head, *map(_cell, row["values"], scalers)])
 
 
 def _cell(value: Any, scaler: int = 0) -> str:

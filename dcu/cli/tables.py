@@ -8,7 +8,7 @@ import io
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import PurePath
 
 from dcu.cli.foreign import cell, from_cell
@@ -26,11 +26,12 @@ _SPECIAL = {"null", "true", "false", "yes", "no", "on", "off"}
 
 @dataclass(frozen=True, slots=True)
 class Lines:
-    """Rows of words under `columns`, and the line of the file that each stands on."""
+    """Rows of words under `columns`, and the line of the file that each stands on; `faults` of lines that are none."""
 
     columns: list[str]
     rows: list[list[str]]
     numbers: list[int]
+    faults: list[str] = field(default_factory=list)
 
 
 def format_of(path: str) -> str:
@@ -42,7 +43,7 @@ def format_of(path: str) -> str:
 
 
 def parse_lines(text: str, path: str) -> Lines:
-    """Return the lines in `text`, in the format that `path` stands for. Raises ConfigError with every fault."""
+    """Return the lines in `text`, in the format that `path` stands for. Raises ConfigError when it is no such file."""
     return _from_yaml(text, path) if format_of(path) == "yaml" else _from_csv(text, path)
 
 
@@ -64,31 +65,34 @@ def _from_csv(text: str, path: str) -> Lines:
         for number, row in rows
         if len(row) != len(columns)
     ]
-    if faults:
-        raise ConfigError(*faults)
-    return Lines(columns, [row for _, row in rows], [number for number, _ in rows])
+    whole = [(number, row) for number, row in rows if len(row) == len(columns)]
+    return Lines(columns, [row for _, row in whole], [number for number, _ in whole], faults)
 
 
 def _from_yaml(text: str, path: str) -> Lines:
-    entries = list(_entries(compose(text, path), path))
+    faults: list[str] = []
+    entries = list(_entries(compose(text, path), path, faults))
     columns = list(dict.fromkeys(key for _, entry in entries for key in entry))
     rows = [[entry.get(column, "") for column in columns] for _, entry in entries]
-    return Lines(columns, rows, [number for number, _ in entries])
+    return Lines(columns, rows, [number for number, _ in entries], faults)
 
 
-def _entries(root: Node | None, path: str) -> Iterator[tuple[int, Mapping[str, str]]]:
-    """Yield the entries of a list, or of the list `meters` in a section, each with its line."""
+def _entries(root: Node | None, path: str, faults: list[str]) -> Iterator[tuple[int, Mapping[str, str]]]:
+    """Yield the entries of a list, or of the list `meters` in a section, each with its line; `faults` gets the rest."""
     if isinstance(root, Section):
         root = next((value for key, value in root.entries if key.text == "meters"), None)
     if not isinstance(root, Listing):
         raise ConfigError(f"{path}:1: expected a list of meters, or 'meters:' with one")
     for item in root.items:
-        if not isinstance(item, Section):
-            raise ConfigError(f"{path}:{item.line}: expected a section (key: value)")
-        yield item.line, dict(_words(item, path))
+        try:
+            yield item.line, dict(_words(item, path))
+        except ConfigError as error:
+            faults += error.problems
 
 
-def _words(entry: Section, path: str) -> Iterator[tuple[str, str]]:
+def _words(entry: Node, path: str) -> Iterator[tuple[str, str]]:
+    if not isinstance(entry, Section):
+        raise ConfigError(f"{path}:{entry.line}: expected a section (key: value)")
     seen: set[str] = set()
     for key, value in entry.entries:
         if not isinstance(value, Scalar):

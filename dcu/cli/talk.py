@@ -1,10 +1,11 @@
 """Talking to a running daemon over its local socket: one request, its answer, and a clear word when there is none."""
 
 import json
+import re
 import socket
 import uuid
 from collections.abc import Callable, Iterator
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeAlias
 
 import click
 
@@ -13,10 +14,18 @@ from dcu.cli.foreign import visible, visible_in
 #: How long the daemon may stay silent: an on-demand read on a slow, busy bus takes seconds, not minutes.
 SILENCE = 120.0
 
+#: What `when` makes of an option that may be left out.
+Time: TypeAlias = str | int | None
+
 #: Lines asked for at once: an answer that fits the door.
 PART = 256
 
 as_json = click.option("--json", "raw", is_flag=True, help="Print the daemon's answer as JSON.")
+
+
+def when(text: str) -> str | int:
+    """Return a time as the daemon takes it, which judges it: digits are UTC seconds, anything else is a text."""
+    return int(text) if re.fullmatch("[0-9]{1,12}", text) else text
 
 
 class Daemon:
@@ -38,7 +47,9 @@ class Daemon:
             fail(self._why(error), 3)
         if answer.get("state") != "done":
             reason = answer.get("error") or "the daemon gave no reason"
-            fail(visible(f"{name}: {answer.get('state', 'no answer')}: {reason}"), 1)
+            told = f"{name}: {answer.get('state', 'no answer')}: {reason}"
+            # an import's faults are a line each; set in, none can pass for a word of ours
+            fail("\n  ".join(map(visible, told.split("\n"))), 1)
         return answer
 
     def _why(self, error: OSError | ValueError) -> str:

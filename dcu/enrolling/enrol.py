@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import partial
-from itertools import chain, islice
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import structlog
@@ -21,6 +21,7 @@ from dcu.config import BusConfig, Config
 from dcu.config.judging import judge
 from dcu.config.table import Judged, Standing, Table
 from dcu.conversation.opening import SessionMaker
+from dcu.enrolling.lines import in_place_of, listed, sent, table_of, words
 from dcu.errors import CommandRejected, ConfigError
 from dcu.health import Health
 from dcu.host.aside import aside
@@ -151,7 +152,7 @@ class Enrolment:
         lines = await self._store.added()
         if not lines:
             return
-        judged = await self._judge(_table([line.meter for line in lines]))
+        judged = await self._judge(table_of([line.meter for line in lines]))
         good = {meter.id for meter in judged.meters}
         for number, line in enumerate(lines, start=1):
             name = line.meter.id
@@ -172,21 +173,21 @@ class Enrolment:
     async def enrol(self, meters: Sequence[Meter], origin: str) -> None:
         """Add `meters`, all or none. Raises CommandRejected with what is wrong with them, StoreError."""
         async with self._changing:
-            judged = await self._judge(_table(meters))
+            judged = await self._judge(table_of(meters))
             if judged.bad:
                 raise CommandRejected("; ".join(judged.problems))
             await self._enter(judged, origin)
 
     async def _add(self, command: Command) -> dict[str, Any]:
-        return await self._enter_table(_sent(command), partial=False)
+        return await self._enter_table(sent(command), partial=False)
 
     async def _import(self, command: Command) -> dict[str, Any]:
-        return await self._enter_table(_sent(command), partial=bool(command.args["partial"]))
+        return await self._enter_table(sent(command), partial=bool(command.args["partial"]))
 
     async def _enter_table(self, table: Table, *, partial: bool) -> dict[str, Any]:
         async with self._changing:
-            table, there = self._without_known(table)
-            judged = await self._judge(table)
+            unknown, there = self._without_known(table)
+            judged = await self._judge(unknown)
             if judged.bad and not partial:
                 raise CommandRejected(_refusal(judged, len(table.rows)))
             await self._enter(judged, COMMAND)
@@ -218,11 +219,11 @@ class Enrolment:
             await self._report("meter added", meter=meter.id, bus=meter.bus, address=meter.address, origin=origin)
 
     async def _replace(self, command: Command) -> dict[str, Any]:
-        table = _sent(command)
-        name = dict(zip(table.columns, table.rows[0], strict=True)).get("id", "")
+        table = sent(command)
+        name = dict(words(table)).get("id", "")
         async with self._changing:
             old = self._own(name)
-            judged = await self._judge(table, without=name)
+            judged = await self._judge(in_place_of(old.meter, table), without=name)
             if judged.bad:
                 raise CommandRejected("; ".join(judged.problems))
             (meter,) = judged.meters
@@ -248,7 +249,7 @@ class Enrolment:
         await self._take_in(judged)
 
     async def _delete(self, command: Command) -> dict[str, Any]:
-        names = _words(command.args["ids"])
+        names = listed(command.args["ids"])
         async with self._changing:
             for name in names:
                 self._own(name)
@@ -270,11 +271,11 @@ class Enrolment:
     async def _export(self, command: Command) -> dict[str, Any]:
         first, count = _part(command)
         meters = [meter for meter, *_ in self._entries()]
-        table = _table(meters[first : first + count], KEYS)
+        table = table_of(meters[first : first + count], KEYS)
         return {"columns": table.columns, "rows": table.rows, "total": len(meters)}
 
     async def _discover(self, command: Command) -> dict[str, Any]:
-        names = _words(command.args["buses"]) or list(self.searches)
+        names = listed(command.args["buses"]) or list(self.searches)
         unknown = [name for name in names if name not in self.searches]
         if unknown or not names:
             raise CommandRejected(f"no search is configured on {', '.join(unknown) or 'any bus'} (buses: discover)")
@@ -316,8 +317,8 @@ class Enrolment:
 
     def _without_known(self, table: Table) -> tuple[Table, int]:
         """Return `table` without the lines that are in the archive word for word, and how many these are."""
-        known = {_key(_table([line.meter])) for line in self._lines.values()}
-        keep = [at for at, row in enumerate(table.rows) if not known & {_key(_one(table, row))}]
+        known = {words(table_of([meter])) for meter, *_ in self._entries()}
+        keep = [at for at in range(len(table.rows)) if words(table, at) not in known]
         rows, numbers = tuple(table.rows[at] for at in keep), tuple(table.numbers[at] for at in keep)
         return Table(table.file, table.columns, rows, numbers), len(table.rows) - len(rows)
 
@@ -355,38 +356,6 @@ def _refusal(judged: Judged, rows: int) -> str:
     if rows == 1:
         return "; ".join(judged.problems)
     return "\n".join((f"{judged.bad} of {rows} lines are wrong, nothing was added", *judged.problems))
-
-
-def _sent(command: Command) -> Table:
-    """Return the table that a command brought."""
-    args = command.args
-    rows: Any = args["rows"]
-    numbers: Any = args.get("lines", [1])
-    return Table(
-        str(args.get("file", command.name)), tuple(_words(args["columns"])), tuple(map(tuple, rows)), tuple(numbers)
-    )
-
-
-def _table(meters: Sequence[Meter], columns: tuple[str, ...] | None = None) -> Table:
-    """Return lines as a table of words under `columns`; None: every column that any of them needs."""
-    lines = [line_of(meter) for meter in meters]
-    columns = columns or tuple(dict.fromkeys(chain.from_iterable(lines)))
-    rows = tuple(tuple(str(line.get(column, "")) for column in columns) for line in lines)
-    return Table("archive", columns, rows, tuple(range(1, len(rows) + 1)))
-
-
-def _one(table: Table, row: tuple[str, ...]) -> Table:
-    return Table(table.file, table.columns, (row,), (1,))
-
-
-def _key(table: Table) -> frozenset[tuple[str, str]]:
-    """Return the words of a table of one row, however its columns stand."""
-    return frozenset((column, word) for column, word in zip(table.columns, table.rows[0], strict=True) if word)
-
-
-def _words(value: object) -> list[str]:
-    assert isinstance(value, list)
-    return [str(each) for each in value]
 
 
 def _part(command: Command) -> tuple[int, int]:

@@ -40,8 +40,10 @@ def in_parts(key: str, lines: list[Any], **more: Any) -> Answer:
 
 def test_a_meter_is_added_with_what_was_given(door: Door, ctl: Callable[..., Result]) -> None:
     door.answer = lambda _: {"state": "done", "result": {"added": 1}}
-    assert ctl("add", "M0101", *LINE, "--serial", "4711").output == "M0101 was added\n"
-    assert (door.requests[0]["name"], door.requests[0]["args"]) == ("archive.add", ARGS | {"serial": "4711"})
+    more = ("--serial", "4711", "--group", "street", "--logical-device", "2")
+    assert ctl("add", "M0101", *LINE, *more).output == "M0101 was added\n"
+    said = ARGS | {"serial": "4711", "group": "street", "logical_device": 2}
+    assert (door.requests[0]["name"], door.requests[0]["args"]) == ("archive.add", said)
     door.answer = lambda _: {"state": "done", "result": {"added": 0}}
     assert ctl("add", "M0101", *LINE).output == "M0101 was there already\n"
 
@@ -88,6 +90,36 @@ def test_a_file_that_is_none_is_not_sent(door: Door, ctl: Callable[..., Result],
     assert (found.exit_code, door.requests) == (1, [])
     assert "m.csv:2: expected 2 cells, got 1" in found.output
     assert "cannot be read" in ctl("import", str(tmp_path / "none.csv")).output
+
+
+def test_the_good_lines_of_a_file_are_sent_beside_those_that_are_none(
+    door: Door, ctl: Callable[..., Result], tmp_path: Path
+) -> None:
+    path = tmp_path / "m.csv"
+    path.write_text("id,bus\nM1\nM2,a\n")
+    door.answer = lambda _: {"state": "done", "result": {"added": 1, "there": 0, "refused": 0, "problems": []}}
+    found = ctl("import", str(path), "--partial")
+    assert door.requests[0]["args"]["rows"] == [["M2", "a"]]
+    assert (found.exit_code, found.stdout) == (1, "1 added, 0 there already, 1 refused\n")
+    assert found.stderr == f"{path}:2: expected 2 cells, got 1\n"
+
+
+def test_each_fault_of_a_refused_file_has_a_line(door: Door, ctl: Callable[..., Result], tmp_path: Path) -> None:
+    path = tmp_path / "m.csv"
+    path.write_text("id,bus\nM1,b\nM2,c\n")
+    door.lines = [{"state": "rejected", "error": "2 of 2 lines are wrong\nm.csv:2: bus\x1b: b\nm.csv:3: bus: c"}]
+    assert ctl("import", str(path)).stderr.splitlines() == [
+        "dcuctl: archive.import: rejected: 2 of 2 lines are wrong",
+        r"  m.csv:2: bus\x1b: b",
+        "  m.csv:3: bus: c",
+    ]
+
+
+def test_an_export_that_cannot_be_written_says_why(door: Door, ctl: Callable[..., Result], tmp_path: Path) -> None:
+    door.answer = in_parts("rows", [], columns=["id"])
+    found = ctl("export", str(tmp_path / "none" / "m.csv"))
+    assert found.exit_code == 1
+    assert found.stderr == f"dcuctl: {tmp_path}/none/m.csv: cannot be written: No such file or directory\n"
 
 
 def test_an_export_comes_in_parts_and_goes_where_it_is_wanted(

@@ -66,5 +66,12 @@ def test_a_broken_chain_or_one_made_anew_fails(told: Told) -> None:
     assert (found.exit_code, "entry 2 was changed" in found.stderr) == (1, True)
 
 
+@pytest.mark.parametrize("words", [("--entry", "2"), ("--hash", "abc")])
+def test_half_of_what_was_kept_elsewhere_proves_nothing(told: Told, words: tuple[str, str]) -> None:
+    found = audit("verify", *words)
+    assert (found.exit_code, "broken" in found.output) == (2, False)
+    assert "--entry and --hash belong together" in found.stderr
+
+
 def test_help_shows_examples() -> None:
     assert "  dcuctl audit verify" in audit("--help").output

@@ -114,9 +114,12 @@ def test_no_rows_is_said_in_words(door: Door, ctl: Callable[..., Result]) -> Non
     assert found.output == "M0001: no rows of load0 in that time\n"
 
 
-def test_a_profile_without_its_range_is_not_even_asked(door: Door, ctl: Callable[..., Result]) -> None:
-    found = ctl("read", "M0001", "--profile", "load0", "--from", "2026-11-21T00:00:00Z")
-    assert (found.exit_code, found.stderr) == (2, "dcuctl: --profile needs --from and --to\n")
+@pytest.mark.parametrize("words", [("--profile", "load0", "--from", "0"), ("--to", "0"), ("--from", "0", "--to", "9")])
+def test_a_profile_without_its_range_is_not_even_asked(
+    door: Door, ctl: Callable[..., Result], words: tuple[str, ...]
+) -> None:
+    found = ctl("read", "M0001", *words)
+    assert (found.exit_code, found.stderr) == (2, "dcuctl: --profile, --from and --to belong together\n")
     assert door.requests == []
 
 

@@ -80,7 +80,7 @@ def test_every_table_shows_it_as_it_was_written(door: Door, ctl: Ctl, words: tup
 
 def test_a_reason_forges_no_line(door: Door, ctl: Ctl) -> None:
     door.lines = [{"state": "failed", "error": "no\ndcuctl: \x1b[32mall is well"}]
-    assert ctl("read", "M1").stderr == "dcuctl: meter.read: failed: no\\ndcuctl: \\x1b[32mall is well\n"
+    assert ctl("read", "M1").stderr == "dcuctl: meter.read: failed: no\n  dcuctl: \\x1b[32mall is well\n"
 
 
 @pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@SUM(A1)", "'=1", "''-1", "x", "'x", "", "it's"])

@@ -109,9 +109,34 @@ def test_csv_has_scaled_values_under_their_units(door: Door, ctl: Ctl) -> None:
     door.lines = [kept("load0", row(1, 2318, {"hex": "0a1b"}), row(2, None, None))]
     assert ctl("readings", "M1", "--csv").output.splitlines() == [
         "at,status,read,offset,trusted,1-0:32.7.0.255/2 V,0-0:96.1.0.255/2",
-        "2026-11-21T01:00:00Z,128,2026-11-21T01:00:00Z,,True,231.8,0a1b",
-        "2026-11-21T02:00:00Z,128,2026-11-21T02:00:00Z,,True,,",
+        "2026-11-21T01:00:00Z,128,2026-11-21T01:00:00Z,,true,231.8,0a1b",
+        "2026-11-21T02:00:00Z,128,2026-11-21T02:00:00Z,,true,,",
     ]
+
+
+def test_an_empty_page_at_the_end_says_nothing(door: Door, ctl: Ctl) -> None:
+    pages = [kept("load0", row(1, 2318, None)), kept("load0")]
+    pages[0]["result"]["more"] = "there may be more"
+    pages[1]["result"]["columns"] = []
+    door.answer = lambda request: pages["after" in request["args"]]
+    assert len(ctl("readings", "M1", "--csv").output.splitlines()) == 2
+    assert "no rows" not in ctl("readings", "M1").output
+
+
+def test_one_form_at_a_time(door: Door, ctl: Ctl) -> None:
+    assert ctl("readings", "M1", "--csv", "--json").exit_code == 2
+    assert door.requests == []
+
+
+@pytest.mark.parametrize(
+    "words", [("readings", "M1", "--from"), ("ledger", "--since"), ("gaps", "--since"), ("resend", "load0", "--from")]
+)
+def test_times_may_be_seconds(door: Door, ctl: Ctl, words: tuple[str, ...]) -> None:
+    door.lines = [{"state": "failed", "error": "enough was seen"}]
+    ctl(*words, "1790000000")
+    ctl(*words, "yesterday")
+    key = words[-1].removeprefix("--")
+    assert [request["args"][key] for request in door.requests] == [1790000000, "yesterday"]
 
 
 def test_blocks_are_sent_again_and_it_is_said_which(door: Door, ctl: Ctl) -> None:

@@ -38,26 +38,33 @@ def test_words_that_others_take_for_something_else_are_quoted() -> None:
     ("path", "text", "fault"),
     [
         ("m.csv", "", "m.csv:1: expected a line with the names of the columns"),
-        ("m.csv", "id,bus\nM1,a\nM2\nM3,a,b\n", "m.csv:3: expected 2 cells, got 1"),
         ("m.csv", 'id,bus\n"M1' + "x" * 200_000 + "\n", "m.csv:2: not CSV"),
         ("m.yaml", "buses: []\n", "m.yaml:1: expected a list of meters"),
-        ("m.yaml", "- M1\n", "m.yaml:1: expected a section (key: value)"),
-        ("m.yaml", "- {id: M1}\n- {id: [a]}\n", "m.yaml:2: id: expected a word"),
-        ("m.yaml", "- {id: M1, id: M2}\n", "m.yaml:1: id: given twice"),
         ("m.yaml", "- {id: 'M1\n", "m.yaml:2: not YAML"),
         ("m.xlsx", "", "m.xlsx: expected a name that ends in .csv or .yaml"),
     ],
 )
-def test_a_fault_has_its_line(path: str, text: str, fault: str) -> None:
+def test_a_file_that_is_none_is_refused_with_the_line(path: str, text: str, fault: str) -> None:
     with pytest.raises(ConfigError) as caught:
         parse_lines(text, path)
     assert caught.value.problems[0].startswith(fault)
 
 
-def test_every_line_that_is_too_short_is_named_at_once() -> None:
-    with pytest.raises(ConfigError) as caught:
-        parse_lines("id,bus\nM1\nM2\n", "m.csv")
-    assert len(caught.value.problems) == 2
+@pytest.mark.parametrize(
+    ("path", "text", "faults", "numbers"),
+    [
+        ("m.csv", "id\nM1\nM2,b\nM3\nM4,b\n", ["3: expected 1 cells, got 2", "5: expected 1 cells, got 2"], [2, 4]),
+        ("m.yaml", "- {id: M1}\n- M2\n", ["2: expected a section (key: value)"], [1]),
+        ("m.yaml", "- {id: [a]}\n- {id: M2}\n", ["1: id: expected a word"], [2]),
+        ("m.yaml", "- {id: M1, id: M2}\n", ["1: id: given twice"], []),
+    ],
+)
+def test_lines_that_are_none_are_named_and_the_others_stand(
+    path: str, text: str, faults: list[str], numbers: list[int]
+) -> None:
+    lines = parse_lines(text, path)
+    assert (lines.faults, lines.numbers) == ([f"{path}:{fault}" for fault in faults], numbers)
+    assert [row[0] for row in lines.rows] == [f"M{n - (path == 'm.csv')}" for n in numbers]
 
 
 def test_the_name_says_the_format() -> None:

@@ -1,6 +1,7 @@
 """The archive's own lines: checked with all that stand, kept, taken in, and what refuses them says where and why."""
 
 from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -222,6 +223,22 @@ async def test_another_meter_under_the_same_name_begins_anew(bench: Bench) -> No
     assert len(bench.rooms.anew) == 1
 
 
+async def test_another_meter_has_what_belongs_to_its_place(tmp_path: Path, config: Config) -> None:
+    assert config.keys_file is not None
+    text = (
+        good("keys: keys.yaml", f"keys: {config.keys_file}") + "groups: {street: {timetable: {instant: {every: 1h}}}}\n"
+    )
+    grouped = parsed(text, {config.keys_file: KEYS})
+    clock = SetClock()
+    async with Store.open(tmp_path / "other.db", clock) as store:
+        bench = Bench(grouped, store, clock)
+        await bench.do("add", **line(serial="4711", group="street", logical_device=2))
+        await bench.do("replace", **line(address=50))
+        assert bench.rooms.there["M7"][0] == replace(NEW, address=50, group="street", logical_device=2)
+        await bench.do("replace", **line(address=51, group="", logical_device=1))
+        assert bench.rooms.there["M7"][0] == replace(NEW, address=51)
+
+
 async def test_a_replacement_is_judged_as_a_new_line_is(bench: Bench) -> None:
     await bench.do("add", **line())
     assert "address: expected another than M0001, meters[0]" in await bench.refusal("replace", **line(address=17))
@@ -255,6 +272,16 @@ async def test_what_is_exported_can_be_imported(bench: Bench, config: Config, tm
         other = Bench(config, store, bench.clock)
         await other.do("import", columns=list(exported["columns"]), rows=[list(row) for row in exported["rows"]])
         assert other.rooms.there == bench.rooms.there
+
+
+async def test_an_export_imported_where_it_was_made_is_there_already(bench: Bench, config: Config) -> None:
+    await bench.do("import", **rows(0, 1))
+    exported = await bench.do("export")
+    assert exported["total"] == 4  # two are the operator's
+    table = {"columns": list(exported["columns"]), "rows": [list(row) for row in exported["rows"]]}
+    assert (await bench.do("import", **table)) == {"added": 0, "there": 4, "refused": 0, "problems": []}
+    table["rows"].append([*["M9", "rs485-9", "77", "reader", "idis"], *[""] * (len(table["columns"]) - 5)])
+    assert (await bench.refusal("import", **table)).startswith("1 of 5 lines are wrong, nothing was added")
 
 
 async def test_no_answer_gives_secrets_away(bench: Bench) -> None:
