@@ -86,7 +86,12 @@ class Broker:
     async def start(self) -> None:
         """Start it and return when it listens. Raises OSError with what it said when it does not."""
         command = self._mosquitto() if self.kind == "mosquitto" else self._embedded()
-        process = await asyncio.create_subprocess_exec(*command, stdout=processes.DEVNULL, stderr=processes.PIPE)
+        process = await asyncio.create_subprocess_exec(
+            *command,
+            stdout=processes.DEVNULL,
+            stderr=processes.PIPE,
+            start_new_session=True,  # Ctrl-C is not for it
+        )
         self._process = process
         assert process.stderr is not None
         try:

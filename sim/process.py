@@ -80,7 +80,12 @@ class DaemonProcess:
         """Start it and return at once."""
         with self._log.open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
-                sys.executable, *self._command, stdout=log, stderr=log, env={**os.environ, **environment}
+                sys.executable,
+                *self._command,
+                stdout=log,
+                stderr=log,
+                env={**os.environ, **environment},
+                start_new_session=True,  # Ctrl-C at a terminal is for who began us: we are ended in order
             )
 
     async def _answers(self) -> bool:

@@ -46,7 +46,8 @@ def show(daemon: Daemon, *, first: int | None, raw: bool) -> None:
     if first is None:
         first = max(1, daemon.ask("dcu.audit", count=1)["result"]["head"]["entry"] - NEWEST + 1)
     entries = _entries(daemon, first)
-    present(entries, show_audit, raw=raw)
+    none = "no command is over yet" if first == 1 else f"there is no entry {first} yet"
+    present(entries, lambda entries: show_audit(entries, none), raw=raw)
 
 
 def _entries(daemon: Daemon, first: int) -> list[dict[str, Any]]:

@@ -229,12 +229,12 @@ def show_clocks(clocks: list[dict[str, Any]]) -> None:
     _console().print(table if clocks else "no clock has been measured yet")
 
 
-def show_audit(entries: list[dict[str, Any]]) -> None:
-    """Print who commanded what, when, and how it ended."""
+def show_audit(entries: list[dict[str, Any]], none: str) -> None:
+    """Print who commanded what, when, and how it ended; `none` where there are no entries."""
     table = Table("entry", "at", "who", "what", "outcome", box=SIMPLE, pad_edge=False)
     for entry in entries:
         table.add_row(*(str(entry[key]) for key in ("entry", "at", "who", "what", "outcome")))
-    _console().print(table if entries else "no command is over yet")
+    _console().print(table if entries else none)
 
 
 def show_storage(storage: dict[str, Any]) -> None:

@@ -1,6 +1,7 @@
 """A show as somebody sees it who has no terminal: plain lines, the table, an exit status that says how it went."""
 
 import asyncio
+import os
 import signal
 import sys
 from asyncio.subprocess import DEVNULL, PIPE, STDOUT, Process, create_subprocess_exec
@@ -16,7 +17,7 @@ EVEN = "every reading that was due arrived, and was right"
 
 async def start(*words: str) -> Process:
     return await create_subprocess_exec(
-        sys.executable, "-m", "sim.demo", *words, stdin=DEVNULL, stdout=PIPE, stderr=STDOUT
+        sys.executable, "-m", "sim.demo", *words, stdin=DEVNULL, stdout=PIPE, stderr=STDOUT, start_new_session=True
     )
 
 
@@ -71,7 +72,7 @@ async def test_an_endless_show_ends_in_order_when_somebody_stops_it() -> None:
     assert running.stdout is not None
     async with asyncio.timeout(60):
         await running.stdout.readuntil(b"bus use")
-        running.send_signal(signal.SIGINT)
+        os.killpg(running.pid, signal.SIGINT)  # as a terminal does: the whole group
         said = (await running.stdout.read()).decode()
     assert await running.wait() == 0, said
     assert said.splitlines()[-1] == EVEN
