@@ -31,5 +31,5 @@ def test_a_place_keeps_its_group_and_logical_device_but_no_serial_number() -> No
         ("group", "street"),
         ("logical_device", "2"),
     }
-    said = Table("archive.replace", ("id", "logical_device", "group"), (("M7", "1", ""),), (1,))
-    assert words(in_place_of(OLD, said)) == {("id", "M7"), ("logical_device", "1")}
+    anew = Table("archive.replace", ("id", "logical_device", "group"), (("M7", "1", ""),), (1,))
+    assert words(in_place_of(OLD, anew)) == {("id", "M7"), ("logical_device", "1")}
