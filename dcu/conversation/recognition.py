@@ -7,9 +7,20 @@ that is made anyway. When that is, is in `acquaintance`; what follows from a cha
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum, auto
-from typing import Any, Final
+from types import MappingProxyType
+from typing import Any, Final, NamedTuple
 
-from dcu.conversation.shapes import CAPTURE_OBJECTS, CAPTURE_PERIOD, PROFILE_GENERIC, SCALED, SCALER_UNIT, Shape
+from dcu.conversation.shapes import (
+    CAPTURE_OBJECTS,
+    CAPTURE_PERIOD,
+    PROFILE_GENERIC,
+    SCALED,
+    SCALER_UNIT,
+    Shape,
+    scaler_of,
+    scaler_profile_questions,
+    told_scalers,
+)
 from dcu.dlms import cosem
 from dcu.dlms.services import AccessError, Get
 from dcu.errors import MeterError
@@ -18,7 +29,8 @@ from dcu.obis import format_obis
 from dcu.profiles import CompanionProfile
 
 #: Seconds after which a meter is asked again. It costs some 60 octets, 20 per column of the profiles read then, 20 per
-#: profile, whose capture period may have been set anew, and 20 per register, whose scaler and unit may have been.
+#: profile, whose capture period may have been set anew, and 20 per register, whose scaler and unit may have been, 30
+#: where they stand in a profile.
 RECOGNISE_EVERY: Final = 86_400.0
 
 #: What a companion profile's `identity` names for this: another meter, or another program in it.
@@ -38,15 +50,23 @@ MAX_WORD: Final = 64
 Scalers = Mapping[tuple[int, bytes], tuple[int, int]]
 
 
+class Scales(NamedTuple):
+    """What is known of scalers: of objects that tell their own, and of those that `profiles` tell of (IS 15959)."""
+
+    own: Scalers = MappingProxyType({})
+    told: Scalers = MappingProxyType({})
+    profiles: tuple[bytes, ...] = ()
+
+
 @dataclass(frozen=True, slots=True)
 class Known:
     """What is remembered that may have been set anew: the capture period (s) of each stream, and scalers."""
 
-    scalers: Scalers
+    scalers: Scales
     periods: Mapping[str, int]
 
 
-NOTHING_KNOWN: Final = Known({}, {})
+NOTHING_KNOWN: Final = Known(Scales(), {})
 
 
 class Asking(Enum):
@@ -102,29 +122,48 @@ def repaced(known: Mapping[str, int], answers: Iterable[Any]) -> list[str]:
     return [stream for (stream, period), now in told if type(now) is int and now >= 0 and now != period]
 
 
-def scalers(profile: CompanionProfile, shapes: Mapping[str, Shape]) -> Scalers:
-    """Return scaler and unit of the objects in `shapes` that tell it themselves, not in a profile made for that."""
-    streams = profile.streams
-    own = (shape for stream, shape in shapes.items() if stream not in streams or not streams[stream].scalers)
-    columns = (column for shape in own for column in shape.columns if (column.class_id, column.index) in SCALED)
+def scalers(profile: CompanionProfile, shapes: Mapping[str, Shape]) -> Scales:
+    """Return scaler and unit of the objects in `shapes`, and who tells them: themselves, or profiles made for that."""
+    held = {stream: shape for stream, shape in shapes.items() if shape.columns}
+    apart = {stream: name for stream in held if (name := _scaler_profile(profile, stream))}
+    own = _scalers(shape for stream, shape in held.items() if stream not in apart)
+    return Scales(own, _scalers(held[stream] for stream in apart), tuple(dict.fromkeys(apart.values())))
+
+
+def _scaler_profile(profile: CompanionProfile, stream: str) -> bytes | None:
+    return profile.streams[stream].scalers if stream in profile.streams else None
+
+
+def _scalers(shapes: Iterable[Shape]) -> Scalers:
+    columns = (column for shape in shapes for column in shape.columns if (column.class_id, column.index) in SCALED)
     return {(column.class_id, column.name): (column.scaler, column.unit) for column in columns}
 
 
-def scaler_questions(known: Scalers) -> list[Get]:
+def scaler_questions(known: Scales) -> list[Get]:
     """Return what tells whether they still are those `known`."""
-    return [Get(Attribute(class_id, name, SCALER_UNIT[class_id])) for class_id, name in known]
+    own = [Get(Attribute(class_id, name, SCALER_UNIT[class_id])) for class_id, name in known.own]
+    return own + scaler_profile_questions(known.profiles)
 
 
-def rescaled(known: Scalers, answers: Sequence[Any]) -> tuple[str, str] | None:
+def rescaled(known: Scales, answers: Sequence[Any]) -> tuple[str, str] | None:
     """Return how the first that differs was and is by the `answers` to `scaler_questions`; no answer proves nothing."""
-    for ((_, name), before), answer in zip(known.items(), answers, strict=True):
-        try:
-            now = cosem.decode_scaler_unit(answer)
-        except MeterError:
-            continue
-        if now != before:
-            return _scaled(name, *before), _scaled(name, *now)
+    for name, before, now in _compared(known, iter(answers)):
+        if now and before not in now:
+            return _scaled(name, *before), _scaled(name, *now[0])
     return None
+
+
+def _compared(known: Scales, answers: Iterator[Any]) -> Iterator[tuple[bytes, tuple[int, int], list[tuple[int, int]]]]:
+    """Yield each object's name, its scaler and unit as they are known, and all that is told of them now."""
+    for (_, name), before in known.own.items():
+        yield name, before, _sound([scaler_of(next(answers))])
+    rows = [told_scalers(*pair) or {} for pair in zip(answers, answers, strict=True)]
+    for key, before in known.told.items():
+        yield key[1], before, _sound(row.get(key) for row in rows)
+
+
+def _sound(said: Iterable[Any]) -> list[tuple[int, int]]:
+    return [each for each in said if isinstance(each, tuple)]
 
 
 def _scaled(name: bytes, scaler: int, unit: int) -> str:

@@ -4,7 +4,7 @@ Nothing is assumed from the companion profile but where to look. How rows are as
 where shapes are kept in `archive`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any
@@ -163,14 +163,14 @@ async def _scaler_profiles(
     session: Session, names: Sequence[bytes]
 ) -> tuple[dict[tuple[int, bytes], Any], set[bytes | None]]:
     """Return scaler and unit of what profiles with one row of them speak of (IS 15959), and which tell none now."""
-    asked = [Get(Attribute(PROFILE_GENERIC, name, index)) for name in names for index in (CAPTURE_OBJECTS, BUFFER)]
+    asked = scaler_profile_questions(names)
     answers = iter(await session.get(asked) if asked else ())
     found: dict[tuple[int, bytes], Any] = {}
     silent: set[bytes | None] = set()
     for name, objects, buffer in zip(names, answers, answers, strict=True):
         if _denied(objects) or _denied(buffer):
             continue
-        told = _told(objects, buffer)
+        told = told_scalers(objects, buffer)
         if told is None:
             silent.add(name)
         else:
@@ -178,7 +178,12 @@ async def _scaler_profiles(
     return found, silent
 
 
-def _told(objects: Any, buffer: Any) -> dict[tuple[int, bytes], Any] | None:
+def scaler_profile_questions(names: Iterable[bytes]) -> list[Get]:
+    """Return what tells which scalers are in the profiles of these `names`, and then the scalers; one after another."""
+    return [Get(Attribute(PROFILE_GENERIC, name, index)) for name in names for index in (CAPTURE_OBJECTS, BUFFER)]
+
+
+def told_scalers(objects: Any, buffer: Any) -> dict[tuple[int, bytes], Any] | None:
     """Return what the one row in `buffer` says of scaler and unit; None where it is not told now, or nonsense."""
     try:
         columns = cosem.decode_capture_objects(objects)
@@ -188,7 +193,9 @@ def _told(objects: Any, buffer: Any) -> dict[tuple[int, bytes], Any] | None:
     if not isinstance(row, list) or len(row) != len(columns):
         return None
     pairs = zip(columns, row, strict=True)
-    return {_key(column): _scaler(value) for column, value in pairs if SCALER_UNIT.get(column.class_id) == column.index}
+    return {
+        _key(column): scaler_of(value) for column, value in pairs if SCALER_UNIT.get(column.class_id) == column.index
+    }
 
 
 async def _scalers(session: Session, columns: Sequence[Column]) -> dict[tuple[int, bytes], Any]:
@@ -197,10 +204,10 @@ async def _scalers(session: Session, columns: Sequence[Column]) -> dict[tuple[in
     if not objects:
         return {}
     answers = await session.get([Get(Attribute(kind, name, SCALER_UNIT[kind])) for kind, name in objects])
-    return {key: _scaler(answer) for key, answer in zip(objects, answers, strict=True)}
+    return {key: scaler_of(answer) for key, answer in zip(objects, answers, strict=True)}
 
 
-def _scaler(answer: Any) -> Any:
+def scaler_of(answer: Any) -> Any:
     """Return what is known of scaler and unit by this `answer`, as Scalers has it."""
     if answer is None or _denied(answer):
         return None

@@ -8,7 +8,7 @@ from functools import partial
 
 import pytest
 
-from dcu.model import INSTANT, Capture
+from dcu.model import INSTANT, Capture, Task
 from sim.household import Household
 from sim.meter import FIRMWARE, SimMeter
 from sim.registers import Register
@@ -91,6 +91,39 @@ def test_registers_in_other_units_are_noticed_at_once_where_they_fall_and_else_w
         if within < DAY:
             assert scalers_of([each for each in box.store.captures if each.read_at > changed]) == {shift}
         assert_true(box, late)
+
+    virtually(work)
+
+
+INDIAN = replace(ONE, indian=256)
+INDIAN_TASKS = (
+    Task(INSTANT, every=3600.0),
+    Task("load0", every=1800.0, offset=5.0, backfill=3600.0),
+    Task("daily", every=86_400.0),
+)
+
+
+@pytest.mark.parametrize(("shift", "within"), [(3, 3600), (-2, DAY)])
+def test_profiles_that_tell_other_scalers_are_noticed_as_registers_are(shift: int, within: int) -> None:
+    async def work(clock: VirtualClock) -> None:
+        box = Box(clock, INDIAN)
+        poll = box.poll(*INDIAN_TASKS)
+        await settle(poll)
+        await run_for(poll, 7200.0)
+        rescaled(box.meters[0], shift)
+        await run_for(poll, within + 1800.0)
+        await poll.handover.settled()
+        assert [(name, detail["before"], detail["now"]) for name, _, detail in box.reports] == [
+            ("scaler changed", "1-0:1.8.0.255: 10^1 Wh", f"1-0:1.8.0.255: 10^{shift} Wh")
+        ]
+        kept = len(box.store.captures)
+        await run_for(poll, 7200.0)
+        await poll.handover.settled()
+        late = box.store.captures[kept:]
+        assert {each.stream for each in late} >= {INSTANT, "load0"}
+        assert scalers_of(late) == {shift}
+        assert_true(box, late)
+        assert len(box.reports) == 1
 
     virtually(work)
 

@@ -8,6 +8,7 @@ import pytest
 from dcu.conversation.recognition import (
     MAX_WORD,
     Asking,
+    Scales,
     captured,
     identity,
     period_questions,
@@ -18,7 +19,7 @@ from dcu.conversation.recognition import (
     scaler_questions,
     scalers,
 )
-from dcu.conversation.shapes import CAPTURE_OBJECTS, CAPTURE_PERIOD, Shape
+from dcu.conversation.shapes import CAPTURE_OBJECTS, CAPTURE_PERIOD, NOTHING, Shape
 from dcu.dlms import axdr
 from dcu.dlms.services import AccessError
 from dcu.model import INSTANT, Attribute, Column
@@ -73,11 +74,44 @@ SHAPES = {
 
 def test_which_registers_tell_their_own_scaler_and_where() -> None:
     known = scalers(COMPANION, SHAPES)
-    assert known == {(3, ENERGY_NAME): (1, 30), (5, ENERGY_NAME): (1, 30)}
+    assert known == Scales({(3, ENERGY_NAME): (1, 30), (5, ENERGY_NAME): (1, 30)})
     asked = [Attribute(3, ENERGY_NAME, 3), Attribute(5, ENERGY_NAME, 4)]
     assert [each.attribute for each in scaler_questions(known)] == asked
-    # in India they stand in profiles made for that
-    assert scalers(INDIAN, {"load0": SHAPES["load0"]}) == {}
+
+
+def test_which_registers_a_profile_tells_the_scaler_of() -> None:
+    """In India they stand in profiles made for that, one for several logs."""
+    logs = dict.fromkeys(("event.voltage", "event.current"), SHAPES["load0"])
+    known = scalers(INDIAN, {"load0": SHAPES["load0"], **logs, "daily": NOTHING, "own": SHAPES[INSTANT]})
+    names = parse_obis("1-0:94.91.4.255"), parse_obis("1-0:94.91.7.255")
+    assert known == Scales({(5, ENERGY_NAME): (1, 30)}, {(3, ENERGY_NAME): (1, 30)}, names)
+    assert [each.attribute for each in scaler_questions(known)] == [
+        Attribute(5, ENERGY_NAME, 4),
+        *(Attribute(7, name, index) for name in names for index in (3, 2)),
+    ]
+
+
+CAPTURED = [[3, ENERGY_NAME, 3, 0]]
+
+
+@pytest.mark.parametrize(
+    ("answers", "now"),
+    [
+        ([CAPTURED, [[[1, 30]]], CAPTURED, [[[1, 30]]]], None),
+        ([CAPTURED, [[[3, 30]]], CAPTURED, [[[3, 30]]]], "1-0:1.8.0.255: 10^3 Wh"),
+        ([CAPTURED, [[[3, 30]]], AccessError(4), AccessError(4)], "1-0:1.8.0.255: 10^3 Wh"),
+        # of one object by two profiles: who tells what is known contradicts the other, and nothing was proved
+        ([CAPTURED, [[[3, 30]]], CAPTURED, [[[1, 30]]]], None),
+        ([CAPTURED, [], CAPTURED, [[[3, 30]], [[3, 30]]]], None),
+        ([CAPTURED, [[[1, 300]]], CAPTURED, [[None]]], None),
+        ([[[3, LIMIT_NAME, 3, 0]], [[[3, 30]]], None, 5], None),
+        ([AccessError(1), [[[3, 30]]], CAPTURED, AccessError(3)], None),
+    ],
+)
+def test_another_scaler_in_a_profile_of_scalers(answers: list[Any], now: str | None) -> None:
+    known = scalers(INDIAN, {"load0": SHAPES["load0"], "event.voltage": SHAPES["load0"]})
+    expected = None if now is None else ("1-0:1.8.0.255: 10^1 Wh", now)
+    assert rescaled(known, answers) == expected
 
 
 @pytest.mark.parametrize(
