@@ -270,8 +270,8 @@ class Daemon:
         from dcu.messages.edge_node import EdgeNode  # noqa: PLC0415 - as the next
 
         node = EdgeNode(spoken.group, config.dcu.id, {"version": __version__}, UNITS, envelopes.more)
-        several = config.uplink.several
-        return Sparkplug(envelopes, uplink.topics, self._clock, node, self._lost, spoken.host, several)
+        elsewhere: Callable[[], bool] = bool if (ways := self._ways) is None else lambda: ways.elsewhere
+        return Sparkplug(envelopes, uplink.topics, self._clock, node, self._lost, spoken.host, elsewhere)
 
     def _lost(self, meter: str) -> bool:
         standing = self._reachability.standing(meter)

@@ -198,12 +198,6 @@ class UplinkSettings:
         return not self.channels and self.silence is None and self.tls is None
 
     @property
-    def several(self) -> bool:
-        """Whether there is more than one broker."""
-        own = self.host, None
-        return len({broker for channel in self.channels for broker in channel.brokers or (own,)}) > 1
-
-    @property
     def patience(self) -> float | None:
         return self.acknowledge_within if self.acknowledge == "head-end" else None
 

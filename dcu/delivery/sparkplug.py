@@ -27,14 +27,14 @@ LOOK = 60.0
 class Sparkplug(Dialect):
     """Speaks as `node`. `lost` says of a meter that it cannot be reached, or is read no more.
 
-    `host` is the primary host, without which nothing is told (5.4); where there are `several` brokers, one at which it
-    is offline is left for the next.
+    `host` is the primary host, without which nothing is told (5.4); where it may be `elsewhere`, at another broker, one
+    at which it is offline is left.
     """
 
     node: EdgeNode
     lost: Callable[[str], bool]
     host: str | None = None
-    several: bool = False
+    elsewhere: Callable[[], bool] = bool
     _primary: HostState | None = None
     _over: bool = False
     _asked: bool = False
@@ -83,7 +83,7 @@ class Sparkplug(Dialect):
             return
         born, self._primary = self.waits is None, state
         self._asked |= state.online and not born
-        self._over = not state.online and (born or self.several)
+        self._over = not state.online and (born or self.elsewhere())
 
     def due(self) -> Iterable[Outgoing]:
         if self.waits:

@@ -6,12 +6,14 @@ Nothing is connected here and no clock is read; who asks brings the time (monoto
     AWAY      opened                                    ON
     AWAY      failed, ways of this round are left       AWAY         at once, by the next way
     AWAY      failed, that was the last of the round    AWAY         after a rest, by the best way
+    AWAY      failed where somebody was looked for      AWAY         after a rest, by the way before
     ON        lost, having lived for STEADY             AWAY         at once, by the next way
     ON        lost earlier than that                    AWAY         after a rest, by the next way
     ON        a better channel answered long enough     LEAVING      at once, by that channel
     ON        the operator named another channel        LEAVING      at once, by that channel
     ON        the certificates were renewed             LEAVING      at once, by the same channel
-    ON        nobody is there at the only broker        LEAVING      after a rest, by the same channel
+    ON        nobody is there, having lived for STEADY  LEAVING      at once, by a free way to another broker
+    ON        nobody is there, earlier, or no such way  LEAVING      after a rest, by such a way, or the same
     ON        all is said on a channel with a timetable LEAVING      after a sleep, by the best way
     LEAVING   lost                                      AWAY
 
@@ -60,7 +62,8 @@ class Channels:
         self._left = len(ways)
         self._opened = 0.0
         self._returned = False
-        self._goal = ""
+        self._goal = self._ways[0]
+        self._deserted: Way | None = None
         self._rests = False
         self._answers: dict[str, float] = {}
         self.state = State.AWAY
@@ -90,10 +93,14 @@ class Channels:
     def opened(self, now: float, reluctance: float = 0.0) -> None:
         """The connection stands; a better channel has to answer for `reluctance` seconds more than it would."""
         self.state, self._opened, self._reluctance = State.ON, now, reluctance
+        self._deserted = None
         self._answers.clear()
 
     def failed(self) -> None:
         """The connection could not be had."""
+        if self._deserted is not None:  # which works: what costs money is not for looking around
+            self._place, self._left, self._deserted = self._order().index(self._deserted), 0, None
+            return
         self._left -= 1
         self._judge(held=False)
         self._next()
@@ -102,10 +109,11 @@ class Channels:
         """The connection is gone, for whatever reason."""
         held = now - self._opened >= self._stable
         if self.state is State.LEAVING:
-            if held and self._goal == self.way.channel:  # made anew: what comes of that says nothing of the return
+            if (
+                held and self._goal.channel == self.way.channel
+            ):  # made anew: what comes of that says nothing of the return
                 self._judge(held=True)
-            places = (place for place, way in enumerate(self._order()) if way.channel == self._goal)
-            self._place, self._left = next(places), 0 if self._rests else len(self._ways)
+            self._place, self._left = self._order().index(self._goal), 0 if self._rests else len(self._ways)
             self._rests = False
         else:
             steady = now - self._opened >= STEADY
@@ -126,27 +134,39 @@ class Channels:
             return
         since = self._answers.setdefault(channel, now)
         if self.state is State.ON and now - since >= self._stable + self._reluctance:
-            self.state, self._goal, self._returned = State.LEAVING, channel, True
+            self.state, self._returned = State.LEAVING, True
+            self._goal = next(way for way in self._ways if way.channel == channel)
 
-    def renew(self, *, rests: bool = False) -> None:
-        """The connection is to be made anew by the same channel, after a rest where a whole fleet does it together."""
+    def renew(self) -> None:
+        """The connection is to be made anew by the same way."""
         if self.state is State.ON:
-            self.state, self._goal, self._rests = State.LEAVING, self.way.channel, rests
+            self.state, self._goal, self._rests = State.LEAVING, self.way, False
+
+    def walk(self, ways: Sequence[Way], now: float) -> None:
+        """Nobody is there at this broker: the next connection takes that of `ways` which follows the one in use.
+
+        It may be the same, then after a rest.
+        """
+        if self.state is State.ON:
+            used = self.way
+            goal = ways[(ways.index(used) + 1) % len(ways)]
+            self._deserted = None if goal == used else used
+            self.state, self._goal, self._rests = State.LEAVING, goal, goal == used or now - self._opened < STEADY
 
     def sleep(self) -> None:
         """All is said; the connection ends until the timetable, or something urgent, asks for the next."""
         if self.state is State.ON:
-            self.state, self._goal, self._rests = State.LEAVING, self.names[0], True
+            self.state, self._goal, self._rests = State.LEAVING, self._order()[0], True
 
     def prefer(self, channel: str | None) -> None:
         """Put `channel` before all others, None: as the configuration has it; one that is in use is left for it."""
-        way = self.way
+        way, self._deserted = self.way, None
         self.preferred, self._stable, self._returned = channel, self._return_after, False
         self._place = self._order().index(way)
         if self.state is State.AWAY:
             self._place, self._left = 0, len(self._ways)
         elif self.state is State.LEAVING or way.channel != self.names[0]:
-            self.state, self._goal, self._rests = State.LEAVING, self.names[0], False
+            self.state, self._goal, self._rests = State.LEAVING, self._order()[0], False
 
     def _order(self) -> list[Way]:
         return sorted(self._ways, key=lambda way: way.channel != self.preferred)

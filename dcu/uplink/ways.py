@@ -157,8 +157,8 @@ class Ways:
                     yield link
         except Exception as error:
             account.error = first_words(error)
-            if not self._settings.several and ExceptionGroup("", [error]).subgroup(UnattendedError):
-                self.channels.renew(rests=True)  # by another channel it would be the same broker
+            if ExceptionGroup("", [error]).subgroup(UnattendedError):
+                self.channels.walk(self._around(), self._clock.monotonic())
             raise
         finally:
             if opened:
@@ -167,6 +167,18 @@ class Ways:
             else:
                 self.channels.failed()
                 self._keep_at_times()
+
+    @property
+    def elsewhere(self) -> bool:
+        """Whether another broker may be looked at for who is to hear us."""
+        return len(self._around()) > 1
+
+    def _around(self) -> list[Way]:
+        """Return the way in use and those to other brokers, without what costs money: readings can wait for a host."""
+        used = self.channels.way
+        free = [way for way in self._uplinks if not self._plans[way.channel].metered]
+        others = [way for way in free if way == used or (way.host, way.port) != (used.host, used.port)]
+        return others if used in free else [used]
 
     def _open(self, way: Way, link: Link) -> str | None:
         """Take note of a connection; return the channel of the one before."""

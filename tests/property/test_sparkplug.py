@@ -130,7 +130,7 @@ async def hear(said: Sequence[tuple[str, bytes]]) -> tuple[Sparkplug, list[bytes
 
     node = EdgeNode("utility", "DCU-1")
     lost: set[str] = set()
-    dialect = Sparkplug(Envelopes("DCU-1", "b"), TOPICS, FixedClock(), node, lost.__contains__, "scada", several=True)
+    dialect = Sparkplug(Envelopes("DCU-1", "b"), TOPICS, FixedClock(), node, lost.__contains__, "scada", lambda: True)
     flow = Deliver(
         store=MemoryOutbox(), uplink=MemoryUplink([]), dialect=dialect, clock=FixedClock(), on_command=on_command
     )

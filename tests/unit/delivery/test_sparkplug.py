@@ -10,7 +10,7 @@ import pytest
 from dcu.delivery.dialect import Owed
 from dcu.delivery.sparkplug import LOOK, Sparkplug
 from dcu.errors import CommandRejected
-from dcu.messages.edge_node import REBIRTH, EdgeNode
+from dcu.messages.edge_node import BDSEQ, REBIRTH, EdgeNode
 from dcu.messages.envelope import Envelopes
 from dcu.messages.sparkplug import Metric, Payload, encode_payload
 from dcu.model import Dropped
@@ -18,6 +18,7 @@ from dcu.uplink import Link, Outgoing
 from tests.captures import SetClock
 from tests.links import TOPICS, MemoryLink
 from tests.outbox import NOON, Block, capture, record
+from tests.sparkplug_host import read
 
 NCMD, STATE = "spBv1.0/utility/NCMD/DCU-1", "spBv1.0/STATE/scada"
 REQUEST = encode_payload(Payload(1, (Metric(True, 1, REBIRTH),)))
@@ -35,7 +36,7 @@ class Speaking:
     def __post_init__(self) -> None:
         node = EdgeNode("utility", "DCU-1")
         words = Envelopes("DCU-1", "b"), TOPICS, self.clock
-        self.dialect = Sparkplug(*words, node, self.lost.__contains__, self.host, self.several)
+        self.dialect = Sparkplug(*words, node, self.lost.__contains__, self.host, lambda: self.several)
         self.dialect.will()
         self.clock.time += LOOK
 
@@ -136,10 +137,41 @@ def test_a_broker_without_the_host_is_left_where_there_are_others() -> None:
     assert speaking.over()
 
 
+@dataclass
+class Leaving:
+    """A link that notes whether the will is left."""
+
+    link: MemoryLink
+    left: bool = False
+
+    async def publish(self, message: Outgoing) -> None:
+        await self.link.publish(message)
+
+    def leave_will(self) -> None:
+        self.left = True
+
+
 async def test_going_on_purpose_leaves_the_will_besides() -> None:
-    link = MemoryLink()
-    left: list[bool] = []
-    vars(link)["leave_will"] = lambda: left.append(True)
-    await Speaking().dialect.farewell(cast("Link", link), "stop")
-    assert verbs(sent.message for sent in link.sent) == ["NDEATH"]
-    assert left == [True]
+    leaving = Leaving(MemoryLink())
+    await Speaking().dialect.farewell(cast("Link", leaving), "stop")
+    assert verbs(sent.message for sent in leaving.link.sent) == ["NDEATH"]
+    assert leaving.left
+
+
+def bdseq(payload: bytes) -> int:
+    return next(int(metric.long_value) for metric in read(payload).metrics if metric.name == BDSEQ)
+
+
+async def test_a_sleep_by_the_timetable_is_a_death_and_waking_a_birth_of_the_next_number() -> None:
+    speaking, link = Speaking(), MemoryLink()
+    (birth,) = speaking.dialect.births(Owed({}, {}, {}), "5", 100_000)
+    speaking.tell("M1")
+    await speaking.dialect.farewell(cast("Link", Leaving(link)), "sleep", NOON + 3600)
+    death = link.sent[-1].message
+    will = speaking.dialect.will()
+    assert verbs([death, will]) == ["NDEATH", "NDEATH"]
+    waking = list(speaking.dialect.births(Owed({}, {}, {}), "5", 100_000))
+    assert verbs(waking) == ["NBIRTH", "DBIRTH"]
+    first, second = bdseq(birth.payload), bdseq(waking[0].payload)
+    assert (bdseq(death.payload), bdseq(will.payload)) == (first, second)
+    assert second == (first + 1) % 256

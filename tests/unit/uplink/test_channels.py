@@ -159,7 +159,7 @@ def test_a_connection_made_anew_stays_with_its_channel(way: Way) -> None:
 @pytest.mark.parametrize("way", [MAIN, STANDBY])
 def test_one_made_anew_together_with_a_fleet_rests_before(way: Way) -> None:
     channels = on(three(), way)
-    channels.renew(rests=True)
+    channels.walk([way], STEADY)
     channels.lost(STEADY)
     assert (channels.at_once, channels.way) == (False, way)
     channels.rested()
@@ -238,3 +238,29 @@ def test_the_channel_in_use_is_kept_when_it_is_named_while_it_is_left() -> None:
     channels.prefer("gprs")
     channels.lost(301.0)
     assert (channels.at_once, channels.way) == (True, STANDBY)
+
+
+def test_who_is_looked_for_is_looked_for_at_once_by_a_connection_that_lived_and_then_after_rests() -> None:
+    channels = on(three(), MAIN)
+    channels.walk([MAIN, SPARE], STEADY)
+    channels.lost(STEADY)
+    assert (channels.at_once, channels.way) == (True, SPARE)
+    for way in (MAIN, SPARE, MAIN):
+        channels.opened(100.0)
+        channels.walk([MAIN, SPARE], 101.0)
+        channels.lost(101.0)
+        assert (channels.at_once, channels.way) == (False, way)
+        channels.rested()
+
+
+def test_a_broker_that_is_away_while_somebody_is_looked_for_leads_back_and_not_to_what_costs() -> None:
+    channels = on(three(), MAIN)
+    channels.walk([MAIN, SPARE], STEADY)
+    channels.lost(STEADY)
+    channels.failed()
+    assert (channels.at_once, channels.way) == (False, MAIN)
+    channels.rested()
+    channels.failed()
+    assert (channels.at_once, channels.way) == (True, SPARE), "one that does not work any more is an outage"
+    channels.failed()
+    assert channels.way == STANDBY

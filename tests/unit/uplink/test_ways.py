@@ -13,7 +13,7 @@ import pytest
 
 from dcu.clock import SystemClock
 from dcu.config import ChannelSettings, UplinkSettings
-from dcu.errors import CommandRejected, StoreError, UplinkError
+from dcu.errors import CommandRejected, StoreError, UnattendedError, UplinkError
 from dcu.model import Command
 from dcu.uplink import Link, Outgoing, traffic, ways
 from dcu.uplink.channels import State
@@ -375,3 +375,35 @@ def test_a_plain_uplink_has_nothing_of_this_in_memory() -> None:
     found = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.split()
     late = {"ways", "turns", "beside", "budget", "channels", "renewal", "traffic"}
     assert not {f"dcu.uplink.{name}" for name in late} & set(found)
+
+
+async def deserted(way: Ways) -> bool:
+    """Connect to a broker at which nobody is; return whether another may be looked at."""
+    elsewhere = False
+    with suppress(UnattendedError):
+        async with way.connect(WILL):
+            elsewhere = way.elsewhere
+            raise UnattendedError("the primary host is not online")
+    return elsewhere
+
+
+@pytest.mark.parametrize(
+    ("costs", "then"), [((False, False), "gprs"), ((False, True), "eth"), ((True, False), "eth"), ((True, True), "eth")]
+)
+async def test_nobody_is_looked_for_over_what_costs_money(tmp_path: Path, costs: tuple[bool, bool], then: str) -> None:
+    async with scripted(lively) as one, scripted(lively) as other:
+        ports = {"eth": one.port, "gprs": other.port}
+        plans = [
+            ChannelSettings(name, ((LOOPBACK, port),), metered=metered)
+            for (name, port), metered in zip(ports.items(), costs, strict=True)
+        ]
+        way = make(tmp_path, *plans)
+        assert await deserted(way) is (then == "gprs")
+        assert (way.channels.at_once, way.channels.way.channel) == (False, then)
+
+
+async def test_another_channel_to_the_same_broker_is_no_place_to_look(tmp_path: Path) -> None:
+    async with scripted(lively) as broker:
+        way = make(tmp_path, *two(broker.port, broker.port))
+        assert not await deserted(way)
+        assert way.channels.way.channel == "eth"
