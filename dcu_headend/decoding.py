@@ -64,8 +64,9 @@ class Dropped:
     """What does not come: `count` captures with times from `at` to `until`.
 
     Of one `meter`, then it cannot be sent and stays in the DCU's store; of many (""), then it had to go before it could
-    be sent. With `numbers`, first and last, it is not about captures: the DCU's store met with a mishap, and has no
-    blocks of these sequence numbers; what of them the broker still holds comes all the same.
+    be sent, or is `unencodable` and stays too. With `numbers`, first and last, it is not about captures: the DCU's
+    store met with a mishap, and has no blocks of these sequence numbers; what of them the broker still holds comes all
+    the same.
     """
 
     reason: str

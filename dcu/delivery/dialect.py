@@ -7,10 +7,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
+import structlog
+
 from dcu.clock import Clock
+from dcu.messages.encoding import UNTELLABLE
 from dcu.messages.envelope import Envelopes, content_type, urgent
 from dcu.model import Capture, CommandRecord, Dropped
 from dcu.uplink import Link, Outgoing, Topics
+
+log = structlog.get_logger()
 
 
 class Block(Protocol):
@@ -91,21 +96,28 @@ class Dialect:
         """What has to be said before the next block, in this order."""
         return ()
 
+    def told(self, block: Block, limit: int, *, compact: bool) -> list[Outgoing]:
+        """Return the messages of a block as `block` does; of one that cannot be written at all, the word of that."""
+        try:
+            return self.block(block, limit, compact=compact)
+        except UNTELLABLE:
+            log.exception("block cannot be written", stream=block.stream, seq=block.seq)
+            return [self._message(block.stream, self.envelopes.dropped(block.stream, block.seq, _untellable(block)))]
+
     def block(self, block: Block, limit: int, *, compact: bool) -> list[Outgoing]:
         """Return the messages of a block, each of at most `limit` octets; the last one's PUBACK proves them all.
 
-        Takes tens of milliseconds for hundreds of rows; to be called by one at a time.
+        Raises what is in UNTELLABLE. Takes tens of milliseconds for hundreds of rows; to be called by one at a time.
         """
         if block.dropped is not None:
             payloads = [self.envelopes.dropped(block.stream, block.seq, block.dropped)]
         else:
             payloads = self.envelopes.block(block.stream, block.seq, block.items, limit, compact=compact)
-        topic = self.topics.of_stream(block.stream)
-        hasty = urgent(block.stream)
-        return [
-            Outgoing(topic, payload, content_type=content_type(payload), wanted=True, urgent=hasty)
-            for payload in payloads
-        ]
+        return [self._message(block.stream, payload) for payload in payloads]
+
+    def _message(self, stream: str, payload: bytes) -> Outgoing:
+        topic, hasty = self.topics.of_stream(stream), urgent(stream)
+        return Outgoing(topic, payload, content_type=content_type(payload), wanted=True, urgent=hasty)
 
     async def farewell(self, link: Link, reason: str, until: float | None = None) -> None:
         """Say that we go on purpose, perhaps until a known time (UTC seconds). Raises UplinkError."""
@@ -113,3 +125,8 @@ class Dialect:
 
     def _state(self, payload: bytes) -> Outgoing:
         return Outgoing(self.topics.state, payload, retain=True)
+
+
+def _untellable(block: Block) -> Dropped:
+    times = [int(item.at if isinstance(item, Capture) else item.changed) for item in block.items] or [0]
+    return Dropped("unencodable", min(times), max(times), len(block.items))

@@ -159,7 +159,7 @@ class Sending:
 
     async def _written(self, block: Block) -> list[Outgoing]:
         compact = self.settings(block.stream).compact
-        write = partial(self.dialect.block, block, self.link.max_payload, compact=compact)
+        write = partial(self.dialect.told, block, self.link.max_payload, compact=compact)
         long = compact or self.dialect.laborious
         # hundreds of rows are tens of milliseconds of work: beside the loop, which has lines to listen to
         return await asyncio.to_thread(write) if long and len(block.items) > SHORT_ROWS else write()

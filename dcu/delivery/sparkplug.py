@@ -12,6 +12,7 @@ import structlog
 
 from dcu.delivery.dialect import Block, Dialect, Owed
 from dcu.messages.edge_node import EdgeNode, Message, asks_for_rebirth
+from dcu.messages.encoding import UNTELLABLE
 from dcu.messages.envelope import RESULT
 from dcu.messages.primary_host import HostState, parse_state, state_topic
 from dcu.model import Capture
@@ -101,7 +102,11 @@ class Sparkplug(Dialect):
         if block.stream == RESULT or block.dropped is not None:
             return Dialect.block(self, block, limit, compact=compact)
         captures = cast("list[Capture]", block.items)
-        messages = [_told(message) for message in self.node.data(self.clock.now(), captures)]
+        try:
+            messages = [_told(message) for message in self.node.data(self.clock.now(), captures)]
+        except UNTELLABLE:  # our own words name the row that is at fault, and tell the others
+            log.exception("block has no words in Sparkplug", stream=block.stream, seq=block.seq)
+            return Dialect.block(self, block, limit, compact=compact)
         receipt = self.envelopes.receipt(block.stream, block.seq, len(messages))
         return [*messages, Outgoing(self.topics.of_stream(block.stream), receipt)]
 

@@ -9,6 +9,9 @@ from typing import Any, Final
 #: Why there is no answer where there would be one that JSON has no way to write.
 UNWRITABLE: Final = "the result cannot be written as JSON"
 
+#: What is raised where a row that should never have been kept is written into a message, whatever is wrong with it.
+UNTELLABLE: Final = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
+
 
 def _octets(value: object) -> dict[str, str]:
     if isinstance(value, bytes):

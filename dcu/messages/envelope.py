@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
 from dcu.clock import iso
-from dcu.messages.encoding import UNWRITABLE, encode, writable, written
+from dcu.messages.encoding import UNTELLABLE, UNWRITABLE, encode, writable, written
 from dcu.messages.events import own_event
 from dcu.model import DCU_EVENTS, Capture, Column, CommandRecord, Dropped, Standing
 from dcu.obis import format_obis
@@ -141,13 +141,11 @@ class Envelopes:
     def _readable(self, head: Mapping[str, Any], captures: Sequence[Capture]) -> bytes | None:
         """Return the message of `captures` as JSON; None when there is something no JSON can hold."""
         sets, numbers = _sets(captures)
-        rows = [self._row(capture, number) for capture, number in zip(captures, numbers, strict=True)]
-        message = {**head, "columns": self._columns(sets), "captures": rows}
         try:
-            return encode(message)
-        except ValueError:
-            return written(message | {"captures": list(map(without_lost, rows))})
-        except (TypeError, RecursionError):
+            rows = [self._row(capture, number) for capture, number in zip(captures, numbers, strict=True)]
+            message = {**head, "columns": self._columns(sets), "captures": rows}
+            return written(message) or written(message | {"captures": list(map(without_lost, rows))})
+        except UNTELLABLE:
             return None
 
     def _compact(self, head: Mapping[str, Any], captures: Sequence[Capture]) -> bytes | None:
@@ -155,12 +153,12 @@ class Envelopes:
         from dcu.messages.block import encode_block  # noqa: PLC0415 - a box whose streams are all JSON never needs it
 
         sets, numbers = _sets(captures)
-        more = [self.more(capture) for capture in captures]
         rows = [replace(each, values=()) if each.stream == DCU_EVENTS else each for each in captures]
-        words = [encode(told).decode() if told else None for told in more]
         try:
+            more = [self.more(capture) for capture in captures]
+            words = [encode(told).decode() if told else None for told in more]
             return encode_block({**head, "columns": self._columns(sets)}, rows, numbers, words)
-        except (TypeError, ValueError):
+        except UNTELLABLE:
             return None
 
     def _columns(self, sets: Sequence[tuple[Column, ...]]) -> list[list[dict[str, Any]]]:

@@ -74,6 +74,9 @@ def own_values(name: str, detail: Mapping[str, object]) -> tuple[Value, ...]:
 
 
 def own_event(capture: Capture) -> dict[str, Any]:
-    """Return what is told of a capture made with `own_values`: event, severity and detail."""
+    """Return what is told of a capture made with `own_values`: event, severity and detail. ValueError: it was not."""
     name, detail = map(str, capture.values)
-    return {"event": name, "severity": severity_of(name), "detail": json.loads(detail)}
+    told = json.loads(detail)
+    if capture.columns or not isinstance(told, dict):
+        raise ValueError("no event of the box")
+    return {"event": name, "severity": severity_of(name), "detail": told}

@@ -46,7 +46,7 @@ class NoConnackError(aiomqtt.MqttError):
 
 
 class PubackRefusedError(aiomqtt.MqttError):
-    """A PUBACK with a failure code (MQTT 5, 3.4.2.1): the broker does not have the message."""
+    """The broker does not have the message: a PUBACK with a failure code (MQTT 5, 3.4.2.1), or it could not leave."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +153,10 @@ class Client(aiomqtt.Client):
 
         It is False when the broker says that nobody has subscribed.
         """
-        sent = self._client.publish(topic, payload, qos, retain, properties)
+        try:
+            sent = self._client.publish(topic, payload, qos, retain, properties)
+        except ValueError as error:  # a topic, or a length, that MQTT does not have
+            raise PubackRefusedError(f"no MQTT message: {error}") from error
         if sent.rc != paho.MQTT_ERR_SUCCESS:
             raise aiomqtt.MqttCodeError(sent.rc, "could not publish")
         acknowledgement: asyncio.Future[bool] = self._loop.create_future()

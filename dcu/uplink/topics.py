@@ -1,5 +1,6 @@
 """The topics of one DCU under `{prefix}/{dcu}/…`, up and down. What the messages hold is in `dcu.messages`."""
 
+import re
 from dataclasses import dataclass
 
 from dcu.errors import ConfigError
@@ -10,6 +11,9 @@ MAX_SLASHES = 7
 
 #: Levels that follow the prefix at most: `{dcu}/meter/{meter}/state` has the most slashes, four with the one before.
 _OWN_SLASHES = 4
+
+#: What a stream of today cannot be called, in a level of a topic: one that was stored once has to leave all the same.
+_UNFIT = re.compile(r"[+#/\x00-\x1f\x7f]|^$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +64,7 @@ class Topics:
         """Topic of a stream of the store: `result`, `event` for every `event.…`, otherwise `data/{stream}`."""
         if stream == RESULT:
             return self._of(RESULT)
-        return self._of(EVENT if is_event(stream) else f"data/{stream}")
+        return self._of(EVENT if is_event(stream) else f"data/{_UNFIT.sub('_', stream)}")
 
     def _of(self, leaf: str) -> str:
         return f"{self.prefix}/{self.dcu}/{leaf}"

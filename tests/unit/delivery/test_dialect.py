@@ -1,7 +1,7 @@
 """Our own words over a connection: which topics and marks they bear; what is in them is held by test_envelope."""
 
 import json
-from typing import cast
+from typing import NoReturn, cast
 
 import pytest
 
@@ -9,6 +9,9 @@ from dcu.delivery.dialect import Dialect, Owed
 from dcu.messages.envelope import BLOCK, JSON, Envelopes
 from dcu.model import Dropped
 from dcu.uplink import Link, Outgoing
+from dcu_headend import Block as Received
+from dcu_headend import Dropped as Gone
+from dcu_headend import decode
 from tests.links import TOPICS, FixedClock, MemoryLink
 from tests.outbox import NOON, Block, capture, record
 
@@ -63,6 +66,28 @@ def test_a_block_beyond_the_limit_is_several_messages() -> None:
     messages = OURS.block(Block("load0", 5, rows), 1000, compact=False)
     assert len(messages) > 1
     assert all(len(message.payload) <= 1000 for message in messages)
+
+
+@pytest.mark.parametrize("stream", ["load0", "a/#", "event.dcu", "result"])
+def test_a_block_that_cannot_be_written_is_dropped_under_its_number(stream: str) -> None:
+    def fail(*_: object, **__: object) -> NoReturn:
+        raise ValueError("a fault of ours")
+
+    items = (record(),) if stream == "result" else (capture(stream=stream, at=NOON + 9), capture(stream=stream))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Envelopes, "block", fail)
+        (message,) = OURS.told(Block(stream, 5, items), 10_000, compact=False)
+    assert message.topic == TOPICS.of_stream(stream)
+    (block,) = [decode(message.payload)]
+    assert isinstance(block, Received)
+    assert (block.stream, block.seq, block.captures) == (stream, 5, ())
+    until = NOON if stream == "result" else NOON + 9
+    assert block.dropped == Gone("unencodable", "", NOON, until, len(items))
+
+
+def test_what_can_be_written_is_told_as_it_is() -> None:
+    block = Block("load0", 5, (capture(),))
+    assert OURS.told(block, 10_000, compact=True) == OURS.block(block, 10_000, compact=True)
 
 
 async def test_going_on_purpose() -> None:

@@ -75,6 +75,14 @@ async def test_step_by_step_the_most_urgent_first() -> None:
     assert store.empty
 
 
+async def test_what_cannot_be_told_or_has_no_topic_holds_nothing_up() -> None:
+    store, link = MemoryOutbox(), TakingLink()
+    store.add(capture(stream="event.dcu", values=(230, 231)), capture(stream="a/#"), capture())
+    assert await all_steps(make(store, link)) == 3
+    assert sorted(link.topics) == ["p/D/data/a__", "p/D/data/load0", "p/D/event"]
+    assert store.empty
+
+
 async def test_blocks_come_to_the_size_they_aim_at() -> None:
     store, link = MemoryOutbox(), TakingLink()
     store.add(*[capture(f"M{n}", values=("x" * 100,)) for n in range(300)])

@@ -82,6 +82,13 @@ def test_results_and_what_had_to_go_are_told_in_our_own_words() -> None:
         assert message.topic == TOPICS.of_stream(block.stream)
 
 
+def test_a_block_with_a_row_that_sparkplug_has_no_words_for_is_told_in_ours() -> None:
+    rows = capture("M1"), capture("M2", values=(1, 2))
+    (message,) = Speaking().dialect.block(Block("load0", 5, rows), 100_000, compact=False)
+    assert message.topic == TOPICS.of_stream("load0")
+    assert [row["meter"] for row in json.loads(message.payload)["captures"]] == ["M1", "M2"]
+
+
 def test_a_rebirth_is_told_once_and_a_lost_meter_dies() -> None:
     speaking = Speaking()
     speaking.births()

@@ -7,7 +7,8 @@ from itertools import chain
 import pytest
 
 from dcu.messages.envelope import Envelopes, is_event, urgent
-from dcu.model import Capture, Column, CommandState
+from dcu.messages.events import own_values
+from dcu.model import DCU_EVENTS, Capture, Column, CommandState, Value
 from dcu_headend import Block, decode
 from sim.headend import Tally
 from tests.outbox import COLUMNS, NOON, capture, record
@@ -139,6 +140,17 @@ def test_what_no_block_holds_is_named_too() -> None:
         ("M0666", "oversized"),
         ("M0003", "unencodable"),
     ]
+
+
+@pytest.mark.parametrize("compact", [False, True])
+@pytest.mark.parametrize("values", [(230,), (230, 231), ("meter found", "{"), ("meter found", "[" * 100_000)])
+def test_an_event_of_the_box_that_is_none_is_named_and_the_others_go(values: tuple[Value, ...], compact: bool) -> None:
+    sound = replace(capture(stream=DCU_EVENTS, values=own_values("meter found", {})), columns=())
+    rows = [sound, capture("M0666", stream=DCU_EVENTS, values=values)]
+    told, dropped = map(captures_of, ENVELOPES.block(DCU_EVENTS, 1, rows, NO_LIMIT, compact=compact))
+    assert [each.event for each in told.captures] == ["meter found"]
+    assert dropped.dropped is not None
+    assert (dropped.dropped.reason, dropped.dropped.meter) == ("unencodable", "M0666")
 
 
 def test_a_single_oversized_capture_needs_no_part() -> None:

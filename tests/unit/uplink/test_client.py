@@ -5,7 +5,7 @@ import asyncio
 import aiomqtt
 import pytest
 
-from dcu.uplink.client import Client, Granted
+from dcu.uplink.client import Client, Granted, PubackRefusedError
 from tests.scripted_broker import ACCEPTED_5, CONNECT, connack_5, scripted
 
 
@@ -42,6 +42,16 @@ async def test_closing_is_at_once_may_be_repeated_and_ends_what_waits() -> None:
         with pytest.raises(aiomqtt.MqttError):
             closing.send("t", b"x", qos=1, retain=False)
         await broker.until(lambda: broker.open == 0)
+
+
+@pytest.mark.parametrize("topic", ["a/#", "a/+/b"])
+async def test_what_mqtt_has_no_way_to_say_is_refused_here(topic: str) -> None:
+    async with scripted(lambda first, _: ACCEPTED_5 if first == CONNECT else b"") as broker:
+        plain = client(broker.port)
+        await plain.open()
+        with pytest.raises(PubackRefusedError, match="no MQTT message"):
+            plain.send(topic, b"x", qos=1, retain=False)
+        plain.close()
 
 
 @pytest.mark.parametrize("turns", range(12))

@@ -20,6 +20,9 @@ def test_names() -> None:
         ("result", "result"),
         ("event.fraud", "event"),
         ("event", "event"),
+        ("a/#", "data/a__"),
+        ("+", "data/_"),
+        ("", "data/_"),
     ],
 )
 def test_the_topic_of_a_stream(stream: str, leaf: str) -> None:
