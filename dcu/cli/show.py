@@ -62,6 +62,8 @@ def show_rows(page: dict[str, Any]) -> None:
     columns, captures = page["columns"], page["captures"]
     empty = f"{page['meter']}: no rows of {page['stream']} in that time"
     _console().print(_rows(page, columns, captures) if captures else empty)
+    if page.get("cut"):  # what a meter is asked for has none
+        _console().print(f"of {page['cut']} there are more: these are the last")
 
 
 def _registers(reading: dict[str, Any], columns: list[dict[str, Any]], capture: dict[str, Any]) -> Table:

@@ -14,8 +14,8 @@ from dcu.messages.catalogue import MAX_ROWS
 from dcu.messages.envelope import describe_column, without_lost
 from dcu.model import Capture, Command
 
-#: Rows of one day that can be shown: more than a meter's log has.
-DAY_ROWS: Final = 1000
+#: Rows of one second that can be shown: more than any meter's log has. One question finds one more, to know of it.
+SHOWN: Final = 999
 
 
 class Stored(Protocol):
@@ -38,11 +38,15 @@ class StoredReadings:
         return {"dcu.readings": self.answer}
 
     async def answer(self, command: Command) -> Mapping[str, Any]:
-        """Return a page: columns, captures, and `more`, the cursor of the next page, None when this is the last."""
+        """Return a page: columns, captures, and `more`, the cursor of the next page, None when this is the last.
+
+        `cut` is the second, if there is one, of which no more than the last rows are shown.
+        """
         args = command.args
         meter, stream, end = str(args["meter"]), str(args["stream"]), int(str(args.get("to", int(self._clock.now()))))
         begin, _, skip = str(args.get("after", f"{args.get('from', end - DAY)}/0")).partition("/")
-        rows, more = await self._page(meter, stream, int(begin), end, int(skip), int(str(args.get("limit", MAX_ROWS))))
+        limit = int(str(args.get("limit", MAX_ROWS)))
+        rows, more, cut = await self._page(meter, stream, int(begin), end, int(skip), limit)
         columns = rows[0].columns if rows else ()
         return {
             "meter": meter,
@@ -50,22 +54,31 @@ class StoredReadings:
             "columns": [describe_column(column, UNITS) for column in columns],
             "captures": [_row(row) for row in rows],
             "more": more,
+            "cut": None if cut is None else iso(cut),
         }
 
     async def _page(
         self, meter: str, stream: str, begin: int, end: int, skip: int, limit: int
-    ) -> tuple[list[Capture], str | None]:
-        """Return the first rows of one shape from a day on, without `skip` of them, and the cursor behind them."""
+    ) -> tuple[list[Capture], str | None, int | None]:
+        """Return the first rows of one shape from `begin` on, without `skip` of them, the cursor behind them, `cut`.
+
+        Of what one question does not find all, the half is asked for, down to a second.
+        """
         while begin <= end:
             last = min(end, begin // DAY * DAY + DAY - 1)
-            held = (await self._store.captures(meter, stream, begin, last, DAY_ROWS))[skip:]
-            rows = _alike(held[:limit])
-            if len(rows) < len(held):
-                return rows, f"{begin}/{skip + len(rows)}"
+            while len(held := await self._store.captures(meter, stream, begin, last, SHOWN + 1)) > SHOWN:
+                if last == begin:
+                    break
+                last = (begin + last) // 2
+            cut, held = begin if len(held) > SHOWN else None, held[-SHOWN:]
+            rows = _alike(held[skip : skip + limit])
+            if skip + len(rows) < len(held):
+                return rows, f"{begin}/{skip + len(rows)}", cut
             if rows:
-                return rows, f"{last + 1}/0" if last < end else None
-            begin, skip = last + 1, 0
-        return [], None
+                return rows, f"{last + 1}/0" if last < end else None, cut
+            # what was shown may have been counted when this day had fewer rows, and was asked for as a whole
+            begin, skip = last + 1, max(0, skip - len(held))
+        return [], None, None
 
 
 def _alike(rows: Sequence[Capture]) -> list[Capture]:

@@ -56,7 +56,7 @@ STATION = {"bus": "b", "address": 17, "at": "2026-11-21T00:00:00Z", "serial": NA
 GAP = {"meter": "M1", "stream": "load0", "from": "a", "to": "b", "intervals": 1, "reason": NASTY}
 CAPTURE = {"at": "2026-11-21T00:00:00Z", "status": 0, "read": "x", "offset": None, "trusted": True, "values": [NASTY]}
 COLUMN = {"object": "0-0:96.1.0.255", "class": 1, "attribute": 2, "scaler": 0, "unit": 255, "symbol": ""}
-PAGE = {"meter": "M1", "stream": "load0", "columns": [COLUMN], "captures": [CAPTURE], "more": None}
+PAGE = {"meter": "M1", "stream": "load0", "columns": [COLUMN], "captures": [CAPTURE], "more": None, "cut": None}
 READ = {"M1": {**PAGE, "stream": "instant", "offset": None, "next": None}}
 
 

@@ -87,7 +87,7 @@ def row(hour: int, *values: object) -> dict[str, object]:
 
 
 def kept(stream: str, *rows: dict[str, object]) -> dict[str, Any]:
-    page = {"meter": "M1", "stream": stream, "columns": [VOLTAGE, SERIAL], "captures": rows, "more": None}
+    page = {"meter": "M1", "stream": stream, "columns": [VOLTAGE, SERIAL], "captures": rows, "more": None, "cut": None}
     return {"state": "done", "result": page}
 
 
@@ -98,6 +98,14 @@ def test_every_row_of_any_stream_is_shown_as_the_meter_scales_it(door: Door, ctl
     assert found.exit_code == 0
     lines = [line.replace("│", " ").split() for line in found.output.splitlines() if "2026" in line]
     assert [line[1:] for line in lines] == [["80", "231.8", "0a1b"], ["80", "-", "[/b]"]]
+
+
+def test_a_second_that_has_more_rows_than_are_shown_is_named(door: Door, ctl: Ctl) -> None:
+    line = kept("event.fraud", row(1, 2318, None))
+    line["result"]["cut"] = "2026-11-21T01:00:00Z"
+    door.lines = [line]
+    found = ctl("readings", "M1", "--stream", "event.fraud").output
+    assert found.splitlines()[-1] == "of 2026-11-21T01:00:00Z there are more: these are the last"
 
 
 def test_no_rows_kept_is_said_in_words(door: Door, ctl: Ctl) -> None:

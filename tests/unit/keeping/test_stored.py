@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from dcu.clock import iso
-from dcu.keeping.stored import StoredReadings
+from dcu.keeping.stored import SHOWN, StoredReadings
 from dcu.messages.catalogue import CATALOGUE
 from dcu.messages.encoding import encode
 from dcu.model import Command
@@ -56,6 +56,27 @@ async def test_a_page_is_of_one_shape(store: Store) -> None:
     await store.readings.record(rows, {})
     found = await pages(store, **{"from": 0, "to": 10})
     assert [(len(page["columns"]), len(page["captures"])) for page in found] == [(1, 2), (2, 1), (1, 1)]
+
+
+async def test_of_a_day_with_more_rows_than_one_question_finds_all_are_shown_once(store: Store) -> None:
+    times = [2 * DAY + 60 * number for number in range(1440)]
+    # some of them came later: they lie as they came
+    for part in (times[:240], times[480:], times[240:480]):
+        await store.readings.record([replace(capture(at), read_at=9.0 * DAY) for at in part], {})
+    found = await pages(store, **{"from": 0, "to": 9 * DAY})
+    assert sorted(row["at"] for page in found for row in page["captures"]) == [iso(at) for at in times]
+    assert {page["cut"] for page in found} == {None}
+
+
+@pytest.mark.parametrize(("count", "cut"), [(SHOWN, None), (SHOWN + 2, iso(500))])
+async def test_what_one_second_has_too_much_of_is_told(store: Store, count: int, cut: str | None) -> None:
+    rows = [capture(400), *(capture(500, values=(number,)) for number in range(count)), capture(600)]
+    await store.readings.record(rows, {})
+    found = await pages(store, **{"from": 0, "to": 1000})
+    assert {page["cut"] for page in found if page["captures"][0]["at"] == iso(500)} == {cut}
+    assert {page["cut"] for page in found if page["captures"][0]["at"] != iso(500)} == {None}
+    values = [row["values"] for page in found for row in page["captures"] if row["at"] == iso(500)]
+    assert values == [[number] for number in range(count)][-SHOWN:]
 
 
 async def test_one_value_that_json_cannot_hold_costs_no_other(store: Store) -> None:
