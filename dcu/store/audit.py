@@ -12,6 +12,7 @@ from typing import Final
 
 from aiosqlite import Connection
 
+from dcu.clock import iso
 from dcu.model import CommandRecord
 from dcu.store.cells import to_json
 from dcu.store.database import Database
@@ -60,8 +61,21 @@ class AuditEntry:
 
     @property
     def right(self) -> bytes:
-        """The hash that this entry must have."""
-        fields = to_json([self.entry, self.at, self.who, self.command, self.what, self.outcome])
+        """The hash that this entry must have: over what is told of it, so that whoever is told can compute it."""
+        return self._over(iso(self.at))
+
+    @property
+    def by_seconds(self) -> bool:
+        """Whether it was hashed as the first releases did: over `at` as the number it is kept as."""
+        return self.hash == self._over(self.at)
+
+    @property
+    def sound(self) -> bool:
+        """Whether it is as it was written."""
+        return self.hash == self.right or self.by_seconds
+
+    def _over(self, at: str | float) -> bytes:
+        fields = to_json([self.entry, at, self.who, self.command, self.what, self.outcome])
         return hashlib.sha256(self.before + fields.encode()).digest()
 
     def follows(self, before: "AuditEntry") -> bool:
@@ -135,7 +149,7 @@ def _entry(number: int, record: CommandRecord, before: bytes) -> AuditEntry:
 def _broken(entries: Sequence[AuditEntry]) -> str | None:
     """Return what is wrong with the first of `entries` that is not as it was written."""
     for entry in entries:
-        if entry.hash != entry.right:
+        if not entry.sound:
             return f"entry {entry.entry} was changed"
     for before, entry in pairwise(entries):
         if not entry.follows(before):

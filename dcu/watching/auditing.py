@@ -56,4 +56,4 @@ def _shown(entry: AuditEntry) -> dict[str, Any]:
         "outcome": entry.outcome,
         "before": entry.before.hex(),
         "hash": entry.hash.hex(),
-    }
+    } | ({"seconds": entry.at} if entry.by_seconds else {})

@@ -113,7 +113,8 @@ def examples(kind: str) -> dict[str, Any]:
 
 def test_every_example_is_held() -> None:
     assert set(examples("example")) == set(WRITTEN)
-    of_others = ("health", "acknowledgement")  # the first and the answers: tests/contract/test_results.py
+    # the first and the answers: tests/contract/test_results.py; the last: tests/unit/watching/test_auditing.py
+    of_others = ("health", "acknowledgement", "audit")
     assert PAGE.count("```json") == len(WRITTEN) + len(examples("command")) + len(examples("answer")) + len(of_others)
 
 

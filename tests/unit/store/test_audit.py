@@ -2,6 +2,7 @@
 
 import sqlite3
 from contextlib import closing
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -9,8 +10,10 @@ import pytest
 from dcu.model import Command, CommandState
 from dcu.store import Store
 from dcu.store import audit as module
-from dcu.store.audit import ARGUMENTS_BOUND, BEGINNING, METERS_BOUND
+from dcu.store.audit import ARGUMENTS_BOUND, BEGINNING, METERS_BOUND, Verdict
 from tests.captures import SetClock
+
+SCHEMA_6 = Path(__file__).parents[2] / "databases" / "schema6.db"
 
 
 async def command(store: Store, name: str, state: CommandState = CommandState.DONE, door: str = "mqtt") -> None:
@@ -74,6 +77,27 @@ async def test_whatever_is_changed_is_noticed(path: Path, clock: SetClock, tampe
         database.execute(tampering)
     async with Store.open(path, clock) as store:
         assert (await store.audit.verify()).problem == problem
+
+
+async def test_the_hash_is_over_what_is_told(store: Store, clock: SetClock) -> None:
+    clock.time = 1_800_000_000.123456
+    await store.commands.accept(Command("a", "dcu.ping"), rejected="Zähler")
+    [entry] = await store.audit.entries(1, 1)
+    what = r"{\"name\":\"dcu.ping\",\"meters\":[],\"args\":{}}"
+    told = rf'[1,"2027-01-15T08:00:00.123Z","mqtt","a","{what}","rejected: Z\u00e4hler"]'
+    assert entry.hash == sha256(bytes(32) + told.encode()).digest()
+    assert not entry.by_seconds
+
+
+async def test_a_chain_that_was_hashed_over_numbers_goes_on(path: Path, clock: SetClock) -> None:
+    path.write_bytes(SCHEMA_6.read_bytes())
+    async with Store.open(path, clock) as store:
+        old = (await store.audit.verify()).last
+        await command(store, "z")
+        assert await store.audit.verify() == Verdict(1, old + 1, store.audit.head[1] if store.audit.head else b"")
+        assert [each.by_seconds for each in await store.audit.entries(1, 9)] == [True] * old + [False]
+        await store.database.write(lambda database: database.execute("UPDATE audit SET at = at + 1 WHERE entry = 1"))
+        assert (await store.audit.verify()).problem == "entry 1 was changed"
 
 
 async def test_a_seam_between_two_parts_is_looked_at(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
