@@ -3,6 +3,7 @@
 What such a file may say is in `form`; it is loaded when there is something to parse, and YAML with it.
 """
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,17 +36,26 @@ class ProfileFolders:
 
     def names(self) -> tuple[str, ...]:
         """Return the names of all profiles, sorted. Raises ConfigError when the folder cannot be listed."""
-        found = {file.stem for file in SHIPPED.glob("*.yaml")}
-        if self.own is not None:
-            if not self.own.is_dir():
-                raise ConfigError(f"{self.own}: no folder of profiles")
-            found |= {file.stem for file in self.own.glob("*.yaml")}
-        return tuple(sorted(found))
+        own = [] if self.own is None else self._listed(self.own)
+        return tuple(sorted({file.stem for file in (*SHIPPED.glob("*.yaml"), *own) if file.suffix == ".yaml"}))
+
+    def misnamed(self) -> list[str]:
+        """Say which of the operator's files would be passed over, though somebody may take them for profiles."""
+        own = [] if self.own is None else self._listed(self.own)
+        return [f"{file}: expected a name that ends in .yaml" for file in sorted(own) if file.suffix == ".yml"]
+
+    @staticmethod
+    def _listed(folder: Path) -> list[Path]:
+        if not folder.is_dir():
+            raise ConfigError(f"{folder}: no folder of profiles")
+        # what an editor keeps beside a file that is open (.#idis.yaml) is no profile
+        return [file for file in folder.iterdir() if not file.name.startswith(".")]
 
     def file(self, name: str, *, after: Path | None = None) -> Path | None:
         """Return the file of `name`, None when there is none; after the operator's own comes the shipped one."""
         own = [] if self.own is None else [self.own / f"{name}.yaml"]
-        files = [file for file in (*own, SHIPPED / f"{name}.yaml") if file.is_file()]
+        # one that is there and no file is found out when it is read
+        files = [file for file in (*own, SHIPPED / f"{name}.yaml") if os.path.lexists(file)]
         if after in files:
             files = files[files.index(after) + 1 :]
         return files[0] if files else None
@@ -58,7 +68,7 @@ def stream_names(path: str | None = None) -> dict[str, frozenset[str]]:
     """
     folders = ProfileFolders.at(path)
     found: dict[str, frozenset[str]] = {}
-    problems: list[str] = []
+    problems = folders.misnamed()
     for name in folders.names():
         try:
             found[name] = load_profile(name, folders).stream_names

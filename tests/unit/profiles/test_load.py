@@ -1,5 +1,6 @@
 """Profiles from their files: the shipped ones, the operator's own, and how one builds on another."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -156,3 +157,24 @@ def test_the_folder_is_where_it_is_said_or_where_it_always_is(own: Path, monkeyp
 
 def test_a_text_is_parsed_without_a_file() -> None:
     assert parse_profile("mine", "extends: dsmr").streams == load_profile("dsmr").streams
+
+
+def test_what_an_editor_keeps_beside_a_file_is_no_profile(own: Path) -> None:
+    (own / ".#idis.yaml").symlink_to("me@nowhere.1234:1700000000")
+    (own / ".idis.yaml.swp").write_text("")
+    assert stream_names(str(own)).keys() == {*NAMES}
+
+
+def test_what_is_no_file_is_told_with_its_name(own: Path) -> None:
+    (own / "folder.yaml").mkdir()
+    os.mkfifo(own / "pipe.yaml")
+    (own / "nowhere.yaml").symlink_to("gone")
+    (own / "late.yml").write_text("extends: idis")
+    with pytest.raises(ConfigError) as caught:
+        stream_names(str(own))
+    assert [problem.removeprefix(f"{own}/") for problem in caught.value.problems] == [
+        "late.yml: expected a name that ends in .yaml",
+        "folder.yaml: cannot be read: Is a directory",
+        "nowhere.yaml: cannot be read: No such file or directory",
+        "pipe.yaml: expected a regular file",
+    ]
