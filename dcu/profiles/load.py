@@ -75,7 +75,7 @@ def stream_names(path: str | None = None) -> dict[str, frozenset[str]]:
         except ConfigError as error:
             problems += error.problems
     if problems:
-        raise ConfigError(*problems)
+        raise ConfigError(*dict.fromkeys(problems))
     return found
 
 
@@ -105,7 +105,7 @@ def _built(name: str, file: Path, folders: ProfileFolders) -> CompanionProfile:
 
 def _base(values: Mapping[str, Any], file: Path | None, folders: ProfileFolders, steps: int = 1) -> Mapping[str, Any]:
     """Return what the profile that is extended says, itself on top of the one it extends."""
-    from dcu.profiles.form import Form, merged  # noqa: PLC0415 - as above
+    from dcu.profiles.form import Form, build, merged  # noqa: PLC0415 - as above
 
     name = values.get("extends")
     if name is None:
@@ -116,5 +116,7 @@ def _base(values: Mapping[str, Any], file: Path | None, folders: ProfileFolders,
         where = file or "profile"
         problem = f"more than {MAX_STEPS} profiles extend one another" if found else f"no profile {name!r} to extend"
         raise ConfigError(f"{where}: extends: {problem}")
-    below = Form(str(found), read(str(found))).values
-    return merged(_base(below, found, folders, steps + 1), below)
+    below = Form(str(found), read(str(found)))
+    base = _base(below.values, found, folders, steps + 1)
+    build(name, below, base)  # what is wrong there is not this file's fault
+    return merged(base, below.values)

@@ -145,6 +145,16 @@ def test_every_fault_of_every_file_is_told(own: Path) -> None:
     ]
 
 
+def test_a_fault_is_told_once_and_where_it_was_made(own: Path) -> None:
+    write(own, "idis", "extends: idis\nevent_codes:\n  event.fraud:\n    201: {name: x, restores: 999}")
+    write(own, "mine", "extends: idis\nevent_codes: {event.fraud: {202: y}}")
+    with pytest.raises(ConfigError) as caught:
+        stream_names(str(own))
+    assert caught.value.problems == (
+        f"{own}/idis.yaml:4: event_codes.event.fraud.201: restores 999, which is not in this table",
+    )
+
+
 def test_the_folder_is_where_it_is_said_or_where_it_always_is(own: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("dcu.profiles.load.OWN", own / "none")
     assert ProfileFolders.at(None) == ProfileFolders()
