@@ -257,7 +257,12 @@ class Archive:
 
     async def said(self, meter: str, word: str) -> str:
         """Return what the meter is known by under `word` of `identity`, "" when nothing is. Raises StoreError."""
-        return str((await self._descriptors.of(meter)).get(IDENTITY, {}).get(word, ""))
+        return (await self.identity(meter)).get(word, "")
+
+    async def identity(self, meter: str) -> Mapping[str, str]:
+        """Return all that the meter is known by, by those words. Raises StoreError."""
+        identity: Mapping[str, str] = (await self._descriptors.of(meter)).get(IDENTITY, {})
+        return identity
 
     async def check_title(self, meter: str, title: bytes) -> None:
         """Raise SecurityError when the system `title` (b"": not told) is not that which the meter was recognised by."""

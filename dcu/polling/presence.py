@@ -26,8 +26,8 @@ async def device(archive: Archive, meter: str) -> dict[str, str]:
     The line stands for one that has not said who it is. Raises StoreError.
     """
     line = hashlib.sha256(encode(line_of(archive.meter(meter)))).hexdigest()[:16]
-    said = {word: await archive.said(meter, word) for word in (SERIAL, TITLE)}
-    return {LINE: line} | {word: text for word, text in said.items() if text}
+    said = await archive.identity(meter)
+    return {LINE: line} | {word: said[word] for word in (SERIAL, TITLE) if said.get(word)}
 
 
 async def check_device(archive: Archive, visit: Visit) -> None:
