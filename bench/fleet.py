@@ -102,6 +102,9 @@ class Rows:
         if stream == "load0":
             self.blocks.pop(seq, None)
 
+    async def refuse(self, stream: str, seq: int) -> bool:
+        return stream == "load0" and seq in self.blocks  # the broker of this bench refuses nothing
+
     async def acknowledge_to(self, words: Mapping[str, int]) -> None:
         for each in [each for each in self.blocks if each <= words.get("load0", 0)]:
             await self.acknowledge("load0", each)

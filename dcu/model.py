@@ -317,6 +317,9 @@ class Reason(StrEnum):
 #: Why there are no blocks of some sequence numbers: the store met with a mishap, and went on above all it had given.
 LEAP: Final = "leap"
 
+#: Why a block does not come: the broker will not take it. Its captures stay.
+REFUSED: Final = "refused"
+
 
 @dataclass(frozen=True, slots=True)
 class Dropped:

@@ -59,14 +59,18 @@ class Capture:
     lost: tuple[int, ...] = ()
 
 
+#: The reason of what the DCU still has, because the broker will not take it.
+REFUSED: Final = "refused"
+
+
 @dataclass(frozen=True, slots=True)
 class Dropped:
     """What does not come: `count` captures with times from `at` to `until`.
 
     Of one `meter`, then it cannot be sent and stays in the DCU's store; of many (""), then it had to go before it could
-    be sent, or is `unencodable` and stays too. With `numbers`, first and last, it is not about captures: the DCU's
-    store met with a mishap, and has no blocks of these sequence numbers; what of them the broker still holds comes all
-    the same.
+    be sent, or is `unencodable` and stays too, or REFUSED: the broker will not take it, and it comes when it is asked
+    for and taken. With `numbers`, first and last, it is not about captures: the DCU's store met with a mishap, and has
+    no blocks of these sequence numbers; what of them the broker still holds comes all the same.
     """
 
     reason: str

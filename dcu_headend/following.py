@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final, Self
 
-from dcu_headend.decoding import Block, Result, State
+from dcu_headend.decoding import REFUSED, Block, Result, State
 
 #: Holes of one stream that are kept apart, and what it was told of numbers that do not come; and divisions of its
 #: blocks of which parts are missing.
@@ -166,7 +166,7 @@ class Follower:
         """Whether `message` has not come before: then keep it with its `memory`, commit, and say that you `took` it.
 
         Of a block that comes divided in another way all parts are new: some of its captures are there already. What the
-        DCU says it leapt over is not waited for any more, but new if it comes.
+        DCU says it leapt over, or the broker refuses, is not waited for any more, but new if it comes.
         """
         came = self._came.get((message.dcu, message.stream))
         return came is None or not came.has((message.seq, message.boot, message.parts), message.part)
@@ -187,10 +187,13 @@ class Follower:
 
     def _with(self, message: Block | Result) -> _Came:
         came = self._came.get((message.dcu, message.stream), _Came(bounded=message.dcu in self._born)).copy()
-        if self.new(message):
+        dropped = message.dropped if isinstance(message, Block) else None
+        if dropped is not None and dropped.reason == REFUSED:
+            came.leave(message.seq, message.seq)
+        elif self.new(message):
             came.add((message.seq, message.boot, message.parts), message.part)
-            if isinstance(message, Block) and message.dropped is not None and message.dropped.numbers is not None:
-                came.leave(*message.dropped.numbers)
+            if dropped is not None and dropped.numbers is not None:
+                came.leave(*dropped.numbers)
         return came
 
     def positions(self) -> dict[Stream, int]:

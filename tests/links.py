@@ -85,6 +85,8 @@ class MemoryLink:
         self.lost = asyncio.get_running_loop().create_future()
         self.silent = False
         self.refuses: Callable[[Outgoing], bool] = lambda _: False
+        #: Whether it refuses a message for what it is.
+        self.for_good = False
         self.breaks_after: int | None = None
         self.breaks_at: Callable[[Outgoing], bool] = lambda _: False
 
@@ -95,7 +97,7 @@ class MemoryLink:
         if len(self.sent) == self.breaks_after or self.breaks_at(message):
             self.lose()
         if self.refuses(message):
-            raise RefusedError("not authorized")
+            raise RefusedError("not authorized", for_good=self.for_good)
         if self.silent:
             await asyncio.Event().wait()
         if message.qos == 0 or not (self.lost.done() or (self.holding and message.topic != TOPICS.state)):

@@ -5,7 +5,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from dcu.model import Capture, Column, Command, CommandRecord, CommandState, Dropped
+from dcu.model import REFUSED, Capture, Column, Command, CommandRecord, CommandState, Dropped
 
 COLUMNS = (Column(3, bytes.fromhex("0100010800ff"), scaler=0, unit=30),)
 NOON = 1_769_860_800
@@ -37,6 +37,8 @@ class MemoryOutbox:
         self.acknowledged: list[tuple[str, int]] = []
         self.words: list[Mapping[str, int]] = []
         self.known: dict[tuple[str, int], Block] = {}
+        #: What was refused, as it was; known again when the word of that is acknowledged.
+        self.refused: dict[tuple[str, int], Block] = {}
         self.failure: Exception | None = None
         #: Until it is set the head-end's words are not kept.
         self.committing = asyncio.Event()
@@ -72,7 +74,17 @@ class MemoryOutbox:
 
     async def acknowledge(self, stream: str, seq: int) -> None:
         self.allotted[stream].pop(seq, None)  # one that was asked for again was released before
+        self.known |= {key: block for key, block in self.refused.items() if key == (stream, seq)}
         self.acknowledged.append((stream, seq))
+
+    async def refuse(self, stream: str, seq: int) -> bool:
+        if seq not in self.allotted[stream]:
+            return False
+        block = self.refused.setdefault((stream, seq), self.allotted[stream][seq])
+        times = [item.at if isinstance(item, Capture) else int(item.changed) for item in block.items]
+        dropped = Dropped(REFUSED, min(times), max(times), len(times))
+        self.allotted[stream][seq] = self.known[stream, seq] = Block(stream, seq, (), dropped)
+        return True
 
     async def acknowledge_to(self, words: Mapping[str, int]) -> None:
         await self.committing.wait()

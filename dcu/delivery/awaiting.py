@@ -10,8 +10,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
-#: Blocks of one stream that may be awaited: with one more nothing of the stream is sent that was not yet.
-MAX_AWAITED: Final = 1000
+#: Blocks of one stream that may be awaited: with one more nothing of the stream is sent that was not yet. Of a block
+#: each half a minute these are those of a day, after which one that the broker refuses is given up.
+MAX_AWAITED: Final = 3000
 
 #: Seconds between two repeats at most, for a head-end that is away for days.
 CAP: Final = 3600.0

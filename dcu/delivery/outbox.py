@@ -31,6 +31,9 @@ class Outbox(Protocol):
     async def acknowledge(self, stream: str, seq: int) -> None:
         """The broker has this block; in any order."""
 
+    async def refuse(self, stream: str, seq: int) -> bool:
+        """The broker will not take this block: let its place be taken by the word of that. False: it is not owed."""
+
     async def acknowledge_to(self, words: Mapping[str, int]) -> None:
         """The head-end has all blocks up to a number, of each stream in `words`."""
 

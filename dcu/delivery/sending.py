@@ -179,6 +179,8 @@ class Sending:
             self._taken_any = True
             self.resting.taken(block.stream)
             await self._accepted(key)
+            if block.items and self.awaiting.patience is not None and not self.awaiting.lacks(*key):
+                await self.store.acknowledge(*key)  # it was given up before, and asked for again
         del self._under_way[key]
         self._dividing.discard(key)
         self.figures.in_flight = len(self._under_way)
@@ -208,7 +210,7 @@ class Sending:
         else:
             self.awaiting.add(*key, asyncio.get_running_loop().time())
             self.figures.awaited = len(self.awaiting)
-        self.strikes.clear(key)
+        self.strikes.clear(key, asyncio.get_running_loop().time())
 
     def acknowledged(self, words: Mapping[str, int]) -> None:
         """The head-end has, of each stream, all up to a number, and the store knows."""
@@ -228,13 +230,26 @@ class Sending:
         log.error("block refused", stream=stream, seq=seq, error=str(error))
         self.figures.refused += 1
         self._no_more_wanted(key)
-        own_fault = self.strikes.refuse(key)
-        self._set_aside(key)
+        loop = asyncio.get_running_loop()
+        own_fault = self.strikes.refuse(key, loop.time() if error.for_good else None)
+        if self.strikes.hopeless(key):
+            await self._give_up(key)
+        else:
+            self._set_aside(key)
         if not own_fault:
             await self.resting.refused(stream, str(error))
-            asyncio.get_running_loop().call_later(REST, self._wake.set)
+            loop.call_later(REST, self._wake.set)
         if self.strikes.everything and not self._taken_any:
             raise UplinkError(f"the broker refuses everything: {error}") from error
+
+    async def _give_up(self, key: Key) -> None:
+        """Say in place of a block that the broker will not take it; its rows can be read, and asked for again."""
+        stream, seq = key
+        self.strikes.forget(key)
+        self.figures.set_aside = len(self._aside)
+        if await self.store.refuse(stream, seq):
+            log.error("block given up", stream=stream, seq=seq)
+            self._again.setdefault(stream, deque()).appendleft(seq)
 
     async def _recall(self) -> None:
         if not self.link.resumed:

@@ -3,8 +3,10 @@
 What becomes of them is in `sending`, how long a stream rests in `resting`.
 """
 
+import math
 from dataclasses import dataclass, field
 
+from dcu.clock import DAY
 from dcu.messages.envelope import urgent
 
 #: A block's stream and sequence number.
@@ -22,13 +24,31 @@ MAX_ASIDE = 8
 #: Suspects of a stream that is refused itself: with more no new block asks whether it is taken now, but one of them.
 MAX_SUSPECTS = 32
 
+#: A block that was refused so often for what it is, over a day, while the broker took others of its stream, is given
+#: up. In a day somebody may mend what the broker has against it. A restart of the box begins anew.
+HOPELESS_AFTER = 24
+
+
+@dataclass(slots=True)
+class _Refusals:
+    """Of one block for what it is: how many, and when the first and the last came (time of the loop)."""
+
+    count: int = 0
+    first: float = math.inf
+    last: float = -math.inf
+
+    def add(self, now: float) -> None:
+        self.count += 1
+        self.first, self.last = min(self.first, now), now
+
 
 @dataclass(slots=True)
 class Strikes:
     """Which blocks broke connections or were refused, over all connections."""
 
     _broken: dict[Key, int] = field(default_factory=dict)
-    _refused: set[Key] = field(default_factory=set)
+    _refused: dict[Key, _Refusals] = field(default_factory=dict)
+    _taken: dict[str, float] = field(default_factory=dict)
     _in_a_row: dict[str, int] = field(default_factory=dict)
 
     def suspect(self, key: Key) -> bool:
@@ -45,12 +65,22 @@ class Strikes:
             self._broken.clear()
         return urgent(oldest[0]) or self._counted(oldest[0])
 
-    def refuse(self, key: Key) -> bool:
-        """The broker refused the block `key`; say whether that may still be the block's own fault, not its stream's."""
-        if key in self._refused:
-            return self._in_a_row.get(key[0], 0) <= MAX_ASIDE
-        self._refused.add(key)
-        return self._counted(key[0])
+    def refuse(self, key: Key, for_good: float | None = None) -> bool:
+        """The broker refused the block `key`; say whether that may be its own fault, not its stream's.
+
+        `for_good` is when (time of the loop), where it was refused for what it is.
+        """
+        known = key in self._refused
+        refusals = self._refused.setdefault(key, _Refusals())
+        if for_good is not None:
+            refusals.add(for_good)
+        return self._in_a_row.get(key[0], 0) <= MAX_ASIDE if known else self._counted(key[0])
+
+    def hopeless(self, key: Key) -> bool:
+        """Whether the broker will not take the block `key`, as far as can be told: see HOPELESS_AFTER."""
+        refusals = self._refused.get(key, _Refusals())
+        often = refusals.count >= HOPELESS_AFTER and refusals.last - refusals.first >= DAY
+        return often and self._taken.get(key[0], -math.inf) > refusals.first
 
     def _counted(self, stream: str) -> bool:
         self._in_a_row[stream] = self._in_a_row.get(stream, 0) + 1
@@ -67,15 +97,16 @@ class Strikes:
         refused = max(self._in_a_row.values(), default=0) > MAX_ASIDE
         return refused and len(self._in_a_row) > 1 and any(map(urgent, self._in_a_row))
 
-    def clear(self, key: Key) -> None:
-        """The broker took the block `key`."""
+    def clear(self, key: Key, now: float) -> None:
+        """The broker took the block `key`, at `now` (time of the loop)."""
         self._in_a_row.pop(key[0], None)
+        self._taken[key[0]] = now
         self.forget(key)
 
     def forget(self, key: Key) -> None:
         """The block `key` waits no more."""
         self._broken.pop(key, None)
-        self._refused.discard(key)
+        self._refused.pop(key, None)
 
     def released(self, stream: str, seq: int) -> None:
         """The head-end has the blocks of `stream` up to `seq`."""

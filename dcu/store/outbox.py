@@ -13,7 +13,7 @@ from functools import partial
 from aiosqlite import Connection
 
 from dcu.messages.envelope import RESULT, urgent
-from dcu.model import LEAP, Capture, CommandRecord, Dropped
+from dcu.model import LEAP, REFUSED, Capture, CommandRecord, Dropped
 from dcu.store.cells import GARBLED, to_json
 from dcu.store.commands import Commands
 from dcu.store.database import Database
@@ -40,6 +40,12 @@ _PUT = "INSERT INTO outbox (stream, seq, first, last, dropped) VALUES (?, ?, ?, 
 
 _SAY = "UPDATE outbox SET dropped = ? WHERE stream = ? AND seq = ?"
 
+# what was REFUSED has come after all
+_UNSAY = """
+UPDATE delivered SET dropped = NULL
+WHERE stream = (SELECT stream FROM streams WHERE name = ?1) AND seq = ?2 AND dropped LIKE '["refused"%'
+"""
+
 # of a segment that cannot be read its row still says the times
 _TIMES = """
 SELECT min(oldest), max(newest) FROM segments
@@ -51,6 +57,11 @@ _DROPPED = "SELECT last, reason, oldest, newest, count FROM drops WHERE stream =
 _OUT = """
 SELECT outbox.stream, outbox.seq, first, last, dropped FROM outbox JOIN streams USING (stream) WHERE name = ?
 ORDER BY outbox.seq
+"""
+
+_OWED_ONE = """
+SELECT outbox.stream, outbox.seq, first, last, dropped FROM outbox JOIN streams USING (stream)
+WHERE name = ? AND outbox.seq = ?
 """
 
 _OWED = "SELECT outbox.seq FROM outbox JOIN streams USING (stream) WHERE name = ? ORDER BY outbox.seq"
@@ -67,11 +78,13 @@ WHERE name = ?1 AND outbox.seq BETWEEN ?2 AND ?3
 
 _RELEASE = "DELETE FROM outbox WHERE stream = (SELECT stream FROM streams WHERE name = ?1) AND seq BETWEEN ?2 AND ?3"
 
+# of what was REFUSED the rows are there, once the word of that was acknowledged
 _KNOWN = """
 SELECT stream, seq, first, last, dropped FROM (
     SELECT outbox.* FROM outbox JOIN streams USING (stream) WHERE name = ?1 AND outbox.seq = ?2
     UNION ALL
-    SELECT delivered.* FROM delivered JOIN streams USING (stream) WHERE name = ?1 AND delivered.seq = ?2)
+    SELECT stream, delivered.seq, first, last, iif(dropped LIKE '["refused"%', NULL, dropped)
+    FROM delivered JOIN streams USING (stream) WHERE name = ?1 AND delivered.seq = ?2)
 """
 
 _WAITING = "SELECT name, tail - sent FROM tails ORDER BY stream"
@@ -172,7 +185,21 @@ class Outbox:
 
     async def acknowledge(self, stream: str, seq: int) -> None:
         """Release a block; its rows stay in the store. One that was released before is no news."""
-        await self._database.write(partial(_release, name=stream, first=seq, last=seq), patient=not self._draining)
+        await self._database.write(partial(_acknowledge, name=stream, seq=seq), patient=not self._draining)
+
+    async def refuse(self, stream: str, seq: int) -> bool:
+        """Say in place of a block on its way that the broker refuses it; its rows stay. False: there is no such block.
+
+        When the word of that is acknowledged, `block` returns the rows again, and acknowledged they count as delivered.
+        """
+        for extent in await self._database.read(_OWED_ONE, (stream, seq)):
+            block = await self._handed(stream, extent)
+            if block.dropped is None:
+                times = [item.at if isinstance(item, Capture) else int(item.changed) for item in block.items]
+                lost = Dropped(REFUSED, min(times), max(times), len(times))
+                await self._say(extent[0], seq, lost)
+            return True
+        return False
 
     async def acknowledge_to(self, words: Mapping[str, int]) -> None:
         """Release all blocks up to a number, of each stream in `words`."""
@@ -284,9 +311,12 @@ class Outbox:
         """Return, and keep, what is said in place of a block nothing of which can be read."""
         [(oldest, newest)] = await self._database.read(_TIMES, (place_of(stream, first), place_of(stream, last)))
         lost = Dropped("damaged", oldest or 0, newest or 0, last - first + 1)
+        await self._say(stream, seq, lost)
+        return lost
+
+    async def _say(self, stream: int, seq: int, lost: Dropped) -> None:
         said = to_json([lost.reason, lost.start, lost.end, lost.count])
         await self._database.write(lambda database: database.execute(_SAY, (said, stream, seq)))
-        return lost
 
 
 def _dropped(said: str, count: int) -> Dropped:
@@ -301,6 +331,11 @@ def _dropped(said: str, count: int) -> Dropped:
 async def _release(database: Connection, *, name: str, first: int, last: int) -> None:
     await database.execute(_KEEP, (name, first, last))
     await database.execute(_RELEASE, (name, first, last))
+
+
+async def _acknowledge(database: Connection, *, name: str, seq: int) -> None:
+    await database.execute(_UNSAY, (name, seq))
+    await _release(database, name=name, first=seq, last=seq)
 
 
 async def _release_all(database: Connection, *, words: Mapping[str, int]) -> None:

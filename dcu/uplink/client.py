@@ -48,6 +48,10 @@ class NoConnackError(aiomqtt.MqttError):
 class PubackRefusedError(aiomqtt.MqttError):
     """The broker does not have the message: a PUBACK with a failure code (MQTT 5, 3.4.2.1), or it could not leave."""
 
+    def __init__(self, message: str, code: int | None = None) -> None:
+        super().__init__(message)
+        self.code = code
+
 
 @dataclass(frozen=True, slots=True)
 class Granted:
@@ -228,7 +232,8 @@ class Client(aiomqtt.Client):
         if acknowledgement is None or acknowledgement.done():
             return
         if reason_code.is_failure:
-            acknowledgement.set_exception(PubackRefusedError(f"refused by the broker: {reason_code}"))
+            refusal = PubackRefusedError(f"refused by the broker: {reason_code}", reason_code.value)
+            acknowledgement.set_exception(refusal)
         else:
             acknowledgement.set_result(reason_code.value != _NO_SUBSCRIBERS)
 

@@ -44,6 +44,9 @@ LEAST_PAYLOAD = 1_000
 
 # MQTT 5, 3.2.2.2, and MQTT 3.1.1, 3.2.2.3.
 _UNSUPPORTED_VERSION = (132, 1)
+# MQTT 5, 3.4.2.1: unspecified, implementation specific, payload format invalid. The others say what we may, or how
+# much: not authorized, topic name invalid, quota exceeded.
+_FOR_GOOD = (128, 131, 153)
 # MQTT 5, 2.4: unavailable, busy, shutting down, session taken over, quota exceeded, connection rate exceeded.
 _STAY_AWAY = (136, 137, 139, 142, 151, 159)
 _RETAIN_NOT_SUPPORTED = 154
@@ -57,7 +60,14 @@ _PROTOCOLS = {5: aiomqtt.ProtocolVersion.V5, 3: aiomqtt.ProtocolVersion.V311}
 
 
 class RefusedError(UplinkError):
-    """The broker answered that it does not take this one message; the connection itself is sound."""
+    """The broker answered that it does not take this one message; the connection itself is sound.
+
+    With `for_good` the reason is in the message; else in what we may, or in what the broker has room for just now.
+    """
+
+    def __init__(self, message: str, *, for_good: bool = False) -> None:
+        super().__init__(message)
+        self.for_good = for_good
 
 
 class UnheardError(RefusedError):
@@ -385,7 +395,7 @@ def _translated(client: Client | None = None) -> Iterator[None]:
     try:
         yield
     except PubackRefusedError as error:
-        raise RefusedError(str(error)) from error
+        raise RefusedError(str(error), for_good=error.code in _FOR_GOOD) from error
     except TimeoutError as error:
         raise UplinkError("the broker does not answer in time") from error
     except OSError as error:

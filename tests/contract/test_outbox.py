@@ -9,7 +9,7 @@ import pytest
 from dcu.clock import SystemClock
 from dcu.delivery.dialect import Block
 from dcu.delivery.outbox import Outbox
-from dcu.model import Capture
+from dcu.model import Capture, Dropped
 from dcu.store import Store
 from tests.outbox import NOON, MemoryOutbox, capture
 
@@ -90,3 +90,21 @@ async def test_the_head_end_s_word_releases_all_up_to_it(subject: Subject) -> No
     assert await subject.outbox.owed("load0") == []
     assert await subject.outbox.least_owed() == {"load0": blocks[2].seq + 1}
     assert await subject.outbox.pending() == {"load0": 0}
+
+
+async def test_in_place_of_what_is_refused_stands_the_word_of_that_until_it_is_asked_for(
+    subject: Subject,
+) -> None:
+    await subject.add(rows(5))
+    first, second = await block(subject, 3), await block(subject, 3)
+    assert await subject.outbox.refuse("load0", first.seq)
+    said = await subject.outbox.block("load0", first.seq)
+    assert said is not None
+    assert (said.items, said.dropped) == ((), Dropped("refused", NOON, NOON + 1800, 3))
+    assert await subject.outbox.owed("load0") == [first.seq, second.seq]
+    await subject.outbox.acknowledge("load0", first.seq)
+    assert await subject.outbox.block("load0", first.seq) == first
+    await subject.outbox.acknowledge("load0", first.seq)
+    assert await subject.outbox.block("load0", first.seq) == first
+    assert not await subject.outbox.refuse("load0", first.seq), "it is not on its way"
+    assert await subject.outbox.owed("load0") == [second.seq]

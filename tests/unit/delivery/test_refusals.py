@@ -3,6 +3,8 @@
 import asyncio
 from dataclasses import replace
 
+import pytest
+
 from dcu.config import StreamSettings
 from dcu.delivery.resting import REST
 from dcu.delivery.strikes import MAX_ASIDE, MAX_SUSPECTS
@@ -115,6 +117,73 @@ def test_blocks_refused_one_after_the_other_do_not_hold_up_those_behind() -> Non
             await asyncio.sleep(5 * REST)
             assert sorted(at.store.allotted["load0"]) == list(poison)
             assert not at.store.rows["load0"]
+
+    virtually(work)
+
+
+def poisoned() -> MemoryLink:
+    """Refuses the first block of load0 for what it is."""
+    link = MemoryLink()
+    link.refuses = lambda message: b'"stream":"load0","seq":%d,"columns":[[' % FIRST_SEQ in message.payload
+    link.for_good = True
+    return link
+
+
+async def hourly(at: Bench, days: float) -> None:
+    for number in range(int(24 * days)):
+        at.store.add(capture(values=(number,)))
+        await asyncio.sleep(3600.0)
+
+
+def test_a_block_that_the_broker_refuses_for_good_is_told_of_after_a_day_and_comes_when_it_is_asked_for() -> None:
+    async def work(_: VirtualClock) -> None:
+        link = poisoned()
+        at = bench(link)
+        async with running(at.deliver):
+            await hourly(at, 1.0)
+            assert list(at.store.allotted["load0"]) == [FIRST_SEQ]
+            await hourly(at, 1.0)
+            assert at.store.empty
+            told = next(each.body for each in reversed(link.blocks) if each.key == ("load0", FIRST_SEQ))
+            assert (told["captures"], told["dropped"]["reason"], told["dropped"]["count"]) == ([], "refused", 1)
+            count = len(link.keys)
+            await asyncio.sleep(10 * REST)
+            assert (len(link.keys), at.deliver.figures.set_aside) == (count, 0)
+            link.refuses = lambda _: False
+            at.deliver.wanted.append(("load0", FIRST_SEQ))
+            at.deliver.resend()
+            await asyncio.sleep(1.0)
+            assert len(link.blocks[-1].body["captures"]) == 1
+
+    virtually(work)
+
+
+def test_where_the_head_end_acknowledges_what_stands_in_place_of_a_block_lets_it_go_on() -> None:
+    async def work(_: VirtualClock) -> None:
+        link = poisoned()
+        at = bench(link)
+        at.deliver.awaiting.patience = 600.0
+        async with running(at.deliver):
+            await hourly(at, 2.0)
+            assert ("load0", FIRST_SEQ) in at.store.refused
+            last = max(seq for _, seq in link.keys)
+            link.words.put_nowait(b'{"streams": {"load0": %d}}' % last)
+            await asyncio.sleep(1.0)
+            assert at.store.empty
+
+    virtually(work)
+
+
+@pytest.mark.parametrize("streams", [("load0",), ("load0", "load1")])
+def test_what_is_refused_for_our_rights_or_with_all_of_its_stream_is_never_given_up(streams: tuple[str, ...]) -> None:
+    async def work(_: VirtualClock) -> None:
+        link = refusing(*streams)
+        link.for_good = len(streams) > 1
+        at = bench(link)
+        async with running(at.deliver):
+            await hourly(at, 4.0)
+            assert not at.store.acknowledged
+            assert not at.store.refused
 
     virtually(work)
 

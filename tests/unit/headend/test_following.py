@@ -245,3 +245,16 @@ def test_nothing_is_acknowledged_before_a_birth_has_told_where_the_stream_begins
         assert each.took(block(1050))
         assert each.took(block(1051))
         assert each.positions() == {("D", "load0"): 1052}
+
+
+def test_what_the_broker_refuses_is_not_waited_for_and_new_when_it_comes() -> None:
+    follower = following()
+    assert all(follower.took(block(seq)) for seq in (1000, 1002))
+    refused = dataclasses.replace(block(1001), dropped=Dropped("refused", "", 0, 900, 2))
+    assert follower.took(refused)
+    again = Follower({("D", "load0"): follower.memory(refused)})
+    for each in (follower, again):
+        assert not list(each.gaps())
+        assert each.positions() == {("D", "load0"): 1002}
+        assert each.took(block(1001))
+        assert not each.took(block(1001))

@@ -5,7 +5,7 @@ from functools import partial
 from pathlib import Path
 
 from dcu.errors import StoreError
-from dcu.model import Command, CommandState
+from dcu.model import Command, CommandState, Dropped
 from dcu.store import BLOCK_ROWS, Store
 from tests.captures import SetClock, capture
 
@@ -140,3 +140,30 @@ async def test_where_nothing_waits_nothing_is_written(store: Store) -> None:
     before = await store.database.read("PRAGMA data_version")
     assert await store.outbox.next_block("load0", 1) is None
     assert await store.database.read("PRAGMA data_version") == before
+
+
+async def test_what_the_broker_refuses_is_said_over_a_restart_and_holds_up_nothing(path: Path, clock: SetClock) -> None:
+    async with Store.open(path, clock) as store:
+        await store.readings.record([capture(900 * n) for n in range(5)], {})
+        refused, other = [await store.outbox.next_block("load0", 2) for _ in range(2)]
+        assert refused
+        assert other
+        assert await store.outbox.refuse("load0", refused.seq)
+        assert await store.outbox.refuse("load0", refused.seq)
+    async with Store.open(path, clock) as store:
+        assert await store.outbox.pending() == {"load0": 3}
+        (said, _) = await store.outbox.unacknowledged("load0")
+        assert said.dropped == Dropped("refused", 0, 900, 2)
+        await store.outbox.acknowledge_to({"load0": other.seq})
+        assert await store.outbox.block("load0", refused.seq) == refused
+        assert (await store.readings.captures("M1", "load0", 0, 900, 10))[:2] == list(refused.items)
+
+
+async def test_a_result_that_the_broker_refuses_is_said_too(store: Store, clock: SetClock) -> None:
+    await store.commands.accept(Command("c1", "dcu.ping"))
+    block = await store.outbox.next_block("result", 1)
+    assert block
+    assert await store.outbox.refuse("result", block.seq)
+    said = await store.outbox.block("result", block.seq)
+    assert said
+    assert said.dropped == Dropped("refused", int(clock.now()), int(clock.now()), 1)

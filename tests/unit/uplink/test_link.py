@@ -179,6 +179,16 @@ async def test_a_refused_message_is_not_an_acknowledged_one() -> None:
         assert broker.open == 1
 
 
+@pytest.mark.parametrize(
+    ("reason", "for_good"), [(0x80, True), (0x83, True), (0x99, True), (0x87, False), (0x90, False), (0x97, False)]
+)
+async def test_whether_a_refusal_is_for_what_the_message_is(reason: int, for_good: bool) -> None:
+    async with scripted(acknowledging(ACCEPTED_5, reason)) as broker, uplink(broker.port).connect(WILL) as link:
+        with pytest.raises(RefusedError) as refused:
+            await link.publish(DATA)
+        assert refused.value.for_good == for_good
+
+
 async def test_what_nobody_has_subscribed_to_is_no_delivery_of_what_is_wanted() -> None:
     async with scripted(acknowledging(ACCEPTED_5, 0x10)) as broker, uplink(broker.port).connect(WILL) as link:
         await link.publish(DATA)
