@@ -4,6 +4,7 @@ import csv
 import json
 import sys
 from collections.abc import Iterable, Iterator
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -147,11 +148,23 @@ def export(database: Path, meter: str | None, stream: str | None, start: Time, e
     try:
         first = EVER[0] if start is None else moment(start, "--from")
         last = EVER[1] if end is None else moment(end, "--to")
-        captures = exported(database, meter=meter, stream=stream, start=first, end=last)
+        found = exported(database, meter=meter, stream=stream, start=first, end=last)
+        head = list(islice(found, 1))
+        if not head:
+            click.echo(f"dcu: {database} has no captures{_of(meter, stream)}{_when(start, end)}", err=True)
+        captures = chain(head, found)
         _write_values(captures) if table else _write_lines(captures)
     except (StoreError, CommandRejected) as error:
         click.echo(f"dcu: {error}", err=True)
         sys.exit(1)
+
+
+def _of(meter: str | None, stream: str | None) -> str:
+    return (f" of {meter}" if meter else "") + (f" of stream {stream}" if stream else "")
+
+
+def _when(start: Time, end: Time) -> str:
+    return (f" from {start}" if start is not None else "") + (f" to {end}" if end is not None else "")
 
 
 def _pages(daemon: Daemon, args: dict[str, Any]) -> Iterator[dict[str, Any]]:

@@ -179,9 +179,11 @@ def _resending(args: Mapping[str, object]) -> Args:
     only(args, "stream", "from_seq", "to_seq", "from", "to")
     if len(args) < 2:
         raise CommandRejected("args: expected from_seq and to_seq, or from and to")
-    found: Args = {"stream": _word(args.get("stream"), "args.stream")}
-    for key, default in (("from_seq", 0), ("to_seq", MAX_ENTRY)):
-        found[key] = number(args.get(key, default), 0, MAX_ENTRY, f"args.{key}")
+    first = number(args.get("from_seq", 0), 0, MAX_ENTRY, "args.from_seq")
+    last = number(args.get("to_seq", MAX_ENTRY), 0, MAX_ENTRY, "args.to_seq")
+    if first > last:
+        raise CommandRejected("args.to_seq: expected no less than args.from_seq")
+    found: Args = {"stream": _word(args.get("stream"), "args.stream"), "from_seq": first, "to_seq": last}
     return found | (_range(args) if "from" in args or "to" in args else {})
 
 

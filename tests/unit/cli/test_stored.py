@@ -2,12 +2,16 @@
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
 
+from dcu.cli.dcu import cli as dcu
 from dcu.cli.dcuctl import cli
+from dcu.store import Store
+from tests.captures import SetClock, capture
 
 from .door import Door
 
@@ -160,3 +164,21 @@ def test_blocks_that_nobody_knows_are_not_said_to_come(door: Door, ctl: Ctl) -> 
     found = ctl("resend", "load0", "--from", times["from"], "--to", times["to"])
     assert found.output == "no block is known by these numbers or times any more\n"
     assert door.requests[-1]["args"] == {"stream": "load0", **times}
+
+
+@pytest.mark.parametrize("form", [[], ["--csv"]])
+async def test_an_export_that_finds_nothing_says_of_what(tmp_path: Path, form: list[str]) -> None:
+    path = tmp_path / "store.db"
+    async with Store.open(path, SetClock()) as store:
+        await store.readings.record([capture(900)], {})
+
+    def export(*words: str) -> Result:
+        return CliRunner().invoke(dcu, ["export", str(path), *form, *words])
+
+    assert export("--meter", "M1").stderr == ""
+    missed = export(
+        "--meter", "M9", "--stream", "lod0", "--from", "2027-01-01T00:00:00Z", "--to", "2027-01-02T00:00:00Z"
+    )
+    of = "of M9 of stream lod0 from 2027-01-01T00:00:00Z to 2027-01-02T00:00:00Z"
+    assert missed.stderr == f"dcu: {path} has no captures {of}\n"
+    assert missed.exit_code == 0

@@ -182,3 +182,10 @@ def test_what_is_wrong_of_a_question_for_gaps_is_named(args: dict[str, object], 
     if args.keys() & {"after", "limit"}:
         with pytest.raises(CommandRejected, match="is unknown"):
             CATALOGUE["dcu.ledger"].check(args)
+
+
+def test_numbers_of_blocks_to_be_sent_again_go_upward() -> None:
+    check = CATALOGUE["dcu.resend"].check
+    assert check({"stream": "load0", "from_seq": 5, "to_seq": 5}) == {"stream": "load0", "from_seq": 5, "to_seq": 5}
+    with pytest.raises(CommandRejected, match=r"args\.to_seq: expected no less than args.from_seq"):
+        check({"stream": "load0", "from_seq": 5, "to_seq": 3})

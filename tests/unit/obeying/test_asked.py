@@ -7,6 +7,7 @@ import pytest
 
 from dcu.archive import Archive, Kept
 from dcu.errors import CommandRejected
+from dcu.messages.catalogue import CATALOGUE
 from dcu.model import DCU_EVENTS, PUSH, Command, Meter, Task
 from dcu.obeying.asked import refuse_unknown
 from dcu.profiles import load_profile
@@ -72,9 +73,24 @@ async def test_what_a_deleted_meter_and_another_profile_left_is_asked_about(stor
     assert await refusal(asked, archive(store), store) is None
 
 
+def resend(**args: object) -> Command:
+    """Return the command as it is handed over: checked, with what was left out."""
+    return Command("c", "dcu.resend", args=CATALOGUE["dcu.resend"].check(args))
+
+
 async def test_what_a_head_end_missed_is_asked_for_by_any_name(store: Store) -> None:
     """Of a stream that was lost with the store it has to hear that there are no blocks: it waits for them."""
-    assert await refusal(Command("c", "dcu.resend", args={"stream": "lod0"}), archive(store), store) is None
+    assert await refusal(resend(stream="lod0", from_seq=5, to_seq=9), archive(store), store) is None
+
+
+@pytest.mark.parametrize("span", [{"from_seq": 5}, {"to_seq": 5}, {"from": 0, "to": 900}])
+async def test_whoever_has_not_heard_of_the_blocks_is_told_that_there_is_no_such_stream(
+    store: Store, span: dict[str, object]
+) -> None:
+    said = await refusal(resend(stream="lod0", **span), archive(store), store)
+    assert (said or "").startswith("no such stream: lod0; there are ")
+    for stream in ("load0", "result", "event.dcu"):
+        assert await refusal(resend(stream=stream, **span), archive(store), store) is None
 
 
 async def test_commands_that_make_names_are_let_through(store: Store) -> None:
