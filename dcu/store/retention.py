@@ -47,7 +47,19 @@ SELECT place, rows, read, oldest, newest, octets, content FROM segments
 WHERE place BETWEEN ? AND ? ORDER BY place LIMIT ?
 """
 
-_DELETE = "DELETE FROM segments WHERE place BETWEEN ? AND ?"
+# of which no row is under way or unsent
+_DELIVERED = """
+SELECT place, rows, read, oldest, newest, octets, content FROM segments
+WHERE place BETWEEN ?1 << 40 AND ?1 << 40 | ?2 AND (place & 0xFFFFFFFFFF) + rows - 1 <= ?2 AND NOT EXISTS (
+    SELECT 1 FROM outbox WHERE outbox.stream = ?1 AND dropped IS NULL
+    AND first < (place & 0xFFFFFFFFFF) + rows AND last >= place & 0xFFFFFFFFFF)
+ORDER BY place LIMIT ?3
+"""
+
+_DELETE = "DELETE FROM segments WHERE place = ?"
+
+# the segment that has a position
+_HOLDS = "SELECT max(place) FROM segments WHERE place BETWEEN ? AND ?"
 
 _DROP = """
 INSERT INTO drops (stream, first, last, reason, oldest, newest, count) VALUES (?, ?, ?, ?, ?, ?, ?)
@@ -146,7 +158,7 @@ class Retention:
         for row in await database.execute_fetchall(_STREAM, (name,)):
             extent = _Extent(*row)
             if delivered := await _delivered(database, extent):
-                return await self._delete(database, extent.stream, delivered)
+                return await self._delete(database, extent, delivered)
             if unsent and extent.stream not in self._database.coming:
                 return await self._give_up(database, extent, reason)
         return Shed()
@@ -155,7 +167,7 @@ class Retention:
         for row in await database.execute_fetchall(_STREAM, (name,)):
             extent = _Extent(*row)
             if due := _due(await _delivered(database, extent), before, self._database.clock.now()):
-                return await self._delete(database, extent.stream, due)
+                return await self._delete(database, extent, due)
         return Shed()
 
     async def _give_up(self, database: Connection, extent: _Extent, reason: str) -> Shed:
@@ -171,7 +183,7 @@ class Retention:
             await self._enter_gaps(database, extent.stream, row, begin)
         # a segment that a block under way holds a part of goes when that is acknowledged
         if free := [each for each in rows if position_of(each[0]) > extent.last]:
-            await self._delete(database, extent.stream, free)
+            await self._delete(database, extent, free)
         return Shed(end - begin + 1, end - begin + 1)
 
     async def _span(self, database: Connection, extent: _Extent, begin: int) -> tuple[int, int]:
@@ -204,10 +216,12 @@ class Retention:
             await asyncio.sleep(0)
         await keep(database, marks)
 
-    async def _delete(self, database: Connection, stream: int, rows: Sequence[Any]) -> Shed:
-        await database.execute(_DELETE, (rows[0][0], rows[-1][0]))
+    async def _delete(self, database: Connection, extent: _Extent, rows: Sequence[Any]) -> Shed:
+        await database.executemany(_DELETE, [(each[0],) for each in rows])
         last = position_of(rows[-1][0]) + rows[-1][1] - 1
-        await database.execute(_UNCHAIN, (stream, max(each[4] for each in rows) // DAY, last, ROWS))
+        if extent.last:
+            last = min(last, await _spared(database, extent) - 1)
+        await database.execute(_UNCHAIN, (extent.stream, max(each[4] for each in rows) // DAY, last, ROWS))
         return Shed(sum(each[1] for each in rows))
 
     async def _prune(self, database: Connection, *, before: float, answered: float) -> None:
@@ -219,9 +233,15 @@ class Retention:
 
 
 async def _delivered(database: Connection, extent: _Extent) -> list[Any]:
-    """Return the oldest segments of which no row is under way or unsent."""
-    rows = await _slice(database, extent.stream, 1, extent.first - 1, SLICE)
-    return [each for each in rows if position_of(each[0]) + each[1] <= extent.first]
+    """Return the oldest segments of which no row is under way or unsent; one that waits long holds up no other."""
+    return list(await database.execute_fetchall(_DELIVERED, (extent.stream, extent.sent, SLICE)))
+
+
+async def _spared(database: Connection, extent: _Extent) -> int:
+    """Return the first position of the segment with the oldest row under way."""
+    span = place_of(extent.stream, 1), place_of(extent.stream, extent.first)
+    [(place,)] = await database.execute_fetchall(_HOLDS, span)
+    return extent.first if place is None else position_of(place)
 
 
 async def _slice(database: Connection, stream: int, first: int, last: int, limit: int) -> list[Any]:

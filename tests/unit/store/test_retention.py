@@ -11,6 +11,7 @@ from dcu.model import Capture, Dropped, Reason
 from dcu.plan.ledger import Asked, Gap
 from dcu.store import Store
 from dcu.store import retention as room
+from dcu.store.outbox import Block
 from dcu.store.retention import Shed, kept_for, order
 from tests.captures import SetClock, capture
 
@@ -72,9 +73,47 @@ async def test_what_is_under_way_stays(store: Store) -> None:
     assert first
     assert second
     await store.outbox.acknowledge("load0", second.seq)
+    assert await store.retention.shed("load0", "storage", unsent=True) == Shed(2)
     assert await store.retention.shed("load0", "storage", unsent=True) == Shed()
+    assert await store.outbox.block("load0", first.seq) == first
     await store.outbox.acknowledge("load0", first.seq)
-    assert await store.retention.shed("load0", "storage") == Shed(4)
+    assert await store.retention.shed("load0", "storage") == Shed(2)
+
+
+async def poisoned(store: Store, days: int) -> Block:
+    """Deliver a row for each of some days, but the one of the second."""
+    waits = None
+    for day in range(days):
+        await store.readings.record([read(day * DAY)], {})
+        block = await store.outbox.next_block("load0", 1)
+        assert block
+        if day == 1:
+            waits = block
+        else:
+            await store.outbox.acknowledge("load0", block.seq)
+    assert waits
+    return waits
+
+
+async def test_one_block_that_is_never_acknowledged_holds_up_nothing_else(store: Store) -> None:
+    waits = await poisoned(store, 9)
+    assert await store.retention.expire("load0", 5.0 * DAY) == Shed(4)
+    assert await times(store) == [DAY, *(day * DAY for day in range(5, 9))]
+    await store.readings.record([read(9 * DAY)], {})
+    assert await store.retention.shed("load0", "storage", unsent=True) == Shed(4)
+    assert await times(store) == [DAY, 9 * DAY], "what is fresh goes after what was delivered"
+    assert await store.outbox.unacknowledged("load0") == [waits]
+
+
+async def test_what_waits_is_found_by_its_day_when_all_around_it_has_gone(store: Store) -> None:
+    waits = await poisoned(store, 9)
+    await store.retention.shed("load0", "storage")
+    assert await times(store) == [DAY]
+    await store.outbox.acknowledge("load0", waits.seq)
+    await store.readings.record([read(9 * DAY)], {})
+    await deliver(store)
+    assert await store.retention.shed("load0", "storage") == Shed(2)
+    assert await store.database.read("SELECT day FROM days") == []
 
 
 async def test_what_was_not_delivered_goes_only_when_it_must_and_is_named(store: Store) -> None:
