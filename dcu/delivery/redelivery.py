@@ -41,7 +41,8 @@ class Redelivery:
         if room <= 0:
             raise CommandRejected(f"{MAX_WANTED} blocks wait to be sent again already")
         found = await self._store.delivered.known(stream, first, last, room + 1, times)
-        self._wanted.extend((stream, seq) for seq in found[:room])
+        waiting = set(self._wanted)
+        self._wanted.extend(key for seq in found[:room] if (key := (stream, seq)) not in waiting)
         self._resend()
         return {"stream": stream, **_ends(found[:room]), "more": found[room] if len(found) > room else None}
 

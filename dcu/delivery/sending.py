@@ -373,11 +373,8 @@ class Sending:
         return None if key in self._under_way else await self.store.block(*key)
 
     def _wish(self) -> Key | None:
-        """Return the next block that was asked for; it stays in `wanted` until the broker has it."""
-        for key in self.wanted:
-            if key not in self._under_way:
-                return key if self._admits(key[0]) else None
-        return None
+        """Return the next block that was asked for and may leave; it stays in `wanted` until the broker has it."""
+        return next((key for key in self.wanted if key not in self._under_way and self._admits(key[0])), None)
 
     def _no_more_wanted(self, key: Key) -> None:
         if key in self.wanted:

@@ -55,6 +55,14 @@ async def test_blocks_are_wanted_again_and_where_to_go_on_is_told(
     assert answer == {"stream": "load0", "blocks": 1, "from_seq": third, "to_seq": third, "more": None}
 
 
+async def test_what_waits_already_is_not_wanted_twice(bench: Bench) -> None:
+    first, second, third = await bench.store.delivered.known("load0", 0, 1 << 53, 10)
+    await bench.ask("dcu.resend", from_seq=second)
+    answer = await bench.ask("dcu.resend")
+    assert (answer["blocks"], answer["from_seq"], answer["to_seq"]) == (3, first, third)
+    assert list(bench.wanted) == [("load0", second), ("load0", third), ("load0", first)]
+
+
 async def test_what_waits_is_bounded(bench: Bench) -> None:
     bench.wanted.extend([("load0", 1)] * MAX_WANTED)
     with pytest.raises(CommandRejected, match="wait to be sent again"):

@@ -216,6 +216,21 @@ async def test_what_was_asked_for_again_goes_behind_everything_else() -> None:
     assert link.topics[1:] == ["p/D/result", "p/D/data/load1", "p/D/data/load0"]
 
 
+async def test_what_was_asked_for_again_of_a_stream_that_may_not_leave_holds_up_no_other() -> None:
+    store, link = MemoryOutbox(), TakingLink()
+    store.add(capture(), capture(stream="load1"))
+    assert await all_steps(make(store, link)) == 2
+    sending = make(store, link)
+    link.kept_back = {"load1"}
+    sending.wanted.extend([("load1", FIRST_SEQ), ("load0", FIRST_SEQ)])
+    assert await all_steps(sending) == 1
+    assert link.topics[2:] == ["p/D/data/load0"]
+    assert list(sending.wanted) == [("load1", FIRST_SEQ)]
+    link.kept_back.clear()
+    assert await all_steps(sending) == 1
+    assert not sending.wanted
+
+
 def test_what_the_head_end_leaves_without_a_word_goes_out_again() -> None:
     async def scenario(_: VirtualClock) -> None:
         store, link = MemoryOutbox(), TakingLink()
