@@ -124,7 +124,7 @@ async def _visit(site: Collecting) -> float:
 
 def _owe(archive: Archive, meter: str, since: int) -> None:
     """Let the flow believe that the rows after `since` are not read yet."""
-    archive.stored(Findings(watermarks={(meter, "load0"): since}), Recorded({}))
+    archive.stored(Findings(watermarks={(meter, "load0"): since}), Recorded({}), 0.0)
 
 
 def _pacing(folder: Path, meters: int) -> float:

@@ -19,7 +19,7 @@ from dcu.conversation.visit import Findings
 from dcu.errors import Breach, SecurityError
 from dcu.model import ALARM, INSTANT, Attribute, Meter, Order, Reason, Task
 from dcu.obis import format_obis
-from dcu.plan.backfill import SETTLED, Range, ahead, newer, older, slice_of
+from dcu.plan.backfill import SETTLED, Range, ahead, newer, next_slice, slice_of
 from dcu.plan.ledger import Account, Asked, Gap
 from dcu.plan.standing import CLOCK_PLAY, Standing
 from dcu.profiles import CompanionProfile
@@ -284,12 +284,15 @@ class Archive:
         shape = self.known(meter).get(stream)
         return shape is not None and not shape.columns
 
-    def past(self, meter: str, shapes: Mapping[str, Shape]) -> dict[str, Range]:
-        """Return, for those of the streams that have something left to be read of the past, a slice of it."""
+    def past(self, meter: str, shapes: Mapping[str, Shape], now: float) -> dict[str, Range]:
+        """Return, for those of the streams that have something left to be read of the past, a slice of it.
+
+        What came empty less than a while before `now` (monotonic s) is not asked for.
+        """
         return {
-            stream: older(shape.period, pending, self._order(meter, stream))
+            stream: next_slice(shape.period, left, self._order(meter, stream))
             for stream, shape in shapes.items()
-            if (pending := self.standing.pending(meter, stream))
+            if (left := self.standing.askable(meter, stream, shape.period, now))
         }
 
     def _new(self, meter: str, stream: str, period: int, now: int, slow: int) -> Range:
@@ -365,12 +368,22 @@ class Archive:
         if was | says != was:
             await self._descriptors.put(meter, IDENTITY, was | says)
 
-    def stored(self, found: Findings, recorded: Recorded) -> list[str]:
-        """Follow a commit; return the streams that have more to be asked for at once."""
+    def stored(self, found: Findings, recorded: Recorded, now: float) -> list[str]:
+        """Follow a commit at `now` (monotonic s); return the streams that have more to be asked for at once.
+
+        Not those that stand as they did before: to ask at once would tell the same.
+        """
+        before = self.standing.left(recorded.accounts, now)
         self.standing.move(found.watermarks)
         self.standing.follow(recorded.accounts)
-        left = (stream for (_, stream), account in recorded.accounts.items() if account.pending)
-        return list(dict.fromkeys((*found.more, *left)))
+        for key, asked in found.asked.items():
+            for each in asked:
+                if each.reason is Reason.PENDING:
+                    self.standing.came_empty(key, each.start, each.end, now)
+        after = self.standing.left(recorded.accounts, now)
+        stuck = {key[1] for key, how in after.items() if how == before[key]}
+        more = (*found.more, *(key[1] for key, (_, left) in after.items() if left))
+        return [stream for stream in dict.fromkeys(more) if stream not in stuck]
 
     def _shaped(self, meter: str, stored: Mapping[str, Any]) -> set[str]:
         """Return which of the names in `stored` are of shapes; whatever else is kept of a meter is none."""

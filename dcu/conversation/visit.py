@@ -24,7 +24,7 @@ from dcu.dlms.services import AccessError, Get, UnservedError, by_range
 from dcu.errors import DcuError, MeterError
 from dcu.model import NO_STATUS, Attribute, Capture, Column, Meter, Reason
 from dcu.plan import calibration
-from dcu.plan.backfill import Range, lost, settles, until
+from dcu.plan.backfill import Range, lost, settles, short, until
 from dcu.plan.ledger import Asked
 from dcu.profiles import CompanionProfile
 
@@ -248,14 +248,17 @@ class Reading:
             return
         reason = Reason.CLOCK if lost(found.offset) else Reason.NO_RECORD
         now = int(stamp.read_at + min(0.0, found.offset or 0.0))
-        asked = settles(span, shape.period, times, now, reason)
+        dropped: list[int] = []
+        if shape.period and found.bad_rows > bad:
+            dropped = cosem.bad_times(answer, shape.columns, shape.period)
+        # what came and cannot be used came all the same, unless it is all there is
+        came = [*times, *(at for at in dropped if span.start <= at <= span.end)] if times else []
+        asked = settles(span, shape.period, came, now, reason)
         if shape.period and not lost(found.offset) and not cosem.even(answer, shape.columns, shape.period, span.end):
             found.uneven.append(stream)
-        if asked is not None and shape.period and found.bad_rows > bad:
-            asked = replace(asked, dropped=tuple(cosem.bad_times(answer, shape.columns, shape.period)))
         if asked is not None:
-            found.asked.setdefault(key, []).append(asked)
-        if span.more:
+            found.asked.setdefault(key, []).append(replace(asked, dropped=tuple(dropped)) if dropped else asked)
+        if span.more or (came and asked is not None and short(span, asked, now)):
             found.more.append(stream)
 
     def _rows(self, found: Findings, stream: str, span: Range | None, answer: Any) -> list[cosem.Row]:

@@ -3,7 +3,7 @@
 Pure arithmetic of capture times (UTC seconds). What is missing is counted in `ledger`.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 from dcu.model import Order, Reason
@@ -28,13 +28,15 @@ CLOCK_LOST = 7 * 86400
 class Range:
     """A closed interval of capture times to ask a profile for; `more` when its end is settled and others follow.
 
-    `since` says from when on the stream is wanted, when the meter is asked for the first time.
+    `since` says from when on the stream is wanted, when the meter is asked for the first time; `again`, that a while
+    ago there came no row of it.
     """
 
     start: int
     end: int
     more: bool
     since: int | None = None
+    again: bool = False
 
 
 def slice_of(period: int) -> int:
@@ -69,6 +71,12 @@ def older(period: int, pending: Sequence[Gap], order: Order = Order.NEWEST) -> R
     return Range(first, min(last, first + slice_of(period) - 1), more=True)
 
 
+def next_slice(period: int, left: Sequence[tuple[Gap, bool]], order: Order) -> Range:
+    """Return what to ask of what is `left` of the past, in order, each with whether it came empty before."""
+    gap, again = left[-1 if order is Order.NEWEST else 0]
+    return replace(older(period, [gap], order), again=again)
+
+
 def lost(offset: float | None) -> bool:
     """Whether a meter whose clock is `offset` seconds off has lost the time."""
     return offset is not None and abs(offset) >= CLOCK_LOST
@@ -87,17 +95,36 @@ def until(span: Range, clock: int | None, now: int, *, stray: bool) -> Range:
 
 
 def settles(
-    span: Range, period: int, times: Iterable[int], now: int, reason: Reason = Reason.NO_RECORD
+    span: Range, period: int, times: Collection[int], now: int, reason: Reason = Reason.NO_RECORD
 ) -> Asked | None:
     """Return what an answer to `span` with rows of `times` settles at `now`; None: nothing.
 
     `now` is what the DCU's clock or the meter's shows, whichever is less: if one of them is right, it is not to come.
-    Up to the newest row everything has come that will. Behind it, what is long past has not been captured. `reason`:
-    why what is missing is missing.
+    Between its rows, and within a period of them, everything has come that will. What is long past and lies apart from
+    them was not captured, or the answer was cut: it is still to be asked for. Of an answer without rows all that is
+    long past is PENDING, and when it was asked `again`, not captured. `reason`: why what is missing is missing; where
+    it is the clock, nothing is waited for.
     """
-    end = span.end
-    if not span.more:
-        newest = max(times, default=span.start - 1)
-        past = min(span.end, now - SETTLED)
-        end = past if period and past - newest >= period else newest
-    return Asked(span.start, end, period, reason, span.since) if end >= span.start else None
+    asked = Asked(span.start, _end(span, period, times, now), period, reason, span.since)
+    if asked.end < asked.start:
+        return None
+    if not period or reason is not Reason.NO_RECORD:
+        return asked
+    if not times:
+        return asked if span.again else replace(asked, reason=Reason.PENDING)
+    first, last = min(times), max(times)
+    start = first if first - asked.start >= period else asked.start
+    return replace(asked, start=start, end=last if asked.end - last >= period else asked.end)
+
+
+def _end(span: Range, period: int, times: Collection[int], now: int) -> int:
+    if span.more:
+        return span.end
+    newest = max(times, default=span.start - 1)
+    past = min(span.end, now - SETTLED)
+    return past if period and past - newest >= period else newest
+
+
+def short(span: Range, asked: Asked, now: int) -> bool:
+    """Whether rows of `span` are still to come behind what was `asked`, as in an answer that was cut."""
+    return asked.period > 0 and min(span.end, now - SETTLED) - asked.end >= asked.period

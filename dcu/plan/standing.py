@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping
 from functools import lru_cache
 
 from dcu.plan.ledger import Account, Gap
+from dcu.plan.unconfirmed import Empty, askable, noted, still
 
 #: (meter, stream).
 Key = tuple[str, str]
@@ -24,6 +25,8 @@ class Standing:
         self._marks: dict[str, dict[str, int]] = {}
         self.move(watermarks)
         self._pending = dict(unread)
+        # what came empty once; after a restart it is asked for as if it never was
+        self._empty: dict[Key, tuple[Empty, ...]] = {}
 
     @property
     def streams(self) -> Collection[str]:
@@ -54,6 +57,22 @@ class Standing:
         """Return what a backfill has left of a stream."""
         return self._pending.get((meter, stream), ())
 
+    def askable(self, meter: str, stream: str, period: int, now: float) -> list[tuple[Gap, bool]]:
+        """Return what of that may be asked for at `now` (monotonic s), in order, and whether it came empty before."""
+        key = meter, stream
+        return [*askable(self.pending(*key), self._empty.get(key, ()), period, now)]
+
+    def left(self, accounts: Mapping[Key, Account], now: float) -> dict[Key, tuple[int | None, list[tuple[Gap, bool]]]]:
+        """Return how far each of the streams in `accounts` is read, and what may be asked for of its past at `now`."""
+        return {
+            (meter, stream): (self.mark(meter, stream), self.askable(meter, stream, account.period, now))
+            for (meter, stream), account in accounts.items()
+        }
+
+    def came_empty(self, key: Key, start: int, end: int, now: float) -> None:
+        """Ask for nothing from `start` to `end` for a while: there came no row of it at `now` (monotonic s)."""
+        self._empty[key] = noted(self._empty.get(key, ()), start, end, now)
+
     def expect(self, stream: str, since: int, meters: Collection[str]) -> None:
         """Begin at `since` with what was never asked for."""
         marks, mark = self._marks.setdefault(stream, {}), since - 1
@@ -72,10 +91,13 @@ class Standing:
                 self._pending[key] = account.pending
             else:
                 self._pending.pop(key, None)
+            if (waiting := self._empty.pop(key, ())) and (left := still(waiting, account.pending)):
+                self._empty[key] = left
 
     def forgo(self, meter: str) -> None:
         """Have nothing left of the past of a meter."""
         self._pending = {key: gaps for key, gaps in self._pending.items() if key[0] != meter}
+        self._empty = {key: ranges for key, ranges in self._empty.items() if key[0] != meter}
 
 
 @lru_cache(maxsize=64)

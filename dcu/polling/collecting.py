@@ -182,7 +182,7 @@ class Collecting:
             profile,
             shapes,
             ranges,
-            self.archive.past(meter, shapes),
+            self.archive.past(meter, shapes, self.clock.monotonic()),
             asking=asking,
             known=known,
         )

@@ -125,7 +125,7 @@ class Handover:
         self._ask_owed()
         while self._untold:
             await self._tell(*self._untold.popitem(), Recorded({}))
-        more = self.archive.stored(found, recorded)
+        more = self.archive.stored(found, recorded, self.clock.monotonic())
         await self._tell(meter, found, recorded)
         self.health.captures += len(found.captures)
         for capture in found.captures:

@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from dcu.model import INSTANT, Order, Reason, Task
+from dcu.plan.unconfirmed import CONFIRM_AFTER
 from sim.fleet import FleetPlan
 from sim.household import DAY
 from sim.meter import SERIAL_NUMBER
@@ -25,7 +26,11 @@ def test_what_a_meters_buffer_has_lost_is_no_record() -> None:
     async def work(clock: VirtualClock) -> None:
         box = Box(clock, ONE)
         oldest = (int(clock.now()) - KEPT) // QUARTER * QUARTER + QUARTER
-        await settle(box.poll(Task("load0", every=900.0, backfill=63.0 * DAY)))
+        poll = box.poll(Task("load0", every=900.0, backfill=63.0 * DAY))
+        await settle(poll)
+        assert {gap.reason for gap in box.store.accounts[KEY].gaps} == {Reason.PENDING}
+        await run_for(poll, 2.5 * CONFIRM_AFTER)
+        await poll.handover.settled()
         account = box.store.accounts[KEY]
         (gap,) = account.gaps
         assert (gap.start, gap.reason) == (account.since, Reason.NO_RECORD)

@@ -145,7 +145,7 @@ def test_ranges_begin_at_the_watermark_or_the_backfill() -> None:
             "billing": Range(now - 86_400, now + CLOCK_LOST, more=False, since=now - 86_400),
         }
         recorded = Recorded({("M0001", "load0"): Account(0, 900, now - 100)})
-        assert archive.stored(Findings(), recorded) == []
+        assert archive.stored(Findings(), recorded, 0.0) == []
         assert archive.ranges("M0001", shapes, now)["load0"] == Range(now - 99, now, more=False)
         await session.close()
 
@@ -161,12 +161,12 @@ def test_what_is_left_of_the_past_is_asked_in_the_order_of_the_timetable() -> No
         for order, start in ((Order.NEWEST, gap.end - 86_400 + 450), (Order.OLDEST, gap.start - 450)):
             archive = box.archive(Task("load0", 900.0, order=order))
             shapes = await archive.shapes(session, "M0001", STREAMS)
-            assert archive.past("M0001", shapes) == {}
-            more = archive.stored(Findings(more=["daily"]), Recorded({key: Account(0, 900, now, (gap,))}))
+            assert archive.past("M0001", shapes, 0.0) == {}
+            more = archive.stored(Findings(more=["daily"]), Recorded({key: Account(0, 900, now, (gap,))}), 0.0)
             assert more == ["daily", "load0"]
-            assert archive.past("M0001", shapes) == {"load0": Range(start, start + 86_399, more=True)}
-            assert archive.stored(Findings(), Recorded({key: Account(0, 900, now)})) == []
-            assert archive.past("M0001", shapes) == {}
+            assert archive.past("M0001", shapes, 0.0) == {"load0": Range(start, start + 86_399, more=True)}
+            assert archive.stored(Findings(), Recorded({key: Account(0, 900, now)}), 0.0) == []
+            assert archive.past("M0001", shapes, 0.0) == {}
         await session.close()
 
     virtually(work)

@@ -1,6 +1,7 @@
 """What a visit asks and what it makes of the answers: against simulated meters, and against meters that lie."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, cast
 
 import pytest
@@ -167,13 +168,13 @@ async def test_what_a_meter_that_lost_the_time_does_not_have_is_missing_for_its_
 
 
 async def test_a_row_that_cannot_be_used_leaves_a_place_that_says_so() -> None:
-    span = Range(QUARTER - 1800, QUARTER, more=True)
+    span = Range(QUARTER - 1799, QUARTER, more=True)
     found = await take({"load0": span}, [row(QUARTER - 900), [octets(QUARTER)]])
     assert found.asked == {("M1", "load0"): [Asked(span.start, span.end, 900, dropped=(QUARTER,))]}
 
 
 async def test_a_slice_of_the_past_is_asked_beside_what_is_new() -> None:
-    new, past = Range(QUARTER - 899, NOW, more=False), Range(QUARTER - 9000, QUARTER - 8100, more=True)
+    new, past = Range(QUARTER - 899, NOW, more=False), Range(QUARTER - 9000, QUARTER - 8101, more=True)
     session = Scripted(
         lambda item: PRESENT if item.attribute == COMPANION.clock else [row(QUARTER - 9000), row(QUARTER)]
     )
@@ -184,6 +185,26 @@ async def test_a_slice_of_the_past_is_asked_beside_what_is_new() -> None:
     expected = [Asked(new.start, QUARTER, 900), Asked(past.start, past.end, 900)]
     assert found.asked == {("M1", "load0"): expected}
     assert found.more == ["load0"]
+
+
+async def test_of_an_answer_that_was_cut_the_rest_is_asked_for_at_once_and_counts_as_nothing_yet() -> None:
+    span = Range(QUARTER - 90 * 900 + 1, NOW, more=False)
+    found = await take({"load0": span}, [row(QUARTER - 89 * 900), row(QUARTER - 88 * 900)])
+    assert found.asked == {("M1", "load0"): [Asked(span.start, QUARTER - 88 * 900, 900)]}
+    assert found.more == ["load0"]
+    unusable = [[octets(QUARTER - 87 * 900)]]
+    found = await take({"load0": span}, [row(QUARTER - 88 * 900), *unusable])
+    [asked] = found.asked["M1", "load0"]
+    assert asked == Asked(QUARTER - 88 * 900, QUARTER - 87 * 900, 900, dropped=(QUARTER - 87 * 900,))
+
+
+async def test_an_answer_without_rows_settles_nothing_unless_it_is_the_second() -> None:
+    span = Range(NOW - 90_000, NOW, more=False)
+    found = await take({"load0": span}, [])
+    assert found.asked == {("M1", "load0"): [Asked(span.start, NOW - SETTLED, 900, Reason.PENDING)]}
+    assert found.more == []
+    found = await take({"load0": replace(span, again=True)}, [])
+    assert found.asked == {("M1", "load0"): [Asked(span.start, NOW - SETTLED, 900)]}
 
 
 async def test_a_slice_of_the_past_is_settled_whole_by_a_meter_that_has_lost_the_time() -> None:

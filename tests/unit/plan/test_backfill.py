@@ -14,8 +14,10 @@ from dcu.plan.backfill import (
     ahead,
     lost,
     newer,
+    next_slice,
     older,
     settles,
+    short,
     until,
 )
 from dcu.plan.ledger import Asked, Gap
@@ -98,10 +100,31 @@ def test_a_clock_a_week_off_is_lost() -> None:
     ]
 
 
-def test_a_slice_of_the_past_is_settled_whatever_came() -> None:
+def test_a_slice_of_the_past_is_settled_where_rows_came_and_by_a_second_answer_without_any() -> None:
     span = Range(NOW - 9000, NOW - 8000, more=True, since=7)
-    assert settles(span, 900, [], NOW) == Asked(span.start, span.end, 900, Reason.NO_RECORD, since=7)
+    assert settles(span, 900, [], NOW) == Asked(span.start, span.end, 900, Reason.PENDING, since=7)
+    again = replace(span, again=True)
+    assert settles(again, 900, [], NOW) == Asked(span.start, span.end, 900, Reason.NO_RECORD, since=7)
     assert settles(span, 900, [], NOW, Reason.CLOCK) == Asked(span.start, span.end, 900, Reason.CLOCK, since=7)
+    for each in (span, again):
+        assert settles(each, 900, [span.start + 899, span.end - 899], NOW) == Asked(span.start, span.end, 900, since=7)
+        cut = [span.start + 900]
+        assert settles(each, 900, cut, NOW) == Asked(cut[0], span.end, 900, since=7)
+        assert settles(each, 900, [span.end - 900], NOW) == Asked(span.start, span.end - 900, 900, since=7)
+        assert settles(each, 900, cut, NOW, Reason.CLOCK) == Asked(span.start, span.end, 900, Reason.CLOCK, since=7)
+    assert settles(span, 0, [], NOW) == Asked(span.start, span.end, 0, since=7)
+
+
+def test_an_answer_is_short_where_rows_are_to_come_behind_it() -> None:
+    span = Range(QUARTER - 9000, NOW, more=False)
+    assert short(span, Asked(span.start, NOW - SETTLED - 900, 900), NOW)
+    assert not short(span, Asked(span.start, NOW - SETTLED - 899, 900), NOW)
+    assert not short(span, Asked(span.start, span.start, 0), NOW)
+
+
+def test_what_came_empty_is_asked_for_as_such() -> None:
+    for order, left in ((Order.NEWEST, [(OLDER, False), (OLD, True)]), (Order.OLDEST, [(OLD, True), (OLDER, False)])):
+        assert next_slice(900, left, order) == replace(older(900, [OLD], order), again=True)
 
 
 def test_near_to_now_the_newest_row_says_up_to_when_all_has_come() -> None:
@@ -110,10 +133,11 @@ def test_near_to_now_the_newest_row_says_up_to_when_all_has_come() -> None:
     assert settles(span, 900, [], NOW) is None
 
 
-def test_what_is_long_past_and_did_not_come_is_settled_without_a_row() -> None:
+def test_what_is_long_past_and_did_not_come_is_still_to_be_asked_for() -> None:
     span = Range(QUARTER - 9000, NOW, more=False)
-    assert settles(span, 900, [], NOW) == Asked(span.start, NOW - SETTLED, 900)
-    assert settles(span, 900, [QUARTER - 8100], NOW) == Asked(span.start, NOW - SETTLED, 900)
+    assert settles(span, 900, [], NOW) == Asked(span.start, NOW - SETTLED, 900, Reason.PENDING)
+    assert settles(replace(span, again=True), 900, [], NOW) == Asked(span.start, NOW - SETTLED, 900)
+    assert settles(span, 900, [QUARTER - 8101], NOW) == Asked(span.start, QUARTER - 8101, 900)
     assert settles(replace(span, start=NOW - SETTLED - 898), 900, [], NOW) is None
     # where nobody knows what is expected, nothing is missing
     assert settles(span, 0, [], NOW) is None

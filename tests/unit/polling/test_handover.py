@@ -51,7 +51,7 @@ class Rooms:
     async def report(self, name: str, *, meter: str = "", **detail: object) -> None:
         self.reports.append((name, meter, detail))
 
-    def stored(self, found: Findings, recorded: Recorded) -> list[str]:
+    def stored(self, found: Findings, recorded: Recorded, now: float) -> list[str]:
         self.read += [meter for meter, _ in recorded.accounts]
         return [*found.more]
 
