@@ -38,11 +38,14 @@ class LocalDoor:
         self._conversations: set[asyncio.Task[None]] = set()
 
     async def run(self) -> None:
-        """Serve until cancelled. Raises OperatorError when the path cannot be used."""
+        """Serve until cancelled. Raises OperatorError when the path cannot be used, or another daemon serves it."""
+        if await _answered(self._path):
+            raise OperatorError(f"{self._path}: cannot open the local socket: another dcu run answers there")
         try:
-            self._path.unlink(missing_ok=True)
+            # a socket that nobody serves any more is replaced
             server = await asyncio.start_unix_server(self._serve, self._path, limit=REQUEST_BOUND)
             self._path.chmod(0o660)
+            own = self._path.stat().st_ino
         except OSError as error:
             raise OperatorError(f"{self._path}: cannot open the local socket: {error.strerror or error}") from error
         try:
@@ -55,7 +58,8 @@ class LocalDoor:
                     for task in self._conversations:
                         task.cancel()
         finally:
-            self._path.unlink(missing_ok=True)
+            if _inode(self._path) == own:
+                self._path.unlink(missing_ok=True)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
@@ -87,6 +91,19 @@ class LocalDoor:
             writer.write(line + b"\n")
             await writer.drain()
             line = await anext(answers, None)
+
+
+async def _answered(path: Path) -> bool:
+    try:
+        _, writer = await asyncio.open_unix_connection(path)
+    except OSError:
+        return False
+    writer.close()
+    return True
+
+
+def _inode(path: Path) -> int | None:
+    return path.stat().st_ino if path.exists() else None
 
 
 async def _bound(limit: asyncio.Timeout, reader: asyncio.StreamReader) -> None:

@@ -2,9 +2,10 @@
 
 import asyncio
 import json
+import socket
 import stat
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -69,13 +70,19 @@ def test_owner_and_group_may_use_it_and_nobody_else(tmp_path: Path) -> None:
     assert not (tmp_path / "s").exists()
 
 
-def test_what_a_crash_left_behind_is_no_obstacle(tmp_path: Path) -> None:
-    (tmp_path / "s").touch()
-
-    async def work(clock: VirtualClock) -> None:
-        assert len(await ask(tmp_path / "s", b"{}\n")) == 2
-
-    at_the_door(tmp_path / "s", work)
+async def test_what_a_crash_left_behind_is_no_obstacle(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as dead:
+        dead.bind(str(tmp_path / "s"))
+    task = asyncio.create_task(LocalDoor(tmp_path / "s", echo).run())
+    answers: list[bytes] = []
+    while not (answers or task.done()):
+        with suppress(ConnectionRefusedError, FileNotFoundError):
+            answers = await ask(tmp_path / "s", b"new\n")
+        await asyncio.sleep(0)
+    assert answers == [b'{"state": "running"}', b"new"]
+    task.cancel()
+    await asyncio.wait([task])
+    assert not (tmp_path / "s").exists()
 
 
 def test_a_request_without_end_is_refused(tmp_path: Path) -> None:
@@ -229,3 +236,29 @@ async def test_a_path_that_cannot_be_used_is_named(tmp_path: Path) -> None:
     path = tmp_path / "missing" / "s"
     with pytest.raises(OperatorError, match=f"{path}: cannot open the local socket"):
         await LocalDoor(path, echo).run()
+
+
+def test_the_socket_of_another_daemon_is_left_alone(tmp_path: Path) -> None:
+    async def work(clock: VirtualClock) -> None:
+        with pytest.raises(OperatorError, match="another dcu run answers there"):
+            await LocalDoor(tmp_path / "s", echo).run()
+        assert await ask(tmp_path / "s", b"still here\n") == [b'{"state": "running"}', b"still here"]
+
+    at_the_door(tmp_path / "s", work)
+
+
+def test_what_took_the_place_of_the_socket_stays(tmp_path: Path) -> None:
+    async def work(clock: VirtualClock) -> None:
+        await ask(tmp_path / "s", b"{}\n")
+        (tmp_path / "new").write_text("")
+        (tmp_path / "new").replace(tmp_path / "s")
+
+    at_the_door(tmp_path / "s", work)
+    assert (tmp_path / "s").exists()
+
+
+async def test_a_file_that_is_no_socket_is_not_touched(tmp_path: Path) -> None:
+    (tmp_path / "dcu.yaml").write_text("dcu: {}")
+    with pytest.raises(OperatorError, match="cannot open the local socket"):
+        await LocalDoor(tmp_path / "dcu.yaml", echo).run()
+    assert (tmp_path / "dcu.yaml").read_text() == "dcu: {}"
