@@ -3,8 +3,10 @@
 What is heard is acknowledged when it is safe, not before: then nothing is lost, whatever ends when.
 """
 
+import logging
 import math
 import ssl
+import threading
 import time
 from collections.abc import Callable
 from typing import Any, Final
@@ -39,6 +41,11 @@ Refuse = Callable[[str, bytes, DecodeError], None]
 Tend = Callable[["Listener"], None]
 TEND_EVERY: Final = 60.0
 
+#: Seconds until a broker is tried again that was not there when the listening began.
+RETRY: Final = 5.0
+
+log = logging.getLogger(__name__)
+
 
 class Listener:
     """Hears the DCUs under `prefix`, all or one, in a session that outlasts the connection.
@@ -63,6 +70,7 @@ class Listener:
         self._prefix = prefix
         self._tend: Tend | None = None
         self._tended = -math.inf
+        self._stopping = threading.Event()
         shared = "" if share is None else f"$share/{share}/"
         # a birth is retained, which no share hears, and says to each follower where the streams begin
         shares = {leaf: "" if leaf == BIRTHS else shared for leaf in LEAVES}
@@ -86,20 +94,41 @@ class Listener:
     ) -> None:
         """Listen until `stop`, through any outage of the broker; `tend` is called in between, when a message was taken.
 
-        Raises OSError when the first connection fails, and ConnectionRefusedError whenever the broker refuses the login
-        or a subscription, or grants one at QoS 0, by which messages could be lost: somebody has to mend that.
+        A broker that is not there yet is waited for, and why is logged. Raises SSLCertVerificationError when it is none
+        to be trusted then, and ConnectionRefusedError whenever it refuses the login or a subscription, or grants one at
+        QoS 0, by which messages could be lost: somebody has to mend that.
         """
         self._tend = tend
         if tls is not None:
             self.client.tls_set_context(tls)
         if login is not None:
             self.client.username_pw_set(*login)
-        self.client.connect(host, port)
-        self.client.loop_forever()
+        if self._reach(host, port):
+            self.client.loop_forever()
+        self._stopping.clear()
 
     def stop(self) -> None:
         """Let `run` return."""
+        self._stopping.set()
         self.client.disconnect()
+
+    def _reach(self, host: str, port: int) -> bool:
+        """Connect as soon as the broker is there; return False when it was told to stop before."""
+        said = ""
+        while not self._stopping.is_set():
+            try:
+                self.client.connect(host, port)
+            except ssl.SSLCertVerificationError:
+                raise
+            except OSError as error:
+                if said != (said := str(error)):
+                    log.warning(
+                        "the broker at %s:%s cannot be reached, tried every %.0f s: %s", host, port, RETRY, error
+                    )
+                self._stopping.wait(RETRY)
+            else:
+                return True
+        return False
 
     def send(self, dcu: str, command: bytes) -> None:
         """Send what `commands.command` made; to every DCU when `dcu` is _all."""

@@ -4,6 +4,7 @@ It reads whole MQTT packets; `answer` gets (first byte, body) and returns what t
 """
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
@@ -85,9 +86,11 @@ async def read_packet(reader: asyncio.StreamReader) -> tuple[int, bytes]:
 
 
 @asynccontextmanager
-async def scripted(answer: Answer) -> AsyncIterator[ScriptedBroker]:
+async def scripted(answer: Answer, line: socket.socket | None = None) -> AsyncIterator[ScriptedBroker]:
+    """Serve at `line`, which is bound and refuses until then, or at a port of its own."""
     broker = ScriptedBroker(answer)
-    server = await asyncio.start_server(broker.serve, "127.0.0.1", 0)
+    place = {"host": "127.0.0.1", "port": 0} if line is None else {"sock": line}
+    server = await asyncio.start_server(broker.serve, **place)
     broker.port = server.sockets[0].getsockname()[1]
     try:
         yield broker

@@ -1,6 +1,8 @@
 """The listener at a real broker: what is taken is acknowledged, what is not comes again, nonsense does no harm."""
 
 import asyncio
+import socket
+import ssl
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -223,6 +225,64 @@ async def test_a_broker_that_is_not_ready_is_asked_again() -> None:
         listener.stop()
         await listening
         assert broker.connections == 3
+
+
+async def test_a_broker_that_comes_later_is_waited_for(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(mqtt, "RETRY", 0.01)
+    heard, tried = Heard(), asyncio.Event()
+    listener, loop = Listener(heard.take, heard.refuse, identifier="h"), asyncio.get_running_loop()
+    connect = listener.client.connect
+
+    def trying(host: str, port: int) -> object:
+        loop.call_soon_threadsafe(tried.set)
+        return connect(host, port)
+
+    monkeypatch.setattr(listener.client, "connect", trying)
+    bound = socket.socket()
+    bound.bind(("127.0.0.1", 0))
+    port = bound.getsockname()[1]
+    async with asyncio.timeout(PATIENCE):
+        listening = asyncio.create_task(asyncio.to_thread(listener.run, "127.0.0.1", port))
+        for _ in range(2):
+            tried.clear()
+            await tried.wait()
+        async with scripted(answering(repeat(ACCEPTED_3), b"\x01" * 6), bound) as broker:
+            await broker.until(lambda: SUBSCRIBE in broker.kinds())
+            listener.stop()
+            await listening
+    assert [record.getMessage() for record in caplog.records if record.name == mqtt.__name__] == [
+        f"the broker at 127.0.0.1:{port} cannot be reached, tried every 0 s: [Errno 111] Connection refused"
+    ]
+
+
+async def test_who_waits_for_a_broker_can_be_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
+    heard, tried = Heard(), asyncio.Event()
+    listener, loop = Listener(heard.take, heard.refuse, identifier="h"), asyncio.get_running_loop()
+
+    def refused(*_: object) -> None:
+        loop.call_soon_threadsafe(tried.set)
+        raise ConnectionRefusedError
+
+    monkeypatch.setattr(listener.client, "connect", refused)
+    async with asyncio.timeout(mqtt.RETRY):
+        listening = asyncio.create_task(asyncio.to_thread(listener.run, "127.0.0.1", 1))
+        await tried.wait()
+        listener.stop()
+        await listening
+
+
+async def test_a_broker_that_is_not_to_be_trusted_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    heard = Heard()
+    listener = Listener(heard.take, heard.refuse, identifier="h")
+
+    def distrusted(*_: object) -> None:
+        raise ssl.SSLCertVerificationError(1, "certificate verify failed")
+
+    monkeypatch.setattr(listener.client, "connect", distrusted)
+    with pytest.raises(ssl.SSLCertVerificationError):
+        await asyncio.wait_for(asyncio.to_thread(listener.run, "127.0.0.1", 1), mqtt.RETRY)
 
 
 def test_a_paho_that_is_too_old_is_named() -> None:
