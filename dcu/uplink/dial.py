@@ -15,6 +15,9 @@ from dcu.uplink.names import Names
 DIAL_TIMEOUT = 10.0
 
 
+#: Why there is no TLS, where the other end says nothing, but resets the connection.
+RESET = "tls: the connection is reset in the handshake: perhaps no TLS is spoken at this port"
+
 #: What name servers said to any connection of this process.
 NAMES = Names()
 
@@ -71,8 +74,10 @@ async def dial(host: str, port: int, context: ssl.SSLContext | None = None, rout
     try:
         async with asyncio.timeout(DIAL_TIMEOUT):
             await _handshake(secured)
-    except BaseException:
+    except BaseException as error:
         route.drop(secured)
+        if isinstance(error, ConnectionResetError):  # as a broker does that takes our greeting for a packet of MQTT
+            raise ConnectionResetError(RESET) from error
         raise
     return secured
 

@@ -3,6 +3,7 @@
 import asyncio
 import socket
 import ssl
+import struct
 import threading
 from contextlib import suppress
 from pathlib import Path
@@ -13,8 +14,10 @@ from dcu.clock import SystemClock
 from dcu.config import ChannelSettings, TlsSettings, UplinkSettings
 from dcu.errors import UplinkError
 from dcu.uplink import Outgoing, Uplink, ways
+from dcu.uplink.dial import RESET
 from dcu.uplink.tls import in_words
 from dcu.uplink.ways import Ways
+from sim.broker import Broker
 from tests.certificates import Authority
 from tests.unit.uplink.test_tls import tls_broker
 
@@ -119,6 +122,37 @@ async def test_no_version_in_common(tmp_path: Path) -> None:
     context.maximum_version = ssl.TLSVersion.TLSv1_2
     said = await failure(context, TlsSettings(str(authority.path), only_13=True))
     assert said == "tls: the broker speaks no version of TLS that we do (tls.minimum)"
+
+
+@pytest.mark.parametrize("version", ["3", "5"])
+async def test_a_broker_that_speaks_no_tls_at_this_port(tmp_path: Path, version: str) -> None:
+    tls = Authority(tmp_path).settings()
+    async with Broker(tmp_path) as broker:
+        settings = UplinkSettings("127.0.0.1", "D", broker.port, tls=tls, mqtt_version=version)
+        with pytest.raises(UplinkError, match=r"^tls: .*no TLS is spoken at this port$"):
+            async with Uplink(settings, "D").connect(WILL):
+                pass
+
+
+async def test_a_port_that_answers_and_resets_at_once(tmp_path: Path) -> None:
+    """Bytes that were not read make the kernel reset the connection that is closed (RFC 2525, 2.17)."""
+
+    async def reset(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readexactly(1)
+        line = writer.get_extra_info("socket")
+        line.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        writer.transport.abort()
+
+    async with await asyncio.start_server(reset, "127.0.0.1", 0) as server:
+        settings = UplinkSettings(
+            "127.0.0.1", "D", server.sockets[0].getsockname()[1], tls=Authority(tmp_path).settings()
+        )
+        with pytest.raises(UplinkError) as caught:
+            async with Uplink(settings, "D").connect(WILL):
+                pass
+    assert str(caught.value) == RESET
+    page = (Path(__file__).parents[3] / "docs" / "operate" / "tls.md").read_text(encoding="utf-8")
+    assert f"; {RESET.removeprefix('tls: ').partition(': ')[0]}: … |" in page
 
 
 async def test_a_key_that_others_may_read_is_not_used(tmp_path: Path) -> None:
