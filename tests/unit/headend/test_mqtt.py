@@ -266,7 +266,8 @@ async def test_who_waits_for_a_broker_can_be_stopped(monkeypatch: pytest.MonkeyP
         raise ConnectionRefusedError
 
     monkeypatch.setattr(listener.client, "connect", refused)
-    async with asyncio.timeout(mqtt.RETRY):
+    monkeypatch.setattr(mqtt, "RETRY", 2 * PATIENCE)
+    async with asyncio.timeout(PATIENCE):
         listening = asyncio.create_task(asyncio.to_thread(listener.run, "127.0.0.1", 1))
         await tried.wait()
         listener.stop()
@@ -282,7 +283,7 @@ async def test_a_broker_that_is_not_to_be_trusted_is_not_waited_for(monkeypatch:
 
     monkeypatch.setattr(listener.client, "connect", distrusted)
     with pytest.raises(ssl.SSLCertVerificationError):
-        await asyncio.wait_for(asyncio.to_thread(listener.run, "127.0.0.1", 1), mqtt.RETRY)
+        await asyncio.wait_for(asyncio.to_thread(listener.run, "127.0.0.1", 1), PATIENCE)
 
 
 def test_a_paho_that_is_too_old_is_named() -> None:
