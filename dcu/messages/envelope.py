@@ -26,6 +26,9 @@ EVENT = "event"
 #: Octets kept free for `"part":…,"parts":…` when a block is divided; eight digits each would still fit.
 _PART_ROOM = 40
 
+#: Problems, and characters of each, that a health message still names for a broker that takes only short ones.
+FEW_PROBLEMS, PROBLEM_LENGTH = 3, 100
+
 #: What is told of an event besides its values: `event` (its name) and `severity`, None when unknown, and more.
 Describe = Callable[[Capture], Mapping[str, object]]
 
@@ -87,6 +90,18 @@ class Envelopes:
     def health(self, at: float, figures: Mapping[str, object]) -> bytes:
         """Running state; `figures` holds JSON-able counters by name."""
         return encode(self._head(at=iso(at)) | dict(figures))
+
+    def healths(self, at: float, figures: Mapping[str, object]) -> Iterator[bytes]:
+        """Yield the running state, then ever less of it, for a broker that takes only short messages."""
+        yield (whole := self.health(at, figures))
+        less = {**figures, "buses": f"{len(whole)} octets"}
+        yield self.health(at, less)
+        problems = [str(each) for each in cast("Sequence[object]", figures.get("problems", ()))]
+        few = [each[:PROBLEM_LENGTH] for each in problems[:FEW_PROBLEMS]]
+        rest = len(problems) - len(few)
+        less["problems"] = [*few, *([f"and {rest} more"] if rest else [])]
+        yield self.health(at, less)
+        yield self.health(at, {**less, "success": {}})
 
     def meter(self, meter: str, standing: Standing, at: float) -> bytes:
         """State of one meter: how it stands since when, and when it was read last."""

@@ -4,7 +4,8 @@ No content of messages is here, and no message is kept.
 """
 
 from dcu.uplink.backoff import Backoff
-from dcu.uplink.link import Incoming, Link, Outgoing, RefusedError, Reply, UnheardError, Uplink
+from dcu.uplink.link import Link, Uplink
+from dcu.uplink.message import Incoming, Outgoing, RefusedError, Reply, UnheardError
 from dcu.uplink.topics import Topics
 
 __all__ = ["Backoff", "Incoming", "Link", "Outgoing", "RefusedError", "Reply", "Topics", "UnheardError", "Uplink"]

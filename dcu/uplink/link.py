@@ -7,7 +7,7 @@ import asyncio
 import math
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import aiomqtt
@@ -20,6 +20,7 @@ from dcu.config.settings import Endpoint
 from dcu.errors import SentAwayError, UplinkError
 from dcu.uplink.client import MAX_PACKET_IN, Client, Dismissal, NoConnackError, PubackRefusedError
 from dcu.uplink.dial import Route, Spent, unheeded
+from dcu.uplink.message import Incoming, Outgoing, RefusedError, UnheardError
 from dcu.uplink.tls import Contexts, in_words
 from dcu.uplink.topics import Topics
 
@@ -59,69 +60,6 @@ MAX_REFERRALS = 3
 _PROTOCOLS = {5: aiomqtt.ProtocolVersion.V5, 3: aiomqtt.ProtocolVersion.V311}
 
 
-class RefusedError(UplinkError):
-    """The broker answered that it does not take this one message; the connection itself is sound.
-
-    With `for_good` the reason is in the message; else in what we may, or in what the broker has room for just now.
-    """
-
-    def __init__(self, message: str, *, for_good: bool = False) -> None:
-        super().__init__(message)
-        self.for_good = for_good
-
-
-class UnheardError(RefusedError):
-    """The broker answered that nobody has subscribed: to what is `wanted` that is no delivery."""
-
-
-@dataclass(frozen=True, slots=True)
-class Outgoing:
-    """A message on its way up.
-
-    `content_type`, `expiry` (seconds after which the broker forgets it) and `correlation` (what who asked knows it by)
-    are told where the protocol has a place for them (MQTT 5). `wanted` is what somebody has to have subscribed to, and
-    what is `urgent` does not keep to `uplink.rate`.
-    """
-
-    topic: str
-    payload: bytes
-    qos: int = 1
-    retain: bool = False
-    content_type: str | None = None
-    expiry: int | None = None
-    correlation: bytes | None = None
-    wanted: bool = False
-    urgent: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """Where the answer to a message is wanted, and what it is to bear (MQTT 5, 3.3.2.3.5 and 3.3.2.3.6)."""
-
-    topic: str
-    correlation: bytes | None
-
-
-@dataclass(frozen=True, slots=True)
-class Incoming:
-    """A message on its way down, to be acknowledged with `Link.acknowledge` once it is safe."""
-
-    topic: str
-    payload: bytes
-    origin: aiomqtt.Message
-
-    @property
-    def retained(self) -> bool:
-        """Whether the broker had kept it for whoever subscribes: nobody knows since when (MQTT 5, 3.3.1.3)."""
-        return bool(self.origin.retain)
-
-    @property
-    def reply(self) -> Reply | None:
-        properties = self.origin.properties
-        topic = getattr(properties, "ResponseTopic", None)
-        return None if topic is None else Reply(str(topic), getattr(properties, "CorrelationData", None))
-
-
 def everything(_stream: str) -> bool:
     """No stream has to wait for another channel."""
     return True
@@ -146,6 +84,7 @@ class Link:
         # One less than the broker's Receive Maximum, so that the farewell has room beside a full window.
         self.window = max(1, min(settings.window, granted.receive_maximum - 1))
         self.max_payload = min(settings.max_payload, granted.max_packet - PACKET_ROOM)
+        self._max_packet = granted.max_packet
         self.broker = f"{settings.host}:{settings.port}"
         self.resumed = client.resumed
         self.retains = retain and granted.retain
@@ -182,6 +121,8 @@ class Link:
 
     async def _publish(self, message: Outgoing) -> None:
         size = len(message.payload)
+        if size > self._max_packet - PACKET_ROOM:  # it would end the connection (MQTT 5, 3.1.2.11.4)
+            raise RefusedError(f"{size} octets, of which the broker takes {self._max_packet} in a packet")
         self._under_way += size
         try:
             with _translated(self._client):

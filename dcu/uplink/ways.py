@@ -24,7 +24,8 @@ from dcu.uplink.beside import beside
 from dcu.uplink.budget import Budget
 from dcu.uplink.channels import Channels, State, Way
 from dcu.uplink.dial import dial
-from dcu.uplink.link import Link, Outgoing, Uplink
+from dcu.uplink.link import Link, Uplink
+from dcu.uplink.message import Outgoing
 from dcu.uplink.renewal import Renewal
 from dcu.uplink.tls import Contexts
 from dcu.uplink.topics import Topics

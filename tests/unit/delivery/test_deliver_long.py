@@ -161,3 +161,34 @@ async def test_a_small_broker_gets_a_birth_that_it_can_take(limit: int, told: in
     assert len(birth.message.payload) <= limit
     assert (len(birth.body["streams"]), len(birth.body["owed"])) == (told, told)
     assert (len(birth.body["pending"]) == 40) is (limit == 100_000)
+
+
+def ailing() -> Mapping[str, object]:
+    problems = [f"archive: M{number:04} takes no part: bus: expected rs485-1, got ttyS{number}" for number in range(8)]
+    success = {stream: {"target": 0.985, "expected": 1024, "share": 1.0} for stream in ("load0", "load1", "daily")}
+    return {"buses": {"rs485-1": {"visits": 12, "error": "x" * 900}}, "problems": problems, "success": success}
+
+
+@pytest.mark.parametrize(("limit", "problems", "streams"), [(1100, 8, 3), (600, 4, 3), (400, 4, 0)])
+async def test_a_health_message_is_shortened_until_the_broker_takes_it(limit: int, problems: int, streams: int) -> None:
+    link = MemoryLink(max_payload=limit)
+    at = bench(link)
+    at.deliver.health = ailing
+    async with running(at.deliver):
+        await until(lambda: any(sent.message.topic == TOPICS.health for sent in link.sent))
+    (health,) = [sent for sent in link.sent if sent.message.topic == TOPICS.health]
+    assert len(health.message.payload) <= limit
+    assert str(health.body["buses"]).endswith(" octets")
+    assert (len(health.body["problems"]), len(health.body["success"])) == (problems, streams)
+
+
+async def test_a_health_message_that_cannot_be_shortened_enough_is_not_sent() -> None:
+    link = MemoryLink(max_payload=300)
+    at = bench(link)
+    at.deliver.health = ailing
+    at.store.add(record())
+    async with running(at.deliver):
+        await until(lambda: at.store.empty)
+        await settle()
+        assert TOPICS.health not in {sent.message.topic for sent in link.sent}
+        assert at.deliver.figures.connections == 1

@@ -189,6 +189,15 @@ async def test_whether_a_refusal_is_for_what_the_message_is(reason: int, for_goo
         assert refused.value.for_good == for_good
 
 
+async def test_what_is_longer_than_the_broker_takes_is_refused_here_and_ends_no_connection() -> None:
+    connack = connack_5(0, b"\x27" + (4096).to_bytes(4, "big"))
+    async with scripted(acknowledging(connack)) as broker, uplink(broker.port).connect(WILL) as link:
+        with pytest.raises(RefusedError, match="4000 octets, of which the broker takes 4096"):
+            await link.publish(dataclasses.replace(DATA, payload=bytes(4000)))
+        await link.publish(dataclasses.replace(DATA, payload=bytes(link.max_payload)))
+        assert broker.open == 1
+
+
 async def test_what_nobody_has_subscribed_to_is_no_delivery_of_what_is_wanted() -> None:
     async with scripted(acknowledging(ACCEPTED_5, 0x10)) as broker, uplink(broker.port).connect(WILL) as link:
         await link.publish(DATA)
