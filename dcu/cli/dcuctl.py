@@ -13,6 +13,7 @@ from dcu import __version__
 from dcu.cli.archive import archive
 from dcu.cli.audit import audit
 from dcu.cli.completeness import gaps, ledger
+from dcu.cli.foreign import visible
 from dcu.cli.show import show_clocks, show_meters, show_plan, show_reading, show_status
 from dcu.cli.stored import history, readings, resend, storage
 from dcu.cli.talk import Daemon, Time, as_json, ask_all, fail, present, when
@@ -187,7 +188,8 @@ def learn(daemon: Daemon, meter: str) -> None:
 
     They are printed as a companion profile, which can be kept and corrected.
     """
-    click.echo(daemon.ask("meter.learn", meters=(meter,))["result"][meter]["profile"], nl=False)
+    learned = daemon.ask("meter.learn", meters=(meter,))["result"][meter]["profile"]
+    click.echo(visible(learned, keep="\n"), nl=False)
 
 
 def _value(_context: click.Context, _parameter: click.Parameter, text: str | None) -> Any:

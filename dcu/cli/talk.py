@@ -81,7 +81,7 @@ def present(found: Any, show: Callable[[Any], None], *, raw: bool) -> None:
 
 def fail(message: str, code: int) -> NoReturn:
     """End the program with `message` and the exit status `code`."""
-    click.echo(f"dcuctl: {message}", err=True)
+    click.echo(visible(f"dcuctl: {message}", keep="\n"), err=True)
     raise SystemExit(code)
 
 

@@ -83,6 +83,13 @@ def test_a_reason_forges_no_line(door: Door, ctl: Ctl) -> None:
     assert ctl("read", "M1").stderr == "dcuctl: meter.read: failed: no\n  dcuctl: \\x1b[32mall is well\n"
 
 
+def test_what_is_broken_and_what_was_learned_are_shown_by_their_lines(door: Door, ctl: Ctl) -> None:
+    door.lines = [{"state": "done", "result": {"problem": "entry \x1b[2J"}}]
+    assert ctl("audit", "verify").stderr == "dcuctl: the audit is broken: entry \\x1b[2J\n"
+    door.lines = [{"state": "done", "result": {"M1": {"profile": "a: 1\nb: \x9b2J\n"}}}]
+    assert ctl("profile", "learn", "M1").output == "a: 1\nb: \\x9b2J\n"
+
+
 @pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@SUM(A1)", "'=1", "''-1", "x", "'x", "", "it's"])
 def test_a_cell_is_no_formula_and_comes_back_as_it_was(text: str) -> None:
     assert cell(text)[:1] not in tuple("=+-@")
