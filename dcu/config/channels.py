@@ -77,7 +77,7 @@ CHANNEL: Shape[ChannelSettings] = Shape(
         "silence": SILENCE,
         "every": words.duration("5m", "1d"),
         "budget": words.size("10kB", "1TB"),
-        "carries": items(words.name, MAX_CARRIED),
+        "carries": items(words.text, MAX_CARRIED),
     },
 )
 

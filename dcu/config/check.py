@@ -11,7 +11,7 @@ from typing import TypeVar
 from dcu.config.keys import KeyFile
 from dcu.config.meters import Known, needed_keys
 from dcu.config.settings import BusConfig
-from dcu.config.streams import judge_tasks
+from dcu.config.streams import judge_mentions, judge_tasks
 from dcu.forms.shape import Place, is_empty
 from dcu.forms.tree import Listing, Node, Scalar, Section
 from dcu.model import Access, Framing, Meter, Task
@@ -52,7 +52,9 @@ def check(parts: Parts, profiles: Mapping[str, frozenset[str]]) -> None:
     for bus, place in parts.buses:
         if bus.discover is not None:
             known.judge_search(bus, bus.discover, place.key("discover"))
-    judge_tasks(parts.timetable, [entry for (_, own), _ in parts.groups for entry in own], profiles)
+    of_groups = [entry for (_, own), _ in parts.groups for entry in own]
+    judge_tasks(parts.timetable, of_groups, profiles)
+    judge_mentions(parts.root, of_groups, profiles)
     _framings(parts)
     if parts.keys is None:
         _no_keys(parts)

@@ -136,7 +136,7 @@ def _stream(name: str, place: Place) -> tuple[str, StreamSettings]:
         place.key("delay").report("expected 0s: events wait for nothing")
     if "encoding" in values:
         values["compact"] = values.pop("encoding")
-    return words.named(name, place), replace(EVENT_STREAM if event else DATA_STREAM, **values)
+    return name, replace(EVENT_STREAM if event else DATA_STREAM, **values)
 
 
 _STREAMS = named(_stream, MAX_STREAMS)
@@ -279,7 +279,7 @@ STORE = Shape(
         "budget": words.size("16MB", "1TB"),
         "endurance": words.size("1GB", "9999TB"),
         "retention": named(_kept, MAX_STREAMS),
-        "sacrifice": items(words.name, MAX_STREAMS),
+        "sacrifice": items(words.text, MAX_STREAMS),
     },
 )
 

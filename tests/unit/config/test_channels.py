@@ -34,7 +34,7 @@ def test_a_wrong_word_is_named(text: str, fault: str) -> None:
 def test_everything_a_channel_can_say() -> None:
     text = (
         "{name: gprs, brokers: [m1, 'm2:8883', '[::1]:1'], interface: wwan0, source: 10.0.0.1, cost: metered, "
-        "keepalive: 5m, silence: 1m, every: 1h, budget: 2MB, carries: [billing, daily]}"
+        "keepalive: 5m, silence: 1m, every: 1h, budget: 2MB, carries: [load0, daily]}"
     )
     uplink = parsed(channels(text)).uplink
     assert not uplink.plain
@@ -48,7 +48,7 @@ def test_everything_a_channel_can_say() -> None:
             keepalive=300.0,
             silence=60.0,
             budget=2_000_000,
-            carries=frozenset({"billing", "daily"}),
+            carries=frozenset({"load0", "daily"}),
             every=3600.0,
         ),
     )

@@ -174,10 +174,10 @@ def test_every_key_of_a_channel_is_described() -> None:
 
 
 def test_how_streams_are_sent() -> None:
-    words = "{default: {delay: 5m}, load1: {encoding: json, rows: 10}, event.fraud: {encoding: block}}"
+    words = "{default: {delay: 5m}, daily: {encoding: json, rows: 10}, event.fraud: {encoding: block}}"
     uplink = parsed(good("host: localhost", f"host: h\n  streams: {words}")).uplink
     assert uplink.stream("load0") == StreamSettings(delay=300.0)
-    assert uplink.stream("load1") == StreamSettings(compact=False, delay=30.0, rows=10)
+    assert uplink.stream("daily") == StreamSettings(compact=False, delay=30.0, rows=10)
     assert uplink.stream("event.fraud") == StreamSettings(delay=0.0, rows=100)
     assert uplink.stream("event.standard") == StreamSettings(compact=False, delay=0.0, rows=100)
     assert parsed(good()).uplink.stream("load0") == StreamSettings(compact=True, delay=30.0, rows=500)
