@@ -158,13 +158,17 @@ class Clocks:
         if done:
             await self._tell(meter, adjustment, reading.offset, interrupted=True)
 
-    async def _keep(self, meter: str, reading: Reading) -> None:
+    async def _keep(self, meter: str, reading: Reading, *, moving: bool = False) -> None:
+        """Remember what a clock shows, once a day; and if it is to be moved, as all points then are, a jump at once."""
         now = int(self.clock.now())
         newest = self._noted.get(meter)
-        if newest is not None and 0 <= now - newest < DAY:
+        fresh = newest is not None and 0 <= now - newest < DAY
+        if fresh and not moving:
             return
         points = await self.store.points(meter) if newest is not None else []
         anew = bool(points) and jumped(points[-1], (now, reading.offset))
+        if fresh and not anew:
+            return
         await self.store.shows(meter, now, round(reading.offset, 2), anew=anew)
         self._noted[meter] = now
 
@@ -291,6 +295,7 @@ class Clocks:
         meter = target.meter.id
         method = SET if meter in self._only_set or abs(shift) > MAX_SHIFT else SHIFT
         adjustment = Adjustment(int(self.clock.now()), round(before.offset, 2), shift, method)
+        await self._keep(meter, before, moving=True)
         await self._begin(meter, adjustment)
         refusal = await self._perform(session, target, method, before, shift)
         if refusal and method == SHIFT:  # not every meter has this method, or gives it to us

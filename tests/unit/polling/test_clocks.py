@@ -193,6 +193,48 @@ def test_a_clock_that_is_right_is_left_alone_by_a_command_too() -> None:
     in_the_field(work)
 
 
+@pytest.mark.parametrize("interrupted", [False, True])
+def test_a_clock_that_jumped_since_it_was_noted_and_is_moved_is_told_as_it_is(
+    monkeypatch: pytest.MonkeyPatch, *, interrupted: bool
+) -> None:
+    """The points are moved with the clock: one from before the jump would be told as an offset that never was."""
+
+    async def work(field: Field) -> None:
+        poll = field.box.poll(LOAD)
+        await run_for(poll, 900.0)
+        field.wrong(0, -124.0)
+        ((noted, _),) = await field.box.store.points("M0001")
+        if interrupted:
+            monkeypatch.setattr(Clocks, "_perform", silent)
+        poll.submit(set_clock("M0001"))
+        await poll.step()
+        monkeypatch.undo()
+        await run_for(poll, 1800.0)
+        ((at, offset),) = await field.box.store.points("M0001")
+        assert at > noted
+        assert abs(offset) <= 2.0
+
+    perform = Clocks._perform
+
+    async def silent(*args: Any) -> str:
+        await perform(*args)
+        raise MeterTimeoutError("no answer")
+
+    in_the_field(work, ClockSettings())
+
+
+def test_a_clock_that_is_moved_before_it_was_ever_noted_is_known_from_then_on() -> None:
+    async def work(field: Field) -> None:
+        field.wrong(0, -124.0)
+        poll = field.box.poll()
+        poll.submit(set_clock("M0001"))
+        await poll.step()
+        ((_, offset),) = field.box.store.shown["M0001"]
+        assert abs(offset) <= 2.0
+
+    in_the_field(work, ClockSettings())
+
+
 def test_the_client_for_other_commands_does_not_take_this_one() -> None:
     async def work(field: Field) -> None:
         field.wrong(0, 100.0)
