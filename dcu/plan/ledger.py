@@ -124,10 +124,20 @@ def opened(account: Account | None, asked: Asked, times: Sequence[int]) -> Accou
     if fresh and not account.gaps:
         return replace(account, since=_onto(account.since, asked.period, times), period=asked.period)
     if account.period == asked.period:
-        return account
+        return _in_step(account) if fresh else account
     lost = (replace(gap, reason=Reason.NO_RECORD) if gap.reason is Reason.PENDING else gap for gap in account.gaps)
     since = account.since if account.watermark is None else account.watermark + 1
     return Account(_onto(since, asked.period, times), asked.period, account.watermark, tuple(lost))
+
+
+def _in_step(account: Account) -> Account:
+    """Return an account that begins anew at any second, as of a stream that was left out for a while, on its old grid.
+
+    What is still missing from before lies on that, and a row belongs to no gap that lies between two points.
+    """
+    if not account.period:
+        return account
+    return replace(account, since=_onto(account.since, account.period, [gap.start for gap in account.gaps]))
 
 
 def _onto(since: int, period: int, times: Sequence[int]) -> int:

@@ -3,6 +3,8 @@
 The other side is a meter that holds some of the captures it should, and a model that goes point by point.
 """
 
+from dataclasses import replace
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -98,6 +100,40 @@ def test_asking_for_what_is_pending_ends_and_finds_every_row(
     reachable = [at for at in held if account.grid.nearest(at) >= account.since]
     assert sorted(at for at in taken if account.grid.nearest(at) >= account.since) == reachable
     assert all(gap.reason is Reason.NO_RECORD for gap in account.gaps)
+
+
+@settings(deadline=None, max_examples=200)
+@given(
+    PERIODS,
+    st.sets(MOMENTS, max_size=60),
+    st.integers(0, 14),
+    st.booleans(),
+    st.integers(1, 40),
+    st.sets(st.integers(0, 8), min_size=1),
+)
+def test_a_stream_that_goes_and_comes_back_misses_no_row_that_was_still_to_be_read(
+    period: int, held_numbers: set[int], phase: int, newest: bool, length: int, leaves: set[int]
+) -> None:
+    """It begins anew behind its watermark, at any second: what is pending from before is where it was."""
+    now = 205 * period
+    held = sorted(number * period + phase % period for number in held_numbers)
+    account, taken = answer(Account(0, period), Asked(now - (length + 1) * period, now, period), held)
+    since, step = account.since, 0
+    while account.pending or step in leaves:
+        if step in leaves and account.watermark is not None:
+            begins = account.watermark + 1
+            account = replace(account, since=begins)
+            account, news = answer(account, Asked(begins, now + (step + 1) * period, period), held)
+            taken += news
+        step += 1
+        assert step < 500
+        if not account.pending:
+            continue
+        gap = account.pending[-1 if newest else 0]
+        first, last = gap.start - period // 2, gap.end + period - 1 - period // 2
+        account, news = answer(account, Asked(first, min(last, first + length * period), period), held)
+        taken += news
+    assert sorted(taken) == [at for at in held if Grid(since, period).nearest(at) >= since]
 
 
 @st.composite

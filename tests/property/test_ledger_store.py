@@ -7,6 +7,7 @@ import asyncio
 import shutil
 import tempfile
 from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 
@@ -86,6 +87,17 @@ class LedgerMachine(RuleBasedStateMachine):
         recorded = self.runner.run(self.store.readings.record(captures, {}, asked={(meter, STREAM): asked}))
         assert recorded.accounts == {(meter, STREAM): account}
         assert recorded.overflow == ()
+
+    @rule()
+    def leave_the_timetable_and_come_back(self) -> None:
+        self.runner.run(self.store.ledger.expect({}))
+        self.runner.run(self.store.ledger.expect({STREAM: {35: METERS}}))
+        for meter, account in self.accounts.items():
+            if account is None:
+                self.accounts[meter] = Account(35, 0)
+            else:
+                since = 35 if account.watermark is None else account.watermark + 1
+                self.accounts[meter] = replace(account, since=since)
 
     @rule()
     def crash(self) -> None:

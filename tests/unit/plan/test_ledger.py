@@ -172,6 +172,17 @@ def test_the_first_rows_say_where_the_captures_are_expected() -> None:
     )
 
 
+def test_a_stream_that_comes_back_keeps_the_points_of_what_is_still_to_be_read() -> None:
+    """Its account begins anew at the second behind the watermark, which is no point of the grid."""
+    mark = MIDNIGHT + DAY
+    pending = Gap(MIDNIGHT, MIDNIGHT + HOUR, Reason.PENDING)
+    again = Account(mark + 1, QUARTER, mark, (pending,))
+    rows = quarters(pending.start, pending.end)
+    account, news = enter(again, Asked(pending.start - 450, pending.end + 449, QUARTER), rows)
+    assert news == rows
+    assert account == Account(mark + QUARTER, QUARTER, mark)
+
+
 def test_another_capture_period_begins_anew_and_gives_up_what_was_pending() -> None:
     old = Account(MIDNIGHT, QUARTER, MIDNIGHT + DAY, (Gap(MIDNIGHT, MIDNIGHT + HOUR, Reason.PENDING),))
     rows = [MIDNIGHT + DAY + 1800, MIDNIGHT + DAY + HOUR]
