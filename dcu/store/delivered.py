@@ -15,6 +15,7 @@ from dcu.messages.canonical import number
 from dcu.model import Capture
 from dcu.store.database import Database
 from dcu.store.numbers import place_of
+from dcu.store.outbox import Unsent, within
 from dcu.store.readings import TIME_BOUND, Readings
 from dcu.store.segments import SEGMENT_ROWS
 
@@ -97,14 +98,17 @@ class Delivered:
     async def held(self, stream: str, start: int, end: int, meter: str | None = None) -> Held:
         """Sum up the captures of `stream` with start ≤ at ≤ end, of all meters or of one.
 
-        Raises CommandRejected when they are more than SUM_BOUND.
+        Left out is what the head-end is told it does not get, though it may be here still. Raises
+        CommandRejected when they are more than SUM_BOUND.
         """
         held = Held()
         start, end = max(start, -TIME_BOUND), min(end, TIME_BOUND)
         for of, sent in await self._database.read(_STREAM, (stream,)):
-            out = await self._database.read(_OUT, (of,))
+            out, unsent = await self._database.read(_OUT, (of,)), await Unsent.of(self._database, of)
             async for position, capture in self._of_time(stream, of, start, end, meter):
-                if position > sent or any(first <= position <= last for first, last in out):
+                if unsent.has(position):
+                    continue
+                if position > sent or within(position, out):
                     held.pending += 1
                 else:
                     held.add(capture)

@@ -6,7 +6,7 @@ never published with other content. Publishing is the business of `dcu.delivery`
 
 import asyncio
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -87,6 +87,13 @@ SELECT stream, seq, first, last, dropped FROM (
     FROM delivered JOIN streams USING (stream) WHERE name = ?1 AND delivered.seq = ?2)
 """
 
+# what the head-end was, or will be, told it does not get; whether that was REFUSED
+_UNSENT = """
+SELECT first, last, dropped LIKE '["refused"%' FROM outbox WHERE stream = ?1 AND dropped IS NOT NULL
+UNION ALL SELECT first, last, dropped LIKE '["refused"%' FROM delivered WHERE stream = ?1 AND dropped IS NOT NULL
+UNION ALL SELECT first, last, 0 FROM drops WHERE stream = ?1
+"""
+
 _WAITING = "SELECT name, tail - sent FROM tails ORDER BY stream"
 
 _PENDING = """
@@ -120,6 +127,31 @@ class Shipped:
         return Shipped(
             self.stored + more.stored, self.delivered + more.delivered, self.acknowledged + more.acknowledged
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Unsent:
+    """Positions of one stream of which the head-end is told that they do not come: `refused` by the broker, or `gone`.
+
+    A segment that was sent in part stays until the rest is acknowledged: what of it was given up is in it still.
+    """
+
+    refused: tuple[tuple[int, int], ...] = ()
+    gone: tuple[tuple[int, int], ...] = ()
+
+    @classmethod
+    async def of(cls, database: Database, stream: int) -> "Unsent":
+        found = await database.read(_UNSENT, (stream,))
+        refused, gone = ([(first, last) for first, last, of in found if bool(of) is which] for which in (True, False))
+        return cls(tuple(refused), tuple(gone))
+
+    def has(self, position: int) -> bool:
+        return within(position, self.refused) or within(position, self.gone)
+
+
+def within(position: int, extents: Iterable[tuple[int, int]]) -> bool:
+    """Whether one of `extents`, each from its first position to its last, has `position`."""
+    return any(first <= position <= last for first, last in extents)
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,6 +258,7 @@ class Outbox:
         shipped = Shipped()
         for number, sent, tail in await self._database.read(_EXTENT, (stream,)):
             out = [(first, last) for _, _, first, last, _ in await self._database.read(_OUT, (stream,))]
+            unsent = await Unsent.of(self._database, number)
             first = await self._recorded_since(number, tail, since)
             while first <= tail:
                 piece = await self._database.read(
@@ -234,13 +267,13 @@ class Outbox:
                 if not piece:
                     break
                 for segment in self._readings.readable(piece):
-                    shipped += await self._counted(segment, since, meter, sent, out)
+                    shipped += await self._counted(segment, since, meter, sent, out, unsent)
                     await asyncio.sleep(0)
                 first = position_of(piece[-1][0]) + 1
         return shipped
 
     async def _counted(
-        self, segment: Segment, since: int, meter: str | None, sent: int, out: Sequence[tuple[int, int]]
+        self, segment: Segment, since: int, meter: str | None, sent: int, out: Sequence[tuple[int, int]], unsent: Unsent
     ) -> Shipped:
         of = None if meter is None else await self._database.read("SELECT meter FROM meters WHERE name = ?", (meter,))
         stored = delivered = under_way = 0
@@ -248,10 +281,11 @@ class Outbox:
             if of is not None and (run.meter,) not in of:
                 continue
             held = [first + row for row, at in enumerate(run.times) if at >= since]
+            held = [position for position in held if not within(position, unsent.gone)]
             stored += len(held)
-            gone = [position for position in held if position <= sent]
-            delivered += len(gone)
-            under_way += sum(begin <= position <= end for position in gone for begin, end in out)
+            left = [position for position in held if position <= sent and not within(position, unsent.refused)]
+            delivered += len(left)
+            under_way += sum(within(position, out) for position in left)
         return Shipped(stored, delivered, delivered - under_way)
 
     async def _recorded_since(self, stream: int, tail: int, since: int) -> int:

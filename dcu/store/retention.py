@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from typing import Any, Final
 
 from aiosqlite import Connection
@@ -177,10 +178,13 @@ class Retention:
         if not rows:
             return Shed()
         end = position_of(rows[-1][0]) + rows[-1][1] - 1
-        oldest, newest = min(each[3] for each in rows), max(each[4] for each in rows)
-        await database.execute(_DROP, (extent.stream, begin, end, reason, oldest, newest, end - begin + 1))
-        for row in rows:
-            await self._enter_gaps(database, extent.stream, row, begin)
+        lost = [self._times(each, begin) for each in rows]
+        # of one that cannot be read its row says the times
+        times = [sorted(chain(*of.values())) or each[3:5] for of, each in zip(lost, rows, strict=True)]
+        span = min(each[0] for each in times), max(each[-1] for each in times)
+        await database.execute(_DROP, (extent.stream, begin, end, reason, *span, end - begin + 1))
+        for of in lost:
+            await self._enter_gaps(database, extent.stream, of)
         # a segment that a block under way holds a part of goes when that is acknowledged
         if free := [each for each in rows if position_of(each[0]) > extent.last]:
             await self._delete(database, extent, free)
@@ -197,13 +201,17 @@ class Retention:
         first = position_of(found[0][0]) if found else begin
         return first, await self._database.tails.last(database, extent.stream)
 
-    async def _enter_gaps(self, database: Connection, stream: int, row: Sequence[Any], begin: int) -> None:
-        """Enter what is in a segment from position `begin` on as DROPPED."""
+    def _times(self, row: Sequence[Any], begin: int) -> dict[int, list[int]]:
+        """Return the capture times in a segment from position `begin` on, by meter."""
         times: dict[int, list[int]] = {}
         for segment in self._readings.readable([(row[0], row[5], row[6])]):
             for position, run in segment.placed():
                 lost = [at for number, at in enumerate(run.times) if position + number >= begin]
                 times.setdefault(run.meter, []).extend(lost)
+        return times
+
+    async def _enter_gaps(self, database: Connection, stream: int, times: Mapping[int, list[int]]) -> None:
+        """Enter the capture `times` of meters as DROPPED."""
         marks = []
         for meter, lost in times.items():
             mark = await Mark.find(database, meter, stream)

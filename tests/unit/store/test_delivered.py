@@ -6,9 +6,10 @@ import pytest
 
 from dcu.errors import CommandRejected
 from dcu.messages.canonical import number
-from dcu.model import Capture
+from dcu.model import Capture, Dropped
 from dcu.store import Store, delivered
-from dcu.store.outbox import Block
+from dcu.store.outbox import Block, Shipped
+from dcu.store.retention import Shed
 from tests.captures import SetClock, capture
 
 NOON = 1_769_860_800
@@ -77,6 +78,39 @@ async def test_what_is_held_is_what_was_acknowledged_and_the_rest_is_pending(sto
     one = await store.delivered.held("load0", NOON + 900, NOON + 1800, "M2")
     assert (one.captures, one.total) == (2, sum(map(number, second[1:3])))
     assert (await store.delivered.held("load9", NOON, NOON + 86_400)).captures == 0
+
+
+async def test_what_was_told_as_dropped_is_not_held_although_its_segment_is_here_still(store: Store) -> None:
+    await store.readings.record(rows(9), {})
+    block = await store.outbox.next_block("load0", 4)
+    assert block
+    assert await store.retention.shed("load0", "storage", unsent=True) == Shed(5, 5)
+    held = await store.delivered.held("load0", NOON, NOON + 86_400)
+    assert (held.captures, held.pending) == (0, 4), "of the others no block was made yet"
+    word = await store.outbox.next_block("load0", 9)
+    assert word
+    assert word.dropped == Dropped("storage", NOON + 4 * 900, NOON + 8 * 900, 5)
+    for seq in (block.seq, word.seq):
+        await store.outbox.acknowledge("load0", seq)
+    held = await store.delivered.held("load0", NOON, NOON + 86_400)
+    assert (held.captures, held.pending, held.total) == (4, 0, sum(map(number, rows(4))))
+    assert await store.outbox.shipped("load0", 0) == Shipped(4, 4, 4)
+
+
+async def test_what_the_broker_refuses_is_stored_and_not_held_until_it_was_sent_after_all(store: Store) -> None:
+    await store.readings.record(rows(9), {})
+    block = await store.outbox.next_block("load0", 4)
+    assert block
+    await store.outbox.refuse("load0", block.seq)
+    await sent(store, 5)
+    for _ in range(2):
+        held = await store.delivered.held("load0", NOON, NOON + 86_400)
+        assert (held.captures, held.pending) == (5, 0)
+        assert await store.outbox.shipped("load0", 0) == Shipped(9, 5, 5)
+        await store.outbox.acknowledge_to({"load0": block.seq})
+    await store.outbox.acknowledge("load0", block.seq)
+    assert (await store.delivered.held("load0", NOON, NOON + 86_400)).captures == 9
+    assert await store.outbox.shipped("load0", 0) == Shipped(9, 9, 9)
 
 
 async def test_too_much_at_once_is_refused(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
