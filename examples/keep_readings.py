@@ -1,6 +1,6 @@
 """A head-end in small: hears DCUs and keeps what they say in SQLite, each capture once, whatever comes twice or late.
 
-usage: keep_readings.py DATABASE HOST PORT [DCU]
+usage: keep_readings.py DATABASE HOST PORT [DCU]    (in a clone: PYTHONPATH=. python3 examples/keep_readings.py …)
 
 Once a minute it acknowledges what is kept, names what is missing, and asks for what was lost on the way. The same SQL
 does for PostgreSQL: connect with psycopg, and write %s for each question mark.
@@ -63,8 +63,9 @@ class Keeper:
         else:
             self.database.executemany(READING, (row for each in block.captures for row in readings(block, each)))
         if (lost := block.dropped) is not None:
-            told = lost.meter, lost.at, lost.until, lost.count, lost.reason
-            self.database.execute(DROPPED, (block.dcu, block.stream, *told))
+            self.database.execute(
+                DROPPED, (block.dcu, block.stream, lost.meter, lost.at, lost.until, lost.count, lost.reason)
+            )
 
     def tend(self, listener: Listener) -> None:
         """Say to the DCUs what is kept and what is to come once more, and name what is missing."""
@@ -92,8 +93,9 @@ def event(block: Block, capture: Capture) -> tuple[object, ...]:
 
 
 if __name__ == "__main__":
-    path, host, port, *dcus = sys.argv[1:]
+    if len(sys.argv) not in {4, 5} or not sys.argv[3].isdecimal():
+        sys.exit(__doc__)
+    path, host, port, dcu = [*sys.argv[1:], "+"][:4]
     keeper = Keeper(sqlite3.connect(path, check_same_thread=False))
     print("listening", flush=True)
-    listener = Listener(keeper.take, print, identifier="keep-readings", dcu=dcus[0] if dcus else "+")
-    listener.run(host, int(port), tend=keeper.tend)
+    Listener(keeper.take, print, identifier="keep-readings", dcu=dcu).run(host, int(port), tend=keeper.tend)

@@ -2,7 +2,10 @@
 
 import json
 import math
+import os
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -16,6 +19,8 @@ from dcu_headend import Capture as Read
 from dcu_headend.mqtt import Listener
 from examples.keep_readings import Keeper, readings
 from tests.outbox import NOON, capture, record
+
+ROOT = Path(__file__).parents[3]
 
 ENVELOPES = Envelopes("D", "b")
 
@@ -33,9 +38,30 @@ def count(keeper: Keeper, table: str) -> int:
     return int(found)
 
 
+def example(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    """Call the example in `folder` as one does from a clone."""
+    command = [sys.executable, str(ROOT / "examples" / "keep_readings.py"), *words]
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    return subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, check=False, timeout=60)
+
+
 def test_the_example_is_short() -> None:
-    text = (Path(__file__).parents[3] / "examples" / "keep_readings.py").read_text(encoding="utf-8")
+    text = (ROOT / "examples" / "keep_readings.py").read_text(encoding="utf-8")
     assert len(text.splitlines()) < 100
+
+
+@pytest.mark.parametrize("words", [(), ("--help",), ("readings.db", "host"), ("readings.db", "host", "port")])
+def test_without_what_it_needs_it_says_how_it_is_used(tmp_path: Path, words: tuple[str, ...]) -> None:
+    ended = example(tmp_path, *words)
+    assert ended.returncode == 1
+    assert "usage: keep_readings.py DATABASE HOST PORT [DCU]" in ended.stderr
+    assert "Traceback" not in ended.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_page_says_how_it_is_called_from_a_clone() -> None:
+    page = (ROOT / "docs" / "reference" / "head-end.md").read_text(encoding="utf-8")
+    assert "`PYTHONPATH=. python3 examples/keep_readings.py DATABASE HOST PORT [DCU]`" in page
 
 
 @pytest.mark.parametrize(
