@@ -25,6 +25,7 @@ from dcu.dlms.general_ciphering import (
     AgreedKey,
     GeneralHeader,
     GlobalKey,
+    KeyInfo,
     Scheme,
     WrappedKey,
     octets,
@@ -135,6 +136,8 @@ class Cipher:
         self._transaction = self._asked = b""
         self._global = _Key(keys.encryption_key)
         self._dedicated: _Key | None = None
+        #: The key of the last APDU that came under one of its own, by transaction and how it was told.
+        self._latest: tuple[tuple[bytes, KeyInfo], _Key] | None = None
 
     @property
     def heard(self) -> int:
@@ -276,17 +279,23 @@ class Cipher:
 
     def _key_of(self, sealed: _Sealed) -> _Key:
         general = sealed.general
-        match general.key if general is not None else GlobalKey.UNICAST:
+        if general is None or general.key is GlobalKey.UNICAST:
+            return self._key(sealed.form)
+        # under one key in one transaction the counters go on: nothing is said twice in it
+        which = general.transaction, general.key
+        if self._latest is None or self._latest[0] != which:
+            self._latest = which, _Key(self._new_key(general))
+        return self._latest[1]
+
+    def _new_key(self, general: GeneralHeader) -> bytes:
+        match general.key:
             case WrappedKey(wrapped):
-                return _Key(self._unwrapped(wrapped))
+                return self._unwrapped(wrapped)
             case AgreedKey(scheme, exchanged) if scheme in self._agreements:
-                assert general is not None
                 parties = replace(general, originator=self._peer, recipient=self._title)
-                return _Key(self._agreements[scheme].follow(parties, exchanged))
+                return self._agreements[scheme].follow(parties, exchanged)
             case GlobalKey.BROADCAST if self._keys.broadcast_key:
-                return _Key(self._keys.broadcast_key)
-            case GlobalKey.UNICAST:
-                return self._key(sealed.form)
+                return self._keys.broadcast_key
             case other:
                 raise SecurityError(Breach.CONTROL, f"protected under a key that we have not: {type(other).__name__}")
 

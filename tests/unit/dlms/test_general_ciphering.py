@@ -188,6 +188,16 @@ def test_the_broadcast_key_refused(key: bytes, transaction: bytes, breach: Breac
     assert refused.value.breach is breach
 
 
+@pytest.mark.parametrize("make", [wrapped, lambda _, transaction: broadcast(transaction)])
+def test_nothing_is_said_twice_in_one_transaction(make: Callable[[Cipher, bytes], bytes]) -> None:
+    client, _ = pair(replace(KEYS, master_key=MASTER, broadcast_key=BROADCAST))
+    answer = make(client, bytes(7) + b"\x07")
+    assert client.unprotect(answer, GENERAL) == ANSWER
+    with pytest.raises(SecurityError) as refused:
+        client.unprotect(answer, GENERAL)
+    assert refused.value.breach is Breach.COUNTER
+
+
 def test_outside_of_any_association_only_the_unicast_key_is_taken() -> None:
     client, _ = pair(replace(KEYS, master_key=MASTER, broadcast_key=BROADCAST))
     for apdu in (broadcast(b"\x01"), wrapped(client, b"\x01")):

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from dcu.dlms.acse import Conformance
-from dcu.dlms.association import Associated, Response
+from dcu.dlms.association import Associated, Notified, Response
 from dcu.dlms.curves import CURVES
 from dcu.dlms.general_ciphering import SCHEMES, AgreedKey, GeneralHeader, Scheme
 from dcu.dlms.security import Cipher
@@ -149,6 +149,27 @@ def test_the_meter_takes_no_recorded_question(access: Access) -> None:
     question = truth.association.send(SERIAL)
     assert truth.server.answer(question, 0.0)[0] == 0xDD
     assert truth.server.answer(question, 0.0)[0] == 0xD8  # exception-response
+
+
+@pytest.mark.parametrize("access", AGREEING, ids=named)
+def test_what_was_said_beside_the_answer_is_not_said_again(access: Access) -> None:
+    """A meter may tell more than the answer in our transaction; who records that must not have it told once more."""
+    truth = Truth(access)
+    truth.connect()
+    push = bytes.fromhex("0f 00000001 00 11 05")
+
+    def telling(truth: Truth, _: bytes) -> bytes:
+        return truth.sealed(truth.meter.title, access.ciphering, truth.invoke, plain=push)
+
+    assert isinstance(truth.ask(telling), Notified)
+    recorded = truth.sealed(truth.meter.title, access.ciphering, truth.invoke, plain=push)
+    truth.association.receive_data(recorded)
+    assert isinstance(truth.association.next_event(), Notified)
+    truth.association.receive_data(recorded)
+    with pytest.raises(SecurityError) as refused:
+        truth.association.next_event()
+    assert refused.value.breach is Breach.COUNTER
+    truth.holds()
 
 
 def test_nothing_is_agreed_outside_of_an_association() -> None:
