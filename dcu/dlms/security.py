@@ -60,6 +60,7 @@ _GENERAL: Final = {
 }
 #: Data notification and event notification: what no request has led to bears a transaction of its own.
 _UNASKED: Final = {0x0F, 0xC2}
+_GLO: Final = Ciphering.GLO
 _DEDICATED: Final = {Ciphering.DED, Ciphering.GENERAL_DED}
 _AGREED_FORMS: Final = {scheme: form for form, scheme in SCHEMES.items()}
 _NOTHING_AGREED: Final[Mapping[Scheme, "Agreement"]] = MappingProxyType({})
@@ -169,20 +170,20 @@ class Cipher:
         header = self._header(AUTHENTICATED_ENCRYPTED)
         # nonce: system title and invocation counter; authenticated with it: control octet and authentication key
         additional = header[:1] + self._authentication_key
-        general = self._general(header[1:], form) if form in INFORMED else None
-        if general is not None:
+        key = self._key(form)
+        general: GeneralHeader | None = None
+        if form is not _GLO and form in INFORMED:
+            general = self._general(header[1:], form)
             additional += general.authenticated()
-        if general is not None and form in AGREED:
-            octets, info = self._agreements[SCHEMES[form]].originate(general)
-            key, general = _Key(octets), replace(general, key=info)
-        else:
-            key = self._key(form)
+            if form in AGREED:
+                octets, info = self._agreements[SCHEMES[form]].originate(general)
+                key, general = _Key(octets), replace(general, key=info)
         sealed = key.aead.encrypt(self._title + header[1:], apdu, additional)
         body = header + sealed[: TAG_SIZE - 16]
         content = encode_length(len(body)) + body
         if general is not None:
             return bytes((GENERAL_CIPHERING,)) + general.to_bytes() + content
-        if form is Ciphering.GLO:
+        if form is _GLO:
             return bytes((GLO[apdu[0]],)) + content
         if form is Ciphering.DED:
             return bytes((DED[apdu[0]],)) + content
@@ -197,7 +198,7 @@ class Cipher:
         fails.
         """
         sealed = _take_apart(apdu)
-        if _kind(sealed.form) is not _kind(form):
+        if sealed.form is not form and _kind(sealed.form) is not _kind(form):
             raise SecurityError(Breach.CONTROL, f"protected as {sealed.form}, not {form}")
         if sealed.general is not None:
             _check_new_key(sealed.general, self._transaction)
@@ -311,7 +312,7 @@ class Cipher:
         return key
 
     def _key(self, form: Ciphering) -> _Key:
-        if form not in _DEDICATED:
+        if form is _GLO or form not in _DEDICATED:
             return self._global
         if self._dedicated is None:
             raise SecurityError(Breach.CONTROL, "no dedicated key was agreed")
