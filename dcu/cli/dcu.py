@@ -1,5 +1,6 @@
 """`dcu`: checks a configuration and runs the daemon. Talking to a running daemon is `dcuctl`'s business."""
 
+import sys
 from functools import partial
 from typing import ClassVar
 
@@ -10,6 +11,8 @@ from dcu.cli import running
 from dcu.cli.late import Late
 from dcu.cli.main import CONFIG
 from dcu.cli.running import configuration
+from dcu.config import Config
+from dcu.errors import UplinkError
 from dcu.plan.intervals import describe_due
 from dcu.profiles import ProfileFolders, load_profile
 from dcu.watching.forecasts import forecasts, warnings
@@ -73,6 +76,7 @@ def check(path: str, file: str | None) -> None:
     """
     path = file or path
     config = configuration(path)
+    _judge_certificates(path, config)
     meters, buses = counted(len(config.meters), "meter"), counted(len(config.buses), "bus", "buses")
     click.echo(f"{path}: good: {meters} on {buses}")
     folders = ProfileFolders.at(config.dcu.profiles_dir)
@@ -87,6 +91,19 @@ def check(path: str, file: str | None) -> None:
             click.echo(f"    {task.stream:16} {describe_due(task)}")
     for line in warnings(expected):
         click.echo(f"warning: {line}", err=True)
+
+
+def _judge_certificates(path: str, config: Config) -> None:
+    """Exit with EXIT_CONFIG when TLS has files that it cannot use; a daemon would tell only when it connects."""
+    if config.uplink.tls is None:
+        return
+    from dcu.uplink.tls import tls_context  # noqa: PLC0415 - the broker's library comes with it
+
+    try:
+        tls_context(config.uplink.tls)
+    except UplinkError as error:
+        click.echo(f"{path}: uplink.{error}\ndcu: 1 problem in the configuration", err=True)
+        sys.exit(running.EXIT_CONFIG)
 
 
 def counted(count: int, one: str, many: str = "") -> str:

@@ -78,18 +78,35 @@ def tls_context(settings: TlsSettings) -> ssl.SSLContext:
     """
     try:
         context = ssl.create_default_context(cafile=settings.ca)
-        if settings.cert is not None and settings.key is not None:
-            read(settings.key, secret=True)
-            context.load_cert_chain(settings.cert, settings.key)
-    except ConfigError as error:
-        raise UplinkError(f"tls: {error}") from error
     except OSError as error:  # ssl.SSLError is one
-        raise UplinkError(f"tls: {settings.ca} {settings.cert} {settings.key}: {error}") from error
+        raise UplinkError(f"tls: {settings.ca}: {_unusable(error, 'no certificate in PEM')}") from error
+    if settings.cert is not None and settings.key is not None:
+        _present(context, settings.cert, settings.key)
     context.minimum_version = ssl.TLSVersion.TLSv1_3 if settings.only_13 else ssl.TLSVersion.TLSv1_2
     context.sslsocket_class = TellingSocket
     if settings.alpn:
         context.set_alpn_protocols(settings.alpn)
     return context
+
+
+def _present(context: ssl.SSLContext, certificate: str, key: str) -> None:
+    """Have our own certificate shown to the broker. Raises UplinkError."""
+    try:
+        read(key, secret=True)
+        # with a pass phrase OpenSSL would ask for it at the terminal
+        context.load_cert_chain(certificate, key, password="")
+    except ConfigError as error:
+        raise UplinkError(f"tls: {error}") from error
+    except OSError as error:
+        fault = _unusable(error, "no certificate and its key in PEM, without a pass phrase")
+        raise UplinkError(f"tls: {certificate}, {key}: {fault}") from error
+
+
+def _unusable(error: OSError, what: str) -> str:
+    """Say why a file cannot be used; `what` says it where OpenSSL finds nothing that it could use."""
+    if not isinstance(error, ssl.SSLError):
+        return error.strerror or str(error)
+    return "the key is that of another certificate" if error.reason == "KEY_VALUES_MISMATCH" else what
 
 
 class Contexts:

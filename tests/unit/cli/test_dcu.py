@@ -11,6 +11,7 @@ from dcu.config import Config
 from dcu.errors import DcuError, StoreError
 from dcu.serving import REAL_TIME, TimeBase
 from tests.captures import SetClock
+from tests.certificates import Authority
 
 CONFIG = """\
 dcu: {{id: DCU-0001, data: {data}, socket: {socket}, log: warning}}
@@ -74,6 +75,16 @@ def test_a_good_file_is_described(file: Path) -> None:
     assert "rs485-1" in found.stdout
     assert "tcp://10.0.0.7:4059" in found.stdout
     assert "load0            every 900 s, offset 60 s" in found.stdout
+
+
+def test_files_of_tls_that_cannot_be_used_are_found_out_before_the_daemon_runs(file: Path, tmp_path: Path) -> None:
+    ca = Authority(tmp_path).path
+    file.write_text(file.read_text().replace("host: localhost", "host: localhost, tls: {ca: keys.yaml}"))
+    found = invoke("check", "-c", str(file))
+    assert (found.exit_code, found.stdout) == (running.EXIT_CONFIG, "")
+    assert f"{file}: uplink.tls: {file}: no certificate in PEM\ndcu: 1 problem" in found.stderr
+    file.write_text(file.read_text().replace("{ca: dcu.yaml}", f"{{ca: {ca.name}}}"))
+    assert invoke("check", "-c", str(file)).exit_code == 0
 
 
 def test_a_bus_without_enough_time_is_warned_of(file: Path) -> None:

@@ -16,6 +16,7 @@ from dcu.config import TlsSettings, UplinkSettings
 from dcu.errors import UplinkError
 from dcu.uplink import Outgoing, Uplink
 from dcu.uplink.tls import tls_context
+from tests.certificates import Authority
 from tests.scripted_broker import ACCEPTED_5, CONNECT, PUBLISH, ScriptedBroker, puback
 
 WILL = Outgoing("s", b"will")
@@ -109,6 +110,36 @@ async def test_a_file_that_is_missing_is_named(tmp_path: Path) -> None:
     with pytest.raises(UplinkError, match=r"nowhere\.pem"):
         async with way.connect(WILL):
             pass
+
+
+def test_files_that_cannot_be_used_are_named_and_what_is_wrong_with_them(tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
+    (one, key), (_, strange) = authority.issue("one"), authority.issue("other")
+    text = tmp_path / "keys.yaml"
+    text.touch(mode=0o600)
+    text.write_text("default: {}\n")
+    ca, pair = str(authority.path), "no certificate and its key in PEM, without a pass phrase"
+    for settings, fault in (
+        (TlsSettings(str(text)), f"{text}: no certificate in PEM"),
+        (TlsSettings(str(tmp_path)), f"{tmp_path}: Is a directory"),
+        (TlsSettings(ca, str(one), str(strange)), f"{one}, {strange}: the key is that of another certificate"),
+        (TlsSettings(None, str(one), str(text)), f"{one}, {text}: {pair}"),
+        (TlsSettings(ca, str(text), str(key)), f"{text}, {key}: {pair}"),
+    ):
+        with pytest.raises(UplinkError) as caught:
+            tls_context(settings)
+        assert str(caught.value) == f"tls: {fault}"
+
+
+def test_a_key_under_a_pass_phrase_is_not_asked_for(tmp_path: Path) -> None:
+    certificate, key = Authority(tmp_path).issue("one")
+    private = serialization.load_pem_private_key(key.read_bytes(), None)
+    sealed = serialization.BestAvailableEncryption(b"word")
+    key.write_bytes(
+        private.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.TraditionalOpenSSL, sealed)
+    )
+    with pytest.raises(UplinkError, match="without a pass phrase"):
+        tls_context(TlsSettings(None, str(certificate), str(key)))
 
 
 async def test_cancelled_in_a_handshake_that_never_ends(tmp_path: Path) -> None:
