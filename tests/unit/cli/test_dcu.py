@@ -79,7 +79,7 @@ def test_a_good_file_is_described(file: Path) -> None:
 
 def test_files_of_tls_that_cannot_be_used_are_found_out_before_the_daemon_runs(file: Path, tmp_path: Path) -> None:
     ca = Authority(tmp_path).path
-    file.write_text(file.read_text().replace("host: localhost", "host: localhost, tls: {ca: keys.yaml}"))
+    file.write_text(file.read_text().replace("host: localhost", "host: localhost, tls: {ca: dcu.yaml}"))
     found = invoke("check", "-c", str(file))
     assert (found.exit_code, found.stdout) == (running.EXIT_CONFIG, "")
     assert f"{file}: uplink.tls: {file}: no certificate in PEM\ndcu: 1 problem" in found.stderr
