@@ -13,7 +13,7 @@ import structlog
 from dcu.delivery.dialect import Block, Dialect, Owed
 from dcu.messages.edge_node import EdgeNode, Message, asks_for_rebirth
 from dcu.messages.encoding import UNTELLABLE
-from dcu.messages.envelope import RESULT
+from dcu.messages.envelope import RESULT, content_type
 from dcu.messages.primary_host import HostState, parse_state, state_topic
 from dcu.model import Capture
 from dcu.uplink import Link, Outgoing
@@ -108,7 +108,7 @@ class Sparkplug(Dialect):
             log.exception("block has no words in Sparkplug", stream=block.stream, seq=block.seq)
             return Dialect.block(self, block, limit, compact=compact)
         receipt = self.envelopes.receipt(block.stream, block.seq, len(messages))
-        return [*messages, Outgoing(self.topics.of_stream(block.stream), receipt)]
+        return [*messages, Outgoing(self.topics.of_stream(block.stream), receipt, content_type=content_type(receipt))]
 
     async def farewell(self, link: Link, _reason: str, _until: float | None = None) -> None:
         await link.publish(self._death())

@@ -25,6 +25,13 @@ def bindings() -> dict[str, dict[str, Any]]:
     return found
 
 
+def typed() -> set[str]:
+    """Return the topics of which docs/reference/mqtt.md says that MQTT 5 names their content type, as patterns."""
+    page = (Path(__file__).parents[2] / "docs" / "reference" / "mqtt.md").read_text(encoding="utf-8")
+    (listed,) = re.findall(r"On the topics (.*?) MQTT 5 says which in the content type", page)
+    return {"ami/v1/[^/]+/" + re.sub(r"\{\w+\}", "[^/]+", topic) for topic in re.findall("`(.+?)`", listed)}
+
+
 def told(message: Outgoing) -> dict[str, Any]:
     expiry = {} if message.expiry is None else {"messageExpiryInterval": message.expiry}
     return {"qos": message.qos, "retain": message.retain, "bindingVersion": "0.2.0"} | expiry
@@ -46,5 +53,7 @@ def test_every_message_is_sent_as_it_is_bound(tmp_path: Path, monkeypatch: pytes
         assert all(kinds.values())
         for pattern, messages in kinds.items():
             assert all(told(each) == expected[pattern] for each in messages), pattern
+            named = {each.content_type for each in messages}
+            assert named == ({"application/json"} if pattern in typed() else {None}), pattern
 
     virtually(work)

@@ -72,6 +72,7 @@ def test_births_then_data_and_a_receipt_of_our_own() -> None:
     assert all((message.qos, message.retain) == (0, False) for message in told)
     assert (receipt.topic, receipt.qos) == (TOPICS.of_stream("load0"), 1)
     assert json.loads(receipt.payload)["sparkplug"] == 4
+    assert receipt.content_type == "application/json"
     assert speaking.births() == ["NBIRTH", "DBIRTH", "DBIRTH"], "over the next connection"
 
 
