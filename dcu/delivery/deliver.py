@@ -240,6 +240,8 @@ class Deliver:
                 elif message.retained:
                     # it would be heard at each new session, and first of all by a box that was put in another's place
                     log.warning("a retained command is not taken", topic=message.topic)
+                elif not message.payload:
+                    log.info("what was retained was cleared", topic=message.topic)
                 else:
                     self.figures.commands += 1
                     self._replies.heard(message.payload, message.reply)

@@ -6,6 +6,7 @@ The same envelope comes through MQTT and through the local socket. What the comm
 import json
 import math
 import re
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any, NoReturn
 
@@ -27,9 +28,12 @@ def parse_command(payload: bytes, *, door: str, received: float) -> Command:
 
     Raises CommandRejected in time and memory bounded by MAX_COMMAND; its `id` is set as soon as it could be read.
     """
-    envelope = _object(payload)
-    command_id = envelope.get("id")
-    if not isinstance(command_id, str) or not _ID.fullmatch(command_id):
+    twice: list[str] = []
+    envelope = _object(payload, twice)
+    command_id = None if "id" in twice else _identity(envelope)
+    if twice:  # each reader of JSON takes another of them: whoever let it pass on its way may have read what we do not
+        raise CommandRejected(f"{twice[0][:32]!a} stands twice in one object", command_id)
+    if command_id is None:
         raise CommandRejected("id: expected 1 to 64 letters, digits or . _ : -")
     try:
         return _checked(command_id, envelope, door, received)
@@ -37,11 +41,26 @@ def parse_command(payload: bytes, *, door: str, received: float) -> Command:
         raise CommandRejected(rejected.reason, command_id) from None
 
 
-def _object(payload: bytes) -> Mapping[str, Any]:
+def _identity(envelope: Mapping[str, Any]) -> str | None:
+    found = envelope.get("id")
+    return found if isinstance(found, str) and _ID.fullmatch(found) else None
+
+
+def _object(payload: bytes, twice: list[str]) -> Mapping[str, Any]:
+    """Return the object in `payload`; keys that stand twice in it, or in an object of it, are added to `twice`."""
+
+    def noting(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        found = dict(pairs)
+        if len(found) < len(pairs):
+            twice.extend(key for key, count in Counter(key for key, _ in pairs).items() if count > 1)
+        return found
+
     if len(payload) > MAX_COMMAND:
         raise CommandRejected(f"a command has at most {MAX_COMMAND} octets, this one {len(payload)}")
     try:
-        envelope = json.loads(payload.decode(), parse_constant=_no_constant, parse_float=_finite)
+        envelope = json.loads(
+            payload.decode(), parse_constant=_no_constant, parse_float=_finite, object_pairs_hook=noting
+        )
     except (ValueError, RecursionError):  # RecursionError: the parser's own bound on nesting
         raise CommandRejected("not a JSON object in UTF-8") from None
     if not isinstance(envelope, dict):

@@ -231,6 +231,17 @@ async def test_a_command_is_acknowledged_when_it_is_safe() -> None:
         await until(lambda: link.acknowledged == [b"ping"])
 
 
+async def test_who_clears_what_was_retained_commands_nothing() -> None:
+    """An empty message deletes a retained one and goes to whoever has subscribed now (MQTT 5, 3.3.1.3)."""
+    link = MemoryLink()
+    at = bench(link)
+    async with running(at.deliver):
+        for payload in (b"", b"ping"):
+            link.down.put_nowait(payload)
+        await until(lambda: link.acknowledged == [b"", b"ping"])
+    assert at.commands == [b"ping"]
+
+
 async def test_a_store_error_ends_the_flow() -> None:
     at = bench(MemoryLink())
     at.store.failure = StoreError("disk full")

@@ -97,6 +97,23 @@ def test_an_envelope_has_a_bound() -> None:
         parse_command(padded + b" ", door="mqtt", received=0)
 
 
+@pytest.mark.parametrize(
+    ("payload", "key", "command_id"),
+    [
+        ('{"id": "A", "id": "x2", "name": "dcu.ping"}', "id", None),
+        ('{"id": "A", "name": "dcu.ping", "name": "dcu.status"}', "name", "A"),
+        ('{"id": "A", "name": "dcu.gaps", "args": {"meter": "M1", "meter": "M2"}}', "meter", "A"),
+        ('{"id": "A", "name": "dcu.gaps", "args": {"meter": [{"x": 1, "x": 1}]}}', "x", "A"),
+    ],
+)
+def test_a_key_that_stands_twice_is_refused_for_who_knows_which_was_meant(
+    payload: str, key: str, command_id: str | None
+) -> None:
+    with pytest.raises(CommandRejected, match=f"'{key}' stands twice in one object") as caught:
+        parse_command(payload.encode(), door="mqtt", received=1000.5)
+    assert caught.value.id == command_id
+
+
 @pytest.mark.parametrize("number", ["1e999", "-1e999", "NaN", "Infinity"])
 def test_a_number_beyond_all_numbers_is_no_json(number: str) -> None:
     payload = json.dumps(READ).replace("{", f'{{"priority": {number}, ', 1).encode()
