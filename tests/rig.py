@@ -115,7 +115,7 @@ class WholeStore(MemoryStore, MemoryOutbox, MemoryJournal):
     async def added(self) -> list[Line]:
         return []
 
-    async def reached(self, meter: str, state: Reach, at: float) -> None:
+    async def reached(self, meter: str, state: Reach, at: float, *, sure: bool = False) -> None:
         await self._commit()
         self.reach_changes.append((meter, at, state))
 

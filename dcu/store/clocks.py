@@ -15,6 +15,9 @@ POINTS_BOUND = 14
 
 _POINT = "INSERT INTO clocks (meter, at, offset) VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET offset = excluded.offset"
 
+# a clock of ours that was ahead: what is told last is what the meter shows
+_DROP_LATER = "DELETE FROM clocks WHERE meter = ? AND at > ?"
+
 _PRUNE = """
 DELETE FROM clocks WHERE meter = ?1 AND at < (SELECT at FROM clocks WHERE meter = ?1 ORDER BY at DESC LIMIT 1 OFFSET ?2)
 """
@@ -67,7 +70,7 @@ class Clocks:
         self._database = database
 
     async def shows(self, meter: str, at: int, offset: float, *, anew: bool = False) -> None:
-        """Keep a point; `anew` forgets those before it, when somebody else has moved the clock."""
+        """Keep a point, and none later; `anew` forgets those before it, when somebody else has moved the clock."""
         await self._database.write(partial(self._clock_shows, meter=meter, at=at, offset=offset, anew=anew))
 
     async def points(self, meter: str) -> list[tuple[int, float]]:
@@ -104,6 +107,7 @@ class Clocks:
         number = await self._database.meters.number(database, meter)
         if anew:
             await database.execute(_RESTART, (number,))
+        await database.execute(_DROP_LATER, (number, at))
         await database.execute(_POINT, (number, at, offset))
         await database.execute(_PRUNE, (number, POINTS_BOUND - 1))
 

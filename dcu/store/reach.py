@@ -19,6 +19,8 @@ _PRUNE = """
 DELETE FROM reach WHERE meter = ?1 AND at < (SELECT at FROM reach WHERE meter = ?1 ORDER BY at DESC LIMIT 1 OFFSET ?2)
 """
 
+_DROP_LATER = "DELETE FROM reach WHERE meter = ? AND at > ?"
+
 # the change before the span says how the meter stood when it began
 _SINCE = """
 SELECT meters.name, at, state FROM reach JOIN meters USING (meter)
@@ -43,9 +45,13 @@ class Reaches:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def reached(self, meter: str, state: Reach, at: float) -> None:
-        """Keep that `meter` is in `state` since `at` (UTC seconds); returns after the commit. Raises StoreError."""
-        await self._database.write(partial(self._reached, meter=meter, state=state, at=at))
+    async def reached(self, meter: str, state: Reach, at: float, *, sure: bool = False) -> None:
+        """Keep that `meter` is in `state` since `at` (UTC seconds); returns after the commit. Raises StoreError.
+
+        If that time is `sure`, lines that bear a later one stem from a clock that was ahead, and go: what is told last
+        is how the meter stands.
+        """
+        await self._database.write(partial(self._reached, meter=meter, state=state, at=at, sure=sure))
 
     async def since(self, since: float) -> list[tuple[str, float, Reach]]:
         """Return (meter, at, state) of each change from `since` on and of the last one before, by meter and time."""
@@ -55,7 +61,9 @@ class Reaches:
         """Return (meter, since, how many lines say it is unreachable) of each that has not answered since a failure."""
         return [(meter, since, lines) for meter, since, lines in await self._database.read(_AWAY)]
 
-    async def _reached(self, database: Connection, *, meter: str, state: Reach, at: float) -> None:
+    async def _reached(self, database: Connection, *, meter: str, state: Reach, at: float, sure: bool) -> None:
         number = await self._database.meters.number(database, meter)
+        if sure:
+            await database.execute(_DROP_LATER, (number, at))
         await database.execute(_PUT, (number, at, state.value))
         await database.execute(_PRUNE, (number, REACH_BOUND - 1))

@@ -24,7 +24,7 @@ STEP = 60.0
 class History(Protocol):
     """What is needed of the store."""
 
-    async def reached(self, meter: str, state: Reach, at: float) -> None: ...
+    async def reached(self, meter: str, state: Reach, at: float, *, sure: bool = False) -> None: ...
 
     async def since(self, since: float) -> list[tuple[str, float, Reach]]: ...
 
@@ -100,8 +100,7 @@ class Reachability:
         now = self._read[meter] = self._clock.now()
         if meter in self._known and meter not in self._away:
             return
-        await self._history.reached(meter, Reach.REACHABLE, now)
-        self._known[meter] = now
+        await self._keep(meter, Reach.REACHABLE, now)
         away = self._away.pop(meter, None)
         if away is not None and away.told:
             await self._report("meter reachable again", meter=meter, since=iso(int(away.since)))
@@ -111,12 +110,15 @@ class Reachability:
         if away is not None and away.state in {state, Reach.UNREACHABLE}:
             return
         now = self._clock.now()
-        await self._history.reached(meter, state, now)
-        self._known[meter] = now
+        await self._keep(meter, state, now)
         if away is None:
             self._away[meter] = _Away(state, now, self._clock.monotonic() + self._after)
         else:
             away.state = state
+
+    async def _keep(self, meter: str, state: Reach, now: float) -> None:
+        await self._history.reached(meter, state, now, sure=self._clock.trusted())
+        self._known[meter] = now
 
     async def run(self) -> None:
         """Tell of those that are away for long, until cancelled. Raises StoreError."""
@@ -134,7 +136,7 @@ class Reachability:
                 del self._away[meter]
             elif now >= away.due and not away.told:
                 await self._report("meter unreachable", meter=meter, since=iso(int(away.since)))
-                await self._history.reached(meter, Reach.UNREACHABLE, self._clock.now())
+                await self._history.reached(meter, Reach.UNREACHABLE, self._clock.now(), sure=self._clock.trusted())
                 away.told = True
 
     async def _list(self, command: Command) -> dict[str, Any]:

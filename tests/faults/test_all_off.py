@@ -25,7 +25,7 @@ class History:
     def __init__(self) -> None:
         self.changes: list[tuple[str, float, Reach]] = []
 
-    async def reached(self, meter: str, state: Reach, at: float) -> None:
+    async def reached(self, meter: str, state: Reach, at: float, *, sure: bool = False) -> None:
         await asyncio.sleep(0)
         self.changes.append((meter, at, state))
 

@@ -44,3 +44,11 @@ async def test_a_clock_that_somebody_else_moved_begins_anew(store: Store) -> Non
     await store.clocks.shows("M1", 0, 20.0)
     await store.clocks.shows("M1", 86_400, 1.0, anew=True)
     assert await store.clocks.points("M1") == [(86_400, 1.0)]
+
+
+async def test_a_point_from_when_our_own_clock_was_ahead_is_not_the_newest_for_ever(store: Store) -> None:
+    for at in (0, 86_400, 900_000):
+        await store.clocks.shows("M1", at, 20.0)
+    await store.clocks.shows("M1", 172_800, 21.0)
+    assert await store.clocks.points("M1") == [(0, 20.0), (86_400, 20.0), (172_800, 21.0)]
+    assert await store.clocks.latest() == {"M1": (172_800, 21.0)}

@@ -51,3 +51,17 @@ async def test_a_meter_that_comes_and_goes_does_not_fill_the_store(
     for at in range(10):
         await store.reaches.reached("M1", UP, at)
     assert await store.reaches.since(0) == [("M1", 7.0, UP), ("M1", 8.0, UP), ("M1", 9.0, UP), ("M2", 0.0, UP)]
+
+
+async def test_what_a_clock_that_was_ahead_has_told_does_not_hide_what_came_after(path: Path, clock: SetClock) -> None:
+    async with Store.open(path, clock) as store:
+        for meter, ahead in (("M1", 86_400.0), ("M2", 0.0)):
+            await store.reaches.reached(meter, UP, 100.0 + ahead, sure=True)
+            await store.reaches.reached(meter, WEAK, 3600.0, sure=True)
+            await store.reaches.reached(meter, DOWN, 3700.0, sure=True)
+    async with Store.open(path, clock) as store:
+        assert await store.reaches.away() == [("M1", 3600.0, 1), ("M2", 3600.0, 1)]
+        assert [line for line in await store.reaches.since(7200.0) if line[0] == "M1"] == [("M1", 3700.0, DOWN)]
+        # a time that nobody is sure of, as of a clock that lost its own, costs none of the history
+        await store.reaches.reached("M2", UP, 5.0)
+        assert len(await store.reaches.since(0)) == 2 + 4
