@@ -25,7 +25,7 @@ from dcu.dlms import axdr
 from dcu.dlms.moment import DateTime
 from dcu.dlms.services import AccessError, Action, Get, Set
 from dcu.errors import MeterError, NotGivenError, NotServedError, SecurityError
-from dcu.model import Attribute, Meter
+from dcu.model import NO_STATUS, Attribute, Meter
 from dcu.plan.calibration import Advice, Reading, Rules, Verdict, advise, crossed, jumped
 from dcu.polling.presence import ascertain
 from dcu.report import Report
@@ -334,7 +334,6 @@ class Clocks:
 
     def _moved(self, before: Reading, shift: int) -> bytes:
         """Return what the clock is to show now, as the meter tells its time: by its deviation, or without one."""
-        moment = DateTime.from_utc(
-            round(self.clock.now() + before.offset + shift), before.deviation or 0, before.status & _DST
-        )
+        status = NO_STATUS if before.status == NO_STATUS else before.status & _DST
+        moment = DateTime.from_utc(round(self.clock.now() + before.offset + shift), before.deviation or 0, status)
         return (moment if before.deviation is not None else moment._replace(deviation=None)).to_bytes()
