@@ -19,6 +19,7 @@ from dcu.conversation.unasked import Unsealed, plain
 from dcu.dlms import cosem
 from dcu.dlms.axdr import BitString
 from dcu.dlms.listening import Listener, Told
+from dcu.dlms.moment import DateTime
 from dcu.dlms.notifications import (
     DataNotification,
     EventNotification,
@@ -32,6 +33,7 @@ from dcu.errors import Breach, BusError, DcuError, SecurityError, ShelteredError
 from dcu.events import EventSieve
 from dcu.health import BusHealth
 from dcu.model import ALARM, NO_STATUS, PUSH, Capture, Column, Framing, Meter, Value
+from dcu.plan.backfill import lost
 from dcu.polling.repetition import ANEW, Repetition
 from dcu.report import Report, report_breach
 
@@ -43,6 +45,9 @@ MAX_READS: Final = 64
 #: it again where it wants it confirmed.
 BURST: Final = 8
 PERIOD: Final = 60.0
+
+#: The bit of a clock's status that says so of its time (IEC 62056-6-2, 4.1.6.1).
+_INVALID: Final = 0x01
 
 _PUSH_SETUP: Final = 40
 _PUSHES: Final = b"\x00\x00\x19\x09\x00\xff"
@@ -203,13 +208,13 @@ class Pushes:
         return count < BURST
 
     def _captures(self, meter: str, word: Notification) -> list[Capture]:
-        now = self.clock.now()
-        said_at = word.at.utc() if word.at is not None else None
-        at = int(now) if said_at is None else said_at
-        trusted = self.clock.trusted()
+        now, trusted = self.clock.now(), self.clock.trusted()
+        at, status, doubted = self._moment(meter, word.at)
 
         def capture(stream: str, value: Value, column: Column) -> Capture:
-            return Capture(meter, stream, at, NO_STATUS, (value,), (column,), now, None, trusted)
+            said = doubted if stream == PUSH else {}
+            values, columns = (value, *said.values()), (column, *said)
+            return Capture(meter, stream, at, status, values, columns, now, None, trusted)
 
         alarms = self.archive.profile(meter).alarms
         register = None if alarms is None else Column(alarms.register.class_id, alarms.register.name)
@@ -220,6 +225,20 @@ class Pushes:
         found = [capture(PUSH, cosem.plain(word.body), Column(_PUSH_SETUP, _setup(word.body)))]
         words = [each for each in _elements(word.body) if isinstance(each, BitString)]
         return found + ([capture(ALARM, str(words[0]), register)] if register and len(words) == 1 else [])
+
+    def _moment(self, meter: str, told: DateTime | None) -> tuple[int, int, dict[Column, Value]]:
+        """Return when it happened (UTC s), the status of the meter's clock, and the time it told where that is doubted.
+
+        That is one that it calls invalid itself, and one from a clock that has lost the time, as far as ours says so.
+        """
+        now, at = self.clock.now(), None if told is None else told.utc()
+        if told is None or at is None:
+            return int(now), NO_STATUS if told is None else told.status, {}
+        invalid = told.status != NO_STATUS and bool(told.status & _INVALID)
+        if not invalid and not (self.clock.trusted() and lost(at - now)):
+            return at, told.status, {}
+        clock = self.archive.profile(meter).clock
+        return int(now), told.status, {Column(clock.class_id, clock.name, clock.index): told.to_bytes()}
 
 
 def _elements(body: object) -> list[object]:

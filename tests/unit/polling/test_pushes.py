@@ -14,7 +14,7 @@ from dcu.dlms.notifications import EventNotification
 from dcu.dlms.security import Cipher
 from dcu.errors import Breach, ShelteredError, StoreError
 from dcu.events import describe
-from dcu.model import ALARM, PUSH, Attribute, Capture, Ciphering, Framing, Task
+from dcu.model import ALARM, NO_STATUS, PUSH, Attribute, Capture, Ciphering, Framing, Task
 from dcu.obis import parse_obis
 from dcu.polling.poll import Poll
 from dcu.polling.pushes import BURST, PERIOD, Pushes
@@ -114,6 +114,38 @@ def test_what_a_meter_tells_is_kept_with_its_time_and_named() -> None:
         assert (second.stream, second.values, second.columns[0].name) == (PUSH, (8192,), REGISTER)
         assert (third.stream, third.values) == (ALARM, (8192, 0))
         assert (street.poll.health.pushes, street.poll.health.strangers) == (2, 0)
+
+    virtually(work)
+
+
+@pytest.mark.parametrize(
+    ("ahead", "status", "believed"),
+    [
+        (-9, 0x00, True),
+        (-9, 0x80, True),
+        (-9, NO_STATUS, True),
+        (-6 * 86_400, 0x02, True),  # doubtful is not wrong
+        (-9, 0x01, False),
+        (-10 * 365 * 86_400, 0x00, False),
+        (8 * 86_400, NO_STATUS, False),
+    ],
+)
+def test_a_time_that_cannot_be_is_kept_beside_that_of_the_dcu(ahead: int, status: int, *, believed: bool) -> None:
+    async def work(clock: VirtualClock) -> None:
+        street = Street(clock)
+        said = DateTime.from_utc(int(ORIGIN) + ahead, 0, status)
+        body = axdr.structure(axdr.octets(SETUP), axdr.u32(7))
+        await hear(street, b"\x0f" + (1).to_bytes(4) + b"\x0c" + said.to_bytes() + axdr.encode(body))
+        (kept,) = street.kept
+        assert kept.status == status
+        assert kept.values[0] == f'["{SETUP.hex()}",7]'
+        if believed:
+            assert (kept.at, len(kept.values)) == (int(ORIGIN) + ahead, 1)
+        else:
+            assert kept.at == int(kept.read_at)
+            assert kept.values[1:] == (said.to_bytes(),)
+            assert [column.class_id for column in kept.columns] == [40, 8]
+        assert describe(COMPANION, kept) == {"event": "push", "severity": "info"}
 
     virtually(work)
 
