@@ -7,7 +7,8 @@ import re
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from datetime import date
+from typing import Any, Final, NamedTuple, Protocol
 
 from dcu.dlms.axdr import BitString, DateTime
 from dcu.dlms.names import part_text
@@ -156,20 +157,61 @@ _TIME: Final = re.compile(r"(\*|\d\d):(\*|\d\d):(\*|\d\d)(?:\.(\d\d))?")
 _ZONE: Final = re.compile(r"([+-])(\d\d):(\d\d)")
 
 
-def _octet(text: str | None) -> int:
-    return _WILDCARD if text in {"*", None} else int(str(text))
+class _Part(NamedTuple):
+    """A field of a date or time besides the year: what it is called, and what it may hold (IEC 62056-6-2, 4.1.6.1)."""
+
+    word: str
+    allowed: frozenset[int]
+    expected: str
+
+    def octet(self, text: str | None) -> int:
+        if text in {"*", None}:
+            return _WILDCARD
+        if int(str(text)) not in self.allowed:
+            raise MisfitError(f" (expected {self.word} {self.expected}, or *)")
+        return int(str(text))
+
+
+def _part(word: str, least: int, most: int, *codes: int) -> _Part:
+    more = "".join(f", {code}" for code in codes)
+    return _Part(word, frozenset((*range(least, most + 1), *codes)), f"{least} to {most}{more}")
+
+
+#: Months 253 and 254 are those in which summer time ends and begins, days 253 and 254 the last but one and the last.
+_OF_DATE: Final = (_part("month", 1, 12, 253, 254), _part("day", 1, 31, 253, 254), _part("weekday", 1, 7))
+_OF_TIME: Final = tuple(_part(word, 0, most) for word, most in (("hour", 23), ("minute", 59), ("second", 59)))
+_HUNDREDTHS: Final = _part("hundredths", 0, 99)
+
+#: Minutes that local time may be from UTC at most (deviation).
+_FARTHEST: Final = 14 * 60
+
+#: A leap year, for a date of any year.
+_ANY_YEAR: Final = 2000
 
 
 def _plain_date(value: Any) -> str:
-    """Return a date as Y-M-D[/weekday] with * for any; month 253 and 254, day 253 and 254 are the standard's codes."""
+    """Return a date as Y-M-D[/weekday] with * for any."""
     month, day, weekday = checked(value, bytes)[2:]
     text = "-".join((part_text(int.from_bytes(value[:2]), 0xFFFF, 4), part_text(month), part_text(day)))
     return text if weekday == _WILDCARD else f"{text}/{weekday}"
 
 
 def _date(text: Any) -> bytes:
-    year, *rest = _match(_DATE, text)
-    return (0xFFFF if year == "*" else int(str(year))).to_bytes(2) + bytes(map(_octet, rest))
+    year, *rest = _match(_DATE, text, "a date such as 2026-12-31, with * for any")
+    month, day, weekday = (part.octet(word) for part, word in zip(_OF_DATE, rest, strict=True))
+    number = 0xFFFF if year == "*" else int(str(year))
+    _exists(_ANY_YEAR if year == "*" else number, month, day)
+    return number.to_bytes(2) + bytes((month, day, weekday))
+
+
+def _exists(year: int, month: int, day: int) -> None:
+    """Raise MisfitError for 31 June; where month or day is a code there is nothing to say."""
+    if month > 12 or day > 31:
+        return
+    try:
+        date(year, month, day)
+    except ValueError:
+        raise MisfitError(" (expected a day that there is)") from None
 
 
 def _plain_time(value: Any) -> str:
@@ -180,13 +222,14 @@ def _plain_time(value: Any) -> str:
 
 
 def _time(text: Any) -> bytes:
-    return bytes(map(_octet, _match(_TIME, text)))
+    words = _match(_TIME, text, "a time such as 23:59:59, with * for any")
+    return bytes(part.octet(word) for part, word in zip((*_OF_TIME, _HUNDREDTHS), words, strict=True))
 
 
-def _match(pattern: re.Pattern[str], text: Any) -> tuple[str | None, ...]:
+def _match(pattern: re.Pattern[str], text: Any, expected: str) -> tuple[str | None, ...]:
     found = pattern.fullmatch(checked(text, str))
     if found is None:
-        raise ValueError
+        raise MisfitError(f" (expected {expected})")
     return found.groups()
 
 
@@ -204,14 +247,19 @@ def _moment(value: Any) -> str | None:
 
 
 def _date_time(text: Any) -> bytes:
-    date, time, *rest = checked(text, str).split(" ")
+    day, time, *rest = checked(text, str).split(" ")
     status = int(rest.pop().removeprefix("status="), 16) if rest and rest[-1].startswith("status=") else _WILDCARD
-    deviation = -0x8000
-    if rest:
-        (zone,) = rest
-        sign, hours, minutes = _match(_ZONE, zone)
-        deviation = (int(str(hours)) * 60 + int(str(minutes))) * (-1 if sign == "+" else 1)
-    return _date(date) + _time(time) + deviation.to_bytes(2, signed=True) + bytes((status,))
+    deviation = _deviation(*rest) if rest else -0x8000
+    return _date(day) + _time(time) + deviation.to_bytes(2, signed=True) + bytes((status,))
+
+
+def _deviation(zone: str) -> int:
+    """Return minutes from local time to UTC."""
+    sign, hours, minutes = _match(_ZONE, zone, "an offset from UTC such as +01:00")
+    east = int(str(hours)) * 60 + int(str(minutes))
+    if east > _FARTHEST or int(str(minutes)) > 59:
+        raise MisfitError(" (expected an offset from UTC of at most 14:00)")
+    return -east if sign == "+" else east
 
 
 ANY: Final = Scalar(_any, _number)

@@ -98,7 +98,7 @@ SCRIPTED = {"service": 2, "class_id": 70, "name": "0-0:96.3.10.255", "index": 1}
         (71, 4, "1", "not the shape"),
         (21, 2, [1.5], "does not fit"),
         (40, 6, 256, "cannot be encoded"),
-        (20, 10, "2026-02-30 06:00:00", "cannot be encoded"),
+        (20, 10, "2026-02-30 06:00:00", r"activation \(expected a day that there is\): not the shape"),
         (20, 6, "A" * 20_000, "longer than"),
         (21, 2, [1] * 20_000, "does not fit"),
     ],
