@@ -4,6 +4,7 @@ No SQL and no I/O; what a row holds besides is in schema/NNN.sql.
 """
 
 import json
+import math
 from collections.abc import Iterable
 from typing import Final
 
@@ -19,15 +20,31 @@ def _plain(value: object) -> dict[str, str]:
     raise TypeError(f"{type(value).__name__} is not a value of a capture")
 
 
-def _octets(found: dict[str, str]) -> bytes:
-    return bytes.fromhex(found["hex"])
+def _special(found: dict[str, str]) -> Value:
+    return float(found["float"]) if "float" in found else bytes.fromhex(found["hex"])
 
 
 #: Compact JSON, pure ASCII: whatever text a meter or a head-end sends can be bound to a statement.
 to_json = json.JSONEncoder(separators=(",", ":"), default=_plain).encode
 
-#: Only for values and columns, where an object can be nothing else than octets.
-from_json = json.JSONDecoder(object_hook=_octets).decode
+_strict = json.JSONEncoder(separators=(",", ":"), default=_plain, allow_nan=False).encode
+
+#: Only for values and columns, where an object can be nothing else than octets, or a number that JSON has no word for.
+from_json = json.JSONDecoder(object_hook=_special).decode
+
+
+def cells_json(cells: object) -> str:
+    """Return values in lists and tuples as JSON that every reader takes: NaN and infinities are objects."""
+    try:
+        return _strict(cells)
+    except ValueError:
+        return _strict(_spelt(cells))
+
+
+def _spelt(value: object) -> object:
+    if isinstance(value, float) and not math.isfinite(value):
+        return {"float": repr(value)}
+    return [_spelt(each) for each in value] if isinstance(value, list | tuple) else value
 
 
 def columns_text(columns: Iterable[Column]) -> str:

@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple, Self
 
 from dcu.clock import DAY
 from dcu.model import Capture, Column, Value
-from dcu.store.cells import from_json, to_json
+from dcu.store.cells import cells_json, from_json
 
 #: Captures of one segment at most: what has to be unpacked to see one of them, about a millisecond's work.
 SEGMENT_ROWS: Final = 256
@@ -97,7 +97,7 @@ class Segment:
 
         The content is always packed, though a short one grows: zlib brings the checksum that finds a bad octet.
         """
-        text = to_json(self.runs).encode()
+        text = cells_json(self.runs).encode()
         times = list(chain.from_iterable(run.times for run in self.runs))
         read = max(int(run.read_at) for run in self.runs)
         packing = zlib.compressobj(LEVEL, zlib.DEFLATED, zlib.MAX_WBITS, zlib.DEF_MEM_LEVEL, zlib.Z_FILTERED)

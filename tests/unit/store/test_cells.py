@@ -1,9 +1,11 @@
 """The JSON of rows: what goes in comes out, octets and odd text included."""
 
+import math
+
 import pytest
 
 from dcu.model import Column, Value
-from dcu.store.cells import columns_from, columns_text, to_json, values_from
+from dcu.store.cells import cells_json, columns_from, columns_text, from_json, to_json, values_from
 
 
 @pytest.mark.parametrize(
@@ -25,6 +27,14 @@ def test_values_come_back_as_they_were(values: tuple[Value, ...]) -> None:
 
 def test_values_are_compact() -> None:
     assert to_json((1, None, b"\x0a")) == '[1,null,{"hex":"0a"}]'
+
+
+def test_numbers_that_json_has_no_word_for_are_objects_in_cells() -> None:
+    text = cells_json([(1, 0.5, float("nan")), [float("-inf"), b"\x0a", "NaN"]])
+    assert text == '[[1,0.5,{"float":"nan"}],[{"float":"-inf"},{"hex":"0a"},"NaN"]]'
+    [[_, _, nan], rest] = from_json(text)
+    assert math.isnan(nan)
+    assert rest == [float("-inf"), b"\x0a", "NaN"]
 
 
 def test_a_stranger_among_the_values_is_refused() -> None:

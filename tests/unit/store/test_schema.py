@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import math
 import sqlite3
 import sys
 from asyncio.subprocess import PIPE
@@ -243,19 +244,47 @@ async def test_a_new_store_leaves_no_copy(path: Path) -> None:
     assert not list(path.parent.glob("*.schema*"))
 
 
+def shown(path: Path, query: str) -> list[tuple[object, ...]]:
+    """Ask as the sqlite3 shell does; it brings sqlar_uncompress along."""
+    with closing(sqlite3.connect(path)) as database:
+        database.create_function("sqlar_uncompress", 2, lambda text, n: text if len(text) == n else decompress(text))
+        return database.execute(query).fetchall()
+
+
+async def test_one_number_that_json_has_no_word_for_does_not_hide_the_captures_of_all_meters(path: Path) -> None:
+    async with Store.open(path, SetClock()) as store:
+        await store.readings.record([capture(900)], {})
+        odd = (math.nan, -math.inf, "a\x00b", 1 << 63)
+        await store.readings.record([capture(900, "M2", values=odd)], {})
+        await store.readings.record([capture(1800, "M2", values=("x", "y", "z", None))], {})
+        kept = await store.readings.captures("M2", "load0", 0, 900, 9)
+    assert [repr(value) for value in kept[0].values] == list(map(repr, odd))
+    rows = shown(path, "SELECT meter, at, cells FROM readings ORDER BY meter, at")
+    assert [row[:2] for row in rows] == [("M1", 900), ("M2", 900), ("M2", 1800)]
+    assert json.loads(str(rows[1][2]))[:3] == [{"float": "nan"}, {"float": "-inf"}, "a\x00b"]
+
+
+async def test_a_store_of_schema_11_opens_and_shows_what_was_hidden(tmp_path: Path) -> None:
+    """Two captures of a meter, and one of another with NaN and infinities as they were written then."""
+    path = tmp_path / "store.db"
+    path.write_bytes((SAVED / "schema11.db").read_bytes())
+    async with Store.open(path, SetClock()) as store:
+        (odd,) = await store.readings.captures("M2", "load0", 0, 900, 9)
+        assert [repr(value) for value in odd.values] == ["nan", "-inf", "inf", "'NaN'", "5"]
+    assert content(tmp_path / "store.db.schema11") == content(SAVED / "schema11.db")
+    rows = shown(path, "SELECT meter, at, cells FROM readings ORDER BY meter, at")
+    assert [row[:2] for row in rows] == [("M1", 900), ("M1", 1800), ("M2", 900)]
+    assert json.loads(str(rows[2][2]))[:3] == [None, None, None]
+
+
 async def test_people_can_read_every_capture(path: Path) -> None:
-    """As the sqlite3 shell does; it brings sqlar_uncompress along."""
     odd = capture(7, values=VALUES)
     plain = [capture(86_400 * day + at) for day in (1, 2) for at in range(3)]
     async with Store.open(path, SetClock()) as store:
         await store.readings.record([*plain, odd], {})
-    with closing(sqlite3.connect(path)) as database:
-        database.create_function("sqlar_uncompress", 2, lambda text, n: text if len(text) == n else decompress(text))
-        rows = database.execute("SELECT stream, meter, at, status, read_at, offset, trusted, cells FROM readings")
-        found = {at: (stream, meter, *rest[:-1], json.loads(rest[-1])) for stream, meter, at, *rest in rows}
-        assert list(database.execute("SELECT stream, captures, oldest, newest FROM holdings")) == [
-            ("load0", 7, 7, 2 * 86_400 + 2)
-        ]
+    rows = shown(path, "SELECT stream, meter, at, status, read_at, offset, trusted, cells FROM readings")
+    found = {at: (stream, meter, *rest[:-1], json.loads(str(rest[-1]))) for stream, meter, at, *rest in rows}
+    assert shown(path, "SELECT stream, captures, oldest, newest FROM holdings") == [("load0", 7, 7, 2 * 86_400 + 2)]
     assert found == {
         each.at: ("load0", "M1", 0, each.read_at, -0.375, 1, json.loads(to_json(each.values))) for each in [*plain, odd]
     }
