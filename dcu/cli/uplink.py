@@ -6,9 +6,7 @@ import click
 
 from dcu.cli.show import show_uplink
 from dcu.cli.talk import Daemon, as_json, present
-
-#: The word that takes back the name of a channel.
-AUTO = "auto"
+from dcu.config.channels import AUTO
 
 #: The first character keeps click from filling the lines.
 EXAMPLES = """\b

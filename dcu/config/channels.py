@@ -17,6 +17,9 @@ MAX_CHANNELS, MAX_BROKERS = 4, 4
 #: Data streams that a channel may be kept to.
 MAX_CARRIED = 64
 
+#: What is said instead of a channel's name where none is to come before the others.
+AUTO = "auto"
+
 _BROKER = re.compile(r"(?:\[([0-9A-Fa-f:.]{2,45})\]|([A-Za-z0-9._-]{1,253}))(?::([0-9]{1,5}))?")
 _DEVICE = re.compile(r"[A-Za-z0-9._@-]{1,15}")
 
@@ -90,5 +93,9 @@ def channels(place: Place) -> tuple[ChannelSettings, ...]:
     for channel, inner in _CHANNELS(place):
         if channel.name in found:
             inner.key("name").fault("a name that no other channel has")
+        if channel.name == AUTO:
+            inner.key("name").fault("another name: `dcuctl uplink auto` is about no channel")
+        if channel.budget is not None and not channel.metered:
+            inner.key("budget").report("expected 'cost: metered' beside it: nothing is counted where octets are free")
         found[channel.name] = channel
     return tuple(found.values())

@@ -4,6 +4,7 @@ The form of each section has been judged before, in `dcu.forms`; a faulty entry 
 What a line of the archive has to agree with is in `meters`, what is said of streams in `streams`.
 """
 
+import os
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
@@ -36,7 +37,8 @@ class Parts:
 def check(parts: Parts, profiles: Mapping[str, frozenset[str]]) -> None:
     """Report every disagreement; `profiles` are the streams of each companion profile."""
     _unique(parts.buses, "name", lambda bus: bus.name)
-    _unique(parts.buses, "port", lambda bus: bus.port)
+    # /dev/serial/by-id/… is a link to what may be named elsewhere as it is
+    _unique(parts.buses, "port", lambda bus: bus.port if bus.on_network else os.path.realpath(bus.port))
     known = Known(
         buses={bus.name: bus for bus, _ in parts.buses},
         access={access.name: access for access, _ in parts.access},

@@ -48,7 +48,7 @@ def parse(text: str, file: str, *, read: ReadFile, profiles: StreamNames) -> Con
     ours = {"dcu", "uplink", "clock", "store"}
     parts = Parts(root, **{key: value for key, value in values.items() if key not in ours})
     check(parts, _streams(values, profiles, problems))
-    _clock_access(root, values.get("clock", ClockSettings()), parts)
+    _judge_clock(root.key("clock"), values.get("clock", ClockSettings()), parts)
     problems.end()
     config = _config(values["dcu"], values["uplink"], values.get("clock", ClockSettings()), parts)
     return replace(config, store=values.get("store", StoreSettings()), revision=reading.revision())
@@ -74,10 +74,12 @@ class _Reading:
         return self._hash.hexdigest()[:REVISION_DIGITS]
 
 
-def _clock_access(root: Place, clock: ClockSettings, parts: Parts) -> None:
+def _judge_clock(place: Place, clock: ClockSettings, parts: Parts) -> None:
     names = {access.name for access, _ in parts.access}
     if clock.access is not None and clock.access not in names:
-        root.key("clock").key("access").fault(one_of(names))
+        place.key("access").fault(one_of(names))
+    if clock.limit < clock.tolerance:
+        place.key("limit").fault("no less than the tolerance")
 
 
 def _streams(values: Mapping[str, Any], profiles: StreamNames, problems: Problems) -> Mapping[str, frozenset[str]]:

@@ -3,6 +3,7 @@
 Each reader takes a place and returns the value, or raises `Expected` with what should stand there.
 """
 
+import ipaddress
 import os
 import re
 from collections.abc import Callable, Mapping
@@ -87,11 +88,19 @@ def named(key: str, place: Place) -> str:
 
 
 def host(place: Place) -> str:
-    expected = "a host name or an IP address"
+    expected = "a host name or an IP address, without a port"
     word = text(place, expected)
-    if not _HOST.fullmatch(word):
+    if not _HOST.fullmatch(word) or (":" in word and not _is_address(word)):
         raise Expected(expected)
     return word
+
+
+def _is_address(word: str) -> bool:
+    try:
+        ipaddress.ip_address(word)
+    except ValueError:
+        return False
+    return True
 
 
 def port(place: Place) -> str:

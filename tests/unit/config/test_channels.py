@@ -22,6 +22,8 @@ def channels(text: str) -> str:
         ("{name: a, source: eth0}", "source: expected an IP address"),
         ("{name: a, cost: dear}", "cost: expected one of free, metered"),
         ("{name: a, silence: 100ms}", "silence: expected a duration from 1s to 1h"),
+        ("{name: auto}", "uplink.channels[0].name: expected another name: `dcuctl uplink auto` is about no channel"),
+        ("{name: a, budget: 9MB}", "uplink.channels[0].budget: expected 'cost: metered' beside it"),
         ("{name: a, budget: 9kB}", "budget: expected a size from 10kB"),
         ("\n    - ".join(f"{{name: a{number}}}" for number in range(5)), "uplink.channels: expected at most 4"),
     ],

@@ -1,5 +1,7 @@
 """Agreement between sections: names, addresses, framings, secrets."""
 
+from pathlib import Path
+
 import pytest
 
 from tests.configurations import faults, good
@@ -57,6 +59,12 @@ def test_entries_on_one_line_are_told_apart() -> None:
     buses = "buses: [{name: a, port: /dev/a}, {name: a, port: /dev/b}]"
     problems = faults(f"dcu: {{id: D}}\nuplink: {{host: h}}\ntimetable: {{}}\n{buses}\n")
     assert problems == ["dcu.yaml:4: buses[1].name: expected another than buses[0] (line 4) has, got 'a'"]
+
+
+def test_one_line_by_two_paths(tmp_path: Path) -> None:
+    (tmp_path / "by-id").symlink_to("/dev/ttyS1")
+    (problem,) = faults(good("- {name: gateway", f"- {{name: again, port: {tmp_path}/by-id}}\n  - {{name: gateway"))
+    assert "buses[1].port: expected another than buses[0] (line 5) has" in problem
 
 
 def test_two_logical_devices_of_one_meter_are_two_entries() -> None:

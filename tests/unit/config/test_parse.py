@@ -156,6 +156,12 @@ def test_a_clock_may_be_plausible_only() -> None:
     assert parsed(text).clock == ClockSettings(synchronised=False, holdover=3600.0)
 
 
+def test_a_clock_that_would_never_be_moved() -> None:
+    (fault,) = faults(good() + "clock: {tolerance: 15m, limit: 1m}\n")
+    assert fault.endswith("clock.limit: expected no less than the tolerance, got '1m'")
+    assert parsed(good() + "clock: {tolerance: 15m, limit: 15m}\n").clock.limit == 900.0
+
+
 def test_the_access_that_moves_clocks_is_one_there_is() -> None:
     assert parsed(good() + "clock: {set: true, access: management}\n").clock.access == "management"
     (fault,) = faults(good() + "clock: {set: true, access: manager}\n")

@@ -24,6 +24,11 @@ REFERENCE = Path(__file__).parents[3] / "docs/reference/configuration.md"
         ("id: DCU-0001", "id: D, system_title: 00", "dcu.system_title: expected 8 octets"),
         ("id: DCU-0001", f"id: D, socket: {'x' * 100}", "dcu.socket: expected a path of at most 107 octets"),
         ("host: localhost", "host: a b", "uplink.host: expected a host name"),
+        (
+            "host: localhost",
+            "host: 'broker:1883'",
+            "uplink.host: expected a host name or an IP address, without a port",
+        ),
         ("host: localhost", "host: h\n  port: 0", "uplink.port: expected a whole number from 1 to 65535, got '0'"),
         ("host: localhost", "host: h\n  prefix: a/+/b", "uplink.prefix: expected a topic prefix"),
         ("host: localhost", "host: h\n  prefix: a/b/c/d/e", "uplink.prefix: expected a topic prefix"),
