@@ -2,9 +2,11 @@
 
 import sys
 from functools import partial
+from pathlib import Path
 from typing import ClassVar
 
 import click
+from click.core import ParameterSource
 
 from dcu import __version__
 from dcu.cli import running
@@ -113,16 +115,20 @@ def counted(count: int, one: str, many: str = "") -> str:
 
 @cli.command(epilog=EXAMPLES_OF_PROFILES)
 @config_option
-def profiles(path: str) -> None:
+@click.pass_context
+def profiles(context: click.Context, path: str) -> None:
     """List the companion profiles.
 
     What each holds, how many meters use it, and in which file it stands.
     """
-    config = configuration(path)
-    folders = ProfileFolders.at(config.dcu.profiles_dir)
+    named = context.get_parameter_source("path") is not ParameterSource.DEFAULT
+    config = configuration(path) if named or Path(path).exists() else None
+    if config is None:
+        click.echo(f"there is no {path} yet, which would say who follows them", err=True)
+    folders = ProfileFolders.at(config.dcu.profiles_dir if config else None)
     for name in folders.names():
         profile = load_profile(name, folders)
-        used = sum(meter.profile == name for meter in config.meters)
+        used = sum(meter.profile == name for meter in config.meters) if config else 0
         codes = len({code for table in profile.event_codes.values() for code in table})
         what = "asks the meter for its objects" if profile.discovers else f"{codes} event codes"
         click.echo(f"{name:16} {used:5} meters  {what:32} {folders.file(name)}")

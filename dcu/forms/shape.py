@@ -89,6 +89,10 @@ class Place:
                 self.report(problem)
             raise Faulty from error
 
+    def unnamed(self, outer: "Place") -> "Place":
+        """Return this place without its key where that may be a secret that slipped out of its place."""
+        return replace(self, path=outer.path) if self.secret else self
+
     def fault(self, expected: str) -> None:
         """Report FILE:LINE: key.path: expected X, got Y."""
         got = "" if self.secret else f", got {_shown(self.node)}"
@@ -140,7 +144,7 @@ def section(place: Place) -> Iterator[tuple[str, Place]]:
     for key, value in place.node.entries:
         inner = place.inner(clipped(key.text), value, key.line)
         if key.text in first:
-            inner.report(f"given twice, first on line {first[key.text]}")
+            inner.unnamed(place).report(f"given twice, first on line {first[key.text]}")
             continue
         first[key.text] = key.line
         yield key.text, inner
@@ -177,7 +181,9 @@ class Shape(Generic[T]):
         for key, inner in section(place):
             reader = known.get(key)
             if reader is None:
-                inner.report("unknown key" + (suggestion(key, known) or f"; known are {', '.join(known)}"))
+                inner.unnamed(place).report(
+                    "unknown key" + (suggestion(key, known) or f"; known are {', '.join(known)}")
+                )
                 continue
             if is_empty(inner.node):
                 continue

@@ -188,6 +188,17 @@ def test_the_profiles_are_listed_with_their_files_and_who_follows_them(file: Pat
     assert "hourly" in lines[at + 1].split()
 
 
+def test_before_there_is_a_configuration_the_profiles_are_listed_too(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    missing = str(tmp_path / "none.yaml")
+    monkeypatch.setattr(dcu.cli.commands["profiles"].params[0], "default", missing)
+    found = invoke("profiles")
+    assert (found.exit_code, found.stderr) == (0, f"there is no {missing} yet, which would say who follows them\n")
+    assert "idis" in found.stdout
+    assert invoke("profiles", "-c", missing).exit_code == running.EXIT_CONFIG
+
+
 def test_a_faulty_profile_is_a_problem_of_the_configuration(file: Path, tmp_path: Path) -> None:
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "maker.yaml").write_text("extends: idis\nstreams: {hourly: {}}")
