@@ -8,6 +8,8 @@ from dataclasses import asdict
 from pathlib import Path
 
 from dcu.clock import SystemClock, iso
+from dcu.config.sections import BAUDS, MAX_BUSES, MAX_METERS
+from sim.arguments import share, whole
 from sim.faults import Faults
 from sim.fleet import Fleet, FleetPlan
 from sim.household import DAY, Channel, Household
@@ -32,19 +34,23 @@ def _parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(dest="command", required=True)
     fleet = commands.add_parser("fleet", help="run meters on ptys until Ctrl-C and write the daemon's configuration")
-    fleet.add_argument("--meters", type=int, default=48, help="how many in all (default 48)")
-    fleet.add_argument("--buses", type=int, default=3, help="RS-485 lines (default 3)")
-    fleet.add_argument("--baud", type=int, default=9600, help="of every line (default 9600)")
-    fleet.add_argument("--tcp-meters", type=int, default=0, help="of all meters, so many behind a TCP gateway")
-    fleet.add_argument("--old", type=float, default=0.0, metavar="P", help="share of the old meters (short names)")
+    fleet.add_argument("--meters", type=whole(1, MAX_METERS), default=48, help="how many in all (default 48)")
+    fleet.add_argument("--buses", type=whole(1, MAX_BUSES), default=3, help="RS-485 lines (default 3)")
+    fleet.add_argument(
+        "--baud", type=int, choices=BAUDS, default=9600, metavar="BAUD", help="of every line (default 9600)"
+    )
+    fleet.add_argument(
+        "--tcp-meters", type=whole(0, MAX_METERS), default=0, help="of all meters, so many behind a TCP gateway"
+    )
+    fleet.add_argument("--old", type=share, default=0.0, metavar="P", help="share of the old meters (short names)")
     fleet.add_argument("--seed", type=int, default=1, help="another seed, other homes and keys (default 1)")
     fleet.add_argument("--dir", type=Path, required=True, help="where dcu.yaml and keys.yaml are written")
     fleet.add_argument("--host", default="127.0.0.1", help="broker the daemon shall use (default 127.0.0.1)")
     fleet.add_argument("--port", type=int, default=1883, help="its port (default 1883)")
-    fleet.add_argument("--byte-errors", type=float, default=0.0, metavar="P", help="chance of a wrong bit per octet")
-    fleet.add_argument("--frame-loss", type=float, default=0.0, metavar="P", help="chance that a frame is lost")
-    fleet.add_argument("--late", type=float, default=0.0, metavar="P", help="chance that an answer comes 3 s late")
-    fleet.add_argument("--chatter", type=float, default=0.0, metavar="P", help="chance of foreign octets per request")
+    fleet.add_argument("--byte-errors", type=share, default=0.0, metavar="P", help="chance of a wrong bit per octet")
+    fleet.add_argument("--frame-loss", type=share, default=0.0, metavar="P", help="chance that a frame is lost")
+    fleet.add_argument("--late", type=share, default=0.0, metavar="P", help="chance that an answer comes 3 s late")
+    fleet.add_argument("--chatter", type=share, default=0.0, metavar="P", help="chance of foreign octets per request")
     fleet.add_argument("--silent", nargs="*", default=[], metavar="METER", help="meters that never answer")
     load = commands.add_parser("load", help="draw the load of one home over a day")
     load.add_argument("--meter", default="M0001", help="whose home (default M0001)")
@@ -107,10 +113,13 @@ def main() -> None:
     if options.command == "load":
         _draw_load(Household(options.seed, options.meter, options.solar), int(SystemClock().now()) // DAY * DAY)
         return
-    if not 0 <= options.tcp_meters <= options.meters or options.buses < 1:
-        parser.error("expected at least one bus, and no more TCP meters than meters")
+    if options.tcp_meters > options.meters:
+        parser.error("expected no more TCP meters than meters")
+    plan = _plan(options)
+    if strangers := sorted(plan.faults.silent - set(map(plan.id_of, range(plan.meters)))):
+        parser.error(f"--silent: no such meter: {', '.join(strangers)}")
     try:
-        asyncio.run(run_fleet(_plan(options), Site(host=options.host, port=options.port), options.dir))
+        asyncio.run(run_fleet(plan, Site(host=options.host, port=options.port), options.dir))
     except OSError as error:
         sys.exit(f"python -m sim: {error}")
 

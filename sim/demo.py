@@ -18,7 +18,9 @@ from pathlib import Path
 import aiomqtt
 
 from dcu.clock import iso
+from dcu.config.sections import BAUDS, MAX_BUSES, MAX_METERS
 from sim.account import Line
+from sim.arguments import factor, seconds, whole
 from sim.fleet import FleetPlan
 from sim.stage import Setting, Stage, Timetable, set_stage
 from sim.view import Snapshot, View, print_account
@@ -192,19 +194,18 @@ def _options(arguments: list[str] | None) -> Options:
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--meters", type=int, default=48, help="simulated meters (default 48)")
-    parser.add_argument("--buses", type=int, default=3, help="RS-485 lines they are on (default 3)")
-    parser.add_argument("--baud", type=int, default=9600, help="of every line (default 9600)")
-    parser.add_argument("--seconds", type=float, default=90, help="how long to run; 0: until Ctrl-C (default 90)")
-    parser.add_argument("--speed", type=float, default=1, help="simulated seconds per second (default 1)")
-    parser.add_argument("--outage", type=float, default=0, metavar="S", help="take the broker away for S seconds")
+    parser.add_argument("--meters", type=whole(1, MAX_METERS), default=48, help="simulated meters (default 48)")
+    parser.add_argument("--buses", type=whole(1, MAX_BUSES), default=3, help="RS-485 lines they are on (default 3)")
+    parser.add_argument(
+        "--baud", type=int, choices=BAUDS, default=9600, metavar="BAUD", help="of every line (default 9600)"
+    )
+    parser.add_argument("--seconds", type=seconds, default=90, help="how long to run; 0: until Ctrl-C (default 90)")
+    parser.add_argument("--speed", type=factor, default=1, help="simulated seconds per second (default 1)")
+    parser.add_argument("--outage", type=seconds, default=0, metavar="S", help="take the broker away for S seconds")
     parser.add_argument("--seed", type=int, default=1, help="another seed, another neighbourhood (default 1)")
     parser.add_argument("--embedded", action="store_true", help="the embedded broker even where mosquitto is installed")
     parser.add_argument("--directory", type=Path, help="keep the files here (default: a temporary directory)")
-    found = parser.parse_args(arguments)
-    if found.meters < 1 or found.buses < 1 or found.speed <= 0:
-        parser.error("expected at least one meter and one bus, and a speed above 0")
-    return Options(**vars(found))
+    return Options(**vars(parser.parse_args(arguments)))
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -213,9 +214,9 @@ def main(arguments: list[str] | None = None) -> int:
     logging.getLogger("mqtt").setLevel(logging.CRITICAL)  # the show says itself when the broker goes
     with tempfile.TemporaryDirectory(prefix="dcu-demo-") as temporary:
         directory = options.directory or Path(temporary)
-        directory.mkdir(parents=True, exist_ok=True)
         with asyncio.Runner(loop_factory=loop_factory(options.speed)) as runner:
             try:
+                directory.mkdir(parents=True, exist_ok=True)
                 lines = runner.run(_run(options, directory))
             except (OSError, RuntimeError) as error:
                 print(f"the show failed: {error or type(error).__name__}", file=sys.stderr)

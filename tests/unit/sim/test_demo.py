@@ -75,12 +75,34 @@ def test_what_is_asked_for_is_what_is_shown(monkeypatch: pytest.MonkeyPatch, tmp
     assert (tmp_path / "kept").is_dir()
 
 
-@pytest.mark.parametrize("words", [["--meters", "0"], ["--buses", "0"], ["--speed", "0"], ["--baud", "fast"]])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--meters", "0"],
+        ["--buses", "0"],
+        ["--speed", "0"],
+        ["--speed", "nan"],
+        ["--seconds", "inf"],
+        ["--outage", "-1"],
+        ["--baud", "fast"],
+        ["--baud", "1234"],
+        ["--meters", "99999"],
+    ],
+)
 def test_an_impossible_show_is_refused(capsys: pytest.CaptureFixture[str], words: list[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         main(words)
     assert ended.value.code == 2
     assert "usage: scripts/demo" in capsys.readouterr().err
+
+
+def test_a_directory_that_cannot_be_made_is_no_mistake_of_ours(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    ending(monkeypatch, [EVEN])
+    (tmp_path / "file").touch()
+    assert main(["--directory", str(tmp_path / "file" / "kept")]) == 2
+    assert "the show failed: [Errno 20] Not a directory" in capsys.readouterr().err
 
 
 def test_help_shows_examples(capsys: pytest.CaptureFixture[str]) -> None:

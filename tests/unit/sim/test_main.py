@@ -24,6 +24,28 @@ def test_an_impossible_fleet_is_refused(capsys: pytest.CaptureFixture[str], monk
     assert "no more TCP meters than meters" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("--frame-loss 2", "argument --frame-loss: expected 0 to 1, got '2'"),
+        ("--late nan", "argument --late: expected 0 to 1, got 'nan'"),
+        ("--chatter -0.1", "argument --chatter: expected 0 to 1, got '-0.1'"),
+        ("--baud 1234", "argument --baud: invalid choice: 1234"),
+        ("--meters 99999", "argument --meters: expected 1 to 1024, got '99999'"),
+        ("--buses 0", "argument --buses: expected 1 to 1024, got '0'"),
+        ("--meters 8 --silent M0008 M0009 M9999", "--silent: no such meter: M0009, M9999"),
+    ],
+)
+def test_what_cannot_be_is_named(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, words: str, said: str
+) -> None:
+    monkeypatch.setattr("sys.argv", ["sim", "fleet", "--dir", "/nowhere", *words.split()])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 2
+    assert said in capsys.readouterr().err
+
+
 def test_the_load_of_a_day_is_drawn(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.argv", ["sim", "load", "--meter", "M0007", "--solar"])
     main()
