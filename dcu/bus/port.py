@@ -1,6 +1,8 @@
 """The one interface to a line, and what stream-shaped lines share. It moves octets; it knows no protocol."""
 
 import asyncio
+import errno
+import os
 from abc import ABC, abstractmethod
 from contextlib import suppress
 from typing import Protocol
@@ -63,7 +65,7 @@ class StreamPort(ABC):
         try:
             self._streams = await self.connect()
         except (OSError, ValueError) as error:  # pyserial raises ValueError for a rate the driver refuses
-            raise BusError(f"{self.name}: cannot open: {error}") from error
+            raise BusError(f"{self.name}: cannot open: {_said(error)}") from error
 
     def hung_up(self) -> bool:
         if self._streams is None:
@@ -112,6 +114,17 @@ class StreamPort(ABC):
         if self._streams is None:
             raise BusError(f"{self.name}: the port is not open")
         return self._streams
+
+
+def _said(error: OSError | ValueError) -> str:
+    """Return what the system says; libraries put it into words of their own, with its number, pyserial twice."""
+    number = getattr(error, "errno", None) or 0
+    if number == errno.EAGAIN:
+        return "another process has it"  # flock(2)
+    if number > 0:
+        return os.strerror(number)
+    # what a resolver says has a number below 0
+    return getattr(error, "strerror", None) or str(error) or "no answer in time"
 
 
 async def give_up(writer: asyncio.StreamWriter) -> None:

@@ -91,7 +91,8 @@ def check(path: str, file: str | None) -> None:
         click.echo(f"  group {group}:" if group else "  timetable:")
         for task in timetable:
             click.echo(f"    {task.stream:16} {describe_due(task)}")
-    for line in warnings(expected):
+    absent = (bus for bus in config.buses if not (bus.on_network or Path(bus.port).exists()))
+    for line in (*warnings(expected), *(f"bus {bus.name}: there is no {bus.port} here" for bus in absent)):
         click.echo(f"warning: {line}", err=True)
 
 

@@ -64,12 +64,24 @@ async def opened() -> AsyncIterator[Memory]:
     await port.close()
 
 
-@pytest.mark.parametrize("refusal", [OSError("no such device"), ValueError("rate"), TimeoutError()])
-async def test_a_line_that_cannot_be_opened_is_a_bus_error_that_names_it(refusal: Exception) -> None:
+@pytest.mark.parametrize(
+    ("refusal", "words"),
+    [
+        (OSError("no such device"), "no such device"),
+        (ValueError("rate"), "rate"),
+        (TimeoutError(), "no answer in time"),
+        (OSError(2, "could not open port /dev/x: [Errno 2] No such file"), "No such file or directory"),
+        (OSError(11, "Could not exclusively lock port"), "another process has it"),
+        (OSError(111, "Connect call failed ('127.0.0.1', 1)"), "Connection refused"),
+        (OSError(-2, "Name or service not known"), "Name or service not known"),
+    ],
+)
+async def test_a_line_that_cannot_be_opened_is_a_bus_error_that_names_it(refusal: Exception, words: str) -> None:
     port = Memory("line")
     port.refusal = refusal
-    with pytest.raises(BusError, match="line: cannot open"):
+    with pytest.raises(BusError) as caught:
         await port.open()
+    assert str(caught.value) == f"line: cannot open: {words}"
     with pytest.raises(BusError, match="not open"):
         await port.read()
 

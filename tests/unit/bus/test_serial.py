@@ -17,8 +17,10 @@ async def test_a_tty_is_held_by_one_alone() -> None:
     far, near = os.openpty()
     first, second = (SerialPort(os.ttyname(near), 9600) for _ in range(2))
     await first.open()
-    with pytest.raises(BusError, match="cannot open"):
+    with pytest.raises(BusError, match=r"cannot open: another process has it$"):
         await second.open()
+    with pytest.raises(BusError, match=r"^/dev/none: cannot open: No such file or directory$"):
+        await SerialPort("/dev/none", 9600).open()
     await first.close()
     await second.open()
     await second.close()

@@ -97,6 +97,12 @@ def test_a_bus_without_enough_time_is_warned_of(file: Path) -> None:
     assert "warning: bus rs485-1: the timetable needs" in invoke("check", "-c", str(file)).stderr
 
 
+def test_a_port_that_is_not_here_is_warned_of_and_no_fault(file: Path) -> None:
+    file.write_text(file.read_text().replace("/dev/null", "/dev/none"))
+    found = invoke("check", "-c", str(file))
+    assert (found.exit_code, found.stderr) == (0, "warning: bus rs485-1: there is no /dev/none here\n")
+
+
 @pytest.mark.parametrize("command", ["check", "run"])
 def test_every_fault_of_a_bad_file_is_said_and_counted(file: Path, served: Served, command: str) -> None:
     file.write_text(file.read_text().replace("address: 17", "address: x").replace("host:", "hots:"))
