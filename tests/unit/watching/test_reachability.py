@@ -100,6 +100,25 @@ async def test_a_meter_that_was_away_for_less_is_nobodys_news(bench: Bench) -> N
     assert bench.events == []
 
 
+async def test_a_meter_that_dies_after_the_clock_was_ahead_is_away_after_a_restart(bench: Bench) -> None:
+    bench.clock.time += DAY
+    await bench.visited("M1", UP)
+    bench.clock.time -= DAY
+    for state in (WEAK, DOWN):
+        await bench.visited("M1", state)
+    bench.restart()
+    assert await bench.room.load() == ["M1"]
+    assert await bench.changes() == [("M1", WEAK), ("M1", DOWN)]
+
+
+async def test_a_clock_that_nobody_believes_costs_no_change(bench: Bench) -> None:
+    await bench.visited("M1", UP)
+    bench.clock.current = ClockState.UNSYNCHRONISED
+    bench.clock.time -= DAY
+    await bench.visited("M1", WEAK)
+    assert await bench.changes() == [("M1", WEAK), ("M1", UP)]
+
+
 async def test_a_restart_neither_forgets_how_long_it_is_nor_tells_it_twice(bench: Bench) -> None:
     for state in (UP, WEAK, DOWN):
         await bench.visited("M1", state)
