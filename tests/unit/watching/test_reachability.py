@@ -111,9 +111,9 @@ async def test_a_meter_that_dies_after_the_clock_was_ahead_is_away_after_a_resta
     assert await bench.changes() == [("M1", WEAK), ("M1", DOWN)]
 
 
-async def test_a_clock_that_nobody_believes_costs_no_change(bench: Bench) -> None:
+async def test_a_clock_that_nobody_believes_costs_no_change(bench: Bench, moved: MovedClock) -> None:
     await bench.visited("M1", UP)
-    bench.clock.current = ClockState.UNSYNCHRONISED
+    moved.current = ClockState.UNSYNCHRONISED
     bench.clock.time -= DAY
     await bench.visited("M1", WEAK)
     assert await bench.changes() == [("M1", WEAK), ("M1", UP)]
