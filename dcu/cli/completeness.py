@@ -50,7 +50,8 @@ def gaps(daemon: Daemon, meter: str | None, stream: str | None, since: Time, *, 
 def ledger(daemon: Daemon, meter: str | None, stream: str | None, since: Time, *, raw: bool) -> None:
     """Count by stream how far everything got.
 
-    What is expected, read, stored, delivered and acknowledged.
+    What is expected, read, stored, delivered and acknowledged. The first count what is due, from "stored" on all rows
+    that are here, which may be more.
     """
     result = daemon.ask("dcu.ledger", **_given(meter=meter, stream=stream, since=since))["result"]
     present(result, show_ledger, raw=raw)

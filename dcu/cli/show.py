@@ -20,13 +20,15 @@ COSTLIEST = 3
 def shown(value: Any, scaler: int = 0) -> str:
     """Return `value` · 10^scaler as text, with exactly the digits the meter gave.
 
-    Octets, also as JSON has them, are in hex; where the meter gave nothing, the text is empty.
+    Octets, also as JSON has them, are in hex, booleans as in JSON; where the meter gave nothing, the text is empty.
     """
     if isinstance(value, dict):
         return str(value["hex"])
     if isinstance(value, bytes):
         return value.hex()
-    if isinstance(value, bool) or not isinstance(value, int):
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if not isinstance(value, int):
         return "" if value is None else str(value)
     if scaler >= 0:
         return str(value * 10**scaler)
