@@ -1,7 +1,6 @@
 """A head-end in small: hears DCUs and keeps what they say in SQLite, each capture once, whatever comes twice or late.
 
 usage: keep_readings.py DATABASE HOST PORT [DCU]    (in a clone: PYTHONPATH=. python3 examples/keep_readings.py …)
-
 Once a minute it acknowledges what is kept, names what is missing, and asks for what was lost on the way. The same SQL
 does for PostgreSQL: connect with psycopg, and write %s for each question mark.
 """
@@ -63,9 +62,8 @@ class Keeper:
         else:
             self.database.executemany(READING, (row for each in block.captures for row in readings(block, each)))
         if (lost := block.dropped) is not None:
-            self.database.execute(
-                DROPPED, (block.dcu, block.stream, lost.meter, lost.at, lost.until, lost.count, lost.reason)
-            )
+            row = block.dcu, block.stream, lost.meter, lost.at, lost.until, lost.count, lost.reason
+            self.database.execute(DROPPED, row)
 
     def tend(self, listener: Listener) -> None:
         """Say to the DCUs what is kept and what is to come once more, and name what is missing."""
