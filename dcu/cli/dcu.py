@@ -1,5 +1,7 @@
 """`dcu`: checks a configuration and runs the daemon. Talking to a running daemon is `dcuctl`'s business."""
 
+import os
+import pwd
 import sys
 from functools import partial
 from pathlib import Path
@@ -14,12 +16,16 @@ from dcu.cli.late import Late
 from dcu.cli.main import CONFIG
 from dcu.cli.running import configuration
 from dcu.config import Config
-from dcu.errors import UplinkError
+from dcu.errors import ConfigError, UplinkError
+from dcu.host.configuration import load_as
 from dcu.plan.intervals import describe_due
-from dcu.profiles import ProfileFolders, load_profile
+from dcu.profiles import ProfileFolders, load_profile, stream_names
 from dcu.watching.forecasts import forecasts, warnings
 
 CONTEXT = {"help_option_names": ["-h", "--help"]}
+
+#: The user of the system as whom the service runs (systemd/dcu.service).
+SERVICE = "dcu"
 
 config_option = click.option(
     "-c",
@@ -94,6 +100,8 @@ def check(path: str, file: str | None) -> None:
     absent = (bus for bus in config.buses if not (bus.on_network or Path(bus.port).exists()))
     for line in (*warnings(expected), *(f"bus {bus.name}: there is no {bus.port} here" for bus in absent)):
         click.echo(f"warning: {line}", err=True)
+    for problem in _kept_from_service(path):
+        click.echo(f"warning: the service runs as {SERVICE}: {problem}", err=True)
 
 
 def _judge_certificates(path: str, config: Config) -> None:
@@ -107,6 +115,20 @@ def _judge_certificates(path: str, config: Config) -> None:
     except UplinkError as error:
         click.echo(f"{path}: uplink.{error}\ndcu: 1 problem in the configuration", err=True)
         sys.exit(running.EXIT_CONFIG)
+
+
+def _kept_from_service(path: str) -> tuple[str, ...]:
+    """Return what the service will find wrong that root does not, who may read everything."""
+    if os.geteuid() != 0:
+        return ()
+    try:
+        pwd.getpwnam(SERVICE)
+        load_as(SERVICE, path, stream_names)
+    except KeyError:  # not installed as a service
+        return ()
+    except ConfigError as error:
+        return error.problems
+    return ()
 
 
 def counted(count: int, one: str, many: str = "") -> str:

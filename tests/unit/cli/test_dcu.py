@@ -1,5 +1,7 @@
 """`dcu` as an operator types it: what it says, where it says it, and how it ends."""
 
+import os
+import pwd
 from pathlib import Path
 
 import pytest
@@ -101,6 +103,39 @@ def test_a_port_that_is_not_here_is_warned_of_and_no_fault(file: Path) -> None:
     file.write_text(file.read_text().replace("/dev/null", "/dev/none"))
     found = invoke("check", "-c", str(file))
     assert (found.exit_code, found.stderr) == (0, "warning: bus rs485-1: there is no /dev/none here\n")
+
+
+def test_what_root_reads_and_the_service_cannot_is_warned_of(
+    file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "keys.yaml").write_text("default: {}")
+    (tmp_path / "keys.yaml").chmod(0o600)
+    file.write_text(file.read_text() + "keys: keys.yaml\n")
+    entry = pwd.getpwuid(os.getuid())
+    become: list[object] = []
+    monkeypatch.setattr(dcu, "SERVICE", entry.pw_name)
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    for name in ("initgroups", "setgid"):
+        monkeypatch.setattr(os, name, lambda *_: become.append(_))
+    monkeypatch.setattr(os, "setuid", become.append)
+    assert invoke("check", "-c", str(file)).stderr == ""
+    # in the child whose rights are dropped, and there alone, the file is out of reach
+    monkeypatch.setattr(os, "setuid", lambda _: (tmp_path / "keys.yaml").rename(tmp_path / "hidden"))
+    found = invoke("check", "-c", str(file))
+    assert found.exit_code == 0
+    words = f"{file}:14: keys: {tmp_path}/keys.yaml: cannot be read: No such file or directory"
+    assert found.stderr == f"warning: the service runs as {entry.pw_name}: {words}\n"
+    assert become == [], "nothing but the child changes"
+
+
+@pytest.mark.parametrize(("who", "service"), [(0, "nobody-is-called-so"), (1000, pwd.getpwuid(os.getuid()).pw_name)])
+def test_rights_are_looked_at_by_root_and_where_there_is_a_service(
+    file: Path, who: int, service: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dcu, "SERVICE", service)
+    monkeypatch.setattr(os, "geteuid", lambda: who)
+    monkeypatch.setattr(dcu, "load_as", lambda *_: pytest.fail("nobody asked"))
+    assert invoke("check", "-c", str(file)).stderr == ""
 
 
 @pytest.mark.parametrize("command", ["check", "run"])
