@@ -322,7 +322,7 @@ async def test_a_value_of_another_shape_is_rejected_with_the_field(bench: Bench)
     record = await obey.receive(json.dumps(wrong).encode())
     assert (record.state, bench.visits) == (CommandState.REJECTED, [])
     assert record.error is not None
-    assert record.error.startswith("days[0].date: not the shape")
+    assert record.error.startswith("days[0].date (expected a date such as 2026-12-31")
 
 
 async def test_after_a_restart_what_was_running_and_changes_a_meter_is_not_done_again(bench: Bench) -> None:
