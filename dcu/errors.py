@@ -104,6 +104,10 @@ class NotGivenError(MeterError):
     """The meter answers well and has not, or does not give, what was asked: no reason to ask again."""
 
 
+class NotAskedError(NotGivenError):
+    """What was asked for is refused here, before anything was said to the meter: whether that answers is not known."""
+
+
 class OverError(NotGivenError):
     """What was asked for is wanted no more, and was not sent to the meter."""
 

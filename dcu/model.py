@@ -275,7 +275,10 @@ class Visit:
 
 
 class Outcome(StrEnum):
-    """How a visit ended. One that `YIELDED` stopped for something urgent and goes on later."""
+    """How a visit ended. One that `YIELDED` stopped for something urgent and goes on later.
+
+    `UNASKED` is one for a command that was answered before its meter was asked: it says nothing about that.
+    """
 
     OK = "ok"
     PARTLY = "partly"
@@ -283,6 +286,7 @@ class Outcome(StrEnum):
     SILENT = "silent"
     REFUSED = "refused"
     LINE = "line"
+    UNASKED = "unasked"
 
 
 class Reach(StrEnum):

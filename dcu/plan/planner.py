@@ -214,6 +214,8 @@ class BusPlan:
         running, self._running = self._running, None
         if running is None or running.visit is not visit:
             raise RuntimeError(f"{visit.meter} is not being visited")
+        if outcome is Outcome.UNASKED:
+            return
         self._pace += (now - running.started - self._pace) * PACE_WEIGHT
         if visit.meter not in self._group:  # removed meanwhile
             return

@@ -24,7 +24,7 @@ from dcu.conversation.visit import measured
 from dcu.dlms import axdr
 from dcu.dlms.moment import DateTime
 from dcu.dlms.services import AccessError, Action, Get, Set
-from dcu.errors import MeterError, NotGivenError, NotServedError, SecurityError
+from dcu.errors import MeterError, NotAskedError, NotGivenError, NotServedError, SecurityError
 from dcu.model import NO_STATUS, Attribute, Meter
 from dcu.plan.calibration import Advice, Reading, Rules, Verdict, advise, crossed, jumped
 from dcu.polling.presence import ascertain
@@ -213,12 +213,12 @@ class Clocks:
         return None
 
     def _opened(self, target: Target) -> Meter:
-        """Return the meter as it is opened to move its clock. Raises NotGivenError when there are no keys for that."""
+        """Return the meter as it is opened to move its clock. Raises NotAskedError when there are no keys for that."""
         if target.access in {None, target.meter.access}:
             return target.meter
         opened = replace(target.meter, access=target.access)
         if self.sessions.lacks_keys(opened):
-            raise NotGivenError(f"no keys for the access {target.access}")
+            raise NotAskedError(f"no keys for the access {target.access}")
         return opened
 
     async def _refused(self, target: Target, reason: str) -> None:
@@ -246,16 +246,19 @@ class Clocks:
     ) -> tuple[dict[str, Any] | None, str | None]:
         """Set a clock because somebody decided so, whatever it shows and whatever boundaries are crossed.
 
-        Return the answer, or why there is none; raises what `SessionMaker.open` and `Session.perform` raise.
+        Return the answer, or why there is none; raises what `SessionMaker.open` and `Session.perform` raise, and
+        NotAskedError when it is not so much as opened.
         """
         try:
             return await self._set_now(replace(self._target(meter), permit=permit), port, alive), None
+        except NotAskedError:
+            raise
         except NotGivenError as error:
             return None, str(error)
 
     async def _set_now(self, target: Target, port: Port, alive: Callable[[], None]) -> dict[str, Any]:
         if not self.clock.trusted():
-            raise NotGivenError("this unit's own clock is not trusted")
+            raise NotAskedError("this unit's own clock is not trusted")
         opened = self._opened(target)
         session = await self.sessions.open(port, opened, alive)
         try:

@@ -13,7 +13,7 @@ from dcu.clock import Clock
 from dcu.conversation.held import Held
 from dcu.conversation.opening import SessionMaker
 from dcu.conversation.session import Session
-from dcu.errors import NotGivenError, OverError, UnsureError
+from dcu.errors import NotAskedError, NotGivenError, OverError, UnsureError
 from dcu.messages.catalogue import SECRET_COMMANDS
 from dcu.model import Meter, Visit
 from dcu.polling.clocks import SET_CLOCK, Clocks
@@ -101,11 +101,13 @@ class Commanding:
         """Carry out the command of `visit`, None for one that opens the meter as readings do.
 
         Raises what `check_device`, `Clocks.command`, `rekey.carry_out`, `on_demand` and `SessionMaker.open` raise, but
-        NotGivenError, which is an answer.
+        of NotGivenError, which is an answer, only NotAskedError, which is none of the meter's.
         """
         try:
             await check_device(self.archive, visit)
             return await self._apart(visit, port, permit)
+        except NotAskedError:
+            raise
         except NotGivenError as error:
             return None, str(error)
 
@@ -129,7 +131,7 @@ class Commanding:
     async def _by_client(self, port: Port, opened: Meter, visit: Visit, permit: Permit) -> Told:
         """Carry out the command of `visit` in a conversation of its own, by the access of `opened`."""
         if self.sessions.lacks_keys(opened):
-            return None, f"no keys for the access {opened.access}"
+            raise NotAskedError(f"no keys for the access {opened.access}")
         session = await self.sessions.open(port, opened)
         told = await self.within(session, visit, permit, own=False)
         await session.close()

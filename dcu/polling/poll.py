@@ -29,6 +29,7 @@ from dcu.errors import (
     DcuError,
     MeterError,
     MeterTimeoutError,
+    NotAskedError,
     NotGivenError,
     SecurityError,
     StaleError,
@@ -205,8 +206,7 @@ class Poll:
             self._visiting = None
             self._between.set()
             self.plan.finished(visit, outcome, self.clock.monotonic(), self._got)
-        self._count(visit, outcome, self.clock.monotonic() - now, self._line.octets - octets)
-        await self.reached(visit.meter, self.plan.reach(visit.meter), answered=outcome in ANSWERED)
+        await self._note(visit, outcome, self.clock.monotonic() - now, self._line.octets - octets)
         if outcome is Outcome.LINE:
             await asyncio.sleep(REOPEN_DELAY)
 
@@ -230,6 +230,9 @@ class Poll:
                 cause = error.__cause__
                 outcome = await self._judge(visit, cause if isinstance(cause, DcuError) else error)
                 reason = str(error)[:ERROR_BOUND]
+                break
+            except NotAskedError as error:
+                outcome, reason = Outcome.UNASKED, permit.said(error)[:ERROR_BOUND]
                 break
             except DcuError as error:
                 outcome, reason = await self._judge(visit, error), permit.said(error)[:ERROR_BOUND]
@@ -307,7 +310,7 @@ class Poll:
     async def _beside(self, opened: Meter, streams: Sequence[str]) -> Outcome:
         """Read `streams` in an association of their own, by the access of `opened`."""
         if self.sessions.lacks_keys(opened):
-            raise NotGivenError(f"no keys for the access {opened.access}")
+            raise NotAskedError(f"no keys for the access {opened.access}")
         await self._line.ready()
         session = await self.sessions.open(self.port, opened, self._alive)
         try:
@@ -375,6 +378,11 @@ class Poll:
         clock = None if found.changed else found.clock
         moves = clock is not None and await self.clocks.note(opened.id, clock)
         return Outcome.PARTLY if found.refused or found.bad_rows else Outcome.OK, moves
+
+    async def _note(self, visit: Visit, outcome: Outcome, busy: float, octets: int) -> None:
+        if outcome is not Outcome.UNASKED:
+            self._count(visit, outcome, busy, octets)
+            await self.reached(visit.meter, self.plan.reach(visit.meter), answered=outcome in ANSWERED)
 
     def _count(self, visit: Visit, outcome: Outcome, busy: float, octets: int) -> None:
         # the first since the start also asks who the meter is, one that catches up brings more than is due each time

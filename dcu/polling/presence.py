@@ -10,7 +10,7 @@ from dcu.archive import Archive
 from dcu.clock import Clock
 from dcu.conversation.recognition import SERIAL, TITLE, Asking, identity, questions
 from dcu.conversation.session import Session
-from dcu.errors import NotGivenError, UnsureError
+from dcu.errors import NotAskedError, NotGivenError, UnsureError
 from dcu.messages.encoding import encode
 from dcu.model import Visit
 from dcu.store import line_of
@@ -33,15 +33,14 @@ async def device(archive: Archive, meter: str) -> dict[str, str]:
 async def check_device(archive: Archive, visit: Visit) -> None:
     """Return when nothing says that the name of the meter is another device's since the command of `visit` was taken.
 
-    Raises NotGivenError when it is, UnsureError when the one before is doubtful to have been told, StoreError.
+    Raises NotAskedError when it is, StoreError.
     """
     assert visit.command is not None
     meant, now = visit.command.device, await device(archive, visit.meter)
     if other := [word for word in _SAID if word in meant.keys() & now.keys() and meant[word] != now[word]]:
         word = other[0]
         was = "another" if word == LINE else f"{meant[word]}, and is {now[word]}"
-        reason = f"the command was given for another device: its {_SAID[word]} was {was}"
-        raise UnsureError(reason) if visit.doubtful else NotGivenError(reason)
+        raise NotAskedError(f"the command was given for another device: its {_SAID[word]} was {was}")
 
 
 async def ascertain(

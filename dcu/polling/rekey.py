@@ -19,7 +19,7 @@ from dcu.conversation.session import QUIET, Session, unwatched
 from dcu.dlms.authentication import HIGH_LEVEL
 from dcu.dlms.renewal import KeyId, change_password, transfer_keys
 from dcu.dlms.services import AccessError, Action, Set
-from dcu.errors import BusError, MeterError, NotGivenError, UnsureError
+from dcu.errors import BusError, MeterError, NotAskedError, NotGivenError, UnsureError
 from dcu.messages.catalogue import FORGET_COUNTER
 from dcu.model import Access, Authentication, Keys, Meter, Referencing, Visit
 from dcu.polling.presence import recognise
@@ -41,8 +41,8 @@ async def carry_out(
     """Carry out the command of `visit`; nobody else has a session with `meter`. `permit` is asked before it is changed.
 
     It is asked, too, before a counter is forgotten: that changes us, and what we take from the meter. NotGivenError
-    when the meter stays as it was, and what for; UnsureError when that is not known; what `SessionMaker.open`,
-    `recognise` and `permit` raise before anything was done.
+    when the meter stays as it was, and what for, NotAskedError when it was not even asked; UnsureError when it is not
+    known; what `SessionMaker.open`, `recognise` and `permit` raise before anything was done.
     """
     assert visit.command is not None
     if visit.command.name == FORGET_COUNTER:
@@ -63,7 +63,7 @@ async def _forget_counter(
 ) -> dict[str, Any]:
     access = sessions.access(meter)
     if not access.ciphered or access.authentication not in HIGH_LEVEL:
-        raise NotGivenError(f"access {access.name} has no counter of {meter.id}, or no proof that the meter is there")
+        raise NotAskedError(f"access {access.name} has no counter of {meter.id}, or no proof that the meter is there")
 
     async def admit(session: Session) -> None:
         await archive.check_title(meter.id, session.title)
@@ -87,7 +87,7 @@ class _Change:
         permit: Callable[[], None],
     ) -> None:
         if sessions.changes is None:
-            raise NotGivenError("keys never change here")
+            raise NotAskedError("keys never change here")
         self._changes: KeyChanges = sessions.changes
         self._access: Access = sessions.access(meter)
         self._sessions = sessions
@@ -127,20 +127,20 @@ class _Change:
             raise
 
     def _kinds(self, asked: list[str]) -> tuple[str, ...]:
-        """Return the kinds to be changed; NotGivenError when one cannot be, or there is nothing to change."""
+        """Return the kinds to be changed; NotAskedError when one cannot be, or there is nothing to change."""
         if self._access.referencing is Referencing.SN:
-            raise NotGivenError("secrets are changed by logical names, and this access has short ones")
+            raise NotAskedError("secrets are changed by logical names, and this access has short ones")
         possible = kinds_of(self._access)
         if unproved := [kind for kind in asked if kind not in possible]:
-            raise NotGivenError(f"access {self._access.name} proves no {', '.join(unproved)}")
+            raise NotAskedError(f"access {self._access.name} proves no {', '.join(unproved)}")
         kinds = tuple(asked) or possible
         missing = self._changes.missing(self._meter.id, kinds)
         if missing and (asked or missing == kinds):
-            raise NotGivenError(f"new_keys has no {', '.join(missing)} for {self._meter.id}")
+            raise NotAskedError(f"new_keys has no {', '.join(missing)} for {self._meter.id}")
         kinds = tuple(kind for kind in kinds if kind not in missing)
         bare = not self._access.ciphered and self._access.authentication is not Authentication.LLS
         if PASSWORD in kinds and bare:  # under LLS it is in the clear each time
-            raise NotGivenError(f"an HLS secret would travel in the clear: access {self._access.name} is not ciphered")
+            raise NotAskedError(f"an HLS secret would travel in the clear: access {self._access.name} is not ciphered")
         return kinds
 
     async def _give(self, session: Session, secrets: Mapping[str, bytes]) -> Session:

@@ -31,6 +31,17 @@ def test_an_answer_ends_the_rest() -> None:
     assert visit(plan, 4.0) == "A"
 
 
+def test_a_command_that_asked_nobody_leaves_the_meter_as_it_was() -> None:
+    plan = plan_of("A", "B")
+    visit(plan, 0.0, Outcome.SILENT)
+    before = plan.reach("A"), plan.failures("A"), plan.next_wake(0.5), plan.counts()
+    for meter in ("A", "B"):
+        plan.urgent(command(meter), 1.0)
+        assert visit(plan, 1.0, Outcome.UNASKED) == meter
+    assert (plan.reach("A"), plan.failures("A"), plan.next_wake(0.5), plan.counts()) == before
+    assert plan.reach("B") is Reach.REACHABLE
+
+
 def test_the_unreachable_are_probed_within_their_share() -> None:
     plan = plan_of("A", "B", "C")
     now = 0.0

@@ -1,11 +1,12 @@
 """Which commands have a conversation of their own, and that what is held open makes room for it."""
 
+from contextlib import suppress
 from dataclasses import replace
 
 import pytest
 
-from dcu.errors import MeterError, OverError, UnsureError
-from dcu.model import Access, Authentication, Command, Meter, Priority, Visit
+from dcu.errors import MeterError, NotAskedError, OverError, UnsureError
+from dcu.model import Access, Authentication, Command, Meter, Priority, Reach, Visit
 from dcu.polling.clocks import SET_CLOCK
 from dcu.polling.commanding import Permit, Told
 from dcu.polling.poll import Poll
@@ -45,8 +46,8 @@ def test_what_readings_access_may_do_is_done_over_what_is_held_open() -> None:
 def test_another_client_without_keys_is_an_answer_and_nothing_is_said() -> None:
     async def work(clock: VirtualClock) -> None:
         box, poll = street(clock)
-        told = await apart(poll, carrying("meter.set", object="0-0:1.0.0.255"))
-        assert told == (None, "no keys for the access idis:setting")
+        with pytest.raises(NotAskedError, match="no keys for the access idis:setting"):
+            await apart(poll, carrying("meter.set", object="0-0:1.0.0.255"))
         assert box.requests == 0
 
     virtually(work)
@@ -66,8 +67,50 @@ def test_what_is_held_open_with_the_meter_is_closed_first(name: str) -> None:
 
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(poll.held, "dismiss", noted)
-            await apart(poll, carrying(name))
+            with suppress(NotAskedError):
+                await apart(poll, carrying(name))
         assert dismissed == ["M0001"]
+
+    virtually(work)
+
+
+OTHERS = Command("c1", "meter.get", ("M0001",), device={"line": "another"})
+ASKED_NOBODY = [
+    (carrying("meter.set", **DAYS), True, "no keys for the access idis:setting"),
+    (carrying(SET_CLOCK), False, "this unit's own clock is not trusted"),
+    (
+        Visit("M0001", command=OTHERS, priority=Priority.COMMAND),
+        True,
+        "its line in the archive was another",
+    ),
+    (carrying("meter.change-keys", kinds=["password"]), True, "keys never change here"),
+]
+
+
+@pytest.mark.parametrize("doubtful", [False, True])
+@pytest.mark.parametrize(("visit", "trusted", "reason"), ASKED_NOBODY, ids=[each[-1] for each in ASKED_NOBODY])
+def test_an_answer_that_nobody_was_asked_for_says_nothing_about_the_meter(
+    visit: Visit, trusted: bool, reason: str, doubtful: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def work(clock: VirtualClock) -> None:
+        box, poll = street(clock)
+        poll.plan.presume_unreachable("M0001", clock.monotonic())
+        reached: list[str] = []
+
+        async def noted(meter: str, state: Reach, *, answered: bool) -> None:
+            reached.append(f"{meter} {state} {answered}")
+
+        poll.reached = noted
+        monkeypatch.setattr(VirtualClock, "trusted", lambda _: trusted)
+        poll.submit(replace(visit, doubtful=doubtful))
+        await poll.step()
+        ((_, found, error),) = box.answers
+        assert found is None
+        assert error is not None
+        assert reason in error
+        assert error.startswith("not known whether") is doubtful
+        assert (poll.plan.reach("M0001"), reached, box.requests) == (Reach.UNREACHABLE, [], 0)
+        assert (poll.health.visits, poll.airtimes.visits) == (0, {})
 
     virtually(work)
 
