@@ -7,7 +7,7 @@ import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import groupby
+from itertools import chain, groupby
 
 import structlog
 from aiosqlite import Connection
@@ -32,6 +32,9 @@ SPOILT_BOUND = 64
 
 #: The most captures one question gets for an answer.
 ANSWER_BOUND = 1000
+
+#: More captures than there can be of a day.
+ALL = 1 << 62
 
 #: Times SQLite can compare; what is asked beyond them is asked up to them.
 TIME_BOUND = 1 << 62
@@ -132,7 +135,7 @@ class Readings:
         for number, of, newest in await self._heads(meter, stream, start // DAY, end // DAY, limit + 2):
             if len(found) >= limit:
                 break
-            runs = await self._chain(number, of, newest, times, limit - len(found))
+            runs = [run async for run in self._chain(number, of, newest, times, limit - len(found))]
             captures = await self.named(stream, reversed(runs))
             found[:0] = [capture for capture in captures if capture.at in times]
         return found[-limit:] if limit > 0 else []
@@ -151,34 +154,43 @@ class Readings:
         return await self.captures(meter, stream, -TIME_BOUND, end, limit)
 
     async def between(self, meter: str, stream: str, start: int, end: int) -> AsyncIterator[list[Capture]]:
-        """Yield all captures with start ≤ at ≤ end, up to ANSWER_BOUND at a time; of one second no more than those."""
+        """Yield all captures with start ≤ at ≤ end, up to ANSWER_BOUND at a time."""
         spans = [(start, end)]
         while spans:
             first, last = spans.pop()
             found = await self.captures(meter, stream, first, last, ANSWER_BOUND)
-            if len(found) < ANSWER_BOUND or first == last:
+            if len(found) < ANSWER_BOUND:
                 yield found
+            elif first == last:
+                async for part in self._second(meter, stream, first):
+                    yield part
             else:
                 middle = (first + last) // 2
                 spans += [(first, middle), (middle + 1, last)]
 
-    async def _chain(self, stream: int, meter: int, newest: int, times: range, wanted: int) -> list[Run]:
-        """Return the runs of one meter and day from the newest back, until `wanted` captures are of these times.
+    async def _second(self, meter: str, stream: str, at: int) -> AsyncIterator[list[Capture]]:
+        """Yield all captures of one second, of which there are more than an answer holds: a run at a time."""
+        for number, of, newest in await self._heads(meter, stream, at // DAY, at // DAY, 2):
+            async for run in self._chain(number, of, newest, range(at, at + 1), ALL):
+                yield [capture for capture in await self.named(stream, [run]) if capture.at == at]
 
-        It ends where they are not held any more, or where another meter's is.
+    async def _chain(self, stream: int, meter: int, newest: int, times: range, wanted: int) -> AsyncIterator[Run]:
+        """Yield the runs of one meter and day from the newest back, until `wanted` captures are of these times.
+
+        It ends where they are not held any more, or where another meter's is. Of the segments the one unpacked last is
+        remembered: what came together lies in it.
         """
-        runs: list[Run] = []
         position = newest
+        held: dict[int, Run] = {}
         while position > 0 and wanted > 0:
-            run = None
-            for segment in await self._segments(stream, position, position):
-                run = next((each for at, each in segment.placed() if at == position), None)
+            if position not in held:
+                held = dict(chain.from_iterable(s.placed() for s in await self._segments(stream, position, position)))
+            run = held.get(position)
             if run is None or run.meter != meter:
-                break
-            runs.append(run)
+                return
+            yield run
             wanted -= sum(at in times for at in run.times)
             position = position - run.back if run.back else 0
-        return runs
 
     async def at(self, stream: int, name: str, first: int, last: int) -> list[Capture]:
         """Return the captures at these positions of a stream, as far as they can be read."""

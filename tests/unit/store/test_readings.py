@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from dcu.clock import DAY
 from dcu.model import Column
 from dcu.store import Store
 from dcu.store.readings import Readings
@@ -88,10 +89,44 @@ async def test_all_captures_of_a_range_come_in_parts(store: Store, monkeypatch: 
     parts = [part async for part in store.readings.between("M1", "event.fraud", 0, 180_000)]
     assert max(map(len, parts)) <= 7
     assert sorted(each.at for part in parts for each in part) == sorted(at for at in times if at <= 180_000)
-    # of more in one second only the last are held in one answer
-    await store.readings.record([capture(300_000, stream="event.fraud") for _ in range(9)], {})
-    (part,) = [part async for part in store.readings.between("M1", "event.fraud", 300_000, 300_000)]
-    assert len(part) == 7
+
+
+async def test_of_one_second_there_may_be_more_than_an_answer_holds(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dcu.store.readings.ANSWER_BOUND", 7)
+    fraud = [capture(300_000, stream="event.fraud", values=(code,)) for code in range(20)]
+    for piece in (
+        fraud[:3],
+        fraud[3:9],
+        [capture(300_001, stream="event.fraud", values=(99,)), *fraud[9:14]],
+        fraud[14:],
+    ):
+        await store.readings.record(piece, {})
+    for end in (300_000, 300_001):
+        parts = [part async for part in store.readings.between("M1", "event.fraud", 300_000, end)]
+        assert max(map(len, parts)) <= 7
+        codes = [each.values[0] for part in parts for each in part if each.at == 300_000]
+        assert (len(codes), set(codes)) == (20, set(range(20)))
+
+
+async def test_a_segment_is_unpacked_once_for_all_of_its_runs_on_a_page(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    minutes = [replace(capture(DAY + 60 * number), read_at=float(number)) for number in range(1440)]
+    await store.readings.record(minutes, {})
+    [(segments,)] = await store.database.read("SELECT count(*) FROM segments")
+    unpacked, real = [], Segment.unpacked
+
+    def counted(first: int, octets: int, content: bytes | str) -> Segment:
+        unpacked.append(first)
+        return real(first, octets, content)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Segment, "unpacked", counted)
+        page = await store.readings.captures("M1", "load0", DAY, 2 * DAY - 1, 1000)
+    assert page == minutes[-1000:]
+    assert len(unpacked) == len(set(unpacked)) <= segments <= 1440 / SEGMENT_ROWS + 1
 
 
 async def test_the_latest_is_the_one_recorded_last(store: Store) -> None:
