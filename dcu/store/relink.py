@@ -116,14 +116,13 @@ class Relink:
         """Let the run at `position` lead that far back."""
         for place, segment in await self._holding(database, position):
             runs = [run._replace(back=back) if at == position else run for at, run in segment.placed()]
-            *_, octets, content = Segment(segment.first, tuple(runs)).row
-            await database.execute(_CHANGE, (octets, content, place))
+            await change(database, place, Segment(segment.first, tuple(runs)))
 
     async def _holding(self, database: Connection, position: int) -> list[tuple[int, Segment]]:
         """Return the segment that `position` is in, with its place."""
         bounds = place_of(self._stream, 0), place_of(self._stream, position) + 1
         rows = await database.execute_fetchall(_BACKWARDS, (*bounds, 1))
-        return [(place, segment) for place, octets, content in rows if (segment := _sound(place, octets, content))]
+        return [(place, segment) for place, octets, content in rows if (segment := sound(place, octets, content))]
 
 
 def _chain(run: Run) -> _Chain:
@@ -131,11 +130,17 @@ def _chain(run: Run) -> _Chain:
 
 
 def _placed(place: int, octets: int, content: bytes) -> Iterator[tuple[int, Run]]:
-    segment = _sound(place, octets, content)
+    segment = sound(place, octets, content)
     return iter(()) if segment is None else reversed(list(segment.placed()))
 
 
-def _sound(place: int, octets: int, content: bytes) -> Segment | None:
+async def change(database: Connection, place: int, segment: Segment) -> None:
+    """Let the segment at `place` be as it is now: of its runs only `back` is another."""
+    *_, octets, content = segment.row
+    await database.execute(_CHANGE, (octets, content, place))
+
+
+def sound(place: int, octets: int, content: bytes) -> Segment | None:
     """Return a segment; None for one that is damaged, of which who meets it takes note."""
     try:
         return Segment.unpacked(position_of(place), octets, content)

@@ -16,6 +16,7 @@ from aiosqlite import Connection
 from dcu.clock import DAY
 from dcu.messages.envelope import RESULT
 from dcu.plan.ledger import GAP_BOUND, bounded, given_up
+from dcu.store.bridging import bridge
 from dcu.store.database import Database
 from dcu.store.forgetting import Forgetting
 from dcu.store.marks import Mark, keep
@@ -225,7 +226,9 @@ class Retention:
         await keep(database, marks)
 
     async def _delete(self, database: Connection, extent: _Extent, rows: Sequence[Any]) -> Shed:
+        await self._database.pages.seal(database)  # what came in the same transaction may lead to what goes
         await database.executemany(_DELETE, [(each[0],) for each in rows])
+        await bridge(database, extent.stream, [(each[0], each[5], each[6]) for each in rows])
         last = position_of(rows[-1][0]) + rows[-1][1] - 1
         if extent.last:
             last = min(last, await _spared(database, extent) - 1)
