@@ -391,14 +391,3 @@ def test_a_meter_that_goes_is_forgotten() -> None:
         assert poll.clocks.due(field.clock.monotonic() + DAY) == []
 
     in_the_field(work)
-
-
-def test_an_old_meter_has_its_time_written_by_its_short_name() -> None:
-    async def work(field: Field) -> None:
-        field.wrong(0, 100.0)
-        await run_for(field.box.poll(LOAD), 1200.0)
-        assert [name for name, _, _ in field.moved] == ["M0001"]
-        assert [each["method"] for each in field.events("clock adjusted")] == ["set"]
-        assert abs(field.offset(0)) <= 1.5
-
-    in_the_field(work, SETTING, FleetPlan(meters=1, buses=1, hls=0, old=256))

@@ -1,4 +1,4 @@
-"""The status octet of a clock that is set: what the meter does not specify is not made up for it."""
+"""What is written into a clock that is set: no status that the meter does not specify, and by the name that it has."""
 
 from typing import Any
 
@@ -7,8 +7,10 @@ import pytest
 from dcu.dlms.axdr import DateTime
 from dcu.model import NO_STATUS
 from sim import objects
+from sim.fleet import FleetPlan
 from sim.meter import SimMeter
-from tests.unit.polling.test_clocks import Field, in_the_field, set_clock
+from tests.lines import run_for
+from tests.unit.polling.test_clocks import LOAD, SETTING, Field, in_the_field, set_clock
 
 
 @pytest.mark.parametrize(("status", "written"), [(0x00, 0x00), (0x80, 0x80), (0x83, 0x80), (NO_STATUS, NO_STATUS)])
@@ -34,3 +36,14 @@ def test_a_clock_is_set_with_the_daylight_saving_it_had(
         assert found == [written]
 
     in_the_field(work)
+
+
+def test_an_old_meter_has_its_time_written_by_its_short_name() -> None:
+    async def work(field: Field) -> None:
+        field.wrong(0, 100.0)
+        await run_for(field.box.poll(LOAD), 1200.0)
+        assert [name for name, _, _ in field.moved] == ["M0001"]
+        assert [each["method"] for each in field.events("clock adjusted")] == ["set"]
+        assert abs(field.offset(0)) <= 1.5
+
+    in_the_field(work, SETTING, FleetPlan(meters=1, buses=1, hls=0, old=256))
