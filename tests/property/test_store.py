@@ -157,8 +157,10 @@ class StoreMachine(RuleBasedStateMachine):
                     left = [row for row in rows[gone:] if row.meter == meter]
                     before = [row for row in rows[:gone] if row.meter == meter]
                     assert found[len(found) - len(left) :] == left
-                    older = found[: len(found) - len(left)]
-                    assert older == before[len(before) - len(older) :]
+                    older, recorded = found[: len(found) - len(left)], iter(before)
+                    assert all(row in recorded for row in older), "in their order, whatever went in between"
+                    underway = {row for block in self.underway.get(stream, []) for row in block.items}
+                    assert [row for row in older if row in underway] == [row for row in before if row in underway]
             self._close()
         self.runner.close()
         shutil.rmtree(self.directory)
