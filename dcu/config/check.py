@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from dcu.config.keys import KeyFile
-from dcu.config.meters import Known, needed_keys
+from dcu.config.meters import Known
+from dcu.config.needed import needed_keys
 from dcu.config.settings import BusConfig
 from dcu.config.streams import judge_mentions, judge_tasks
 from dcu.forms.shape import Place, is_empty

@@ -8,7 +8,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import PurePath
 
 from dcu.config.keys import KeyFile, keys_file
-from dcu.config.meters import Known, needed_keys
+from dcu.config.meters import Known
+from dcu.config.needed import needed_keys
 from dcu.config.sections import METER
 from dcu.config.table import Judged, Standing, Table
 from dcu.errors import ConfigError

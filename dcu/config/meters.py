@@ -7,9 +7,10 @@ from collections.abc import Collection, Hashable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from dcu.config.keys import KeyFile
+from dcu.config.needed import ANY_LENGTH, GLOBAL_KEYS, needed_keys
 from dcu.config.settings import GENERIC, BusConfig, DiscoverSettings
 from dcu.forms.shape import Place, clipped
-from dcu.model import AGREED, CURVE_OCTETS, KEY_OCTETS, Access, Authentication, Ciphering, Framing, Meter
+from dcu.model import Access, Framing, Meter
 
 #: Known names shown beside one that is not known.
 MAX_NAMES = 8
@@ -20,15 +21,6 @@ HDLC_ADDRESSES = {1: range(0x01, 0x7E), 2: range(0x10, 0x7E), 4: range(0x10, 0x3
 
 #: The largest address of a logical device in one half of the HDLC server address.
 LAST_LOGICAL_DEVICE = {1: 0x3FFD, 2: 0x7D, 4: 0x3FFD}
-
-#: Passwords and HLS secrets are as long as they are.
-ANY_LENGTH = 0
-
-#: The keys that all associations of a meter share, and that are renewed over the line.
-GLOBAL_KEYS = ("encryption_key", "authentication_key")
-
-#: The mechanisms that share a password or secret with the meter.
-_SECRETS = {Authentication.LLS, Authentication.HLS_MD5, Authentication.HLS_SHA1, Authentication.HLS_SHA256}
 
 
 @dataclass(slots=True)
@@ -144,19 +136,3 @@ def one_of(names: Collection[str]) -> str:
     shown = map(clipped, sorted(names)[:MAX_NAMES])
     more = ", …" if len(names) > MAX_NAMES else ""
     return f"one of {', '.join(shown)}{more}" if names else "a name, and there is none yet"
-
-
-def needed_keys(access: Access) -> dict[str, int]:
-    """Return the fields of `Keys` that an access cannot do without, and how many octets each must have."""
-    needed: dict[str, int] = {}
-    if access.authentication in _SECRETS:
-        needed["password"] = ANY_LENGTH
-    if access.ciphered or access.authentication is Authentication.HLS_GMAC:
-        needed |= dict.fromkeys(GLOBAL_KEYS, KEY_OCTETS[access.suite])
-    octets = CURVE_OCTETS.get(access.suite, ANY_LENGTH)
-    agreed = access.ciphering if access.ciphered else None
-    if octets and (access.authentication is Authentication.HLS_ECDSA or agreed is Ciphering.GENERAL_ONE_PASS):
-        needed |= {"signing_key": octets, "verifying_key": 2 * octets}
-    if octets and agreed in AGREED:
-        needed |= {"agreement_key": octets, "meter_agreement_key": 2 * octets}
-    return needed

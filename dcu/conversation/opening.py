@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from dcu.bus import Port
 from dcu.config import BusConfig
-from dcu.config.meters import needed_keys
+from dcu.config.needed import needed_keys
 from dcu.conversation.invocations import Invocations
 from dcu.conversation.keychange import KeyChanges
 from dcu.conversation.session import Session, unwatched

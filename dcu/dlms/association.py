@@ -35,7 +35,6 @@ from dcu.dlms.services import (
     ReadResponse,
     Request,
 )
-from dcu.dlms.short_names import reply_to_hls
 from dcu.dlms.transfer import Transfer
 from dcu.errors import Breach, MeterError, NotServedError, RefusedError, SecurityError, SpentError
 from dcu.model import Access, Keys, Referencing
@@ -315,7 +314,11 @@ class Association:
         self._state = _State.PROVING
         self._invoke = self.take_invoke()
         proof = axdr.octets(self._protection.prove())
-        return Transmit(self._ask(Action(*_REPLY_TO_HLS, proof) if self._numbered else reply_to_hls(proof)))
+        if self._numbered:
+            return Transmit(self._ask(Action(*_REPLY_TO_HLS, proof)))
+        from dcu.dlms.short_names import reply_to_hls  # noqa: PLC0415 - for old meters only
+
+        return Transmit(self._ask(reply_to_hls(proof)))
 
     def _opened(self) -> Associated:
         self._state = _State.OPEN

@@ -12,6 +12,9 @@ from dcu.host.ending import alone
 #: objects, and what paho has for proxies.
 FOREIGN = {"rich", "click", "csv", "decimal", "yaml", "difflib", "gurux_dlms", "zipfile", "http", "email", "tempfile"}
 
+#: What of our own it has no use for until there is such a meter, or somebody changes the configuration.
+RARELY_NEEDED = {"dcu.forms.shape", "dcu.config.keys", "dcu.config.meters", "dcu.dlms.short_names", "dcu.dlms.agreement"}
+
 #: It is loaded whole, and finds no place for its store.
 CONFIG = """\
 dcu: {id: D1, data: /dev/null/data}
@@ -44,6 +47,7 @@ def test_a_daemon_carries_nothing_that_only_people_need(tmp_path: Path) -> None:
     assert "dcu.daemon" in loaded
     assert FOREIGN.isdisjoint(name.partition(".")[0] for name in loaded)
     assert set(HARDLY_USED).isdisjoint(loaded)
+    assert RARELY_NEEDED.isdisjoint(loaded)
 
 
 def said_by_a_daemon(tmp_path: Path, **dcu: object) -> str:

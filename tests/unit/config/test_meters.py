@@ -2,9 +2,7 @@
 
 import pytest
 
-from dcu.config.meters import ANY_LENGTH, needed_keys
 from dcu.config.settings import GENERIC, DiscoverSettings
-from dcu.model import Access, Authentication, Ciphering
 from tests.configurations import KEYS, KEYS_FILE, faults, good, parsed
 
 
@@ -30,39 +28,6 @@ def test_a_serial_number_belongs_to_one_meter() -> None:
         "management, profile: idis}", "management, profile: idis, serial: '4711'}"
     )
     assert faults(text) == ["dcu.yaml:13: meters[1].serial: expected another than meters[0] (line 12) has, got '4711'"]
-
-
-AES_128 = {"encryption_key": 16, "authentication_key": 16}
-AES_256 = {"encryption_key": 32, "authentication_key": 32}
-
-
-@pytest.mark.parametrize(
-    ("access", "needed"),
-    [
-        (Access("a"), {}),
-        (Access("a", 2, Authentication.LLS), {"password": ANY_LENGTH}),
-        (Access("a", 2, Authentication.HLS_SHA256), {"password": ANY_LENGTH}),
-        (Access("a", 2, Authentication.HLS_MD5, ciphered=True), {"password": ANY_LENGTH, **AES_128}),
-        (Access("a", 1, Authentication.HLS_GMAC), AES_128),
-        (Access("a", 1, Authentication.HLS_GMAC, suite=2), AES_256),
-        (Access("a", 1, ciphered=True, suite=1), AES_128),
-        (Access("a", 1, Authentication.HLS_ECDSA, suite=1), {"signing_key": 32, "verifying_key": 64}),
-        (
-            Access("a", 1, Authentication.HLS_ECDSA, ciphered=True, suite=2),
-            {"signing_key": 48, "verifying_key": 96, **AES_256},
-        ),
-        (
-            Access("a", 1, ciphered=True, suite=1, ciphering=Ciphering.GENERAL_STATIC),
-            {"agreement_key": 32, "meter_agreement_key": 64, **AES_128},
-        ),
-        (
-            Access("a", 1, ciphered=True, suite=2, ciphering=Ciphering.GENERAL_ONE_PASS),
-            {"signing_key": 48, "verifying_key": 96, "agreement_key": 48, "meter_agreement_key": 96, **AES_256},
-        ),
-    ],
-)
-def test_needed_keys(access: Access, needed: dict[str, int]) -> None:
-    assert needed_keys(access) == needed
 
 
 def test_a_key_of_another_suite_is_named() -> None:
