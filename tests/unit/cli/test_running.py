@@ -13,7 +13,13 @@ from dcu.host.ending import alone
 FOREIGN = {"rich", "click", "csv", "decimal", "yaml", "difflib", "gurux_dlms", "zipfile", "http", "email", "tempfile"}
 
 #: What of our own it has no use for until there is such a meter, or somebody changes the configuration.
-RARELY_NEEDED = {"dcu.forms.shape", "dcu.config.keys", "dcu.config.meters", "dcu.dlms.short_names", "dcu.dlms.agreement"}
+RARELY_NEEDED = {
+    "dcu.forms.shape",
+    "dcu.config.keys",
+    "dcu.config.meters",
+    "dcu.dlms.short_names",
+    "dcu.dlms.agreement",
+}
 
 #: It is loaded whole, and finds no place for its store.
 CONFIG = """\
