@@ -27,7 +27,8 @@ ENERGY = parse_obis("1-0:1.8.0.255")
 class Due:
     """What the timetable promised of one stream: captures of `start`..`end` (UTC s, both included).
 
-    `profile` is the profile's logical name, None for instantaneous values, which are due once in every `every` s.
+    `profile` is the profile's logical name, None for instantaneous values. They are due once from every meter, in a
+    first sweep that takes as long as the lines need, and once in every round of `every` s that begins after it.
     """
 
     stream: str
@@ -74,12 +75,14 @@ def draw_up(meters: Sequence[SimMeter], dues: Sequence[Due], tally: Tally, store
 
 def _line(due: Due, meters: Sequence[SimMeter], came: Mapping[tuple[str, str], _Captures]) -> Line:
     line = Line(due.stream)
+    firsts = [min(map(_read, captures)) for each in meters if (captures := came.get((each.id, due.stream)))]
+    swept = max(firsts, default=due.start)
     for meter in meters:
         captures = came.get((meter.id, due.stream), [])
         line.delivered += len(captures)
         line.read += meter.given[due.profile or ENERGY]
         line.wrong += sum(not right(meter, capture, due.profile) for capture in captures)
-        expected, missing = (_rows if due.profile else _rounds)(meter, due, captures)
+        expected, missing = _rows(meter, due, captures) if due.profile else _rounds(due, captures, swept)
         line.expected += expected
         line.missing += missing
     return line
@@ -127,11 +130,16 @@ def _rows(meter: SimMeter, due: Due, captures: _Captures) -> tuple[int, int]:
     return len(times), len(set(times) - {capture.at for capture in captures})
 
 
-def _rounds(_: SimMeter, due: Due, captures: _Captures) -> tuple[int, int]:
-    """Count the rounds of instantaneous values; a capture belongs to the round in which it was read."""
-    seen = {int((capture.at - (capture.offset or 0.0)) // due.every) for capture in captures}
-    rounds = range(-(-due.start // due.every), due.end // due.every)
-    return len(rounds), sum(number not in seen for number in rounds)
+def _read(capture: Received) -> float:
+    """Return when a moment was read, by the box's clock (UTC s)."""
+    return capture.at - (capture.offset or 0.0)
+
+
+def _rounds(due: Due, captures: _Captures, swept: float) -> tuple[int, int]:
+    """Count the first sweep, and the rounds that began after it had `swept` the last meter."""
+    seen = {int(_read(capture) // due.every) for capture in captures}
+    rounds = range(int(swept // due.every) + 1, due.end // due.every)
+    return 1 + len(rounds), (not captures) + sum(number not in seen for number in rounds)
 
 
 def _stored(store: Path) -> dict[str, int]:
