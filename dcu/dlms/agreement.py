@@ -9,10 +9,10 @@ from typing import Final
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.kdf.concatkdf import ConcatKDFHash
 
-from dcu.dlms.curves import CURVES
+from dcu.dlms.curves import CURVES, keys_on
 from dcu.dlms.general_ciphering import AgreedKey, GeneralHeader, Scheme, sized
 from dcu.dlms.signature import EllipticSignature
-from dcu.errors import Breach, ConfigError, SecurityError
+from dcu.errors import Breach, SecurityError
 from dcu.model import KEY_OCTETS, Keys
 
 #: What the key is for: AES-GCM-128 and AES-GCM-256 (IEC 62056-5-3, COSEM cryptographic algorithm ids, as DER content).
@@ -27,20 +27,12 @@ class Agreement:
     """
 
     def __init__(self, scheme: Scheme, suite: int, keys: Keys) -> None:
-        if suite not in CURVES:
-            raise ConfigError("key agreement needs security suite 1 or 2")
+        names = ("an agreement key", "a meter's agreement key")
+        self._ours, self._theirs = keys_on(suite, keys.agreement_key, keys.meter_agreement_key, names)
         self._scheme = scheme
         self._suite = suite
-        self._curve = curve = CURVES[suite]
+        self._curve = CURVES[suite]
         self._signature = EllipticSignature(suite, keys) if scheme is Scheme.ONE_PASS else None
-        try:
-            self._ours = curve.private(keys.agreement_key)
-            self._theirs = curve.public(keys.meter_agreement_key)
-        except ValueError:
-            raise ConfigError(
-                f"suite {suite} needs an agreement key of {curve.size} and a meter's agreement key of"
-                f" {2 * curve.size} octets on {curve.curve.name}"
-            ) from None
 
     def originate(self, header: GeneralHeader) -> tuple[bytes, AgreedKey]:
         """Return the key of an APDU of ours with `header`, and what to write of it there."""

@@ -9,6 +9,7 @@ from typing import Final
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256, SHA384, HashAlgorithm
 
+from dcu.errors import ConfigError
 from dcu.model import CURVE_OCTETS
 
 
@@ -39,3 +40,22 @@ CURVES: Final = {
     1: Curve(ec.SECP256R1(), SHA256(), CURVE_OCTETS[1]),
     2: Curve(ec.SECP384R1(), SHA384(), CURVE_OCTETS[2]),
 }
+
+
+def keys_on(
+    suite: int, ours: bytes, theirs: bytes, names: tuple[str, str]
+) -> tuple[ec.EllipticCurvePrivateKey, ec.EllipticCurvePublicKey]:
+    """Return our private and the other's public key, as the file of keys writes them.
+
+    Raises ConfigError, which calls them by their `names`, when `suite` has no curve or they are no keys on it.
+    """
+    if suite not in CURVES:
+        raise ConfigError(f"{names[0]} needs security suite 1 or 2")
+    curve = CURVES[suite]
+    try:
+        return curve.private(ours), curve.public(theirs)
+    except ValueError:
+        raise ConfigError(
+            f"suite {suite} needs {names[0]} of {curve.size} and {names[1]} of {2 * curve.size} octets"
+            f" on {curve.curve.name}"
+        ) from None

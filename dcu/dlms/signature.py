@@ -7,8 +7,8 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
 
-from dcu.dlms.curves import CURVES
-from dcu.errors import Breach, ConfigError, SecurityError
+from dcu.dlms.curves import CURVES, keys_on
+from dcu.errors import Breach, SecurityError
 from dcu.model import Keys
 
 
@@ -16,19 +16,10 @@ class EllipticSignature:
     """ECDSA with our private and the other's public key; signatures are r and s side by side, as DLMS has them."""
 
     def __init__(self, suite: int, keys: Keys) -> None:
-        if suite not in CURVES:
-            raise ConfigError("ECDSA needs security suite 1 or 2")
-        curve = CURVES[suite]
-        self._size = curve.size
-        self._algorithm = ec.ECDSA(curve.algorithm)
-        try:
-            self._private = curve.private(keys.signing_key)
-            self._public = curve.public(keys.verifying_key)
-        except ValueError:
-            raise ConfigError(
-                f"suite {suite} needs a signing key of {self._size} and a verifying key of {2 * self._size} octets"
-                f" on {curve.curve.name}"
-            ) from None
+        names = ("a signing key", "a verifying key")
+        self._private, self._public = keys_on(suite, keys.signing_key, keys.verifying_key, names)
+        self._size = CURVES[suite].size
+        self._algorithm = ec.ECDSA(CURVES[suite].algorithm)
 
     def sign(self, message: bytes) -> bytes:
         r, s = decode_dss_signature(self._private.sign(message, self._algorithm))

@@ -8,7 +8,10 @@ from base64 import urlsafe_b64decode
 from itertools import product
 
 import pytest
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
+from cryptography.hazmat.primitives.hashes import SHA256, SHA384
 
 from dcu.dlms import agreement
 from dcu.dlms.agreement import Agreement
@@ -105,9 +108,24 @@ def test_ecdsa_takes_the_published_signatures(suite: int, message: bytes) -> Non
             signer(suite).verify(wrong, of)
 
 
+def takes(suite: int, signature: bytes, message: bytes) -> bool:
+    """Return whether the published public key, without anything of ours, takes a signature of r and s side by side."""
+    curve, algorithm = (ec.SECP256R1(), SHA256()) if suite == 1 else (ec.SECP384R1(), SHA384())
+    half = len(signature) // 2
+    numbers = encode_dss_signature(int.from_bytes(signature[:half]), int.from_bytes(signature[half:]))
+    key = ec.EllipticCurvePublicKey.from_encoded_point(curve, b"\x04" + bytes.fromhex(POINTS[suite][1]))
+    try:
+        key.verify(numbers, message, ec.ECDSA(algorithm))
+    except InvalidSignature:
+        return False
+    return True
+
+
 @pytest.mark.parametrize(("suite", "message"), list(product((1, 2), (b"sample", b"test"))))
 def test_ecdsa_signs_with_the_published_key(suite: int, message: bytes) -> None:
-    signer(suite).verify(signer(suite).sign(message), message)
+    signed = signer(suite).sign(message)
+    assert takes(suite, signed, message)
+    assert not takes(suite, signed, message + b"!")
 
 
 # NIST CAVP, CAVS 14.1, "ECC CDH Primitive (SP800-56A Section 5.7.1.2)", COUNT = 0: dIUT, QIUT, QCAVS and ZIUT.

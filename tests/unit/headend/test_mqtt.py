@@ -270,8 +270,10 @@ async def test_who_waits_for_a_broker_can_be_stopped(monkeypatch: pytest.MonkeyP
     async with asyncio.timeout(PATIENCE):
         listening = asyncio.create_task(asyncio.to_thread(listener.run, "127.0.0.1", 1))
         await tried.wait()
+        assert not listening.done()
         listener.stop()
         await listening
+    assert heard.messages == []
 
 
 async def test_a_broker_that_is_not_to_be_trusted_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -215,6 +215,7 @@ def test_a_return_that_held_is_not_held_against_the_connection_made_anew(
         channels.lost(1000.0 + STEADY)
     on(channels, STANDBY, 2000.0)
     back(channels, 2000.0, stable)
+    assert (channels.at_once, channels.way) == (True, MAIN)
 
 
 def test_a_channel_that_was_named_was_not_gone_back_to() -> None:
